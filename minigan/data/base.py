@@ -1,0 +1,127 @@
+"""What every data file shares: the error, the data-set record, random streams and safe file writing."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import tempfile
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+
+# All that NumPy's readers may raise on damaged .npy and .npz files.
+READ_ERRORS: tuple[type[Exception], ...] = (
+    OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, OverflowError, NotImplementedError,
+    RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError,
+)  # fmt: skip
+
+
+class DataError(ValueError):
+    """Bad, missing or unreadable data. The message names what came, what was expected and a likely fix."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set held in memory.
+
+    name: the name or path it was asked for by.
+    x: float32; images (N, H, W, C) in [-1, 1], or points (N, d).
+    y: int64 labels (N,), or None.
+    kind: "images" or "points".
+    factors: the true generating factors, each (N,), where the set was generated; else empty.
+    modes, sigma: centres (K, d) and the common standard deviation of a mixture; else None.
+    log_density: exact log p(x) in nats of the generating law, (M, d) -> (M,) float64; else None.
+    source: one line on where the values came from.
+
+    Raises DataError when the parts do not fit together or fewer than two examples are given.
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray | None = None
+    kind: Literal["images", "points"] = "points"
+    factors: dict[str, np.ndarray] = field(default_factory=dict)
+    modes: np.ndarray | None = None
+    sigma: float | None = None
+    log_density: Callable[[np.ndarray], np.ndarray] | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        rank = {"images": 4, "points": 2}.get(self.kind)
+        if rank is None:
+            raise DataError(f"data set {self.name!r}: kind {self.kind!r}; expected 'images' or 'points'")
+        if self.x.ndim != rank or self.x.dtype != np.float32:
+            raise DataError(
+                f"data set {self.name!r}: {self.kind} must be a float32 array of rank {rank}, "
+                f"received shape {self.x.shape}, dtype {self.x.dtype}"
+            )
+        if len(self.x) < 2:
+            raise DataError(
+                f"data set {self.name!r} has {len(self.x)} example(s); training needs at least 2: give more examples"
+            )
+        for part, values in {"y": self.y, **self.factors}.items():
+            if values is not None and values.shape != (len(self.x),):
+                raise DataError(
+                    f"data set {self.name!r}: {part} has shape {values.shape}, "
+                    f"expected ({len(self.x)},), one value for each example"
+                )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """An independent random stream, a pure function of (seed, name).
+
+    Philox4x64 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) keyed by
+    (seed mod 2**64, crc32(name)): a fixed hash, because Python's own differs from run to run.
+    """
+    key = np.array([int(seed) & 0xFFFF_FFFF_FFFF_FFFF, zlib.crc32(name.encode())], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def checked_count(n: int, name: str) -> int:
+    """n as an int of at least 2; raises DataError otherwise."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2:
+        raise DataError(f"{name}: n={n!r}; expected a whole number of examples, at least 2")
+    return int(n)
+
+
+def cache_folder() -> Path:
+    """$MINIGAN_CACHE, or else the user's cache folder of this platform + "minigan". It may not exist yet."""
+    chosen = os.environ.get("MINIGAN_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        root = "~/Library/Caches"
+    else:
+        root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.path.expanduser(root)) / "minigan"
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Call write(file) on a temporary neighbour of path, then rename it into place.
+
+    A reader, or a crash half-way, sees the old file or the new one and never a part. Raises OSError.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        # mkstemp makes files private; a data file or a picture gets the permissions an ordinary open() gives.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
