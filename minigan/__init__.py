@@ -1,0 +1,45 @@
+"""minigan: a GAN engine that a person can read.
+
+Tensors and derivatives: `tensor`, `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`, `no_grad`, `gradcheck`.
+Building blocks: `ops`, `nn`, `losses`, `optim`, `random`, `data`. GANs: `Game`, `Player`, and the models in `minigan.gans`.
+"""
+
+from minigan import data, losses, nn, ops, optim, random
+from minigan.autodiff import GraphError, Node, Tensor, grad, tensor
+from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
+from minigan.draw import graph_to_dot, graph_to_text
+from minigan.game import Game, Player
+from minigan.gradcheck import gradcheck
+from minigan.replay import Recording
+from minigan.switches import anomaly, enable_grad, hook, no_grad
+from minigan.version import __version__
+
+__all__ = [
+    "Game",
+    "GraphError",
+    "Node",
+    "Player",
+    "Recording",
+    "Tensor",
+    "__version__",
+    "anomaly",
+    "data",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "graph_to_dot",
+    "graph_to_text",
+    "hessian",
+    "hook",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "losses",
+    "nn",
+    "no_grad",
+    "ops",
+    "optim",
+    "random",
+    "tensor",
+    "vjp",
+]

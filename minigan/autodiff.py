@@ -1,0 +1,361 @@
+"""Reverse-mode automatic differentiation of every order.
+
+A `Tensor` is an array and, when derivatives are wanted, the `Node` that made it (both in `graph.py`). A node remembers its
+operation, its parents and what its derivative needs. :func:`grad` walks the nodes backwards and multiplies by each
+operation's vector-Jacobian product
+
+    vjp_i(g) = (d y / d x_i)^T g,      y = op(x_1, ..., x_n),   g the cotangent of y.
+
+Each vjp is itself written with differentiable operations on tensors. With `create_graph=True` the backward walk is
+therefore one more graph, which can be differentiated again: that is the whole of higher-order differentiation here.
+
+Reading order: `graph.py` (what a graph is), `primitive.py` (one row of the table of operations), then here :func:`apply`
+(one step forward) and :func:`grad` (all steps backward).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigan import backend
+from minigan.backend import Array
+from minigan.graph import METHODS, GraphError, Node, Tensor, Version, as_tensor, tensor
+from minigan.primitive import Primitive, Unsaved
+from minigan.switches import Event, graph, origin, state
+
+# -- the table of operations -----------------------------------------------------------------------------------------
+REGISTRY: dict[str, Primitive] = {}
+
+
+def primitive(vjps: Any = None, **options: Any) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
+    """Decorator: register `forward` as an operation and return the function on tensors that applies it.
+
+    The function keeps the name and docstring of `forward`, so a file reads: formula, forward, derivative, samples.
+    """
+
+    def register(forward: Callable[..., Array]) -> Callable[..., Tensor]:
+        name = options.pop("name", forward.__name__)
+        if name in REGISTRY:
+            raise ValueError(f"primitive: the name {name!r} is taken")
+        op = REGISTRY[name] = Primitive(forward, vjps, name=name, **options)
+
+        def call(*args: Any, **params: Any) -> Tensor:
+            return apply(op, args, params)
+
+        call.__name__ = call.__qualname__ = name
+        call.__doc__, call.__module__ = forward.__doc__, forward.__module__
+        return call
+
+    return register
+
+
+def _as_tensors(op: Primitive, args: tuple[Any, ...]) -> list[Tensor]:
+    """Arguments as tensors of one float dtype. Python numbers are weak: they take the dtype of the arrays."""
+    dtype = array = None
+    for i, a in enumerate(args):
+        if isinstance(a, (Tensor, np.ndarray)) or hasattr(a, "__cuda_array_interface__"):
+            array = a._data if isinstance(a, Tensor) else a
+            if backend.is_float(a.dtype) and op.kinds[i : i + 1] != "b":
+                if dtype is not None and a.dtype != dtype:
+                    raise TypeError(
+                        f"{op.name}: got {dtype} and {a.dtype} arrays, expected one dtype; convert with ops.cast"
+                    )
+                dtype = a.dtype
+    dtype = dtype or backend.DEFAULT_DTYPE
+    xp = np if array is None else backend.array_module(array)
+    return [
+        a
+        if isinstance(a, Tensor) and (a.dtype == dtype or op.kinds[i : i + 1] == "b")
+        else _convert(op, a, i, dtype, xp)
+        for i, a in enumerate(args)
+    ]
+
+
+def _convert(op: Primitive, a: Any, i: int, dtype: np.dtype, xp: Any) -> Tensor:
+    if op.kinds[i : i + 1] == "b":
+        return Tensor(xp.asarray(a))
+    if isinstance(a, Tensor):  # an integer or bool tensor among floats; a float of another dtype was refused before
+        return run("cast", a, dtype=dtype)
+    if (
+        hasattr(a, "dtype")
+        and not isinstance(a, np.generic)
+        and not (backend.is_float(a.dtype) or a.dtype.kind in "biu")
+    ):
+        raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
+    return Tensor(xp.asarray(a, dtype=dtype))
+
+
+def _describe(tensors: Sequence[Any]) -> str:
+    return ", ".join(f"{tuple(t.shape)} {t.dtype}" for t in tensors)
+
+
+def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
+    """Run one operation forward and, when a derivative may be wanted, note it down as a node."""
+    inputs = _as_tensors(op, args)
+    try:
+        data = op.forward(*[t._data for t in inputs], **params)
+    except (ValueError, TypeError, IndexError) as error:
+        extra = f", {params}" if params else ""
+        raise type(error)(f"{op.name}: {error} [received {_describe(inputs)}{extra}]") from None
+    if isinstance(data, np.generic):  # NumPy turns 0-d results into scalars
+        data = np.asarray(data)
+    node = None
+    if state.enabled and op.vjps is not None and any(t.node is not None for t in inputs):
+        node = Node(op, data, origin())
+        node.parents = tuple(t.node for t in inputs)
+        node.params = params
+    shares = op.view and data.base is not None and np.may_share_memory(data, inputs[0]._data)
+    output = Tensor(data, node, inputs[0].version if shares else None)
+    if node is not None:
+        kept = [t if op.keep(i + 1) else Unsaved(t.shape, t.dtype) for i, t in enumerate(inputs)]
+        node.saved = (_save(output.detach()) if op.keep(0) else None, *map(_save, kept))
+    if state.anomaly:
+        _check_finite(data, f"{op.name} called at {origin()}", inputs)
+    for hook in state.hooks:
+        hook(Event("apply", op, tuple(inputs), params, output, node))
+    return output
+
+
+def run(name: str, *args: Any, **params: Any) -> Tensor:
+    """Apply the operation of that name."""
+    return apply(REGISTRY[name], args, params)
+
+
+def _save(t: Any) -> Any:
+    """What a node keeps of a tensor: its parts, never the tensor itself (which could close a cycle)."""
+    return (t._data, t.node, t.version, t.version.count) if isinstance(t, Tensor) else t
+
+
+def _load(node: Node, i: int) -> Any:
+    """Slot i of `node.saved` as a tensor again, after checking that its array is the one that was saved."""
+    saved = node.saved[i]
+    if not isinstance(saved, tuple) or isinstance(saved, Unsaved):
+        return saved
+    data, made_by, version, count = saved
+    if version.count != count:
+        what = "its output" if i == 0 else f"its input {i - 1}"
+        raise GraphError(
+            f"{node.op.name if node.op else 'leaf'} called at {node.origin} saved {what} of shape {tuple(data.shape)} for "
+            f"its derivative, but the array was changed in place since ({version.count - count} times); "
+            "take the derivative before the change, or compute on a copy"
+        )
+    return Tensor(data, node if i == 0 else made_by, version)
+
+
+def effect(function: Callable[..., None], *args: Any) -> None:
+    """Run `function(*arrays)`, which writes into its first argument (an array or a list of them), and count the change.
+
+    Everything that writes in place goes through here (optimizers, random numbers, running statistics), so that
+    saved arrays stay guarded and hooks see the write. Tensors among `args`, also inside lists, are passed as arrays.
+    """
+    function(*map(_arrays_of, args))
+    for t in args[0] if isinstance(args[0], (list, tuple)) else args[:1]:
+        t.version.count += 1
+    for hook in state.hooks:
+        hook(Event("effect", function, args, {}, None, None))
+
+
+def _arrays_of(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value._data
+    return [_arrays_of(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _overwrite(target: Array, value: Any) -> None:
+    target[...] = value
+
+
+def _check_finite(data: Array, where: str, inputs: Sequence[Tensor] = ()) -> None:
+    xp = backend.array_module(data)
+    if data.dtype.kind == "f" and not bool(xp.isfinite(data).all()):
+        bad = "NaN" if bool(xp.isnan(data).any()) else "Inf"
+        raise FloatingPointError(f"anomaly: first {bad} made by {where} [received {_describe(inputs)}]")
+
+
+def _reachable(roots: list[Node]) -> list[Node]:
+    """All ancestors of `roots`, children before parents. No recursion: chains may be 100,000 nodes long."""
+    seen = {id(node): node for node in roots}
+    stack = list(roots)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and id(parent) not in seen:
+                seen[id(parent)] = parent
+                stack.append(parent)
+    return sorted(seen.values(), key=lambda node: -node.order)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _seed(y: Tensor, g: Any) -> Tensor:
+    """The cotangent a walk starts with: 1 for a scalar, the given one otherwise."""
+    if g is None:
+        if y.size != 1:
+            raise GraphError(f"grad: the output has shape {y.shape}, not one element; pass grad_outputs of that shape")
+        return Tensor(backend.array_module(y._data).ones(y.shape, y.dtype))
+    g = g if isinstance(g, Tensor) else Tensor(backend.array_module(y._data).asarray(g, dtype=y.dtype))
+    if g.shape != y.shape or g.dtype != y.dtype:
+        raise ValueError(f"grad: grad_outputs has shape {g.shape} {g.dtype}, expected {y.shape} {y.dtype}")
+    return g
+
+
+def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: bool = False) -> Any:
+    """Sum over outputs of (d output / d input)^T grad_output, for each input.
+
+    Args:
+        outputs: a tensor, or a list or tuple of them.
+        inputs: a tensor, or a list or tuple of them: leaves or any tensors inside the graph.
+        grad_outputs: a cotangent an output, of its shape; may be left out (ones) for outputs with one element.
+        create_graph: make the result differentiable, for higher orders.
+
+    Returns:
+        A tensor an input, with that input's shape; a single tensor when `inputs` is one. An input that the outputs do
+        not depend on gets zeros, its true derivative.
+
+    Raises:
+        GraphError: an input or every output is outside the graph, a saved array was changed in place, or an operation
+            on the way has no derivative of this order.
+    """
+    ys, xs = _as_list(outputs), _as_list(inputs)
+    gs = _as_list(grad_outputs) if grad_outputs is not None else [None] * len(ys)
+    if len(gs) != len(ys):
+        raise ValueError(f"grad: got {len(gs)} grad_outputs for {len(ys)} outputs")
+    for i, x in enumerate(xs):
+        if not isinstance(x, Tensor) or x.node is None:
+            raise GraphError(f"grad: input {i} is not in a graph; make it with mg.tensor(..., requires_grad=True)")
+    roots = [y.node for y in ys if y.node is not None]
+    if not roots:
+        raise GraphError("grad: the outputs depend on no tensor that requires derivatives (or ran under no_grad)")
+    with graph(create_graph):
+        cotangents: dict[int, Tensor] = {}
+        for y, g in zip(ys, gs, strict=True):
+            if y.node is not None:
+                _accumulate(cotangents, y.node, _seed(y, g))
+        found = _walk(roots, {id(x.node) for x in xs}, cotangents, create_graph)
+    results = [found[id(x.node)] if id(x.node) in found else _zeros(x) for x in xs]
+    return results if isinstance(inputs, (list, tuple)) else results[0]
+
+
+def _zeros(x: Tensor) -> Tensor:
+    return Tensor(backend.array_module(x._data).zeros_like(x._data))
+
+
+def _walk(roots: list[Node], targets: set[int], cotangents: dict[int, Tensor], create_graph: bool) -> dict[int, Tensor]:
+    """The backward pass: visit nodes from outputs to `targets`, only on paths between them."""
+    order = _reachable(roots)
+    wanted: set[int] = set()  # nodes from which a target can be reached
+    for node in reversed(order):
+        if id(node) in targets or any(id(parent) in wanted for parent in node.parents):
+            wanted.add(id(node))
+    found: dict[int, Tensor] = {}
+    for node in order:
+        g = cotangents.pop(id(node), None)
+        if g is None or id(node) not in wanted:
+            continue
+        for hook in node.hooks or ():
+            replaced = hook(g)
+            if replaced is not None and (replaced.shape, replaced.dtype) != (g.shape, g.dtype):
+                raise GraphError(
+                    f"register_hook: a hook of {node} returned {replaced.shape} {replaced.dtype} for a cotangent of "
+                    f"{g.shape} {g.dtype}"
+                )
+            g = g if replaced is None else replaced
+        for watch in state.hooks:
+            watch(Event("cotangent", node.op, (g,), node.params, None, node))
+        if id(node) in targets:
+            found[id(node)] = g
+        needs = [parent is not None and id(parent) in wanted for parent in node.parents]
+        if any(needs):
+            for parent, cotangent in zip(node.parents, _pull_back(node, g, needs, create_graph), strict=True):
+                if parent is not None and cotangent is not None:
+                    _accumulate(cotangents, parent, cotangent)
+    return found
+
+
+def _accumulate(cotangents: dict[int, Tensor], node: Node, g: Tensor) -> None:
+    previous = cotangents.get(id(node))
+    cotangents[id(node)] = g if previous is None else run("add", previous, g)
+
+
+def _pull_back(node: Node, g: Tensor, needs: list[bool], create_graph: bool) -> list[Tensor | None]:
+    """The cotangents of a node's inputs, checked."""
+    op = node.op
+    assert op is not None
+    saved = [_load(node, i) for i in range(len(node.saved))]
+    try:
+        if create_graph and op.composite is not None:
+            raw = _replay_composite(op, g, needs, saved[1:], node.params)
+        elif op.joint:
+            raw = op.vjps(needs, g, *saved, **node.params)
+        else:
+            raw = [f(g, *saved, **node.params) if need else None for f, need in zip(op.vjps, needs, strict=True)]
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{error}, in the derivative of {op.name} called at {node.origin}") from None
+    return [
+        _fit(op, node, parent, cotangent) if need and parent is not None and cotangent is not None else None
+        for parent, cotangent, need in zip(node.parents, raw, needs, strict=True)
+    ]
+
+
+def _replay_composite(op: Primitive, g: Tensor, needs: list[bool], inputs: list[Any], params: dict[str, Any]) -> Any:
+    """Differentiate the composite of a fused operation instead of its kernel.
+
+    Each input is aliased first (x' = identity(x)), so that an input computed from another one is not followed twice.
+    """
+    assert op.composite is not None
+    aliases = [run("identity", x) if need else x for x, need in zip(inputs, needs, strict=True)]
+    wanted = [a for a, need in zip(aliases, needs, strict=True) if need]
+    found = iter(grad(op.composite(*aliases, **params), wanted, g, create_graph=True))
+    return [next(found) if need else None for need in needs]
+
+
+def _fit(op: Primitive, node: Node, parent: Node, g: Tensor) -> Tensor:
+    """Sum a cotangent over broadcast axes, once for all operations, and check that it belongs to its input."""
+    if op.broadcasts and g.shape != parent.shape:
+        g = run("sum_to", g, shape=parent.shape)
+    if g.shape != parent.shape or g.dtype != parent.dtype:
+        raise GraphError(
+            f"{op.name} called at {node.origin}: its vjp returned {g.shape} {g.dtype} for an input of "
+            f"{parent.shape} {parent.dtype}"
+        )
+    return g
+
+
+def assign(target: Tensor, value: Any) -> None:
+    """Overwrite a tensor's array in place, `target[...] = value`, counted by its version."""
+    effect(_overwrite, target, value)
+
+
+def backward(output: Tensor, grad_output: Any = None, *, create_graph: bool = False) -> None:
+    """Add d output / d leaf to `.grad` of every leaf that `output` depends on."""
+    if output.node is None:
+        raise GraphError("backward: this tensor depends on no tensor made with requires_grad=True")
+    owners = [node.owner() for node in _reachable([output.node]) if node.op is None and node.owner is not None]
+    leaves = [leaf for leaf in owners if leaf is not None]
+    for leaf, value in zip(leaves, grad(output, leaves, grad_output, create_graph=create_graph), strict=True):
+        leaf.grad = value if leaf.grad is None else leaf.grad + value
+
+
+METHODS.update(assign=assign, backward=backward)
+__all__ = [
+    "METHODS",
+    "REGISTRY",
+    "GraphError",
+    "Node",
+    "Primitive",
+    "Tensor",
+    "Version",
+    "apply",
+    "as_tensor",
+    "assign",
+    "backward",
+    "effect",
+    "grad",
+    "primitive",
+    "run",
+    "tensor",
+]

@@ -1,0 +1,122 @@
+"""Which array library an array lives in, which device that is, and the dtype policy.
+
+One rule holds everywhere: **the device is where the array lives**. Code asks :func:`array_module` for the module of
+the arrays it was handed (NumPy or CuPy) and computes there; nothing is moved behind the reader's back.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Array = Any  # a numpy.ndarray or a cupy.ndarray: both speak the same protocol
+
+
+class Group(tuple[Array, ...]):
+    """Arrays that stay where they are and go into kernels together (all parameters of a player, say).
+
+    `cache` is for the kernel's use: what it worked out from their addresses.
+    """
+
+    cache: Any = None
+
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+DEFAULT_DTYPE = np.dtype(np.float32)
+DEVICES = ("cpu", "gpu")
+
+_gpu_problem: str | None = None  # why there is no GPU; "" once one is known to work
+
+
+class DeviceError(RuntimeError):
+    """A device was asked for that this machine or environment does not have."""
+
+
+def is_gpu_array(array: Array) -> bool:
+    """True when `array` is a CuPy array."""
+    return type(array) is not np.ndarray and type(array).__module__.partition(".")[0] == "cupy"
+
+
+def array_module(*arrays: Array) -> ModuleType:
+    """NumPy or CuPy, by where the first GPU array among `arrays` lives."""
+    for array in arrays:
+        if is_gpu_array(array):
+            import cupy
+
+            return cupy
+    return np
+
+
+def device_of(array: Array) -> str:
+    """`"cpu"` or `"gpu"`."""
+    return "gpu" if is_gpu_array(array) else "cpu"
+
+
+def gpu_problem() -> str:
+    """Why no GPU can be used here, as one sentence; the empty string when one works.
+
+    CuPy imports without a driver and only fails at the first allocation, so the test is a real one: a driver must
+    be present and one small kernel must give the right number.
+    """
+    global _gpu_problem
+    if _gpu_problem is None:
+        _gpu_problem = _find_gpu_problem()
+    return _gpu_problem
+
+
+def _find_gpu_problem() -> str:
+    try:
+        import cupy
+    except ImportError as error:
+        return f"CuPy is not installed ({error}); install it with: pip install 'minigan[gpu]'"
+    if not cupy.is_available():
+        return "CuPy is installed but finds no CUDA driver or device"
+    try:
+        total = int(cupy.arange(5).sum())
+    except (RuntimeError, OSError) as error:
+        return f"a GPU is present but a first kernel failed: {error}"
+    return "" if total == 10 else f"a GPU is present but its first kernel returned {total}, not 10"
+
+
+def module_for(device: str) -> ModuleType:
+    """The array module of a device name.
+
+    Raises:
+        ValueError: for a name that is not in `DEVICES`.
+        DeviceError: for `"gpu"` where none works; the message says why.
+    """
+    if device == "cpu":
+        return np
+    if device != "gpu":
+        raise ValueError(f"device: got {device!r}, expected one of {DEVICES}")
+    if problem := gpu_problem():
+        raise DeviceError(f"device 'gpu': {problem}; use --device cpu")
+    import cupy
+
+    return cupy
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """The same values as a NumPy array (a copy only when they are on a GPU)."""
+    return array.get() if is_gpu_array(array) else np.asarray(array)
+
+
+def to_device(array: Array, device: str) -> Array:
+    """The same values on `device` (a copy only when they are elsewhere)."""
+    xp = module_for(device)
+    return to_numpy(array) if xp is np else xp.asarray(array)
+
+
+def is_float(dtype: Any) -> bool:
+    """True for the two dtypes that carry derivatives."""
+    return dtype in FLOATS
+
+
+def as_float_dtype(dtype: Any) -> np.dtype:
+    """`dtype` as float32 or float64; anything else raises TypeError."""
+    dtype = DEFAULT_DTYPE if dtype is None else np.dtype(dtype)
+    if dtype not in FLOATS:
+        raise TypeError(f"dtype: got {dtype}, expected float32 or float64")
+    return dtype

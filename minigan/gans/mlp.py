@@ -1,0 +1,55 @@
+"""The first GAN: two multilayer perceptrons (Goodfellow et al. 2014, arXiv 1406.2661).
+
+    G: z (100) -> 256 -> 512 -> 1024 -> pixels, tanh
+    D: pixels -> 512 -> 256 -> 1 logit
+
+with leaky ReLU (slope .2) between. At the optimum D = p_data / (p_data + p_g), and the value of the game is
+2 JSD(p_data, p_g) - log 4. With `norm="batch"` the generator's hidden layers are batch-normalised; never after tanh, which
+would leave [-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from minigan import nn
+from minigan.gans import base
+from minigan.gans.base import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPConfig(base.GANConfig):
+    """The MLP GAN's options."""
+
+    norm: str = option("none", "normalisation of the generator's hidden layers", choices=("none", "batch"))
+
+
+class MLP(base.GAN):
+    """Fully connected generator and discriminator for small images."""
+
+    Config = MLPConfig
+    summary = "fully connected GAN (Goodfellow et al. 2014)"
+
+    def networks(self, config: MLPConfig, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+        """See the file's docstring."""
+        pixels = math.prod(shape)
+        generator = nn.Sequential(
+            *self._hidden(config.latent, 256, config),
+            *self._hidden(256, 512, config),
+            *self._hidden(512, 1024, config),
+            nn.Dense(1024, pixels, activation="tanh"),
+            nn.Reshape(*shape),
+        )
+        discriminator = nn.Sequential(
+            nn.Flatten(),
+            nn.Dense(pixels, 512, activation="leaky_relu"),
+            nn.Dense(512, 256, activation="leaky_relu"),
+            nn.Dense(256, 1),
+        )
+        return generator, discriminator
+
+    def _hidden(self, inputs: int, outputs: int, config: MLPConfig) -> list[nn.Module]:
+        if config.norm == "none":
+            return [nn.Dense(inputs, outputs, activation="leaky_relu")]
+        return [nn.Dense(inputs, outputs, bias=False), nn.BatchNorm(outputs), nn.LeakyReLU()]

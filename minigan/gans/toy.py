@@ -1,0 +1,49 @@
+"""The two-dimensional GAN: small enough to see what the players do.
+
+    G: z (2) -> 128 -> 128 -> 2         D: x (2) -> 128 -> 128 -> 1 logit
+
+with leaky ReLU (slope .2) between, for mixtures of Gaussians and curves whose density is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from minigan import nn
+from minigan.gans import base
+from minigan.gans.base import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyConfig(base.GANConfig):
+    """The toy GAN's options."""
+
+    data: str = option("ring8", "data set of points by name, or a path to a .npy or .npz file")
+    batch_size: int = option(256, "examples a step", low=1)
+    latent: int = option(2, "length of the noise vector z ~ N(0, 1)", low=1)
+    steps: int = option(10000, "steps to train: one update of every player each", low=0)
+    width: int = option(128, "units in each hidden layer", low=1)
+
+
+class Toy(base.GAN):
+    """Two hidden layers each, for points."""
+
+    Config = ToyConfig
+    summary = "GAN for points in the plane"
+    kind = "points"
+
+    def networks(self, config: ToyConfig, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+        """See the file's docstring."""
+        features = math.prod(shape)
+        return (
+            self._perceptron(config.latent, config.width, features),
+            self._perceptron(features, config.width, 1),
+        )
+
+    def _perceptron(self, inputs: int, width: int, outputs: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Dense(inputs, width, activation="leaky_relu"),
+            nn.Dense(width, width, activation="leaky_relu"),
+            nn.Dense(width, outputs),
+        )

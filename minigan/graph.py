@@ -1,0 +1,237 @@
+"""What a graph is made of: tensors, and the nodes that made them."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minigan import backend
+from minigan.backend import Array
+from minigan.primitive import Primitive
+from minigan.switches import Origin, origin
+
+_clock = itertools.count()
+
+
+class GraphError(RuntimeError):
+    """A derivative was asked for that the graph cannot give."""
+
+
+class Version:
+    """How often an array was changed in place; shared by all tensors that look at the same memory."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Node:
+    """One operation of a graph: `y = op(*inputs, **params)`.
+
+    `parents[i]` is the node of input i, or None for a constant; `saved` holds the inputs the vjp reads (others as
+    :class:`Unsaved`), the output's array if it is read, and the version of each. A node never refers to its own output
+    tensor, so a graph has no reference cycles and dies with its last tensor. A leaf has `op = None`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "dtype",
+        "hooks",
+        "op",
+        "order",
+        "origin",
+        "owner",
+        "params",
+        "parents",
+        "saved",
+        "shape",
+    )
+
+    def __init__(self, op: Primitive | None, data: Array, origin: Origin) -> None:
+        self.op = op
+        self.parents: tuple[Node | None, ...] = ()
+        self.saved: tuple[Any, ...] = ()
+        self.params: dict[str, Any] = {}
+        self.origin = origin
+        self.shape: tuple[int, ...] = data.shape
+        self.dtype: np.dtype = data.dtype
+        self.order = next(_clock)  # parents are always older: sorting by it is a topological order
+        self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+        self.owner: weakref.ref[Tensor] | None = None
+
+    def __repr__(self) -> str:
+        return f"Node({self.op.name if self.op else 'leaf'}, shape={self.shape}, {self.origin})"
+
+
+METHODS: dict[
+    str, Callable[..., Any]
+] = {}  # filled by minigan.ops: name -> function whose first argument is the tensor
+
+
+def _operator(name: str, *, swap: bool = False) -> Callable[..., Tensor]:
+    def method(self: Tensor, *other: Any) -> Tensor:
+        return METHODS[name](*other, self) if swap else METHODS[name](self, *other)
+
+    return method
+
+
+class Tensor:
+    """An array with a place in a graph. `node` is None exactly when no derivative flows through it.
+
+    The arithmetic operators, comparisons, slicing and the methods below run the operations of `minigan.ops`.
+    """
+
+    __slots__ = ("__weakref__", "_data", "grad", "node", "version")
+    __array_ufunc__ = None  # `ndarray + Tensor` is ours, not NumPy's
+
+    def __init__(self, data: Array, node: Node | None = None, version: Version | None = None) -> None:
+        self._data = data
+        self.node = node
+        self.version = version or Version()
+        self.grad: Tensor | None = None
+
+    # -- the array ---------------------------------------------------------------------------------------------------
+    @property
+    def data(self) -> Array:
+        """The array. Assigning to it (also `t.data += 1`) counts as a change in place."""
+        return self._data
+
+    @data.setter
+    def data(self, array: Array) -> None:
+        if array.shape != self._data.shape or array.dtype != self._data.dtype:
+            raise ValueError(
+                f"data: got shape {array.shape} {array.dtype}, expected {self._data.shape} {self._data.dtype}; "
+                "make a new tensor with mg.tensor(...)"
+            )
+        self._data = array
+        self.version.count += 1
+
+    shape = property(lambda self: self._data.shape, doc="Lengths of the axes.")
+    dtype = property(lambda self: self._data.dtype, doc="float32 or float64 (bool or integer for masks and indices).")
+    ndim = property(lambda self: self._data.ndim, doc="Number of axes.")
+    size = property(lambda self: self._data.size, doc="Number of elements.")
+    device = property(lambda self: backend.device_of(self._data), doc='"cpu" or "gpu": where the array lives.')
+
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array (the same memory on the CPU)."""
+        return backend.to_numpy(self._data)
+
+    def item(self) -> float:
+        """The value of a tensor with one element, as a Python number."""
+        if self._data.size != 1:
+            raise ValueError(f"item: got shape {self.shape}, expected one element")
+        return self._data.item()
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
+        """All axes in reverse order."""
+        return METHODS["transpose"](self)
+
+    # -- the graph ---------------------------------------------------------------------------------------------------
+    @property
+    def requires_grad(self) -> bool:
+        """True when derivatives flow through this tensor."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        if self.node is not None and self.node.op is not None:
+            raise GraphError("requires_grad: can be set on leaf tensors only; use .detach() to leave the graph")
+        if not flag:
+            self.node = None
+        elif self.node is None:
+            if not backend.is_float(self.dtype):
+                raise TypeError(f"requires_grad: got dtype {self.dtype}, expected float32 or float64")
+            self.node = Node(None, self._data, origin())
+            self.node.owner = weakref.ref(self)
+
+    def detach(self) -> Tensor:
+        """The same array, outside the graph."""
+        return Tensor(self._data, None, self.version)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call `hook(cotangent)` when the backward walk has finished this tensor's cotangent; a tensor it returns takes
+        the cotangent's place. Returns a function that removes the hook."""
+        if self.node is None:
+            raise GraphError("register_hook: this tensor is outside every graph, so no cotangent will reach it")
+        hooks = self.node.hooks = self.node.hooks or []
+        hooks.append(hook)
+        return lambda: hooks.remove(hook)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "a Tensor cannot be changed by item assignment (the graph would not see it); "
+            "use mg.ops.where(mask, value, x), mg.ops.concatenate, or t.assign(array) on a leaf"
+        )
+
+    def __repr__(self) -> str:
+        source = "" if self.node is None else f", op={self.node.op.name if self.node.op else 'leaf'}"
+        return f"tensor({np.array2string(self.numpy(), separator=', ', prefix='tensor(')}, dtype={self.dtype}{source})"
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self._data)))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    __add__, __radd__ = _operator("add"), _operator("add", swap=True)
+    __sub__, __rsub__ = _operator("subtract"), _operator("subtract", swap=True)
+    __mul__, __rmul__ = _operator("multiply"), _operator("multiply", swap=True)
+    __truediv__, __rtruediv__ = _operator("divide"), _operator("divide", swap=True)
+    __pow__, __rpow__ = _operator("power"), _operator("power", swap=True)
+    __matmul__, __rmatmul__ = _operator("matmul"), _operator("matmul", swap=True)
+    __lt__, __le__ = _operator("less"), _operator("less_equal")
+    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
+    __neg__, __abs__, __getitem__ = _operator("negative"), _operator("abs"), _operator("getitem")
+
+    def __getattr__(self, name: str) -> Any:
+        op = METHODS.get(name)
+        if op is None:
+            raise AttributeError(f"Tensor has no attribute or method {name!r}; operations live in minigan.ops")
+        return lambda *args, **params: op(self, *args, **params)
+
+
+def tensor(value: Any, *, dtype: Any = None, requires_grad: bool = False, device: str | None = None) -> Tensor:
+    """A new leaf tensor with a copy of `value`.
+
+    Python numbers and lists of them become float32; arrays keep their dtype (float32, float64, integer or bool).
+    `requires_grad=True` makes it a place to take derivatives at.
+
+    Raises:
+        TypeError: for a dtype without meaning here (float16, complex, object).
+    """
+    if isinstance(value, Tensor):
+        value = value._data
+    known = hasattr(value, "dtype") and not isinstance(value, np.generic)
+    if dtype is None and not known:
+        dtype = backend.DEFAULT_DTYPE
+    xp = backend.module_for(device) if device else backend.array_module(value)
+    if device == "cpu":
+        value = backend.to_numpy(value) if known else value
+    data = xp.array(value, dtype=dtype)
+    if data.dtype.kind not in "biu" and not backend.is_float(data.dtype):
+        raise TypeError(f"tensor: got dtype {data.dtype}, expected float32, float64, integer or bool")
+    result = Tensor(data)
+    if requires_grad:
+        result.requires_grad = True
+    return result
+
+
+def as_tensor(value: Any) -> Tensor:
+    """`value` if it is a tensor, else a constant tensor of it; an array is not copied."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.ndarray) or backend.is_gpu_array(value):
+        return Tensor(value)
+    return tensor(value)

@@ -1,0 +1,114 @@
+"""Numba, set up once: options, an on-disk cache that can be thrown away, and arrays by address."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba import carray, types
+from numba.extending import intrinsic
+
+# Reassociation and fused multiply-add, but NaN and Inf keep their meaning (never "nnan" or "ninf").
+FAST_MATH = {"contract", "reassoc", "arcp", "nsz"}
+_SOURCES = sorted(Path(__file__).parent.glob("c*.py"))  # this file and every cpu_*.py
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: a folder whose name is a hash of their sources and of Numba's version.
+
+    A changed source means a new folder, so a stale kernel is never run. `MINIGAN_CACHE` names another parent.
+    """
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in _SOURCES:
+        digest.update(source.read_bytes())
+    parent = os.environ.get("MINIGAN_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "minigan"
+    )
+    return Path(parent) / f"kernels-{digest.hexdigest()[:16]}"
+
+
+def _usable_folder() -> Path:
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            return folder
+    except OSError:  # read-only home: compile anew in each process, and say where it would have gone in `doctor`
+        return Path(tempfile.mkdtemp(prefix="minigan-kernels-"))
+
+
+FOLDER = _usable_folder()
+
+
+def clear_cache() -> None:
+    """Throw the compiled kernels away; they are compiled again when next used."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+
+
+def _compile(function: Callable[..., Any]) -> Any:
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(FOLDER)  # read when a function is decorated
+    try:
+        return numba.njit(cache=True, nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
+    finally:
+        config.CACHE_DIR = before
+
+
+def njit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile without the interpreter lock, without Python's division checks, and keep the result on disk.
+
+    A cache file that cannot be read is not fatal: the cache is cleared and the function compiled again. Kernels raise
+    nothing themselves, so any exception at a first call comes from loading or compiling.
+    """
+    compiled = _compile(function)
+    tried_again = False
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        nonlocal compiled, tried_again
+        try:
+            return compiled(*args)
+        except Exception as error:
+            if tried_again:
+                raise
+            tried_again = True
+            warnings.warn(f"kernel cache in {FOLDER} is unusable ({error}); compiling again", stacklevel=2)
+            clear_cache()
+            compiled = _compile(function)
+            return compiled(*args)
+
+    return call
+
+
+def _type_pointer(typing: Any, address: Any, like: Any) -> Any:
+    """The integer `address` as a pointer to the element type of `like`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like.dtype)(types.int64, like), codegen
+
+
+_pointer: Any = intrinsic(_type_pointer)
+
+
+@numba.njit(inline="always")
+def array_at(address: int, length: int, like: Any) -> Any:
+    """A one-dimensional array of `length` elements of `like`'s dtype at a memory address."""
+    return carray(_pointer(address, like), (length,))
+
+
+def address_of(array: np.ndarray) -> int:
+    """The memory address of an array's first element; the caller keeps the array alive."""
+    return array.ctypes.data

@@ -1,0 +1,269 @@
+// Batch norm and layer norm, forward and backward, for (rows, channels) arrays in C order.
+//
+// Sums are taken in double and in an order that depends on the shape alone: no atomics, so the same input
+// gives the same bits on every run. Over rows they have two stages,
+//
+//     1. `slabs` blocks a column group: each adds up every slabs-th band of rows, one partial sum a column;
+//     2. one block a column group: it adds the partial sums and finishes the statistic.
+//
+// A column group is blockDim.x columns wide (32, or the power of two that holds `channels`), and blockDim.y
+// rows high, so that a warp always reads neighbouring addresses, also when there are three channels. The
+// launcher gives stage 1 at least 8 blockDim.y rows a slab; partial sums are then a small part of the
+// traffic.
+
+typedef long long int64;
+
+const int THREADS = 256;  // blockDim.x * blockDim.y in every kernel that sums over rows
+
+// Sum value[k] over the threads of one column (equal threadIdx.x), as a tree: y + half into y. Thread y = 0
+// ends with it.
+template <int N>
+__device__ void sum_over_column(double (&value)[N]) {
+    __shared__ double part[N][THREADS];
+    int thread = threadIdx.y * blockDim.x + threadIdx.x;
+    for (int k = 0; k < N; ++k) part[k][thread] = value[k];
+    for (int half = blockDim.y / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.y < half)
+            for (int k = 0; k < N; ++k) part[k][thread] += part[k][thread + half * blockDim.x];
+    }
+    for (int k = 0; k < N; ++k) value[k] = part[k][thread];
+}
+
+__device__ int64 my_column() { return (int64)blockIdx.x * blockDim.x + threadIdx.x; }
+
+// End of stage 1: partial[slab][k][column] = sum of value[k] over the block's rows. partial is (slabs, N,
+// channels).
+template <int N>
+__device__ void store_partial(double (&value)[N], int64 channels, double* partial) {
+    sum_over_column(value);
+    if (threadIdx.y > 0 || my_column() >= channels) return;
+    for (int k = 0; k < N; ++k) partial[(blockIdx.y * (int64)N + k) * channels + my_column()] = value[k];
+}
+
+// Stage 2: value[k] = sum over slabs of partial[slab][k][column].
+template <int N>
+__device__ void load_partial(const double* partial, int64 slabs, int64 channels, double (&value)[N]) {
+    for (int k = 0; k < N; ++k) value[k] = 0;
+    if (my_column() < channels)
+        for (int64 slab = threadIdx.y; slab < slabs; slab += blockDim.y)
+            for (int k = 0; k < N; ++k) value[k] += partial[(slab * N + k) * channels + my_column()];
+    sum_over_column(value);
+}
+
+// Mean and variance of x from sums of d = x - x[0] and of d^2 over rows:
+//     mean = x[0] + mean(d),   var = mean(d^2) - mean(d)^2.
+// Moments about the first row, not about zero, lose nothing when the mean is large against the spread.
+struct Moments {
+    double mean, var, mean_d;
+};
+
+__device__ Moments moments(double first, double sum_d, double sum_d2, int64 rows) {
+    double mean_d = sum_d / rows, var = sum_d2 / rows - mean_d * mean_d;
+    return {first + mean_d, var < 0 ? 0 : var, mean_d};  // rounding can leave -1e-17; a NaN stays one
+}
+
+// -- batch norm: statistics of each column ------------------------------------------------------------------
+
+// Stage 1 forward: sums of d and d^2. Reads x once: sizeof(T) bytes an element.
+template <typename T>
+__global__ void batch_norm_sums(const T* x, int64 rows, int64 channels, double* partial) {
+    double sum[2] = {0, 0};
+    int64 column = my_column();
+    if (column < channels) {
+        double first = x[column];
+        int64 stride = (int64)gridDim.y * blockDim.y;
+        for (int64 row = (int64)blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += stride) {
+            double d = x[row * channels + column] - first;
+            sum[0] += d;
+            sum[1] += d * d;
+        }
+    }
+    store_partial(sum, channels, partial);
+}
+
+// Stage 2 forward: mean, var, and scale = gamma / sqrt(var + eps), each (channels,).
+template <typename T>
+__global__ void batch_norm_statistics(const double* partial, int64 slabs, const T* x, int64 rows, int64
+                                      channels, const T* gamma, double eps, T* mean, T* var, T* scale) {
+    double sum[2];
+    load_partial(partial, slabs, channels, sum);
+    int64 column = my_column();
+    if (threadIdx.y > 0 || column >= channels) return;
+    Moments m = moments(x[column], sum[0], sum[1], rows);
+    mean[column] = T(m.mean);
+    var[column] = T(m.var);
+    scale[column] = T(gamma[column] / sqrt(m.var + eps));
+}
+
+// out = (x - mean) scale + beta, in this order: x - mean is small where x and mean are large and close. 2
+// sizeof(T) bytes an element. The column follows the index by addition, as in activation.cu. `out` may be x.
+template <typename T>
+__global__ void batch_norm_apply(const T* x, const T* mean, const T* scale, const T* beta, int64 n, int64
+                                 channels, T* out) {
+    int64 first = (int64)blockIdx.x * blockDim.x + threadIdx.x, stride = (int64)gridDim.x * blockDim.x;
+    int64 column = first % channels, step = stride % channels;
+    for (int64 i = first; i < n; i += stride) {
+        out[i] = (x[i] - mean[column]) * scale[column] + beta[column];
+        column += step;
+        column -= column >= channels ? channels : 0;
+    }
+}
+
+// Stage 1 backward: sums of d, d^2, g and g d, from which everything follows without a second look at x,
+// because
+//     sum(g h) = sum(g (d - mean(d))) / s = (sum(g d) - mean(d) sum(g)) / s.
+// 2 sizeof(T) bytes an element.
+template <typename T>
+__global__ void batch_norm_backward_sums(const T* g, const T* x, int64 rows, int64 channels, double* partial)
+                                         {
+    double sum[4] = {0, 0, 0, 0};
+    int64 column = my_column();
+    if (column < channels) {
+        double first = x[column];
+        int64 stride = (int64)gridDim.y * blockDim.y;
+        for (int64 row = (int64)blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += stride) {
+            double d = x[row * channels + column] - first, u = g[row * channels + column];
+            sum[0] += d;
+            sum[1] += d * d;
+            sum[2] += u;
+            sum[3] += u * d;
+        }
+    }
+    store_partial(sum, channels, partial);
+}
+
+// Stage 2 backward: dgamma = sum(g h), dbeta = sum(g), and the four numbers a column that dx needs, `factor`
+// (4, channels):
+//     mean,   a = gamma / s,   mean(g),   b = mean(g h) / s.
+template <typename T>
+__global__ void batch_norm_backward_statistics(const double* partial, int64 slabs, const T* x, int64 rows,
+                                               int64 channels, const T* gamma, double eps, T* factor, T*
+                                               dgamma, T* dbeta) {
+    double sum[4];
+    load_partial(partial, slabs, channels, sum);
+    int64 column = my_column();
+    if (threadIdx.y > 0 || column >= channels) return;
+    Moments m = moments(x[column], sum[0], sum[1], rows);
+    double inverse = 1 / sqrt(m.var + eps);
+    double sum_gh = (sum[3] - m.mean_d * sum[2]) * inverse;
+    factor[column] = T(m.mean);
+    factor[channels + column] = T(gamma[column] * inverse);
+    factor[2 * channels + column] = T(sum[2] / rows);
+    factor[3 * channels + column] = T(sum_gh / rows * inverse);
+    dgamma[column] = T(sum_gh);
+    dbeta[column] = T(sum[2]);
+}
+
+// dx = a (g - mean(g) - (x - mean) b): 3 sizeof(T) bytes an element.
+template <typename T>
+__global__ void batch_norm_backward_apply(const T* g, const T* x, const T* factor, int64 n, int64 channels, T*
+                                          dx) {
+    const T *mean = factor, *a = mean + channels, *mean_g = a + channels, *b = mean_g + channels;
+    int64 first = (int64)blockIdx.x * blockDim.x + threadIdx.x, stride = (int64)gridDim.x * blockDim.x;
+    int64 column = first % channels, step = stride % channels;
+    for (int64 i = first; i < n; i += stride) {
+        dx[i] = a[column] * (g[i] - mean_g[column] - (x[i] - mean[column]) * b[column]);
+        column += step;
+        column -= column >= channels ? channels : 0;
+    }
+}
+
+// -- layer norm: statistics of each row, one block a row ----------------------------------------------------
+
+// The sum of `value` over the block, in every thread: a butterfly in each warp, then the warps' sums in
+// order. blockDim.x is a multiple of 32, blockDim.y is 1.
+__device__ double sum_over_block(double value) {
+    __shared__ double warp[32];
+    for (int lane = 16; lane > 0; lane /= 2) value += __shfl_xor_sync(0xffffffffu, value, lane);
+    __syncthreads();  // whoever still reads the former sum
+    if (threadIdx.x % 32 == 0) warp[threadIdx.x / 32] = value;
+    __syncthreads();
+    double total = 0;
+    for (unsigned w = 0; w < blockDim.x / 32; ++w) total += warp[w];
+    return total;
+}
+
+// Mean and 1 / sqrt(var + eps) of one row. The second reading of the row, for the variance about its mean,
+// and every later one find it in cache.
+struct Row {
+    double mean, inverse;
+};
+
+template <typename T>
+__device__ Row row_statistics(const T* x, int64 n, double eps) {
+    double sum = 0;
+    for (int64 j = threadIdx.x; j < n; j += blockDim.x) sum += x[j];
+    double mean = sum_over_block(sum) / n;
+    sum = 0;
+    for (int64 j = threadIdx.x; j < n; j += blockDim.x) sum += (x[j] - mean) * (x[j] - mean);
+    return {mean, 1 / sqrt(sum_over_block(sum) / n + eps)};
+}
+
+// out = gamma (x - mean) / sqrt(var + eps) + beta: 2 sizeof(T) bytes an element from and to memory. `out` may
+// be x.
+template <typename T>
+__global__ void layer_norm(const T* x, const T* gamma, const T* beta, int64 rows, int64 n, double eps, T* out)
+                           {
+    for (int64 row = blockIdx.x; row < rows; row += gridDim.x) {
+        const T* in = x + row * n;
+        Row s = row_statistics(in, n, eps);
+        for (int64 j = threadIdx.x; j < n; j += blockDim.x)
+            out[row * n + j] = T(gamma[j] * ((in[j] - s.mean) * s.inverse) + beta[j]);
+    }
+}
+
+// dx = (u - mean(u) - h mean(u h)) / s with u = gamma g, h = (x - mean) / s: 3 sizeof(T) bytes an element.
+// Also row_stats[row] = (mean, 1/s), of shape (rows, 2), for the sums over rows.
+template <typename T>
+__global__ void layer_norm_backward(const T* g, const T* x, const T* gamma, int64 rows, int64 n, double eps,
+                                    T* dx, double* row_stats) {
+    for (int64 row = blockIdx.x; row < rows; row += gridDim.x) {
+        const T *in = x + row * n, *up = g + row * n;
+        Row s = row_statistics(in, n, eps);
+        double sum_u = 0, sum_uh = 0;
+        for (int64 j = threadIdx.x; j < n; j += blockDim.x) {
+            double u = (double)gamma[j] * up[j];
+            sum_u += u;
+            sum_uh += u * (in[j] - s.mean) * s.inverse;
+        }
+        double mean_u = sum_over_block(sum_u) / n, mean_uh = sum_over_block(sum_uh) / n;
+        for (int64 j = threadIdx.x; j < n; j += blockDim.x) {
+            double h = (in[j] - s.mean) * s.inverse;
+            dx[row * n + j] = T(((double)gamma[j] * up[j] - mean_u - h * mean_uh) * s.inverse);
+        }
+        if (threadIdx.x == 0) {
+            row_stats[2 * row] = s.mean;
+            row_stats[2 * row + 1] = s.inverse;
+        }
+    }
+}
+
+// Stage 1 of dgamma = sum over rows of g h, dbeta = sum over rows of g: 2 sizeof(T) bytes an element.
+template <typename T>
+__global__ void layer_norm_backward_sums(const T* g, const T* x, const double* row_stats, int64 rows, int64
+                                         channels, double* partial) {
+    double sum[2] = {0, 0};
+    int64 column = my_column();
+    if (column < channels) {
+        int64 stride = (int64)gridDim.y * blockDim.y;
+        for (int64 row = (int64)blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += stride) {
+            double u = g[row * channels + column];
+            sum[0] += u * (x[row * channels + column] - row_stats[2 * row]) * row_stats[2 * row + 1];
+            sum[1] += u;
+        }
+    }
+    store_partial(sum, channels, partial);
+}
+
+// Stage 2 of dgamma and dbeta.
+template <typename T>
+__global__ void layer_norm_backward_finish(const double* partial, int64 slabs, int64 channels, T* dgamma, T*
+                                           dbeta) {
+    double sum[2];
+    load_partial(partial, slabs, channels, sum);
+    int64 column = my_column();
+    if (threadIdx.y > 0 || column >= channels) return;
+    dgamma[column] = T(sum[0]);
+    dbeta[column] = T(sum[1]);
+}

@@ -1,0 +1,466 @@
+"""The kernels of `reference.py` for the GPU, as the CUDA of `cuda/*.cu`, for CuPy arrays.
+
+Same names, arguments and results as `reference.py`. Here arguments are checked, launch shapes chosen and
+scratch memory taken; the mathematics is in the `.cu` files, compiled by NVRTC when first used (CuPy keeps
+the result).
+
+Every function only queues work on the current stream: nothing waits for the GPU, nothing is copied back. Grid
+and block sizes depend on shapes alone, never on the GPU found, so a sum has the same order on every GPU.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import cupy
+import numpy as np
+
+from minigan.backend import Array, is_gpu_array
+from minigan.kernels import gpu_compile
+from minigan.kernels.reference import (
+    ACTIVATIONS,
+    NARROW,
+    box_muller,
+    column_sum,
+    mean_softplus,
+    mean_softplus_backward,
+    narrow_dense,
+    outer,
+)
+
+__all__ = [  # what `dispatch` looks for here; plain array code is fused enough for the small ones
+    "NARROW",
+    "activation_backward",
+    "adam",
+    "batch_norm",
+    "batch_norm_backward",
+    "bce_with_logits",
+    "bias_activation",
+    "column_sum",
+    "ema",
+    "index_add",
+    "layer_norm",
+    "layer_norm_backward",
+    "mean_softplus",
+    "mean_softplus_backward",
+    "narrow_dense",
+    "normal",
+    "outer",
+    "philox",
+    "rmsprop",
+    "sgd",
+]
+
+THREADS = 256  # a block; normalize.cu is written for this number
+MAX_BLOCKS = 4096  # loops stride over what is left: 4096 x 256 threads fill any GPU several times
+MAX_SLABS = 256  # parts that a sum over rows is cut into, at most
+CHUNK = 4096  # elements of one array that one block of an optimizer updates
+
+# -- loading and launching -----------------------------------------------------------------------------------
+
+
+@cache
+def _module(file: str) -> Any:
+    names = gpu_compile.kernel_names(file)
+    return cupy.RawModule(
+        code=gpu_compile.sources()[file], options=gpu_compile.OPTIONS, name_expressions=names
+    )  # compiles at the first get_function
+
+
+@cache
+def _function(name: str) -> Any:
+    file = next(file for file in gpu_compile.KERNELS if name in gpu_compile.kernel_names(file))
+    return _module(file).get_function(name)
+
+
+def _argument(value: Any) -> Any:
+    """As kernels declare it: whole numbers are `long long`, real ones `double`, None is the null pointer."""
+    if value is None:
+        return np.uint64(0)
+    if isinstance(value, int):
+        return np.int64(value)
+    return np.float64(value) if isinstance(value, float) else value
+
+
+Size = int | tuple[int, int]
+
+
+def _launch(name: str, dtype: Any, grid: Size, block: Size, *args: Any) -> None:
+    """Queue the kernel `name` of `gpu_compile.KERNELS`, with `dtype` for its {T}."""
+    function = _function(name.replace("{T}", gpu_compile.TYPES.get(np.dtype(dtype).name, "")))
+    shape = [(size,) if isinstance(size, int) else size for size in (grid, block)]
+    function(*shape, tuple(_argument(a) for a in args))
+
+
+def _blocks(threads: int) -> int:
+    """How many blocks give `threads` threads, or enough of them."""
+    return min(-(-threads // THREADS), MAX_BLOCKS)
+
+
+# -- checks --------------------------------------------------------------------------------------------------
+
+
+def _check(kernel: str, shape: tuple[int, ...] | None, **arrays: Array) -> None:
+    """Pass if all `arrays` are on the GPU, C-contiguous, of one floating dtype and (unless None) of `shape`.
+
+    Raises:
+        TypeError: for an array elsewhere, or of another dtype.
+        ValueError: for an array in another memory order or of another shape.
+    """
+    first = next(iter(arrays.values()))
+    for name, array in arrays.items():
+        if not is_gpu_array(array):
+            raise TypeError(f"{kernel}: {name} is a {type(array).__name__}, expected a CuPy array")
+        if array.dtype.name not in gpu_compile.TYPES or array.dtype != first.dtype:
+            expected = first.dtype if first.dtype.name in gpu_compile.TYPES else "float32 or float64"
+            raise TypeError(f"{kernel}: {name} is {array.dtype}, expected {expected}")
+        if shape is not None and array.shape != shape:
+            raise ValueError(f"{kernel}: {name} has shape {array.shape}, expected {shape}")
+        if not array.flags.c_contiguous:
+            problem = f"{name}, of shape {array.shape}, is not C-contiguous; use ascontiguousarray"
+            raise ValueError(f"{kernel}: {problem}")
+
+
+def _check_matrix(kernel: str, x: Array) -> tuple[int, int]:
+    if x.ndim != 2:
+        raise ValueError(f"{kernel}: x has shape {x.shape}, expected (rows, channels)")
+    return int(x.shape[0]), int(x.shape[1])
+
+
+def _check_batch(kernel: str, x: Array) -> tuple[int, int]:
+    rows, channels = _check_matrix(kernel, x)
+    if rows == 0:
+        raise ValueError(f"{kernel}: x has shape {x.shape}, expected at least one row: no rows have no mean")
+    return rows, channels
+
+
+# -- activations and the logistic loss -----------------------------------------------------------------------
+
+
+def _kind(kernel: str, kind: str) -> int:
+    if kind not in ACTIVATIONS:
+        raise ValueError(f"{kernel}: got kind {kind!r}, expected one of {ACTIVATIONS}")
+    return ACTIVATIONS.index(kind)
+
+
+def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.bias_activation`.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`; ValueError for an unknown `kind`.
+    """
+    code = _kind("bias_activation", kind)
+    _check("bias_activation", z.shape, z=z, out=out)
+    channels = int(z.shape[-1]) if z.ndim else 1
+    if bias is not None:
+        _check("bias_activation", None, z=z, bias=bias)
+        _check("bias_activation", (channels,), bias=bias)
+    if z.size:
+        args = (z, bias, z.size, channels, code, float(slope), out)
+        _launch("bias_activation<{T}>", z.dtype, _blocks(z.size), THREADS, *args)
+
+
+def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.activation_backward`.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`; ValueError for an unknown `kind`.
+    """
+    code = _kind("activation_backward", kind)
+    _check("activation_backward", g.shape, g=g, y=y, out=out)
+    if g.size:
+        args = (g, y, g.size, code, float(slope), out)
+        _launch("activation_backward<{T}>", g.dtype, _blocks(g.size), THREADS, *args)
+
+
+def bce_with_logits(logits: Array, target: Array, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.bce_with_logits`; `target` broadcasts to the shape of `logits`.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`; ValueError when `target` does not broadcast.
+    """
+    if is_gpu_array(target) and target.shape != logits.shape:
+        target = cupy.ascontiguousarray(cupy.broadcast_to(target, logits.shape))
+    _check("bce_with_logits", logits.shape, logits=logits, target=target, out=out)
+    if logits.size:
+        args = (logits, target, logits.size, out)
+        _launch("bce_with_logits<{T}>", logits.dtype, _blocks(logits.size), THREADS, *args)
+
+
+# -- normalisation -------------------------------------------------------------------------------------------
+
+
+def _column_launch(rows: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(column groups, slabs) and (width, height) for a sum over rows: see the head of normalize.cu."""
+    width = min(32, 1 << (channels - 1).bit_length())
+    height = THREADS // width
+    return (-(-channels // width), min(MAX_SLABS, -(-rows // (8 * height)))), (width, height)
+
+
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> tuple[Array, Array]:
+    """See :func:`minigan.kernels.reference.batch_norm`.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels) with a row.
+    """
+    _check("batch_norm", x.shape, x=x, out=out)
+    rows, channels = _check_batch("batch_norm", x)
+    _check("batch_norm", None, x=x, gamma=gamma, beta=beta)
+    _check("batch_norm", (channels,), gamma=gamma, beta=beta)
+    mean, var, scale = (cupy.empty(channels, x.dtype) for _ in range(3))
+    if channels:
+        (groups, slabs), block = _column_launch(rows, channels)
+        partial = cupy.empty((slabs, 2, channels), np.float64)
+        args: tuple[Any, ...] = (x, rows, channels, partial)
+        _launch("batch_norm_sums<{T}>", x.dtype, (groups, slabs), block, *args)
+        args = (partial, slabs, x, rows, channels, gamma, float(eps), mean, var, scale)
+        _launch("batch_norm_statistics<{T}>", x.dtype, groups, block, *args)
+        args = (x, mean, scale, beta, x.size, channels, out)
+        _launch("batch_norm_apply<{T}>", x.dtype, _blocks(x.size), THREADS, *args)
+    return mean, var
+
+
+def batch_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
+    """See :func:`minigan.kernels.reference.batch_norm_backward`.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels) with a row.
+    """
+    _check("batch_norm_backward", x.shape, x=x, g=g)
+    rows, channels = _check_batch("batch_norm_backward", x)
+    _check("batch_norm_backward", None, x=x, gamma=gamma)
+    _check("batch_norm_backward", (channels,), gamma=gamma)
+    dx, factor = cupy.empty_like(x), cupy.empty((4, channels), x.dtype)
+    dgamma, dbeta = cupy.empty_like(gamma), cupy.empty_like(gamma)
+    if channels:
+        (groups, slabs), block = _column_launch(rows, channels)
+        partial = cupy.empty((slabs, 4, channels), np.float64)
+        args: tuple[Any, ...] = (g, x, rows, channels, partial)
+        _launch("batch_norm_backward_sums<{T}>", x.dtype, (groups, slabs), block, *args)
+        args = (partial, slabs, x, rows, channels, gamma, float(eps), factor, dgamma, dbeta)
+        _launch("batch_norm_backward_statistics<{T}>", x.dtype, groups, block, *args)
+        args = (g, x, factor, x.size, channels, dx)
+        _launch("batch_norm_backward_apply<{T}>", x.dtype, _blocks(x.size), THREADS, *args)
+    return dx, dgamma, dbeta
+
+
+def _row_launch(rows: int, n: int) -> tuple[int, int]:
+    """One block a row, of as many threads as fit the row: a power of two from a warp to 512."""
+    return min(rows, 2**20), min(512, max(32, 1 << (n - 1).bit_length()))
+
+
+def layer_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.layer_norm`.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels).
+    """
+    _check("layer_norm", x.shape, x=x, out=out)
+    rows, n = _check_matrix("layer_norm", x)
+    _check("layer_norm", None, x=x, gamma=gamma, beta=beta)
+    _check("layer_norm", (n,), gamma=gamma, beta=beta)
+    if x.size:
+        args = (x, gamma, beta, rows, n, float(eps), out)
+        _launch("layer_norm<{T}>", x.dtype, *_row_launch(rows, n), *args)
+
+
+def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
+    """See :func:`minigan.kernels.reference.layer_norm_backward`.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels).
+    """
+    _check("layer_norm_backward", x.shape, x=x, g=g)
+    rows, n = _check_matrix("layer_norm_backward", x)
+    _check("layer_norm_backward", None, x=x, gamma=gamma)
+    _check("layer_norm_backward", (n,), gamma=gamma)
+    dx = cupy.empty_like(x)
+    dgamma, dbeta = cupy.zeros_like(gamma), cupy.zeros_like(gamma)  # what they stay if there are no rows
+    if x.size:
+        row_stats = cupy.empty((rows, 2), np.float64)
+        args: tuple[Any, ...] = (g, x, gamma, rows, n, float(eps), dx, row_stats)
+        _launch("layer_norm_backward<{T}>", x.dtype, *_row_launch(rows, n), *args)
+        (groups, slabs), block = _column_launch(rows, n)
+        partial = cupy.empty((slabs, 2, n), np.float64)
+        args = (g, x, row_stats, rows, n, partial)
+        _launch("layer_norm_backward_sums<{T}>", x.dtype, (groups, slabs), block, *args)
+        args = (partial, slabs, n, dgamma, dbeta)
+        _launch("layer_norm_backward_finish<{T}>", x.dtype, groups, block, *args)
+    return dx, dgamma, dbeta
+
+
+# -- optimizers: all arrays of a player in one launch --------------------------------------------------------
+# The table of optimizer.cu is kept: copying one to the GPU costs more than a small player's update. It is a
+# function of its key (addresses and sizes) and holds nothing else, so a kept one is right even where an array
+# died and another took its place. A step must run once before it is recorded (a recording cannot copy from
+# the host), and whoever records holds on to `tables()` for as long as the recording lives.
+_tables: OrderedDict[Any, Array] = OrderedDict()
+MAX_TABLES = 256  # about 40 kB each for a player of four million numbers
+
+
+def tables() -> list[Array]:
+    """The tables kept at present, which a recorded step reads at every replay."""
+    return list(_tables.values())
+
+
+def _check_groups(kernel: str, groups: dict[str, Sequence[Array]]) -> None:
+    names = list(groups)
+    counts = [len(arrays) for arrays in groups.values()]
+    if len(set(counts)) > 1:
+        raise ValueError(f"{kernel}: got {counts} arrays in {names}, expected equally many")
+    first = groups[names[0]]
+    for i, array in enumerate(first):
+        _check(kernel, None, **{f"{names[0]}[0]": first[0], f"{names[0]}[{i}]": array})  # one dtype a player
+        _check(kernel, array.shape, **{f"{name}[{i}]": groups[name][i] for name in names})
+
+
+def _table(groups: Sequence[Sequence[Array]]) -> Array:
+    """(pieces, 1 + groups) int64 on the GPU. A row: a piece's length, and its address in each group."""
+    width = groups[0][0].itemsize
+    spans = [(int(row[0].size), *(int(a.data.ptr) for a in row)) for row in zip(*groups, strict=True)]
+    key = (cupy.cuda.runtime.getDevice(), width, *spans)
+    if key in _tables:
+        _tables.move_to_end(key)
+        return _tables[key]
+    rows = [
+        (min(CHUNK, size - begin), *(address + begin * width for address in addresses))
+        for size, *addresses in spans
+        for begin in range(0, size, CHUNK)
+    ]
+    _tables[key] = cupy.asarray(np.array(rows, dtype=np.int64).reshape(-1, 1 + len(groups)))
+    if len(_tables) > MAX_TABLES:
+        _tables.popitem(last=False)
+    return _tables[key]
+
+
+def _multi(kernel: str, hyper: Array, length: int, *extra: int, **groups: Sequence[Array]) -> None:
+    """Launch the optimizer `kernel` over all arrays; `hyper` is float64 `(length,)`.
+
+    On the GPU it is read when the kernel runs, as a recorded step needs; from the CPU it is copied now.
+    """
+    if isinstance(hyper, np.ndarray) and not is_gpu_array(hyper):
+        hyper = cupy.asarray(hyper)
+    _check(kernel, (length,), hyper=hyper)
+    if hyper.dtype != np.float64:
+        raise TypeError(f"{kernel}: hyper is {hyper.dtype}, expected float64")
+    _check_groups(kernel, groups)
+    arrays = list(groups.values())
+    if not arrays[0]:
+        return
+    table = _table(arrays)
+    if len(table):
+        args = (table, len(table), hyper, *extra)
+        _launch(f"{kernel}<{{T}}>", arrays[0][0].dtype, min(len(table), MAX_BLOCKS), THREADS, *args)
+
+
+def sgd(
+    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool
+) -> None:
+    """See :func:`minigan.kernels.reference.sgd`; `hyper` is on the GPU or the CPU.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`, and for arrays that do not match.
+    """
+    _multi("sgd", hyper, 3, int(nesterov), params=params, grads=grads, velocity=velocity)
+
+
+def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array) -> None:
+    """See :func:`minigan.kernels.reference.rmsprop`; arguments and errors as :func:`sgd`."""
+    _multi("rmsprop", hyper, 3, params=params, grads=grads, square=square)
+
+
+def adam(params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array) -> None:
+    """See :func:`minigan.kernels.reference.adam`; arguments and errors as :func:`sgd`."""
+    _multi("adam", hyper, 6, params=params, grads=grads, m=m, v=v)
+
+
+def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:
+    """See :func:`minigan.kernels.reference.ema`; arguments and errors as :func:`sgd`."""
+    _multi("ema", hyper, 1, averages=averages, params=params)
+
+
+# -- random bits ---------------------------------------------------------------------------------------------
+
+
+def _word(value: Any) -> np.uint32:
+    if not 0 <= int(value) < 2**32:
+        raise ValueError(f"philox: got the word {int(value)}, expected 0 <= word < 2^32")
+    return np.uint32(int(value))
+
+
+def _is_word_array(array: Any, shape: tuple[int, ...]) -> bool:
+    contiguous = is_gpu_array(array) and array.flags.c_contiguous
+    return contiguous and array.dtype == np.uint32 and array.shape == shape
+
+
+def philox(key: Any, counter: Any, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.philox`.
+
+    `counter` may also be a uint32 array of shape (3,) on the GPU: it is read there when the kernel runs, so a
+    recorded step draws new numbers at every replay.
+
+    Raises:
+        TypeError: unless `out` is a contiguous 1-D uint32 CuPy array, or for another kind of CuPy `counter`.
+        ValueError: for a word outside [0, 2^32), or more than 2^34 numbers.
+    """
+    if not _is_word_array(out, (out.size,)):
+        got = f"{type(out).__name__} {out.dtype} {out.shape}"
+        raise TypeError(f"philox: out is {got}, expected a contiguous 1-D uint32 array on the GPU")
+    if out.size > 2**34:  # four for each value of a 32-bit counter
+        raise ValueError(f"philox: out has {out.size} words, expected at most 2^34")
+    on_gpu = is_gpu_array(counter)
+    if on_gpu and not _is_word_array(counter, (3,)):
+        raise TypeError(f"philox: counter is {counter.dtype} {counter.shape}, expected uint32 (3,)")
+    words = [_word(w) for w in (*key, *((0, 0, 0) if on_gpu else counter))]
+    if out.size:
+        args = (*words, counter if on_gpu else None, out.size, out)
+        _launch("philox", out.dtype, _blocks(-(-out.size // 4)), THREADS, *args)
+
+
+# -- scatter as gather ---------------------------------------------------------------------------------------
+def normal(key: Any, counter: Any, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.normal`."""
+    words = cupy.empty(2 * (-(-out.size // 2)), cupy.uint32)
+    philox(key, counter, words)
+    box_muller(words, out)
+
+
+LONG_SEGMENT = 8  # from this mean length on, a warp shares a segment
+
+
+def index_add(g: Array, flat_index: Array, size: int) -> Array:
+    """out[j] = sum of g[k] over all k with flat_index[k] = j: as `numpy.add.at`, and repeatable to the bit.
+
+    The indices are sorted (stably); each out[j] is then one sum over neighbours, in double, in a fixed order.
+
+    Args:
+        g: (n,) or any shape, float32 or float64.
+        flat_index: int64 of the same shape, each in [0, size); one outside adds to nothing (finding it would
+            make the CPU wait for the GPU).
+        size: length of the result, a 1-D array of the dtype of `g`.
+
+    Raises:
+        TypeError, ValueError: as :func:`_check`; TypeError unless `flat_index` is int64 on the GPU,
+            ValueError unless it is contiguous and of the shape of `g`.
+    """
+    _check("index_add", None, g=g)
+    if not is_gpu_array(flat_index) or flat_index.dtype != np.int64:
+        got = f"{type(flat_index).__name__} {getattr(flat_index, 'dtype', '')}"
+        raise TypeError(f"index_add: flat_index is {got}, expected an int64 CuPy array")
+    if flat_index.shape != g.shape or not flat_index.flags.c_contiguous:
+        raise ValueError(f"index_add: flat_index is {flat_index.shape}, expected contiguous {g.shape}, as g")
+    if not g.size or not size:
+        return cupy.zeros(size, g.dtype)
+    index = flat_index.ravel()
+    order = cupy.argsort(index)  # CuPy's is stable, always
+    start, out = cupy.empty(size + 1, np.int64), cupy.empty(size, g.dtype)
+    _launch("segment_starts", g.dtype, _blocks(size + 1), THREADS, index, order, g.size, size, start)
+    args = (g, order, start, size, out)
+    if g.size >= LONG_SEGMENT * size:
+        _launch("segment_sum<{T}, 32>", g.dtype, _blocks(32 * size), THREADS, *args)
+    else:
+        _launch("segment_sum<{T}, 1>", g.dtype, _blocks(size), THREADS, *args)
+    return out

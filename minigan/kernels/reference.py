@@ -1,0 +1,227 @@
+"""The specification: every kernel in plain array code, written to be read and to be right.
+
+The same text runs on NumPy and CuPy arrays. A fast kernel has the same name, the same arguments and the same result.
+Shapes: `z`, `x`, `y`, `g` are `(rows, channels)`, C-contiguous; per-channel arrays are `(channels,)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigan.backend import Array, array_module
+
+# -- activations -----------------------------------------------------------------------------------------------------
+# Each fused activation is invertible enough that its derivative can be read off its output y:
+#   linear     y = z                      y' = 1
+#   relu       y = max(z, 0)              y' = [y > 0]
+#   leaky_relu y = z if z > 0 else a z    y' = 1 if y > 0 else a      (0 < a)
+#   tanh       y = tanh z                 y' = 1 - y^2
+#   sigmoid    y = 1 / (1 + exp(-z))      y' = y (1 - y)
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid")
+
+
+def sigmoid(x: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-x)) without overflow: with e = exp(-|x|), it is 1/(1+e) for x >= 0 and e/(1+e) below."""
+    xp = array_module(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.divide(xp.where(x >= 0, xp.ones_like(e), e), 1 + e, out=out)
+
+
+def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
+    """out = activation(z + bias); `out` may be `z`."""
+    xp = array_module(z)
+    z = z if bias is None else z + bias
+    if kind == "relu":
+        z = xp.maximum(z, 0)
+    elif kind == "leaky_relu":
+        z = xp.where(z > 0, z, slope * z)
+    elif kind == "tanh":
+        z = xp.tanh(z)
+    elif kind == "sigmoid":
+        z = sigmoid(z)
+    out[...] = z
+
+
+def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
+    """out = g * activation'(z), with the derivative read off y = activation(z)."""
+    xp = array_module(g)
+    if kind == "relu":
+        g = xp.where(y > 0, g, 0)
+    elif kind == "leaky_relu":
+        g = xp.where(y > 0, g, slope * g)
+    elif kind == "tanh":
+        g = g * (1 - y * y)
+    elif kind == "sigmoid":
+        g = g * (y * (1 - y))
+    out[...] = g
+
+
+# -- small products --------------------------------------------------------------------------------------------------
+def outer(column: Array, row: Array, out: Array) -> None:
+    """out = column @ row for (n, 1) and (1, m): the product with inner length 1."""
+    array_module(column).multiply(column, row, out=out)
+
+
+def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: Array) -> None:
+    """out = activation(x w + bias) where x has few columns (points in the plane)."""
+    bias_activation(array_module(x).matmul(x, w), bias, kind, slope, out)
+
+
+NARROW = 0  # up to how many columns of x a fused narrow_dense pays: never here
+
+
+def column_sum(x: Array, out: Array) -> None:
+    """out = sum over rows of x."""
+    x.sum(axis=0, out=out)
+
+
+# -- losses ----------------------------------------------------------------------------------------------------------
+def bce_with_logits(logits: Array, target: Array, out: Array) -> None:
+    """out = max(l, 0) - l t + log1p(exp(-|l|)) = -t log s(l) - (1-t) log(1 - s(l)), s the sigmoid; finite for finite l."""
+    xp = array_module(logits)
+    out[...] = xp.maximum(logits, 0) - logits * target + xp.log1p(xp.exp(-xp.abs(logits)))
+
+
+def mean_softplus(x: Array, sign: float) -> float:
+    """mean of log(1 + exp(sign x)) = max(sign x, 0) + log1p(exp(-|x|))."""
+    xp = array_module(x)
+    return (xp.maximum(sign * x, 0) + xp.log1p(xp.exp(-xp.abs(x)))).mean()
+
+
+def mean_softplus_backward(g: float, x: Array, sign: float, out: Array) -> None:
+    """out = g (sign / n) sigmoid(sign x), n the number of elements."""
+    out[...] = (g * sign / x.size) * sigmoid(sign * x)
+
+
+# -- normalisation over rows and over the last axis ------------------------------------------------------------------
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> tuple[Array, Array]:
+    """out = gamma (x - mean) / sqrt(var + eps) + beta, statistics over rows (biased variance). Returns (mean, var)."""
+    mean = x.mean(axis=0)
+    var = ((x - mean) ** 2).mean(axis=0)
+    out[...] = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
+    return mean, var
+
+
+def batch_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
+    """Cotangents of x, gamma, beta. With s = sqrt(var + eps), h = (x - mean)/s and means over rows:
+
+    dx = (gamma/s) (g - mean(g) - h mean(g h)),   dgamma = sum(g h),   dbeta = sum(g).
+    """
+    mean = x.mean(axis=0)
+    s = array_module(x).sqrt(((x - mean) ** 2).mean(axis=0) + eps)
+    h = (x - mean) / s
+    dx = (gamma / s) * (g - g.mean(axis=0) - h * (g * h).mean(axis=0))
+    return dx, (g * h).sum(axis=0), g.sum(axis=0)
+
+
+def layer_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> None:
+    """out = gamma (x - mean) / sqrt(var + eps) + beta, statistics over each row (biased variance)."""
+    mean = x.mean(axis=1, keepdims=True)
+    var = ((x - mean) ** 2).mean(axis=1, keepdims=True)
+    out[...] = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
+
+
+def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
+    """Cotangents of x, gamma, beta. With u = gamma g and means over each row:
+
+    dx = (u - mean(u) - h mean(u h)) / s,   dgamma = sum over rows of g h,   dbeta = sum over rows of g.
+    """
+    mean = x.mean(axis=1, keepdims=True)
+    s = array_module(x).sqrt(((x - mean) ** 2).mean(axis=1, keepdims=True) + eps)
+    h, u = (x - mean) / s, gamma * g
+    dx = (u - u.mean(axis=1, keepdims=True) - h * (u * h).mean(axis=1, keepdims=True)) / s
+    return dx, (g * h).sum(axis=0), g.sum(axis=0)
+
+
+# -- optimizers: one call updates all arrays of a player -------------------------------------------------------------
+# `hyper` is a float64 array that lives beside the parameters, so that a recorded step reads today's values.
+def sgd(
+    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool
+) -> None:
+    """v <- mu v + g + wd p;  p <- p - lr v  (Nesterov: p <- p - lr (g + wd p + mu v)).  hyper = (lr, mu, wd)."""
+    lr, mu, decay = (float(h) for h in hyper)
+    for p, g, v in zip(params, grads, velocity, strict=True):
+        g = g + decay * p
+        v[...] = mu * v + g
+        p -= (lr * (g + mu * v if nesterov else v)).astype(p.dtype)
+
+
+def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array) -> None:
+    """s <- rho s + (1-rho) g^2;  p <- p - lr g / (sqrt(s) + eps).  hyper = (lr, rho, eps)."""
+    lr, rho, eps = (float(h) for h in hyper)
+    for p, g, s in zip(params, grads, square, strict=True):
+        s[...] = rho * s + (1 - rho) * g * g
+        p -= (lr * g / (array_module(s).sqrt(s) + eps)).astype(p.dtype)
+
+
+def adam(params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array) -> None:
+    """Adam with decoupled weight decay, hyper = (lr, beta1, beta2, eps, decay, step), step = t counted from 1:
+
+    m <- b1 m + (1-b1) g;   v <- b2 v + (1-b2) g^2
+    p <- p - lr [ (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay p ]
+    """
+    lr, beta1, beta2, eps, decay, step = (float(h) for h in hyper)
+    for p, g, m_i, v_i in zip(params, grads, m, v, strict=True):
+        m_i[...] = beta1 * m_i + (1 - beta1) * g
+        v_i[...] = beta2 * v_i + (1 - beta2) * g * g
+        m_hat, v_hat = m_i / (1 - beta1**step), v_i / (1 - beta2**step)
+        p -= (lr * (m_hat / (array_module(v_i).sqrt(v_hat) + eps) + decay * p)).astype(p.dtype)
+
+
+def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:
+    """a <- decay a + (1 - decay) p.  hyper = (decay,)."""
+    decay = float(hyper[0])
+    for a, p in zip(averages, params, strict=True):
+        a[...] = decay * a + (1 - decay) * p
+
+
+# -- random numbers -----------------------------------------------------------------------------------------------------
+PHILOX_M = (0xD2511F53, 0xCD9E8D57)  # multipliers and key increments of Salmon et al. 2011, table 2
+PHILOX_W = (0x9E3779B9, 0xBB67AE85)
+
+
+def philox(key: Any, counter: Any, out: Array) -> None:
+    """Fill `out` (uint32, 1-D) with Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as
+    1, 2, 3"). Block i of four words is the bijection with key `(key[0], key[1])` of the 128-bit counter
+    `(i, counter[0], counter[1], counter[2])`; each round maps
+
+        (c0, c1, c2, c3) -> (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)),   k += W.
+    """
+    xp = array_module(out)
+    blocks = -(-out.size // 4)
+    mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+    c = [xp.arange(blocks, dtype=xp.uint64)]
+    c += [xp.full(blocks, int(counter[j]), dtype=xp.uint64) for j in range(3)]
+    k = [int(key[0]), int(key[1])]
+    for _ in range(10):
+        a, b = c[0] * np.uint64(PHILOX_M[0]), c[2] * np.uint64(PHILOX_M[1])
+        c = [(b >> shift) ^ c[1] ^ np.uint64(k[0]), b & mask, (a >> shift) ^ c[3] ^ np.uint64(k[1]), a & mask]
+        k = [(k[0] + PHILOX_W[0]) & 0xFFFFFFFF, (k[1] + PHILOX_W[1]) & 0xFFFFFFFF]
+    out[...] = xp.stack(c, axis=1).reshape(-1)[: out.size].astype(xp.uint32)
+
+
+UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)
+
+
+def normal(key: Any, counter: Any, out: Array) -> None:
+    """Fill `out` (float32, 1-D) with standard normal numbers by Box and Muller (1958).
+
+    Words 2i and 2i+1 of the Philox stream give u = (word_2i >> 8) 2^-24 and v likewise, both in [0, 1); then
+    r = sqrt(-2 log(1 - u)) and the angle 2 pi v are the polar coordinates of two independent standard normals:
+    out[2i] = r cos(2 pi v), out[2i+1] = r sin(2 pi v).
+    """
+    words = array_module(out).empty(2 * (-(-out.size // 2)), np.uint32)
+    philox(key, counter, words)
+    box_muller(words, out)
+
+
+def box_muller(words: Array, out: Array) -> None:
+    """The second half of :func:`normal`: two words to two numbers."""
+    xp = array_module(out)
+    u = ((words >> np.uint32(8)).astype(xp.float32) * np.float32(UNIT)).reshape(-1, 2)
+    radius, angle = xp.sqrt(-2 * xp.log1p(-u[:, 0])), u[:, 1] * np.float32(2 * np.pi)
+    pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
+    out[...] = pairs.reshape(-1)[: out.size]

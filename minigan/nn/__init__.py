@@ -1,0 +1,34 @@
+"""Layers and networks."""
+
+from minigan.nn import init
+from minigan.nn.layers import (
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+from minigan.nn.module import Module
+from minigan.nn.norm import BatchNorm, LayerNorm
+
+__all__ = [
+    "Activation",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "LayerNorm",
+    "LeakyReLU",
+    "Module",
+    "ReLU",
+    "Reshape",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "init",
+]

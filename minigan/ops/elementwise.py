@@ -1,0 +1,470 @@
+"""Elementwise operations: formula, forward, derivative and samples side by side.
+
+Binary operations broadcast as NumPy does; the engine sums cotangents back to each input's shape. In the derivatives, g is
+the cotangent of the result, y the result; a name with an underscore is not read and so not kept in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
+from minigan.backend import Array, array_module
+from minigan.kernels import dispatch, reference
+from minigan.primitive import undifferentiable
+
+
+def one(low: float = -2.0, high: float = 2.0, **options: Any) -> Any:
+    """Samples for a unary operation: any shape, values in [low, high]."""
+    return lambda draw: ((draw.array(draw.shape(), low, high, **options),), {})
+
+
+def two(low: float = -2.0, high: float = 2.0, **options: Any) -> Any:
+    """Samples for a binary operation: two shapes that broadcast."""
+
+    def samples(draw: Any) -> Any:
+        a, b = draw.broadcastable()
+        return (draw.array(a, low, high, **options), draw.array(b, low, high, **options)), {}
+
+    return samples
+
+
+# -- arithmetic ------------------------------------------------------------------------------------------------------
+@primitive((lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g), samples=two(), broadcasts=True)
+def add(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    """a + b;  da = g, db = g."""
+    return array_module(a, b).add(a, b, out=out)
+
+
+@primitive((lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g), samples=two(), broadcasts=True)
+def subtract(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    """a - b;  da = g, db = -g."""
+    return array_module(a, b).subtract(a, b, out=out)
+
+
+@primitive((lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a), samples=two(), broadcasts=True)
+def multiply(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    """a b;  da = g b, db = g a."""
+    return array_module(a, b).multiply(a, b, out=out)
+
+
+@primitive(
+    (lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * y / b),
+    samples=lambda draw: _divide_samples(draw),
+    broadcasts=True,
+)
+def divide(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    """a / b;  da = g / b, db = -g (a/b) / b."""
+    return array_module(a, b).divide(a, b, out=out)
+
+
+def _divide_samples(draw: Any) -> Any:
+    a, b = draw.broadcastable()
+    return (draw.array(a), draw.array(b, 0.5, 2.0)), {}
+
+
+@primitive((lambda g, _y, _x: -g,), samples=one())
+def negative(x: Array, *, out: Array | None = None) -> Array:
+    """-x;  dx = -g."""
+    return array_module(x).negative(x, out=out)
+
+
+def _one_less(b: Tensor) -> Tensor:
+    """b - 1; but 1 for a constant b = 0, because the derivative of a^0 at a = 0 is 0 and not 0 * 0^-1 = NaN."""
+    return b - 1.0 if b.requires_grad else where(equal(b, 0.0), 1.0, b - 1.0)
+
+
+@primitive(
+    (
+        lambda g, _y, a, b: g * (b * power(a, _one_less(b))),
+        lambda g, y, a, _b: g * (y * log(where(greater(a, 0.0), a, 1.0))),
+    ),
+    samples=lambda draw: _power_samples(draw),
+    broadcasts=True,
+)
+def power(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    """a^b;  da = g b a^(b-1), db = g a^b log a (0 where a <= 0: only integer exponents make sense there)."""
+    return array_module(a, b).power(a, b, out=out)
+
+
+def _power_samples(draw: Any) -> Any:
+    a, b = draw.broadcastable()
+    return (draw.array(a, 0.3, 2.0), draw.array(b, -2.0, 3.0)), {}
+
+
+@primitive((lambda g, _y, x: g * (2.0 * x),), samples=one())
+def square(x: Array, *, out: Array | None = None) -> Array:
+    """x^2;  dx = 2 g x."""
+    return array_module(x).multiply(x, x, out=out)
+
+
+@primitive((lambda g, y, _x: g / (2.0 * y),), samples=one(0.2, 4.0))
+def sqrt(x: Array, *, out: Array | None = None) -> Array:
+    """sqrt(x), x >= 0;  dx = g / (2 sqrt(x)): infinite at 0. For lengths of vectors use `norm`, which is safe there."""
+    return array_module(x).sqrt(x, out=out)
+
+
+@primitive((lambda g, y, _x: g * y,), samples=one())
+def exp(x: Array, *, out: Array | None = None) -> Array:
+    """e^x;  dx = g e^x."""
+    return array_module(x).exp(x, out=out)
+
+
+@primitive((lambda g, y, _x: g * (y + 1.0),), samples=one())
+def expm1(x: Array, *, out: Array | None = None) -> Array:
+    """e^x - 1, accurate near 0;  dx = g e^x."""
+    return array_module(x).expm1(x, out=out)
+
+
+@primitive((lambda g, _y, x: g / x,), samples=one(0.2, 4.0))
+def log(x: Array, *, out: Array | None = None) -> Array:
+    """log x, x > 0;  dx = g / x."""
+    return array_module(x).log(x, out=out)
+
+
+@primitive((lambda g, _y, x: g / (1.0 + x),), samples=one(-0.7, 3.0))
+def log1p(x: Array, *, out: Array | None = None) -> Array:
+    """log(1 + x), accurate near 0;  dx = g / (1 + x)."""
+    return array_module(x).log1p(x, out=out)
+
+
+@primitive((lambda g, _y, x: g * cos(x),), samples=one())
+def sin(x: Array, *, out: Array | None = None) -> Array:
+    """sin x;  dx = g cos x."""
+    return array_module(x).sin(x, out=out)
+
+
+@primitive((lambda g, _y, x: -g * sin(x),), samples=one())
+def cos(x: Array, *, out: Array | None = None) -> Array:
+    """cos x;  dx = -g sin x."""
+    return array_module(x).cos(x, out=out)
+
+
+@primitive((lambda g, _y, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)),), samples=one())
+def erf(x: Array) -> Array:
+    """(2/sqrt(pi)) int_0^x e^(-t^2) dt;  dx = g (2/sqrt(pi)) e^(-x^2)."""
+    if array_module(x) is not np:
+        from cupyx.scipy import special
+
+        return special.erf(x)
+    return np.array([math.erf(v) for v in x.ravel()], dtype=x.dtype).reshape(x.shape)
+
+
+# -- pieces ----------------------------------------------------------------------------------------------------------
+@primitive((lambda g, _y, x: g * sign(x),), samples=one(avoid=0.1))
+def abs(x: Array, *, out: Array | None = None) -> Array:
+    """|x|;  dx = g sign(x), 0 at 0."""
+    return array_module(x).abs(x, out=out)
+
+
+@primitive((lambda _g, _y, _x: None,), samples=one(avoid=0.1))
+def sign(x: Array, *, out: Array | None = None) -> Array:
+    """-1, 0 or 1;  dx = 0."""
+    return array_module(x).sign(x, out=out)
+
+
+def _share(g: Tensor, wins: Tensor, ties: Tensor) -> Tensor:
+    """The whole cotangent where an input wins alone, half of it where both are equal."""
+    return g * (cast(wins, dtype=g.dtype) + 0.5 * cast(ties, dtype=g.dtype))
+
+
+@primitive(
+    (
+        lambda g, _y, a, b: _share(g, greater(a, b), equal(a, b)),
+        lambda g, _y, a, b: _share(g, less(a, b), equal(a, b)),
+    ),
+    samples=two(distinct=True),
+    broadcasts=True,
+)
+def maximum(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    """max(a, b);  the cotangent goes to the larger input, half to each where they are equal."""
+    return array_module(a, b).maximum(a, b, out=out)
+
+
+@primitive(
+    (
+        lambda g, _y, a, b: _share(g, less(a, b), equal(a, b)),
+        lambda g, _y, a, b: _share(g, greater(a, b), equal(a, b)),
+    ),
+    samples=two(distinct=True),
+    broadcasts=True,
+)
+def minimum(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    """min(a, b);  the cotangent goes to the smaller input, half to each where they are equal."""
+    return array_module(a, b).minimum(a, b, out=out)
+
+
+@primitive(
+    (
+        lambda _g, _y, _c, _a, _b: None,
+        lambda g, _y, c, _a, _b: where(c, g, 0.0),
+        lambda g, _y, c, _a, _b: where(c, 0.0, g),
+    ),
+    samples=lambda draw: _where_samples(draw),
+    kinds="bff",
+    broadcasts=True,
+)
+def where(condition: Array, a: Array, b: Array) -> Array:
+    """a where `condition`, else b;  da = g where `condition`, else 0; db the other way round. The condition (bool) is a
+    constant. A NaN in the branch not taken stays out of the value, but its derivative there must be finite: mask first."""
+    return array_module(condition, a, b).where(condition, a, b)
+
+
+def _where_samples(draw: Any) -> Any:
+    a, b = draw.broadcastable()
+    return (draw.mask(a), draw.array(a), draw.array(b)), {}
+
+
+def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
+    """min(max(x, low), high);  dx = g inside the interval, 0 outside, g/2 on its ends."""
+    if low is None and high is None:
+        raise ValueError("clip: got neither low nor high")
+    x = x if low is None else maximum(x, low)
+    return x if high is None else minimum(x, high)
+
+
+# -- activations -----------------------------------------------------------------------------------------------------
+def rows(x: Array) -> Array:
+    """`x` as (rows, channels), the shape kernels work on; a copy only when it is not contiguous."""
+    x = array_module(x).ascontiguousarray(x)
+    return x.reshape(-1, x.shape[-1] if x.ndim and x.shape[-1] else 1)
+
+
+def _kind_samples(count: int) -> Any:
+    def samples(draw: Any) -> Any:
+        shape = draw.shape()
+        arrays = tuple(draw.array(shape, -0.9, 0.9, avoid=0.05) for _ in range(count))
+        return arrays, {"kind": draw.choice(reference.ACTIVATIONS), "slope": draw.choice((0.2, 0.01))}
+
+    return samples
+
+
+def _plain_activation(x: Tensor, kind: str, slope: float) -> Tensor:
+    """The composite each fused activation equals."""
+    if kind == "tanh":
+        return 2.0 / (1.0 + exp(-2.0 * x)) - 1.0
+    if kind == "sigmoid":
+        return 1.0 / (1.0 + exp(-x))
+    return x * 1.0 if kind == "linear" else where(greater(x, 0.0), x, x * (slope if kind == "leaky_relu" else 0.0))
+
+
+def _plain_activation_backward(g: Tensor, y: Tensor, kind: str, slope: float) -> Tensor:
+    if kind == "tanh":
+        return g * (1.0 - y * y)
+    if kind == "sigmoid":
+        return g * (y * (1.0 - y))
+    return g * 1.0 if kind == "linear" else where(greater(y, 0.0), g, g * (slope if kind == "leaky_relu" else 0.0))
+
+
+@primitive(
+    (lambda g, y, _x, kind, slope: activation_backward(g, y, kind=kind, slope=slope),),
+    samples=_kind_samples(1),
+    equals=_plain_activation,
+)
+def activation(x: Array, *, kind: str, slope: float = 0.2, out: Array | None = None) -> Array:
+    """One of linear, relu, leaky_relu, tanh, sigmoid;  dx = g activation'(x), read off the result."""
+    out = array_module(x).empty(x.shape, x.dtype) if out is None else out
+    dispatch.kernels_for(x).bias_activation(rows(x), None, kind, slope, rows(out))
+    return out
+
+
+def _curvature(g: Tensor, y: Tensor, u: Tensor, kind: str) -> Tensor | None:
+    """d/dy of <u, g f'(y)>: f'(y) is piecewise constant but for tanh (-2y) and sigmoid (1 - 2y)."""
+    if kind == "tanh":
+        return u * g * (-2.0 * y)
+    return u * g * (1.0 - 2.0 * y) if kind == "sigmoid" else None
+
+
+@primitive(
+    (
+        lambda u, _r, _g, y, kind, slope: activation_backward(u, y, kind=kind, slope=slope),
+        lambda u, _r, g, y, kind, slope: _curvature(g, y, u, kind),
+    ),
+    samples=_kind_samples(2),
+    equals=_plain_activation_backward,
+)
+def activation_backward(g: Array, y: Array, *, kind: str, slope: float = 0.2, out: Array | None = None) -> Array:
+    """g f'(x) as a function of g and y = f(x): linear g; relu g [y > 0]; leaky_relu g (1 or slope); tanh g (1 - y^2);
+    sigmoid g y (1 - y). Bilinear in g; in y as :func:`_curvature` says."""
+    out = array_module(g).empty(g.shape, g.dtype) if out is None else out
+    dispatch.kernels_for(g).activation_backward(rows(g), rows(y), kind, slope, rows(out))
+    return out
+
+
+def relu(x: Any) -> Tensor:
+    """max(x, 0);  dx = g [x > 0]."""
+    return activation(x, kind="relu", slope=0.0)
+
+
+def leaky_relu(x: Any, *, slope: float = 0.2) -> Tensor:
+    """x for x > 0, slope x below;  dx = g (1 or slope). `slope` > 0 (Maas, Hannun, Ng 2013)."""
+    if slope <= 0:
+        raise ValueError(f"leaky_relu: got slope {slope}, expected a positive number; use relu for slope 0")
+    return activation(x, kind="leaky_relu", slope=float(slope))
+
+
+def tanh(x: Any) -> Tensor:
+    """tanh x;  dx = g (1 - y^2)."""
+    return activation(x, kind="tanh", slope=0.0)
+
+
+def sigmoid(x: Any) -> Tensor:
+    """1 / (1 + e^-x), no overflow;  dx = g y (1 - y)."""
+    return activation(x, kind="sigmoid", slope=0.0)
+
+
+@primitive((lambda g, _y, x: g * sigmoid(x),), samples=one(-20.0, 20.0))
+def softplus(x: Array, *, out: Array | None = None) -> Array:
+    """log(1 + e^x) = max(x, 0) + log1p(e^-|x|), no overflow;  dx = g sigmoid(x)."""
+    xp = array_module(x)
+    return xp.add(xp.maximum(x, 0), xp.log1p(xp.exp(-xp.abs(x))), out=out)
+
+
+def elu(x: Any, *, alpha: float = 1.0) -> Tensor:
+    """x for x > 0, alpha (e^x - 1) below (Clevert et al. 2015, arXiv 1511.07289)."""
+    return where(greater(x, 0.0), x, alpha * expm1(minimum(x, 0.0)))
+
+
+def gelu(x: Any, *, approximate: str = "none") -> Tensor:
+    """x Phi(x) = x (1 + erf(x / sqrt 2)) / 2 (Hendrycks, Gimpel 2016, arXiv 1606.08415); `approximate="tanh"` gives
+    x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2."""
+    if approximate == "none":
+        return 0.5 * multiply(x, 1.0 + erf(multiply(x, math.sqrt(0.5))))
+    if approximate != "tanh":
+        raise ValueError(f"gelu: got approximate={approximate!r}, expected 'none' or 'tanh'")
+    return 0.5 * multiply(x, 1.0 + tanh(math.sqrt(2 / math.pi) * add(x, 0.044715 * power(x, 3.0))))
+
+
+def silu(x: Any) -> Tensor:
+    """x sigmoid(x), also called swish."""
+    return multiply(x, sigmoid(x))
+
+
+# -- losses ----------------------------------------------------------------------------------------------------------
+@primitive(
+    (
+        lambda g, _y, logits, target: g * (sigmoid(logits) - target),
+        lambda g, _y, logits, _target: -g * logits,
+    ),
+    samples=lambda draw: _bce_samples(draw),
+    equals=lambda logits, target: maximum(logits, 0.0) - logits * target + log1p(exp(-abs(logits))),
+)
+def bce_with_logits(logits: Array, target: Array, *, out: Array | None = None) -> Array:
+    """Binary cross entropy of labels t and probabilities s(l), each element by itself:
+
+        max(l, 0) - l t + log1p(e^-|l|)  =  -t log s(l) - (1-t) log(1 - s(l)),   s the sigmoid.
+
+    Finite for every finite logit;  dl = g (s(l) - t), dt = -g l. Equal shapes.
+    """
+    if logits.shape != target.shape:
+        raise ValueError("expected logits and targets of equal shape; broadcast the targets with ops.broadcast_to")
+    out = array_module(logits).empty(logits.shape, logits.dtype) if out is None else out
+    dispatch.kernels_for(logits).bce_with_logits(rows(logits), rows(target), rows(out))
+    return out
+
+
+def _bce_samples(draw: Any) -> Any:
+    shape = draw.shape()
+    return (draw.array(shape, -30.0, 30.0), draw.array(shape, 0.0, 1.0)), {}
+
+
+def _softplus_slope(g: Tensor, x: Tensor, sign: float) -> Tensor:
+    return g * (sign / x.size) * sigmoid(sign * x)
+
+
+@primitive(
+    (lambda g, _y, x, sign: _mean_softplus_backward(g, x, sign=sign),),
+    samples=lambda draw: ((draw.array(draw.shape(min_side=1), -20.0, 20.0),), {"sign": draw.choice((1.0, -1.0))}),
+    composite=lambda x, sign: METHODS["mean"](softplus(sign * x)),
+    name="mean_softplus",
+)
+def _mean_softplus(x: Array, *, sign: float) -> Array:
+    value = dispatch.kernels_for(x).mean_softplus(array_module(x).ascontiguousarray(x), sign)
+    return array_module(x).asarray(value, dtype=x.dtype)
+
+
+@primitive(
+    undifferentiable("mean_softplus: its composite is differentiated instead of its backward kernel"),
+    samples=lambda draw: ((draw.array(()), draw.array(draw.shape(min_side=1), -9.0, 9.0)), {"sign": -1.0}),
+    equals=_softplus_slope,
+    name="mean_softplus_backward",
+)
+def _mean_softplus_backward(g: Array, x: Array, *, sign: float, out: Array | None = None) -> Array:
+    xp = array_module(x)
+    out = xp.empty(x.shape, x.dtype) if out is None else out
+    dispatch.kernels_for(x).mean_softplus_backward(g, xp.ascontiguousarray(x), sign, out)
+    return out
+
+
+def mean_softplus(x: Any, *, sign: float = 1.0) -> Tensor:
+    """mean of log(1 + e^(sign x)) over all elements, fused: the logistic GAN losses are sums of these.
+
+    With a logit l, -log D = softplus(-l) and -log(1 - D) = softplus(l).  dx = g (sign / n) sigmoid(sign x).
+    """
+    if sign not in (1, -1):
+        raise ValueError(f"mean_softplus: got sign {sign}, expected 1 or -1")
+    x = as_tensor(x)
+    if not x.size:
+        raise ValueError(f"mean_softplus: got shape {x.shape}, expected at least one element")
+    return _mean_softplus(x, sign=float(sign))
+
+
+# -- comparisons and conversions: constants for the derivative -------------------------------------------------------
+@primitive(samples=two(), broadcasts=True)
+def less(a: Array, b: Array) -> Array:
+    """a < b, as bool."""
+    return array_module(a, b).less(a, b)
+
+
+@primitive(samples=two(), broadcasts=True)
+def less_equal(a: Array, b: Array) -> Array:
+    """a <= b, as bool."""
+    return array_module(a, b).less_equal(a, b)
+
+
+@primitive(samples=two(), broadcasts=True)
+def greater(a: Array, b: Array) -> Array:
+    """a > b, as bool."""
+    return array_module(a, b).greater(a, b)
+
+
+@primitive(samples=two(), broadcasts=True)
+def greater_equal(a: Array, b: Array) -> Array:
+    """a >= b, as bool."""
+    return array_module(a, b).greater_equal(a, b)
+
+
+@primitive(samples=two(), broadcasts=True)
+def equal(a: Array, b: Array) -> Array:
+    """a == b elementwise, as bool (Python's `==` on tensors compares identity)."""
+    return array_module(a, b).equal(a, b)
+
+
+@primitive(
+    (lambda g, _y, _x, dtype: cast(g, dtype=_x.dtype),),
+    samples=lambda draw: ((draw.array(draw.shape()),), {"dtype": np.dtype(np.float64)}),
+    kinds="b",
+)
+def cast(x: Array, *, dtype: Any) -> Array:
+    """The same values in another dtype;  dx = g in the input's dtype (none for integers and bools)."""
+    return x.astype(dtype)
+
+
+@primitive((lambda g, _y, _x: g,), samples=one(), view=True)
+def identity(x: Array) -> Array:
+    """x itself, as a new place in the graph;  dx = g."""
+    return x.view()
+
+
+@primitive((lambda _g, _y, _x: None,), samples=one(), view=True)
+def stop_gradient(x: Array) -> Array:
+    """x as a constant;  dx = 0."""
+    return x.view()
+
+
+_METHOD_NAMES = """add subtract multiply divide negative power square sqrt exp expm1 log log1p sin cos erf abs sign maximum
+minimum clip relu leaky_relu tanh sigmoid softplus elu gelu silu less less_equal greater greater_equal equal cast"""
+METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})

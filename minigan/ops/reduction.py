@@ -1,0 +1,210 @@
+"""Reductions: sums, extremes and log-sum-exp, with their derivatives.
+
+`axis` is None (all axes), an integer or a tuple; `keepdims` as in NumPy. Each primitive works with `keepdims=True` inside,
+so that its derivative broadcasts back by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
+from minigan.backend import Array, array_module
+from minigan.kernels import dispatch
+from minigan.ops.elementwise import cast, divide, equal, exp, multiply, square, where
+from minigan.ops.shape import broadcast_to, flip, reshape
+
+Axis = int | tuple[int, ...] | None
+
+
+def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """`axis` as a sorted tuple of axes in [0, ndim)."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(
+                f"axis: got {axis} for an array with {ndim} axes, expected values in [{-ndim}, {ndim - 1}]"
+            )
+    normal = tuple(sorted(a % ndim for a in axes))
+    if len(set(normal)) != len(normal):
+        raise ValueError(f"axis: got {axis}, which names an axis twice")
+    return normal
+
+
+def _samples(*, min_side: int = 0, **options: Any) -> Any:
+    def samples(draw: Any) -> Any:
+        shape = draw.shape(min_side=min_side)
+        return (draw.array(shape, **options),), {"axis": draw.axes(len(shape))}
+
+    return samples
+
+
+def _squeeze(y: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    if keepdims or not axes:
+        return y
+    return reshape(y, tuple(n for i, n in enumerate(y.shape) if i not in axes))
+
+
+def _reduce(op: Any, x: Any, axis: Axis, keepdims: bool) -> Tensor:
+    x = as_tensor(x)
+    axes = axes_of(axis, x.ndim)
+    return _squeeze(op(x, axis=axes), axes, keepdims)
+
+
+@primitive((lambda g, _y, _x, axis: broadcast_to(g, _x.shape),), samples=_samples(), name="sum")
+def _sum(x: Array, *, axis: tuple[int, ...], out: Array | None = None) -> Array:
+    """Sum over `axis`, kept as length 1;  dx = g broadcast."""
+    if axis == (0,) and x.ndim == 2 and x.size and x.flags.c_contiguous and x.dtype.kind == "f":
+        out = array_module(x).empty((1, x.shape[1]), x.dtype) if out is None else out
+        dispatch.kernels_for(x).column_sum(x, out[0])
+        return out
+    return x.sum(axis=axis, keepdims=True, out=out)
+
+
+def sum(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+    """Sum over `axis`;  dx = g broadcast to x's shape."""
+    return _reduce(_sum, x, axis, keepdims)
+
+
+def mean(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+    """sum(x) / n over `axis`;  dx = g / n. NaN for n = 0, as the mean of nothing is undefined."""
+    x = as_tensor(x)
+    n = int(np.prod([x.shape[a] for a in axes_of(axis, x.ndim)], dtype=np.int64))
+    total = sum(x, axis, keepdims=keepdims)
+    return multiply(total, 1.0 / n) if n else divide(total, 0.0)
+
+
+def var(x: Any, axis: Axis = None, *, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    """sum((x - mean)^2) / (n - ddof) over `axis`;  dx = 2 g (x - mean) / (n - ddof)."""
+    x = as_tensor(x)
+    n = int(np.prod([x.shape[a] for a in axes_of(axis, x.ndim)], dtype=np.int64))
+    squares = sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims=keepdims)
+    return multiply(squares, 1.0 / (n - ddof)) if n > ddof else divide(squares, 0.0)
+
+
+def _to_winners(g: Tensor, y: Tensor, x: Tensor, axis: tuple[int, ...]) -> Tensor:
+    """Split the cotangent evenly among the elements equal to the extreme."""
+    winners = cast(equal(x, y), dtype=x.dtype)
+    return winners * (g / sum(winners, axis, keepdims=True))
+
+
+@primitive((lambda g, y, x, axis: _to_winners(g, y, x, axis),), samples=_samples(min_side=1, distinct=True), name="max")
+def _max(x: Array, *, axis: tuple[int, ...], out: Array | None = None) -> Array:
+    """Largest element over `axis`."""
+    return x.max(axis=axis, keepdims=True, out=out)
+
+
+@primitive((lambda g, y, x, axis: _to_winners(g, y, x, axis),), samples=_samples(min_side=1, distinct=True), name="min")
+def _min(x: Array, *, axis: tuple[int, ...], out: Array | None = None) -> Array:
+    """Smallest element over `axis`."""
+    return x.min(axis=axis, keepdims=True, out=out)
+
+
+def max(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+    """Largest element over `axis`; the cotangent goes to it, in equal parts where several are largest."""
+    return _reduce(_max, x, axis, keepdims)
+
+
+def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+    """Smallest element over `axis`; the cotangent goes to it, in equal parts where several are smallest."""
+    return _reduce(_min, x, axis, keepdims)
+
+
+def _shift(x: Array, axis: tuple[int, ...]) -> Array:
+    """max(x) over `axis`, 0 where it is infinite, so that x - shift is never Inf - Inf."""
+    xp = array_module(x)
+    top = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    return xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+
+
+@primitive((lambda g, y, x, axis: g * exp(x - y),), samples=_samples(min_side=1), name="logsumexp")
+def _logsumexp(x: Array, *, axis: tuple[int, ...]) -> Array:
+    """log sum e^x;  dx = g softmax(x) = g e^(x - y)."""
+    xp = array_module(x)
+    shift = _shift(x, axis)
+    total = xp.exp(x - shift).sum(axis=axis, keepdims=True)
+    with np.errstate(divide="ignore"):  # log 0 = -inf is the right value of an empty or all -inf sum
+        return xp.log(total) + shift
+
+
+def logsumexp(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+    """log(sum(e^x)) over `axis`, shifted by max(x) so that nothing overflows;  dx = g softmax(x)."""
+    return _reduce(_logsumexp, x, axis, keepdims)
+
+
+@primitive(
+    (lambda g, y, _x, axis: y * (g - sum(g * y, axis, keepdims=True)),), samples=_samples(min_side=1), name="softmax"
+)
+def _softmax(x: Array, *, axis: tuple[int, ...]) -> Array:
+    xp = array_module(x)
+    e = xp.exp(x - _shift(x, axis))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def softmax(x: Any, axis: Axis = -1) -> Tensor:
+    """e^x / sum(e^x) over `axis`;  dx = y (g - sum(g y))."""
+    x = as_tensor(x)
+    return _softmax(x, axis=axes_of(axis, x.ndim))
+
+
+@primitive(
+    (lambda g, y, _x, axis: g - exp(y) * sum(g, axis, keepdims=True),),
+    samples=_samples(min_side=1),
+    name="log_softmax",
+)
+def _log_softmax(x: Array, *, axis: tuple[int, ...]) -> Array:
+    xp = array_module(x)
+    z = x - _shift(x, axis)
+    return z - xp.log(xp.exp(z).sum(axis=axis, keepdims=True))
+
+
+def log_softmax(x: Any, axis: Axis = -1) -> Tensor:
+    """x - logsumexp(x) over `axis`;  dx = g - softmax(x) sum(g)."""
+    x = as_tensor(x)
+    return _log_softmax(x, axis=axes_of(axis, x.ndim))
+
+
+def _cumsum_samples(draw: Any) -> Any:
+    shape = draw.shape(min_ndim=1)
+    return (draw.array(shape),), {"axis": draw.integer(0, len(shape) - 1)}
+
+
+@primitive(
+    (lambda g, _y, _x, axis: flip(_cumsum(flip(g, axis), axis=axis), axis),), samples=_cumsum_samples, name="cumsum"
+)
+def _cumsum(x: Array, *, axis: int, out: Array | None = None) -> Array:
+    return x.cumsum(axis=axis, out=out)
+
+
+def cumsum(x: Any, axis: int = -1) -> Tensor:
+    """y_k = sum of x_i for i <= k along `axis`;  dx_i = sum of g_k for k >= i."""
+    x = as_tensor(x)
+    return _cumsum(x, axis=axes_of(axis, x.ndim)[0])
+
+
+def _direction(y: Tensor, x: Tensor) -> Tensor:
+    """x / |x|, and 0 where x = 0."""
+    zero = equal(y, 0.0)
+    return where(zero, 0.0, x / where(zero, 1.0, y))
+
+
+@primitive((lambda g, y, x, axis: g * _direction(y, x),), samples=_samples(avoid=0.2), name="norm")
+def _norm(x: Array, *, axis: tuple[int, ...]) -> Array:
+    xp = array_module(x)
+    scale = xp.abs(x).max(axis=axis, keepdims=True, initial=0)
+    scale = xp.where((scale > 0) & xp.isfinite(scale), scale, xp.ones_like(scale))
+    return scale * xp.sqrt(((x / scale) ** 2).sum(axis=axis, keepdims=True))
+
+
+def norm(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+    """sqrt(sum(x^2)) over `axis`, without overflow;  dx = g x / |x|, and 0 at x = 0 (where sqrt(sum(x^2)) would give NaN:
+    the choice matters for gradient penalties)."""
+    return _reduce(_norm, x, axis, keepdims)
+
+
+_METHOD_NAMES = "sum mean var max min logsumexp softmax log_softmax cumsum norm"
+METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})

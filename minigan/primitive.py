@@ -1,0 +1,90 @@
+"""One row of the table of operations: a forward function, its derivative, and samples to test both with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan.backend import Array
+
+
+class Unsaved(NamedTuple):
+    """Stands for an input that a vjp declared it does not read; only its shape and dtype are known."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+
+class Primitive:
+    """One row of the table: an operation, its derivative, and samples to test both.
+
+    Attributes:
+        forward: `forward(*arrays, out=None, **params) -> array`. `out`, where it is in the signature, is a buffer of the
+            right shape that a replay wants filled instead of a new array.
+        vjps: one function an input, `f(g, y, *inputs, **params) -> Tensor`, the cotangent of that input; or one
+            function for all, `f(needs, g, y, *inputs, **params) -> tuple`, where work is shared. A parameter whose name
+            begins with an underscore is not read, and is not kept in memory for the backward walk.
+            Returning None says that this derivative is exactly zero. `vjps=None` makes the whole result a constant
+            (comparisons, integers); a fused kernel whose derivative is unknown uses :func:`undifferentiable` instead.
+        equals: of a fused operation, the plain composite it equals, `f(*tensors, **params)`; tested at orders 0, 1, 2.
+        composite: the same, of a fused operation whose vjp is a kernel without a derivative of its own: when a graph of
+            the backward walk is wanted, the engine differentiates the composite instead.
+        samples: `samples(draw) -> (arrays, params)`, valid arguments to test it with.
+        kinds: a letter an input; "f" (default) floats, "b" taken as it is.
+        broadcasts: the inputs follow NumPy's broadcasting, so the engine sums cotangents back to their shapes.
+        view: the result may share its input's memory.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Array],
+        vjps: Any,
+        *,
+        name: str,
+        samples: Callable[..., Any] | None,
+        equals: Callable[..., Any] | None = None,
+        composite: Callable[..., Any] | None = None,
+        kinds: str = "",
+        broadcasts: bool = False,
+        view: bool = False,
+    ) -> None:
+        self.name, self.forward, self.vjps, self.samples = name, forward, vjps, samples
+        self.equals, self.composite = equals or composite, composite
+        self.kinds, self.broadcasts, self.view = kinds, broadcasts, view
+        code = forward.__code__
+        self.takes_out = "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        self.keeps: dict[int, bool] = {}
+        self.joint = callable(vjps)
+        for function in (vjps,) if self.joint else vjps or ():
+            for slot, read in _reads(function, 2 if self.joint else 1).items():
+                self.keeps[slot] = self.keeps.get(slot, False) or read
+
+    def keep(self, slot: int) -> bool:
+        """Whether the backward walk reads slot: 0 the output, 1 + i input i. A composite reads all inputs."""
+        return (slot > 0 and bool(self.composite)) or self.keeps.get(slot, self.keeps.get(-1, False))
+
+
+def _reads(function: Callable[..., Any], skip: int) -> dict[int, bool]:
+    """Which positional parameters after the first `skip` a vjp reads; slot -1 is `*inputs`."""
+    code = function.__code__
+    names = code.co_varnames
+    reads = {i: not name.startswith("_") for i, name in enumerate(names[skip : code.co_argcount])}
+    if code.co_flags & 0x04:  # has *args
+        reads[-1] = not names[code.co_argcount + code.co_kwonlyargcount].startswith("_")
+    return reads
+
+
+def undifferentiable(reason: str) -> Callable[..., Any]:
+    """A vjp that raises: for kernels that must never be differentiated again in silence."""
+
+    def vjps(_needs: Any, _g: Any, _y: Any, *_inputs: Any, **_params: Any) -> Any:
+        raise NotImplementedError(reason)
+
+    return vjps

@@ -1,0 +1,133 @@
+"""Counter-based random numbers: every number is a pure function of (seed, stream, step), on the CPU and the GPU alike.
+
+There is no global state to seed, save or restore. Philox4x32-10 (Salmon et al. 2011) turns a key and a counter into 128
+random bits; the key is a hash of seed and stream name, the counter holds the step, the how-many-eth draw of that stream in
+this step, and the position. A run resumed at step 1,000 draws what it would have drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigan import backend
+from minigan.autodiff import Tensor, effect
+from minigan.backend import Array, array_module
+from minigan.kernels import dispatch
+
+_UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)
+_FINE = 2.0**-53
+
+
+def key_of(seed: int, stream: str) -> tuple[int, int]:
+    """64 key bits for a seed (any integer) and a stream name, as two 32-bit words."""
+    digest = hashlib.blake2b(f"{int(seed)}/{stream}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+
+
+def _counter(step: int, call: int) -> tuple[int, int, int]:
+    return call, step & 0xFFFFFFFF, step >> 32
+
+
+def _fill_uniform(out: Array, key: tuple[int, int], step: int, call: int) -> None:
+    """u = k 2^-24 (float32) or k 2^-53 (float64), k a random integer of as many bits: in [0, 1)."""
+    xp = array_module(out)
+    single = out.dtype == np.float32
+    words = xp.empty(out.size if single else 2 * out.size, np.uint32)
+    dispatch.kernels_for(out).philox(key, _counter(step, call), words)
+    if single:
+        xp.multiply(words >> np.uint32(8), np.float32(_UNIT), out=out.reshape(-1), dtype=np.float32, casting="unsafe")
+    else:
+        high, low = (words[::2] >> np.uint32(5)).astype(np.float64), (words[1::2] >> np.uint32(6)).astype(np.float64)
+        out.reshape(-1)[...] = (high * 2.0**26 + low) * _FINE
+
+
+def _fill_normal(out: Array, key: tuple[int, int], step: int, call: int) -> None:
+    """Box-Muller: with u, v uniform, sqrt(-2 log(1-u)) (cos 2 pi v, sin 2 pi v) are two independent standard normals."""
+    if out.dtype == np.float32:
+        dispatch.kernels_for(out).normal(key, _counter(step, call), out.reshape(-1))
+        return
+    xp = array_module(out)
+    pairs = -(-out.size // 2)
+    u = xp.empty(2 * pairs, out.dtype)
+    _fill_uniform(u, key, step, call)
+    radius = xp.sqrt(out.dtype.type(-2) * xp.log1p(-u[:pairs]))
+    angle = u[pairs:] * out.dtype.type(2 * math.pi)
+    flat = out.reshape(-1)
+    xp.multiply(radius, xp.cos(angle), out=flat[:pairs])
+    xp.multiply(radius[: out.size - pairs], xp.sin(angle[: out.size - pairs]), out=flat[pairs:])
+
+
+def _fill_mask(out: Array, key: tuple[int, int], step: int, call: int, keep: float) -> None:
+    """1/keep with probability keep, else 0."""
+    _fill_uniform(out, key, step, call)
+    out[...] = (out < keep) * out.dtype.type(1 / keep)
+
+
+_LAWS: dict[str, Callable[..., None]] = {"uniform": _fill_uniform, "normal": _fill_normal, "mask": _fill_mask}
+
+
+def _draw(law: str, shape: Any, seed: int, stream: str, step: int, dtype: Any, device: str, *extra: float) -> Array:
+    out = backend.module_for(device).empty(shape, backend.as_float_dtype(dtype))
+    if out.size:
+        _LAWS[law](out, key_of(seed, stream), step, 0, *extra)
+    return out
+
+
+def uniform(
+    shape: Any, *, seed: int, stream: str = "", step: int = 0, dtype: Any = None, device: str = "cpu"
+) -> Tensor:
+    """Independent uniform numbers in [0, 1)."""
+    return Tensor(_draw("uniform", shape, seed, stream, step, dtype, device))
+
+
+def normal(shape: Any, *, seed: int, stream: str = "", step: int = 0, dtype: Any = None, device: str = "cpu") -> Tensor:
+    """Independent standard normal numbers."""
+    return Tensor(_draw("normal", shape, seed, stream, step, dtype, device))
+
+
+def permutation(n: int, *, seed: int, stream: str = "", step: int = 0) -> np.ndarray:
+    """A random order of range(n): the order that sorts n random 53-bit numbers."""
+    return np.argsort(_draw("uniform", (n,), seed, stream, step, np.float64, "cpu"), kind="stable")
+
+
+class Source:
+    """Random numbers for a run: a seed and the present step.
+
+    Draws of one stream within a step differ (a counter tells them apart); the next step starts anew. What is drawn inside a
+    recorded step is drawn again, for the new step, at every replay.
+    """
+
+    def __init__(self, seed: int, *, device: str = "cpu", dtype: Any = None) -> None:
+        self.seed, self.device, self.dtype = int(seed), device, backend.as_float_dtype(dtype)
+        self.step = 0
+        self._calls: dict[str, int] = {}
+
+    def advance(self, step: int | None = None) -> None:
+        """Go to the next step, or to the given one."""
+        self.step = self.step + 1 if step is None else int(step)
+        self._calls.clear()
+
+    def normal(self, shape: Any, *, stream: str) -> Tensor:
+        """Independent standard normal numbers."""
+        return self._fill("normal", shape, stream)
+
+    def uniform(self, shape: Any, *, stream: str) -> Tensor:
+        """Independent uniform numbers in [0, 1)."""
+        return self._fill("uniform", shape, stream)
+
+    def mask(self, shape: Any, *, keep: float, stream: str, dtype: Any = None) -> Tensor:
+        """1/keep with probability keep, else 0: the multiplier of inverted dropout."""
+        return self._fill("mask", shape, stream, keep, dtype=dtype)
+
+    def _fill(self, law: str, shape: Any, stream: str, *extra: float, dtype: Any = None) -> Tensor:
+        call = self._calls[stream] = self._calls.get(stream, -1) + 1
+        out = Tensor(backend.module_for(self.device).empty(shape, dtype or self.dtype))
+        if out.size:
+            key = key_of(self.seed, stream)
+            effect(lambda array: _LAWS[law](array, key, self.step, call, *extra), out)
+        return out

@@ -1,0 +1,67 @@
+"""Record a training step once, replay it many times.
+
+A step in Python spends much of a small network's time on bookkeeping: tensors, nodes, shape checks, new arrays. None of it
+changes from step to step. A :class:`Recording` runs a function once under the engine's hook and keeps what touched memory:
+the list of array calls, forward and backward, random draws and optimizer updates, each with the arrays it reads and the
+array it fills. A replay runs that list: same arithmetic, no graph, no allocation, no Python per operation but one call.
+
+Views cost nothing in a replay: the arrays they look at are refilled under them. What does not go through the engine is
+frozen as it was when recorded: Python numbers, branches and loops. Give varying numbers as tensors and refill those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigan.autodiff import Tensor
+from minigan.backend import Array, Group
+from minigan.switches import Event, hook
+
+
+def _refill(out: Array, forward: Callable[..., Array], arrays: tuple[Array, ...], params: dict[str, Any]) -> None:
+    out[...] = forward(*arrays, **params)
+
+
+def _arrays(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.data
+    return Group(_arrays(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+class Recording:
+    """The array calls of `function(*args)`.
+
+    Attributes:
+        result: what the function returned; the arrays in it are refilled by each replay.
+        calls: the recorded calls, in order; `len(recording)` of them.
+    """
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self.calls: list[Callable[[], Any]] = []
+        with hook(self._note):
+            self.result = function(*args)
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def replay(self) -> Any:
+        """Run the recorded calls on what the arrays hold now; returns the refilled result."""
+        for call in self.calls:
+            call()
+        return self.result
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "effect":
+            self.calls.append(partial(event.op, *map(_arrays, event.inputs)))
+        elif event.kind == "apply":
+            arrays, out = tuple(t.data for t in event.inputs), event.output.data
+            if event.op.view and arrays[0].size and np.may_share_memory(out, arrays[0]):
+                return
+            if event.op.takes_out:
+                self.calls.append(partial(event.op.forward, *arrays, out=out, **event.params))
+            else:
+                self.calls.append(partial(_refill, out, event.op.forward, arrays, event.params))

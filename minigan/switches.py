@@ -1,0 +1,91 @@
+"""The engine's switches and its one hook protocol: no_grad, anomaly mode, and who is told of every operation."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_ENGINE = tuple(_HERE + name for name in ("autodiff.py", "graph.py", "derivatives.py", "ops" + os.sep, "nn" + os.sep))
+
+
+class Origin(NamedTuple):
+    """The line of the caller's code that ran an operation."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def origin() -> Origin:
+    """The first line up the stack outside the engine, its operations and its layers."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_ENGINE):
+        frame = frame.f_back
+    return Origin(frame.f_code.co_filename, frame.f_lineno)
+
+
+class Event(NamedTuple):
+    """What a hook sees: `kind` is "apply" (an operation ran), "effect" (something was written in place) or "cotangent"
+    (the backward walk finished the cotangent of `node`)."""
+
+    kind: str
+    op: Any
+    inputs: tuple[Any, ...]
+    params: dict[str, Any]
+    output: Any
+    node: Any
+
+
+class State(threading.local):
+    """The engine's switches, one set a thread."""
+
+    enabled = True  # build graphs
+    anomaly = False  # look for NaN and Inf after every operation
+    hooks: tuple[Callable[[Event], None], ...] = ()
+
+
+state = State()
+
+
+@contextmanager
+def _switch(name: str, value: Any) -> Iterator[None]:
+    before = getattr(state, name)
+    setattr(state, name, value)
+    try:
+        yield
+    finally:
+        setattr(state, name, before)
+
+
+def graph(flag: bool) -> Any:
+    """Context manager: build graphs, or not."""
+    return _switch("enabled", flag)
+
+
+def no_grad() -> Any:
+    """Context manager: compute without building a graph."""
+    return _switch("enabled", False)
+
+
+def enable_grad() -> Any:
+    """Context manager: build graphs again inside a `no_grad` block."""
+    return _switch("enabled", True)
+
+
+def anomaly() -> Any:
+    """Context manager: raise FloatingPointError at the first operation, forward or backward, that makes a NaN or Inf,
+    with its name and the line that called it."""
+    return _switch("anomaly", True)
+
+
+def hook(function: Callable[[Event], None]) -> Any:
+    """Context manager: call `function(event)` for every operation, write and finished cotangent (see :class:`Event`).
+    One protocol serves recording, printing and drawing."""
+    return _switch("hooks", (*state.hooks, function))

@@ -1,0 +1,69 @@
+"""Settings for the whole test suite: Hypothesis profiles, GPU tests, figures without a screen, and a summary at the end.
+
+`HYPOTHESIS_PROFILE=dev|ci` chooses how many random examples run; `CI=true` means ci.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+from hypothesis import settings
+
+matplotlib.use("Agg")
+sys.path.insert(0, str(Path(__file__).parent))  # helpers beside the tests (drawing.py, formulas.py), in any import mode
+
+settings.register_profile("dev", deadline=None, max_examples=25)
+settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
+in_ci = os.environ.get("CI", "").lower() in ("true", "1")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if in_ci else "dev"))
+
+SLOWEST = 10
+COUNTED = re.compile(r"(\d+) passing.*?, (\d+) failing")  # "passing examples, 0 failing examples" before 6.150
+EXAMPLES = "hypothesis examples"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `gpu` where no GPU works; asking costs an import of CuPy, so only if there are any."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    from minigan.backend import gpu_problem
+
+    problem = gpu_problem()
+    if problem:
+        items[:] = [item for item in items if item not in set(marked)]
+        config.hook.pytest_deselected(items=marked)
+        config.stash[GPU_NOTE] = f"{len(marked)} gpu tests deselected: {problem}"
+
+
+GPU_NOTE = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Note how many examples Hypothesis ran. Its pytest plugin leaves a text on the item; user_properties travel with the
+    report, also from the workers of pytest-xdist."""
+    if call.when == "call":
+        text = getattr(item, "hypothesis_statistics", "")
+        count = sum(int(n) for pair in COUNTED.findall(text) for n in pair)
+        if count:
+            item.user_properties.append((EXAMPLES, count))
+    yield
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The number of random examples, the GPU tests left out and the slowest tests."""
+    calls = [r for group in terminalreporter.stats.values() for r in group if getattr(r, "when", "") == "call"]
+    examples = sum(value for r in calls for key, value in r.user_properties if key == EXAMPLES)
+    terminalreporter.write_line(f"{examples} hypothesis examples")
+    if note := config.stash.get(GPU_NOTE, ""):
+        terminalreporter.write_line(note)
+    for report in sorted(calls, key=lambda r: -r.duration)[:SLOWEST]:
+        terminalreporter.write_line(f"{report.duration:7.2f} s  {report.nodeid}")

@@ -1,0 +1,326 @@
+"""Every GPU kernel against the specification, `kernels/reference.py`, evaluated in float64 on the CPU.
+
+Results land in poisoned arrays (NaN), so an element that a kernel forgets is seen. Sizes are odd, one, and
+more than a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigan.backend import gpu_problem
+from minigan.kernels import reference
+
+PROBLEM = gpu_problem()
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(PROBLEM != "", reason=PROBLEM or "a GPU works")]
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+MATRICES = [(1, 1), (1, 7), (7, 1), (3, 5), (33, 31), (257, 3), (1025, 64), (130, 129), (5, 2049)]
+HUGE = (4099, 300)  # more elements than threads in the largest grid: the strides are walked
+# name -> number of state arrays, hyper-parameters
+OPTIMIZERS: dict[str, tuple[int, list[float]]] = {
+    "sgd": (1, [0.1, 0.9, 0.01]),
+    "rmsprop": (1, [0.01, 0.9, 1e-8]),
+    "adam": (2, [0.001, 0.5, 0.999, 1e-8, 0.01, 1.0]),
+}
+
+
+@pytest.fixture(scope="module")
+def fused() -> Any:
+    """The module under test; it imports CuPy, so not before the skip is decided."""
+    from minigan.kernels import gpu_fused
+
+    return gpu_fused
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> str:
+    """Both dtypes."""
+    return str(request.param)
+
+
+def normal(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:
+    """Normal numbers of this dtype, always the same for a shape and seed."""
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype)
+
+
+def gpu(array: np.ndarray) -> Any:
+    """The array on the GPU."""
+    import cupy
+
+    return cupy.asarray(array)
+
+
+def poisoned(shape: tuple[int, ...], dtype: str) -> Any:
+    """An array of NaN on the GPU."""
+    return gpu(np.full(shape, np.nan, dtype))
+
+
+def wide(array: np.ndarray) -> np.ndarray:
+    """The same values in float64, for the reference."""
+    return array.astype(np.float64)
+
+
+def check(got: Any, expected: np.ndarray, dtype: str, scale: float = 1.0) -> None:
+    """`got` (GPU) is of this dtype and within `scale` tolerances, of the largest value, of `expected`."""
+    assert got.dtype == np.dtype(dtype)
+    assert got.shape == expected.shape
+    tolerance = scale * TOLERANCE[dtype]
+    largest = float(np.abs(expected).max(initial=0.0))
+    np.testing.assert_allclose(got.get(), expected, rtol=tolerance, atol=tolerance * max(largest, 1e-30))
+
+
+# -- activations and the logistic loss -----------------------------------------------------------------------
+@pytest.mark.parametrize("shape", [*MATRICES, HUGE])
+@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+def test_activation(fused: Any, kind: str, shape: tuple[int, int], dtype: str) -> None:
+    z, bias, g = normal(shape, dtype), normal(shape[1:], dtype, 1), normal(shape, dtype, 2)
+    y, expected = poisoned(shape, dtype), np.empty(shape)
+    fused.bias_activation(gpu(z), gpu(bias), kind, 0.2, y)
+    reference.bias_activation(wide(z), wide(bias), kind, 0.2, expected)
+    check(y, expected, dtype)
+    dz = poisoned(shape, dtype)
+    fused.activation_backward(gpu(g), y, kind, 0.2, dz)
+    reference.activation_backward(wide(g), wide(y.get()), kind, 0.2, expected)
+    check(dz, expected, dtype)
+
+
+@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+def test_activation_in_place_without_bias(fused: Any, kind: str, dtype: str) -> None:
+    z = normal((33, 31), dtype)
+    expected, z_gpu = np.empty(z.shape), gpu(z)
+    reference.bias_activation(wide(z), None, kind, 0.2, expected)
+    fused.bias_activation(z_gpu, None, kind, 0.2, z_gpu)
+    check(z_gpu, expected, dtype)
+
+
+@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+def test_activation_of_extremes(fused: Any, kind: str, dtype: str) -> None:
+    z = np.array([[np.inf, -np.inf, np.nan, 0.0, 1e30, -1e30]], dtype)
+    y, expected = poisoned(z.shape, dtype), np.empty(z.shape)
+    fused.bias_activation(gpu(z), None, kind, 0.2, y)
+    reference.bias_activation(wide(z), None, kind, 0.2, expected)
+    np.testing.assert_allclose(y.get(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (257, 3), HUGE])
+def test_bce_with_logits(fused: Any, shape: tuple[int, int], dtype: str) -> None:
+    logits, target = 20 * normal(shape, dtype), np.random.default_rng(1).uniform(size=shape).astype(dtype)
+    out, expected = poisoned(shape, dtype), np.empty(shape)
+    fused.bce_with_logits(gpu(logits), gpu(target), out)
+    reference.bce_with_logits(wide(logits), wide(target), expected)
+    check(out, expected, dtype)
+    one = target.reshape(-1)[:1]
+    fused.bce_with_logits(gpu(logits), gpu(one), out)
+    reference.bce_with_logits(wide(logits), wide(one), expected)
+    check(out, expected, dtype)
+
+
+# -- normalisation -------------------------------------------------------------------------------------------
+# With one row (batch) or one channel (layer) every deviation is zero, and dx is what rounding leaves of a
+# difference of equal numbers, times 1/sqrt(eps) = 316.
+@pytest.mark.parametrize("shape", [*MATRICES, HUGE])
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+def test_norm(fused: Any, kind: str, shape: tuple[int, int], dtype: str) -> None:
+    x, g = 2 * normal(shape, dtype) + np.dtype(dtype).type(3), normal(shape, dtype, 1)
+    gamma, beta = normal(shape[1:], dtype, 2), normal(shape[1:], dtype, 3)
+    out, expected = poisoned(shape, dtype), np.empty(shape)
+    forward, name = getattr(fused, f"{kind}_norm"), f"{kind}_norm"
+    got = forward(gpu(x), gpu(gamma), gpu(beta), 1e-5, out)
+    want = getattr(reference, name)(wide(x), wide(gamma), wide(beta), 1e-5, expected)
+    check(out, expected, dtype)
+    for a, b in zip(got or (), want or (), strict=True):
+        check(a, b, dtype)
+    got = getattr(fused, f"{name}_backward")(gpu(g), gpu(x), gpu(gamma), 1e-5)
+    want = getattr(reference, f"{name}_backward")(wide(g), wide(x), wide(gamma), 1e-5)
+    if shape[0 if kind == "batch" else 1] == 1:
+        assert np.abs(got[0].get()).max() <= 1e3 * TOLERANCE[dtype]
+        got, want = got[1:], want[1:]
+    for a, b in zip(got, want, strict=True):
+        check(a, b, dtype, scale=3)
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+def test_norm_in_place(fused: Any, kind: str, dtype: str) -> None:
+    x, gamma, beta = normal((130, 129), dtype), normal((129,), dtype, 1), normal((129,), dtype, 2)
+    expected, x_gpu = np.empty(x.shape), gpu(x)
+    getattr(reference, f"{kind}_norm")(wide(x), wide(gamma), wide(beta), 1e-5, expected)
+    getattr(fused, f"{kind}_norm")(x_gpu, gpu(gamma), gpu(beta), 1e-5, x_gpu)
+    check(x_gpu, expected, dtype)
+
+
+def test_variance_survives_a_large_mean(fused: Any, dtype: str) -> None:
+    x = (normal((4097, 5), "float64") + 1e4).astype(dtype)
+    one, zero = gpu(np.ones(5, dtype)), gpu(np.zeros(5, dtype))
+    _, var = fused.batch_norm(gpu(x), one, zero, 1e-5, poisoned(x.shape, dtype))
+    np.testing.assert_allclose(var.get(), wide(x).var(axis=0), rtol=max(TOLERANCE[dtype], 1e-10))
+
+
+def test_batch_norm_keeps_nan(fused: Any, dtype: str) -> None:
+    x = normal((100, 3), dtype)
+    x[50, 1] = np.nan
+    one, zero = gpu(np.ones(3, dtype)), gpu(np.zeros(3, dtype))
+    mean, var = fused.batch_norm(gpu(x), one, zero, 1e-5, poisoned(x.shape, dtype))
+    np.testing.assert_array_equal(np.isnan(mean.get()), [False, True, False])
+    np.testing.assert_array_equal(np.isnan(var.get()), [False, True, False])
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+def test_norm_repeats_bit_for_bit(fused: Any, kind: str, dtype: str) -> None:
+    x, g, gamma = (gpu(normal(shape, dtype, i)) for i, shape in enumerate([(2050, 37), (2050, 37), (37,)]))
+    backward = getattr(fused, f"{kind}_norm_backward")
+    first, second = backward(g, x, gamma, 1e-5), backward(g, x, gamma, 1e-5)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a.get(), b.get())
+
+
+def test_layer_norm_of_no_rows(fused: Any, dtype: str) -> None:
+    x, gamma = gpu(np.empty((0, 3), dtype)), gpu(np.ones(3, dtype))
+    fused.layer_norm(x, gamma, gamma, 1e-5, x)
+    dx, dgamma, dbeta = fused.layer_norm_backward(x, x, gamma, 1e-5)
+    assert dx.shape == (0, 3)
+    assert not dgamma.get().any()
+    assert not dbeta.get().any()
+
+
+# -- optimizers ----------------------------------------------------------------------------------------------
+SHAPES: list[list[tuple[int, ...]]] = [
+    [(1,)],
+    [(3, 5), (1,), (0,), (4097,), (4096,), (8191, 3), (2, 3, 4, 5)],
+    [(17,)] * 300,
+]
+
+
+def player(shapes: list[tuple[int, ...]], dtype: str, groups: int) -> list[list[np.ndarray]]:
+    """`groups` lists of arrays of these shapes; from the third on (state) they are zero."""
+    lists = [[normal(s, dtype, 10 * k + i) for i, s in enumerate(shapes)] for k in range(2)]
+    return lists + [[np.zeros(s, dtype) for s in shapes] for _ in range(groups - 2)]
+
+
+@pytest.mark.parametrize("shapes", SHAPES, ids=["one", "mixed", "many"])
+@pytest.mark.parametrize("name", ["sgd", "nesterov", "rmsprop", "adam"])
+def test_optimizer(fused: Any, name: str, shapes: list[tuple[int, ...]], dtype: str) -> None:
+    extra = (name == "nesterov",) if name in ("sgd", "nesterov") else ()
+    name = "sgd" if extra else name
+    states, hyper = OPTIMIZERS[name]
+    arrays = player(shapes, dtype, 2 + states)
+    on_gpu = [[gpu(a) for a in group] for group in arrays]
+    exact = [[wide(a) for a in group] for group in arrays]
+    rates = np.array(hyper)
+    rates_gpu = gpu(rates)
+    for _ in range(3):
+        getattr(fused, name)(*on_gpu, rates_gpu, *extra)
+        getattr(reference, name)(*exact, rates, *extra)
+        rates[-1] += name == "adam"  # the step
+        rates_gpu[-1] += name == "adam"  # in place, as a recorded step sees it
+    for group, expected in zip(on_gpu, exact, strict=True):
+        for a, b in zip(group, expected, strict=True):
+            check(a, b, dtype)
+
+
+def test_ema(fused: Any, dtype: str) -> None:
+    averages, params = player(SHAPES[1], dtype, 2)
+    on_gpu = [gpu(a) for a in averages]
+    exact = [wide(a) for a in averages]
+    fused.ema(on_gpu, [gpu(p) for p in params], gpu(np.array([0.999])))
+    fused.ema(on_gpu, [gpu(p) for p in params], np.array([0.9]))  # hyper-parameters may be on the CPU
+    reference.ema(exact, [wide(p) for p in params], np.array([0.999]))
+    reference.ema(exact, [wide(p) for p in params], np.array([0.9]))
+    for a, b in zip(on_gpu, exact, strict=True):
+        check(a, b, dtype)
+
+
+def test_optimizer_of_nothing(fused: Any) -> None:
+    fused.ema([], [], gpu(np.array([0.9])))
+    empty = gpu(np.empty((0, 3)))
+    fused.ema([empty], [empty], gpu(np.array([0.9])))
+
+
+# -- random bits ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 1023, 4096, 5 * 2**20 + 3])
+def test_philox_is_equal_bit_for_bit(fused: Any, size: int) -> None:
+    key, counter = (0xFFFFFFFF, 0x12345678), (1, 0xDEADBEEF, 0xFFFFFFFF)
+    out, expected = gpu(np.full(size, 7, np.uint32)), np.empty(size, np.uint32)
+    fused.philox(key, counter, out)
+    reference.philox(key, counter, expected)
+    np.testing.assert_array_equal(out.get(), expected)
+
+
+def test_philox_known_answer(fused: Any) -> None:
+    """The published answers (Random123, kat_vectors) for counter 0, key 0."""
+    out = gpu(np.zeros(4, np.uint32))
+    fused.philox((0, 0), (0, 0, 0), out)
+    assert [f"{w:08x}" for w in out.get()] == ["6627e8d5", "e169c58d", "bc57ac4c", "9b00dbd8"]
+
+
+def test_philox_counter_on_the_gpu_and_unaligned_out(fused: Any) -> None:
+    counter, expected = np.array([5, 6, 7], np.uint32), np.empty(1001, np.uint32)
+    out = gpu(np.zeros(1002, np.uint32))
+    fused.philox((1, 2), gpu(counter), out[1:])
+    reference.philox((1, 2), counter, expected)
+    np.testing.assert_array_equal(out.get()[1:], expected)
+    assert int(out.get()[0]) == 0
+
+
+# -- scatter as gather ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("n", "size"), [(1, 1), (7, 3), (1000, 1), (5000, 17), (300, 2000), (3, 1500000), (0, 4), (0, 0)]
+)
+def test_index_add(fused: Any, n: int, size: int, dtype: str) -> None:
+    g = normal((n,), dtype)
+    index = np.random.default_rng(n).integers(0, max(size, 1), n)
+    expected = np.zeros(size)
+    np.add.at(expected, index, wide(g))
+    got = fused.index_add(gpu(g), gpu(index), size)
+    check(got, expected, dtype)
+    np.testing.assert_array_equal(got.get(), fused.index_add(gpu(g), gpu(index), size).get())
+
+
+# -- errors name the kernel ----------------------------------------------------------------------------------
+def ones(*shape: int, dtype: str = "float32") -> Any:
+    """An array of ones on the GPU."""
+    return gpu(np.ones(shape, dtype))
+
+
+def hyper(*values: float) -> Any:
+    """Hyper-parameters on the GPU."""
+    return gpu(np.array(values))
+
+
+def activate(k: Any, kind: str = "relu", **changes: Any) -> None:
+    """bias_activation with sound arguments, but for `changes`."""
+    k.bias_activation(
+        changes.get("z", ones(2, 3)), changes.get("bias", ones(3)), kind, 0.2, changes.get("out", ones(2, 3))
+    )
+
+
+BAD_CALLS: list[tuple[str, type[Exception], str, Callable[[Any], Any]]] = [
+    ("half", TypeError, "z is float16", lambda k: activate(k, z=ones(2, 3, dtype="float16"))),
+    ("mixed", TypeError, "bias is float64", lambda k: activate(k, bias=ones(3, dtype="float64"))),
+    ("host", TypeError, "out is a ndarray", lambda k: activate(k, out=np.ones((2, 3), "float32"))),
+    ("kind", ValueError, "gelu", lambda k: activate(k, kind="gelu")),
+    ("bias", ValueError, r"\(4,\)", lambda k: activate(k, bias=ones(4))),
+    ("strided", ValueError, "z.*contiguous", lambda k: activate(k, z=ones(3, 2).T)),
+    ("no rows", ValueError, "row", lambda k: k.batch_norm(ones(0, 3), ones(3), ones(3), 1e-5, ones(0, 3))),
+    ("rank", ValueError, "rows, channels", lambda k: k.batch_norm_backward(ones(3), ones(3), ones(3), 1e-5)),
+    ("hyper kind", TypeError, "hyper is a list", lambda k: k.ema([ones(2)], [ones(2)], [0.9])),
+    ("hyper single", TypeError, "hyper", lambda k: k.ema([ones(2)], [ones(2)], ones(1))),
+    ("hyper length", ValueError, "hyper", lambda k: k.adam(*[[ones(2)]] * 4, hyper(0.1, 0.9))),
+    ("counts", ValueError, "equally many", lambda k: k.ema([ones(2)], [], hyper(0.9))),
+    ("shapes", ValueError, r"params\[0\]", lambda k: k.ema([ones(2)], [ones(3)], hyper(0.9))),
+    ("dtypes", TypeError, r"averages\[1\]", lambda k: k.ema(*[[ones(2), hyper(1, 1)]] * 2, hyper(0.9))),
+    ("word", ValueError, "2\\^32", lambda k: k.philox((2**32, 0), (0, 0, 0), gpu(np.zeros(4, np.uint32)))),
+    ("out", TypeError, "uint32", lambda k: k.philox((1, 0), (0, 0, 0), ones(4))),
+    ("index", TypeError, "int64", lambda k: k.index_add(ones(3), gpu(np.zeros(3, np.int32)), 3)),
+    ("index shape", ValueError, r"\(2,\)", lambda k: k.index_add(ones(3), gpu(np.zeros(2, np.int64)), 3)),
+]
+
+
+@pytest.mark.parametrize(("error", "part", "call"), [c[1:] for c in BAD_CALLS], ids=[c[0] for c in BAD_CALLS])
+def test_bad_arguments(fused: Any, error: type[Exception], part: str, call: Callable[[Any], Any]) -> None:
+    with pytest.raises(error, match=rf"^\w+: .*{part}"):
+        call(fused)
