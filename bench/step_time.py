@@ -1,0 +1,113 @@
+"""Milliseconds a full GAN step: minigan and each peer, in one run, in turns, with the ratio to the fastest peer.
+
+    python bench/step_time.py --work toy mlp --rounds 3 [--peers torch_eager jax_jit] [--python chainer_step=/path/python]
+
+Every peer (bench/peers/*.py) runs in a process of its own, one after the other, `--rounds` times over, so that a change in
+the machine's speed touches all of them. A row quotes the median over rounds of each round's median block, and the spread.
+Run it on an idle machine: with 2 threads on 2 cores, anything else that runs is measured too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PEERS = ("torch_eager", "torch_compile", "jax_jit", "keras_tf")
+
+
+def cpu_model() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor"
+    )
+
+
+def run(peer: str, python: str, options: list[str]) -> dict[str, Any] | None:
+    """One process of one peer; None (with the reason on stderr) where it fails."""
+    command = [python, str(HERE / "peers" / f"{peer}.py"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        print(f"{peer}: failed ({done.returncode}): {done.stderr.strip()[-300:]}", file=sys.stderr)
+        return None
+    return json.loads(lines[-1])
+
+
+def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """All rounds of all peers on one work."""
+    pythons = dict(item.split("=", 1) for item in args.python)
+    options = ["--work", work, "--threads", str(args.threads), "--seconds", str(args.seconds)]
+    results: dict[str, list[dict[str, Any]]] = {}
+    for _ in range(args.rounds):
+        for peer in ("minigan_step", *args.peers):
+            theirs = pythons.get(peer, pythons.get("peers", sys.executable))
+            if found := run(peer, sys.executable if peer == "minigan_step" else theirs, options):
+                results.setdefault(found["peer"], []).append(found)
+    return results
+
+
+def table(work: str, results: dict[str, list[dict[str, Any]]], threads: int) -> list[str]:
+    """Markdown rows, ours first, with the ratio ours / peer."""
+    medians = {peer: statistics.median(r["ms_median"] for r in rounds) for peer, rounds in results.items()}
+    ours = medians["minigan"]
+    fastest = min(value for peer, value in medians.items() if peer != "minigan") if len(medians) > 1 else ours
+    lines = [
+        f"### {work}, threads {threads}: {ours:.3g} ms, {ours / fastest:.2f} of the fastest peer",
+        "",
+        "| | ms a step (median) | best block | rounds | minigan / this | first step, s | versions |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for peer, rounds in results.items():
+        best = min(r["ms_min"] for r in rounds)
+        spread = " ".join(f"{r['ms_median']:.3g}" for r in rounds)
+        versions = ", ".join(f"{k} {v}" for k, v in rounds[0]["versions"].items())
+        first = statistics.median(r["first_step_s"] for r in rounds)
+        lines.append(
+            f"| {peer} | {medians[peer]:.3f} | {best:.3f} | {spread} | {ours / medians[peer]:.2f} | {first:.2f} | {versions} |"
+        )
+    return [*lines, ""]
+
+
+def main() -> None:
+    """Measure, print, and write the table where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", nargs="+", default=["toy", "mlp"])
+    parser.add_argument("--peers", nargs="*", default=list(PEERS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument(
+        "--python", nargs="*", default=[], metavar="PEER=PATH", help="interpreter of a peer, or peers=PATH for all"
+    )
+    parser.add_argument("--out", type=Path, help="also write the table to this Markdown file")
+    args = parser.parse_args()
+    head = [
+        f"{datetime.date.today()}, {cpu_model()}, {len(os.sched_getaffinity(0))} cores, {platform.platform()}",
+        "",
+        f"Command: `python bench/step_time.py {' '.join(a for a in sys.argv[1:] if '/' not in a)}`",
+        "",
+    ]
+    lines = list(head)
+    for work in args.work:
+        lines += table(work, measure(work, args), args.threads)
+    text = "\n".join(lines)
+    print(text)
+    if args.out:
+        args.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
