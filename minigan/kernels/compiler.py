@@ -91,6 +91,27 @@ def njit(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def compile_task(function: Callable[..., Any]) -> Any:
+    """Compile a function that other compiled functions call."""
+    return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
+
+
+def task(function: Callable[[int, int, int], None]) -> int:
+    """Compile `function(parameters, index, thread)` to machine code and return its address, for :mod:`cpu_team`."""
+    config: Any = numba.config
+    before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
+    try:
+        signature = types.void(types.int64, types.int64, types.int64)
+        compiled = numba.cfunc(signature, cache=True, fastmath=FAST_MATH, error_model="numpy")(function)
+    finally:
+        config.CACHE_DIR = before
+    _tasks.append(compiled)  # the address is valid as long as this object lives
+    return compiled.address
+
+
+_tasks: list[Any] = []
+
+
 def _type_pointer(typing: Any, address: Any, like: Any) -> Any:
     """The integer `address` as a pointer to the element type of `like`."""
 

@@ -8,14 +8,16 @@ whose vector versions are faster than Numba's calls to the scalar C library.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 
 from minigan.backend import Array, Group
-from minigan.kernels import reference
-from minigan.kernels.compiler import address_of, array_at, njit
+from minigan.kernels import cpu_gemm, reference
+from minigan.kernels.compiler import address_of, array_at, compile_task, njit, task
+from minigan.kernels.cpu_team import team
 from minigan.kernels.threads import split
 
 # -- activations -----------------------------------------------------------------------------------------------------
@@ -66,6 +68,10 @@ def _sigmoid_backward(start: int, stop: int, g: Array, y: Array, out: Array) -> 
 
 def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.bias_activation`."""
+    if kind == "linear" and bias is None:
+        if z is not out:
+            out[...] = z
+        return
     if kind in ("relu", "leaky_relu"):
         a = z.dtype.type(slope if kind == "leaky_relu" else 0.0)
         if bias is None:
@@ -94,6 +100,33 @@ def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array)
         split(_sigmoid_backward, len(g), g.size, g, y, out)
     else:
         out[...] = g
+
+
+# -- products --------------------------------------------------------------------------------------------------------
+def matmul(a: Array, b: Array, out: Array | None) -> Array:
+    """a @ b: by our own kernel where it suits, else by the BLAS."""
+    if a.ndim == b.ndim == 2:
+        out = np.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
+        if cpu_gemm.suits(a, b, out):
+            cpu_gemm.matmul(a, b, out)
+            return out
+    return np.matmul(a, b, out=out)
+
+
+def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
+    """See :func:`minigan.kernels.reference.dense`: bias and activation are applied while the product is in cache."""
+    out = np.empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out
+    if bias is not None and 0 < w.shape[0] <= NARROW:
+        narrow_dense(x, np.ascontiguousarray(w), bias, kind, slope, out)
+    elif bias is not None and cpu_gemm.suits(x, w, out):
+        piecewise = {"linear": 1.0, "relu": 0.0, "leaky_relu": slope}
+        cpu_gemm.matmul(x, w, out, bias, piecewise.get(kind, 1.0))
+        if kind not in piecewise:
+            bias_activation(out, None, kind, slope, out)
+    else:
+        matmul(x, w, out)
+        bias_activation(out, bias, kind, slope, out)
+    return out
 
 
 # -- small products --------------------------------------------------------------------------------------------------
@@ -126,11 +159,11 @@ def _narrow(start: int, stop: int, x: Array, w: Array, bias: Array, slope: float
         a3 = x[i, 3] if last >= 3 else zero
         for j in range(out.shape[1]):
             v = bias[j] + a0 * w[0, j] + a1 * w[k1, j] + a2 * w[k2, j] + a3 * w[k3, j]
-            out[i, j] = v if v > zero else slope * v
+            out[i, j] = _slope(v, slope) if v <= zero else v
 
 
 def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.narrow_dense`: product, bias and activation in one pass."""
+    """Dense with at most NARROW inputs (points in the plane): product, bias and activation in one pass."""
     if kind not in ("linear", "relu", "leaky_relu"):
         np.matmul(x, w, out=out)
         bias_activation(out, bias, kind, slope, out)
@@ -319,9 +352,64 @@ def mean_softplus_backward(g: float, x: Array, sign: float, out: Array) -> None:
 
 
 # -- optimizers: all arrays of a player in one call ------------------------------------------------------------------
-# A chunk table cuts every array into pieces of at most CHUNK elements; one compiled loop runs over the pieces of all
-# arrays (as multi-tensor kernels on a GPU do), so threads share the work evenly whatever the layer sizes are.
-CHUNK = 32_768
+# A table cuts every array into chunks of at most CHUNK elements, and a chunk is a task of the team (multi-tensor kernels on a
+# GPU do the same), so threads share the work evenly whatever the layer sizes are. A kernel gets one row of the table: the
+# chunk's length and its address in each group of arrays; `s` holds the scalars.
+CHUNK = 16_384
+
+
+@compile_task
+def _sgd(row: Array, s: Array) -> None:
+    n, (lr, mu, decay, nesterov) = row[0], (s[0], s[1], s[2], s[3])
+    p, g, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
+    for i in range(n):
+        d = g[i] + decay * p[i]
+        step = mu * v[i] + d
+        v[i] = step
+        p[i] -= lr * (nesterov * (d + mu * step) + (s.dtype.type(1) - nesterov) * step)
+
+
+@compile_task
+def _rmsprop(row: Array, s: Array) -> None:
+    n, (lr, rho, rest, eps) = row[0], (s[0], s[1], s[2], s[3])
+    p, g, q = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
+    for i in range(n):
+        q_i = rho * q[i] + rest * g[i] * g[i]
+        q[i] = q_i
+        p[i] -= lr * g[i] / (np.sqrt(q_i) + eps)
+
+
+@compile_task
+def _adam(row: Array, s: Array) -> None:
+    n, (b1, c1, b2, c2, rate, root, eps, shrink) = row[0], (s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
+    p, g, m, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s), array_at(row[4], n, s)
+    for i in range(n):
+        m_i = b1 * m[i] + c1 * g[i]
+        v_i = b2 * v[i] + c2 * g[i] * g[i]
+        m[i] = m_i
+        v[i] = v_i
+        p[i] = shrink * p[i] - rate * m_i / (root * np.sqrt(v_i) + eps)
+
+
+@compile_task
+def _ema(row: Array, s: Array) -> None:
+    n, (decay, rest) = row[0], (s[0], s[1])
+    a, p = array_at(row[1], n, s), array_at(row[2], n, s)
+    for i in range(n):
+        a[i] = decay * a[i] + rest * p[i]
+
+
+@cache
+def _chunk_task(kernel: Any, dtype: Any) -> int:
+    """The task that runs `kernel` on row `index`; parameters: address of the table, its row length, address of the scalars."""
+    words, like = np.empty(0, np.int64), np.empty(0, dtype)
+
+    @task
+    def run(parameters: int, index: int, thread: int) -> None:
+        p = array_at(parameters, 3, words)
+        kernel(array_at(p[0] + 8 * p[1] * index, p[1], words), array_at(p[2], 8, like))
+
+    return run
 
 
 def _column(group: Sequence[Array], like: Sequence[Array]) -> Array:
@@ -346,27 +434,14 @@ def _column(group: Sequence[Array], like: Sequence[Array]) -> Array:
 
 
 def _multi(kernel: Any, groups: Sequence[Sequence[Array]], *scalars: float) -> None:
-    """Run a kernel over a table with a row a chunk: its length, then its address in each group of arrays."""
+    """Run a kernel over the chunks of all arrays."""
     first = groups[0]
     lengths = [min(CHUNK, a.size - begin) for a in first for begin in range(0, a.size, CHUNK)]
-    table = np.empty((1 + len(groups), len(lengths)), np.int64)
-    table[0] = lengths
-    for row, group in enumerate(groups, 1):
-        table[row] = _column(group, first)
-    like = first[0].dtype.type
-    split(kernel, len(lengths), sum(lengths), table.T, np.empty(0, like), *[like(s) for s in scalars])
-
-
-@njit
-def _sgd(start: int, stop: int, table: Array, like: Array, lr: float, mu: float, decay: float, nesterov: float) -> None:
-    for row in range(start, stop):
-        n = table[row, 0]
-        p, g, v = array_at(table[row, 1], n, like), array_at(table[row, 2], n, like), array_at(table[row, 3], n, like)
-        for i in range(n):
-            d = g[i] + decay * p[i]
-            s = mu * v[i] + d
-            v[i] = s
-            p[i] -= lr * (nesterov * (d + mu * s) + (like.dtype.type(1) - nesterov) * s)
+    table = np.stack([lengths, *[_column(group, first) for group in groups]], axis=1)
+    values = np.zeros(8, first[0].dtype)
+    values[: len(scalars)] = scalars
+    parameters = np.array([address_of(table), table.shape[1], address_of(values)])
+    team().run(_chunk_task(kernel, first[0].dtype), parameters, len(table))
 
 
 def sgd(
@@ -376,47 +451,10 @@ def sgd(
     _multi(_sgd, (params, grads, velocity), *hyper, float(nesterov))
 
 
-@njit
-def _rmsprop(start: int, stop: int, table: Array, like: Array, lr: float, rho: float, eps: float) -> None:
-    one = like.dtype.type(1)
-    for row in range(start, stop):
-        n = table[row, 0]
-        p, g, s = array_at(table[row, 1], n, like), array_at(table[row, 2], n, like), array_at(table[row, 3], n, like)
-        for i in range(n):
-            s[i] = rho * s[i] + (one - rho) * g[i] * g[i]
-            p[i] -= lr * g[i] / (np.sqrt(s[i]) + eps)
-
-
 def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array) -> None:
     """See :func:`minigan.kernels.reference.rmsprop`."""
-    _multi(_rmsprop, (params, grads, square), *hyper)
-
-
-@njit
-def _adam(
-    start: int,
-    stop: int,
-    table: Array,
-    like: Array,
-    b1: float,
-    c1: float,
-    b2: float,
-    c2: float,
-    rate: float,
-    root: float,
-    eps: float,
-    shrink: float,
-) -> None:
-    for row in range(start, stop):
-        n = table[row, 0]
-        p, g = array_at(table[row, 1], n, like), array_at(table[row, 2], n, like)
-        m, v = array_at(table[row, 3], n, like), array_at(table[row, 4], n, like)
-        for i in range(n):
-            m_i = b1 * m[i] + c1 * g[i]
-            v_i = b2 * v[i] + c2 * g[i] * g[i]
-            m[i] = m_i
-            v[i] = v_i
-            p[i] = shrink * p[i] - rate * m_i / (root * np.sqrt(v_i) + eps)
+    lr, rho, eps = (float(h) for h in hyper)
+    _multi(_rmsprop, (params, grads, square), lr, rho, 1 - rho, eps)
 
 
 def adam(params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array) -> None:
@@ -427,15 +465,6 @@ def adam(params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v:
     lr, b1, b2, eps, decay, step = (float(h) for h in hyper)
     rate, root = lr / (1 - b1**step), (1 - b2**step) ** -0.5
     _multi(_adam, (params, grads, m, v), b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
-
-
-@njit
-def _ema(start: int, stop: int, table: Array, like: Array, decay: float, rest: float) -> None:
-    for row in range(start, stop):
-        n = table[row, 0]
-        a, p = array_at(table[row, 1], n, like), array_at(table[row, 2], n, like)
-        for i in range(n):
-            a[i] = decay * a[i] + rest * p[i]
 
 
 def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:

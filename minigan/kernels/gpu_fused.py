@@ -22,17 +22,15 @@ from minigan.backend import Array, is_gpu_array
 from minigan.kernels import gpu_compile
 from minigan.kernels.reference import (
     ACTIVATIONS,
-    NARROW,
     box_muller,
     column_sum,
+    matmul,
     mean_softplus,
     mean_softplus_backward,
-    narrow_dense,
     outer,
 )
 
 __all__ = [  # what `dispatch` looks for here; plain array code is fused enough for the small ones
-    "NARROW",
     "activation_backward",
     "adam",
     "batch_norm",
@@ -40,13 +38,14 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "bce_with_logits",
     "bias_activation",
     "column_sum",
+    "dense",
     "ema",
     "index_add",
     "layer_norm",
     "layer_norm_backward",
+    "matmul",
     "mean_softplus",
     "mean_softplus_backward",
-    "narrow_dense",
     "normal",
     "outer",
     "philox",
@@ -161,6 +160,13 @@ def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: 
     if z.size:
         args = (z, bias, z.size, channels, code, float(slope), out)
         _launch("bias_activation<{T}>", z.dtype, _blocks(z.size), THREADS, *args)
+
+
+def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
+    """See :func:`minigan.kernels.reference.dense`: cuBLAS, then bias and activation in one pass."""
+    out = matmul(x, w, out)
+    bias_activation(out, bias, kind, slope, out)
+    return out
 
 
 def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:

@@ -65,12 +65,16 @@ def outer(column: Array, row: Array, out: Array) -> None:
     array_module(column).multiply(column, row, out=out)
 
 
-def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: Array) -> None:
-    """out = activation(x w + bias) where x has few columns (points in the plane)."""
-    bias_activation(array_module(x).matmul(x, w), bias, kind, slope, out)
+def matmul(a: Array, b: Array, out: Array | None) -> Array:
+    """a @ b, into `out` or a new array."""
+    return array_module(a).matmul(a, b, out=out)
 
 
-NARROW = 0  # up to how many columns of x a fused narrow_dense pays: never here
+def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
+    """activation(x w + bias), into `out` or a new array."""
+    out = matmul(x, w, out)
+    bias_activation(out, bias, kind, slope, out)
+    return out
 
 
 def column_sum(x: Array, out: Array) -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 _pool: ThreadPoolExecutor | None = None
+before_split: list[Callable[[], None]] = []  # called before threads are woken: a team stops spinning
 _owner = 0  # the process the pool belongs to: threads do not survive a fork
 
 
@@ -39,6 +40,8 @@ def split(kernel: Callable[..., Any], length: int, elements: int, *args: Any, th
     if parts < 2:
         kernel(0, length, *args)
         return
+    for function in before_split:
+        function()
     global _pool, _owner
     if _pool is None or _owner != os.getpid():
         _pool, _owner = ThreadPoolExecutor(max(1, THREADS - 1), thread_name_prefix="minigan"), os.getpid()

@@ -381,9 +381,10 @@ def _softplus_slope(g: Tensor, x: Tensor, sign: float) -> Tensor:
     composite=lambda x, sign: METHODS["mean"](softplus(sign * x)),
     name="mean_softplus",
 )
-def _mean_softplus(x: Array, *, sign: float) -> Array:
-    value = dispatch.kernels_for(x).mean_softplus(array_module(x).ascontiguousarray(x), sign)
-    return array_module(x).asarray(value, dtype=x.dtype)
+def _mean_softplus(x: Array, *, sign: float, out: Array | None = None) -> Array:
+    out = array_module(x).empty((), x.dtype) if out is None else out
+    out[...] = dispatch.kernels_for(x).mean_softplus(array_module(x).ascontiguousarray(x), sign)
+    return out
 
 
 @primitive(

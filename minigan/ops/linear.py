@@ -19,7 +19,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     """a @ b. An inner length of 1 is an outer product: a broadcast multiplication, 20 times faster than the BLAS there."""
     xp = array_module(a, b)
     if a.shape[-1] != 1 or b.shape[-2] != 1:
-        return xp.matmul(a, b, out=out)
+        return dispatch.kernels_for(a).matmul(a, b, out)
     if a.ndim > 2 or b.ndim > 2 or not b.flags.c_contiguous:
         return xp.multiply(a, b, out=out)
     out = xp.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
@@ -96,14 +96,15 @@ def _dense_samples(draw: Any) -> Any:
 @primitive(_dense_cotangents, samples=_dense_samples, equals=_dense_composite, name="dense")
 def _dense(x: Array, w: Array, *b: Array, kind: str, slope: float, out: Array | None = None) -> Array:
     """One matrix product, then bias and activation in one pass over its result while it is in cache."""
-    kernels = dispatch.kernels_for(x)
-    if b and 0 < w.shape[0] <= kernels.NARROW:
-        z = array_module(x).empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out
-        kernels.narrow_dense(x, array_module(w).ascontiguousarray(w), b[0], kind, slope, z)
-        return z
-    z = product(x, w, out)
-    if z.size and (b or kind != "linear"):
-        kernels.bias_activation(rows(z), b[0] if b else None, kind, slope, rows(z))
+    if not x.size or not w.size:
+        z = product(x, w, out)
+        return z if not b or not z.size else _shifted(z, b[0], kind, slope)
+    return dispatch.kernels_for(x).dense(x, w, b[0] if b else None, kind, slope, out)
+
+
+def _shifted(z: Array, b: Array, kind: str, slope: float) -> Array:
+    """activation(z + b) in place: a layer without inputs is its bias."""
+    dispatch.kernels_for(z).bias_activation(rows(z), b, kind, slope, rows(z))
     return z
 
 

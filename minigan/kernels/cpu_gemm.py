@@ -1,0 +1,276 @@
+"""Single-precision matrix products for the shapes of small networks: C = A B, then bias and activation while C is in cache.
+
+The BLAS is tuned for large squares. In a network with batch 64 the product reads a weight matrix of megabytes once and uses each
+number 64 times: reading it in time is half the work. Here (after Goto, van de Geijn 2008, "Anatomy of high-performance matrix
+multiplication"):
+
+- C is cut into blocks of up to ROWS rows and one panel of WIDTH columns; a block is a task of the team.
+- The panel of B is packed into a contiguous scratch array (K, WIDTH), transposed 16 x 16 in registers where B is a transposed
+  view. While the block is computed, the next panel is already being fetched.
+- The microkernel keeps TALL x WIDTH sums in vector registers: with 16 lanes, 8 x 32 sums are 16 registers. For each k it loads
+  two vectors of B, spreads eight numbers of A, and does 16 fused multiply-adds: 256 multiplications for 40 loaded numbers.
+- A is read where it lies, by rows or by columns: it is small, or its panel is in cache.
+- Rows and columns that do not fill a tile are covered by tiles that overlap their neighbours: the same numbers twice.
+
+It exists in LLVM's intermediate language, since Numba does not promise to keep a tile in registers. `matmul` falls back to NumPy
+for other dtypes, layouts, small or very deep products.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.extending import intrinsic
+
+from minigan.backend import Array
+from minigan.kernels import threads
+from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.cpu_team import team
+
+LANES, TALL, VECTORS = 16, 8, 2
+WIDTH = LANES * VECTORS
+ROWS = 128
+DEEPEST = 2048  # a packed panel of 2048 x 32 floats is 256 KB: it stays in a core's second-level cache
+AVAILABLE = bool(binding.get_host_cpu_features().get("avx512f", False))
+
+_FLOAT, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+
+
+def _load(builder: Any, address: Any, offset: int, align: int = 4) -> Any:
+    pointer = builder.inttoptr(builder.add(address, _I64(offset)), _VECTOR.as_pointer())
+    return builder.load(pointer, align=align)
+
+
+def _store(builder: Any, value: Any, address: Any, align: int = 4) -> None:
+    builder.store(value, builder.inttoptr(address, _VECTOR.as_pointer()), align=align)
+
+
+def _shuffle(builder: Any, a: Any, b: Any, mask: list[int]) -> Any:
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, LANES), mask))
+
+
+def _spread(builder: Any, address: Any) -> Any:
+    """The float at an address in every lane."""
+    number = builder.load(builder.inttoptr(address, _FLOAT.as_pointer()))
+    empty = ir.Constant(_VECTOR, ir.Undefined)
+    return _shuffle(builder, builder.insert_element(empty, number, _I32(0)), empty, [0] * LANES)
+
+
+def _microkernel(typing: Any, a: Any, row: Any, step: Any, b: Any, depth: Any, c: Any, c_row: Any) -> Any:
+    """C[0:TALL, 0:WIDTH] = sum over k < depth of A[:, k] B[k, :].
+
+    Addresses and strides in bytes: A[i, k] at a + i row + k step; B packed at b; C[i, j] at c + i c_row + 4 j.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, row, step, b, depth, c, c_row = args
+        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        name = f"llvm.fma.v{LANES}f32"
+        fma = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        before, loop = builder.block, builder.append_basic_block("depth")
+        after = builder.append_basic_block("after")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+
+        def counter(start: Any) -> Any:
+            phi = builder.phi(start.type)
+            phi.add_incoming(start, before)
+            return phi
+
+        k, a_k, b_k = counter(_I64(0)), counter(a), counter(b)
+        sums = [[counter(ir.Constant(_VECTOR, [0.0] * LANES)) for _ in range(VECTORS)] for _ in range(TALL)]
+        right = [_load(builder, b_k, 4 * LANES * j, 64) for j in range(VECTORS)]
+        results, a_i = [], a_k
+        for i in range(TALL):
+            left = _spread(builder, a_i)
+            results.append([builder.call(fma, [left, right[j], sums[i][j]]) for j in range(VECTORS)])
+            a_i = builder.add(a_i, row)
+        following = builder.add(k, _I64(1))
+        for phi, value in ((k, following), (a_k, builder.add(a_k, step)), (b_k, builder.add(b_k, _I64(4 * WIDTH)))):
+            phi.add_incoming(value, loop)
+        for i in range(TALL):
+            for j in range(VECTORS):
+                sums[i][j].add_incoming(results[i][j], loop)
+        builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
+        builder.position_at_end(after)
+        for i in range(TALL):
+            for j in range(VECTORS):
+                _store(builder, results[i][j], builder.add(c, _I64(4 * LANES * j)))
+            c = builder.add(c, c_row)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 7), codegen
+
+
+def _copy_row(typing: Any, source: Any, target: Any) -> Any:
+    """WIDTH floats from one address to another (64-byte aligned) one."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        for j in range(VECTORS):
+            value = _load(builder, args[0], 4 * LANES * j)
+            _store(builder, value, builder.add(args[1], _I64(4 * LANES * j)), 64)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+def _transpose_tile(typing: Any, source: Any, stride: Any, target: Any) -> Any:
+    """A LANES x LANES tile, rows `stride` bytes apart, to its transpose with rows 4 WIDTH bytes apart.
+
+    Four rounds; round r exchanges the bit r of the row number with the bit r of the column number: rows i and i + 2^r are
+    interleaved in runs of 2^r lanes.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source, stride, target = args
+        rows = []
+        for _ in range(LANES):
+            rows.append(_load(builder, source, 0))
+            source = builder.add(source, stride)
+        bit = 1
+        while bit < LANES:
+            low = [lane if not lane & bit else lane - bit + LANES for lane in range(LANES)]
+            high = [lane + bit if not lane & bit else lane + LANES for lane in range(LANES)]
+            rows = [
+                _shuffle(builder, rows[i], rows[i + bit], low)
+                if not i & bit
+                else _shuffle(builder, rows[i - bit], rows[i], high)
+                for i in range(LANES)
+            ]
+            bit *= 2
+        for i in range(LANES):
+            _store(builder, rows[i], builder.add(target, _I64(4 * WIDTH * i)), 64)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), codegen
+
+
+def _fetch(typing: Any, address: Any) -> Any:
+    """Ask for the cache line at an address without waiting for it (into the second-level cache)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        name = "llvm.prefetch.p0"
+        kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(function, [builder.inttoptr(args[0], byte), _I32(0), _I32(2), _I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+microkernel: Any = intrinsic(_microkernel)
+copy_row: Any = intrinsic(_copy_row)
+transpose_tile: Any = intrinsic(_transpose_tile)
+fetch: Any = intrinsic(_fetch)
+
+
+@compile_task
+def _pack(b: int, b_row: int, b_column: int, depth: int, j: int, panel: int) -> None:
+    """The panel B[:, j : j + WIDTH] as (depth, WIDTH) floats at address `panel`."""
+    if b_column == 4:
+        for k in range(depth):
+            copy_row(b + k * b_row + 4 * j, panel + 4 * WIDTH * k)
+        return
+    whole = depth // LANES * LANES
+    for half in range(VECTORS):
+        column = b + (j + LANES * half) * b_column
+        for k in range(0, whole, LANES):
+            transpose_tile(column + 4 * k, b_column, panel + 4 * (WIDTH * k + LANES * half))
+        if whole < depth:  # the last tile overlaps the one before it
+            k = depth - LANES
+            transpose_tile(column + 4 * k, b_column, panel + 4 * (WIDTH * k + LANES * half))
+
+
+@compile_task
+def _fetch_part(b: int, b_row: int, b_column: int, depth: int, j: int, part: int, parts: int) -> None:
+    """Fetch one of `parts` equal parts of the panel at column j."""
+    if b_column == 4:
+        for k in range(depth * part // parts, depth * (part + 1) // parts):
+            fetch(b + k * b_row + 4 * j)
+            fetch(b + k * b_row + 4 * j + 64)
+        return
+    for column in range(WIDTH * part // parts, WIDTH * (part + 1) // parts):
+        for k in range(0, depth, LANES):
+            fetch(b + (j + column) * b_column + 4 * k)
+
+
+@compile_task
+def _finish(c: int, c_row: int, i: int, rows: int, j: int, bias: int, slope: float) -> None:
+    """Bias and leaky ReLU on a block that is still in cache; slope 1 is the identity."""
+    add = array_at(bias + 4 * j, WIDTH, np.empty(0, np.float32))
+    for r in range(i, i + rows):
+        line = array_at(c + r * c_row + 4 * j, WIDTH, np.empty(0, np.float32))
+        for n in range(WIDTH):
+            v = line[n] + add[n]
+            line[n] = v if v > np.float32(0) else slope * v
+
+
+def _block(parameters: int, index: int, thread: int) -> None:
+    """One block of C; see `matmul` for the parameters."""
+    p = array_at(parameters, 18, np.empty(0, np.int64))
+    a, a_row, a_column, b, b_row, b_column, c, c_row = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
+    m, depth, n, bias = p[8], p[9], p[10], p[11]
+    slope = array_at(parameters + 8 * 12, 1, np.empty(0, np.float32))[0]
+    row_blocks, panels, scratch, team_size = p[13], p[14], p[15] + thread * p[16], p[17]
+    block, column = index % row_blocks, index // row_blocks
+    j = min(column * WIDTH, n - WIDTH)
+    first, last = m * block // row_blocks // TALL * TALL, m * (block + 1) // row_blocks // TALL * TALL
+    if block == row_blocks - 1:
+        last = m
+    _pack(b, b_row, b_column, depth, j, scratch)
+    ahead = min((column + team_size) * WIDTH, n - WIDTH)
+    parts = (last - first + TALL - 1) // TALL
+    for part in range(parts):
+        i = min(first + part * TALL, last - TALL)
+        if block == row_blocks - 1 and column + team_size < panels:
+            _fetch_part(b, b_row, b_column, depth, ahead, part, parts)
+        microkernel(a + i * a_row, a_row, a_column, scratch, depth, c + i * c_row + 4 * j, c_row)
+    if bias:
+        _finish(c, c_row, first, last - first, j, bias, slope)
+
+
+@cache
+def _block_task() -> int:
+    return task(_block)
+
+
+_scratch: dict[int, tuple[Array, int]] = {}
+
+
+def _scratch_address(team_size: int) -> int:
+    if team_size not in _scratch:
+        memory = np.empty(team_size * DEEPEST * WIDTH + 16, np.float32)
+        _scratch[team_size] = memory, (address_of(memory) + 63) // 64 * 64
+    return _scratch[team_size][1]
+
+
+def suits(a: Array, b: Array, out: Array) -> bool:
+    """Whether :func:`matmul` computes this product itself."""
+    if not AVAILABLE or out.ndim != 2 or out.dtype != np.float32 or a.dtype != np.float32 or b.dtype != np.float32:
+        return False
+    (m, depth), n = a.shape, b.shape[1]
+    if m < TALL or n < WIDTH or not LANES <= depth <= DEEPEST or m * n * depth < 200_000:
+        return False
+    return out.strides[1] == 4 and 4 in b.strides and min(*a.strides, *b.strides, out.strides[0]) > 0
+
+
+def matmul(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float = 1.0) -> None:
+    """out = f(a b + bias), f the leaky ReLU with `slope` (1: the identity; only with a bias). Ask :func:`suits` first."""
+    (m, depth), n = a.shape, b.shape[1]
+    size = threads.THREADS
+    panels = -(-n // WIDTH)
+    row_blocks = max(1, min(m // TALL, -(-m // ROWS)))
+    p = np.empty(18, np.int64)
+    p[:12] = (
+        address_of(a), *a.strides, address_of(b), *b.strides, address_of(out), out.strides[0],
+        m, depth, n, address_of(bias) if bias is not None else 0,
+    )  # fmt: skip
+    p[12:13].view(np.float32)[0] = slope
+    p[13:] = row_blocks, panels, _scratch_address(size), 4 * DEEPEST * WIDTH, size
+    team().run(_block_task(), p, row_blocks * panels)

@@ -1,0 +1,120 @@
+"""Our matrix product and the team of threads it runs on."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigan.kernels import cpu_gemm, cpu_team, dispatch, threads
+from minigan.kernels.compiler import array_at, task
+
+
+def layouts(kind, shape, r):
+    """A float32 matrix of a shape: by rows, by columns, or a window of a larger one."""
+    if kind == "rows":
+        return r.standard_normal(shape).astype(np.float32)
+    if kind == "columns":
+        return r.standard_normal(shape[::-1]).astype(np.float32).T
+    return r.standard_normal((shape[0], shape[1] + 5)).astype(np.float32)[:, 2 : 2 + shape[1]]
+
+
+@given(
+    st.integers(8, 150),
+    st.integers(16, 140),
+    st.integers(32, 200),
+    st.sampled_from(["rows", "columns", "window"]),
+    st.sampled_from(["rows", "columns", "window"]),
+    st.sampled_from([None, 1.0, 0.0, 0.2]),
+    st.integers(0, 2**32 - 1),
+)
+def test_products_of_any_layout_with_and_without_epilogue(m, k, n, left, right, slope, seed):
+    r = np.random.default_rng(seed)
+    a, b, out = layouts(left, (m, k), r), layouts(right, (k, n), r), np.full((m, n), np.nan, np.float32)
+    bias = None if slope is None else r.standard_normal(n).astype(np.float32)
+    cpu_gemm.matmul(a, b, out, bias, 1.0 if slope is None else slope)
+    want = a.astype(np.float64) @ b.astype(np.float64)
+    if bias is not None:
+        want = want + bias
+        want = np.where(want > 0, want, slope * want)
+    scale = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
+    assert (np.abs(out - want) <= 1e-6 * (scale + 1)).all()
+
+
+@pytest.mark.parametrize("shape", [(64, 1024, 784), (1024, 64, 784), (512, 128, 128), (8, 2048, 32), (130, 300, 33)])
+def test_the_shapes_of_the_networks_and_any_number_of_threads_agree_bit_for_bit(shape, monkeypatch):
+    m, k, n = shape
+    r = np.random.default_rng(0)
+    a, b = layouts("rows", (m, k), r), layouts("rows", (k, n), r)
+    results = []
+    for count in (1, 2, 3):
+        monkeypatch.setattr(threads, "THREADS", count)
+        out = np.full((m, n), np.nan, np.float32)
+        assert cpu_gemm.suits(a, b, out) == cpu_gemm.AVAILABLE  # without 512-bit vectors the BLAS is faster
+        cpu_gemm.matmul(a, b, out)
+        results.append(out)
+    np.testing.assert_allclose(results[0], a.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
+    assert all((out == results[0]).all() for out in results)
+
+
+def test_what_does_not_suit_goes_to_numpy():
+    f = np.float32
+    big = np.ones((100, 100), f)
+    refused = [
+        (np.ones((4, 100), f), big, np.ones((4, 100), f)),
+        (big.astype(np.float64), big.astype(np.float64), big.astype(np.float64)),
+        (big[::-1], big, np.empty_like(big)),
+        (big, np.ones((200, 200), f)[::2, ::2], np.empty_like(big)),
+        (np.ones((100, 5000), f), np.ones((5000, 100), f), big.copy()),
+        (np.ones((9, 16), f), np.ones((16, 32), f), np.ones((9, 32), f)),
+    ]
+    for a, b, out in refused:
+        assert not cpu_gemm.suits(a, b, out)
+        got = dispatch.kernels_for(a).matmul(a, b, np.full_like(out, np.nan))
+        np.testing.assert_allclose(got, a @ b, rtol=1e-5)
+
+
+def test_nan_and_inf_pass_through():
+    a, b = np.ones((64, 64), np.float32), np.ones((64, 64), np.float32)
+    a[3, 5], b[7, 9] = np.nan, np.inf
+    got = dispatch.kernels_for(a).matmul(a, b, None)
+    assert np.isnan(got[3]).all() and np.isinf(got[4, 9]) and np.isfinite(got[4, 8])
+
+
+@task
+def mark(parameters, index, thread):
+    """Count visits of each index in words 1.. of the parameters."""
+    words = array_at(parameters, 1001, np.empty(0, np.int64))
+    words[1 + index] += 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_every_task_runs_once(size):
+    team = cpu_team.Team(size)
+    for tasks in (1, 2, 3, 1000):
+        words = np.zeros(1001, np.int64)
+        team.run(mark, words, tasks)
+        assert (words[1 : 1 + tasks] == 1).all() and words.sum() == tasks
+    team.rest()
+    words = np.zeros(1001, np.int64)
+    team.run(mark, words, 10)
+    assert words.sum() == 10
+
+
+def test_programs_with_threads_of_their_own_share_the_team():
+    team, failures = cpu_team.Team(2), []
+
+    def work():
+        for _ in range(200):
+            words = np.zeros(1001, np.int64)
+            team.run(mark, words, 7)
+            if not (words[1:8] == 1).all():
+                failures.append(words)
+
+    users = [threading.Thread(target=work) for _ in range(4)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    assert not failures
