@@ -118,3 +118,15 @@ def test_programs_with_threads_of_their_own_share_the_team():
     for user in users:
         user.join()
     assert not failures
+
+
+def test_a_narrow_last_panel_leaves_its_neighbour_alone():
+    """Its tile reaches into columns of another thread's task: they must not get the bias twice, or lose it."""
+    r = np.random.default_rng(0)
+    a, b = r.standard_normal((8, 600)).astype(np.float32), r.standard_normal((600, 36)).astype(np.float32)
+    bias, out = r.standard_normal(36).astype(np.float32), np.empty((8, 36), np.float32)
+    want = None
+    for _ in range(2000):
+        cpu_gemm.matmul(a, b, out, bias, 0.2)
+        want = out.copy() if want is None else want
+        assert (out == want).all()

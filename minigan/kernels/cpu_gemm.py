@@ -10,7 +10,8 @@ multiplication"):
 - The microkernel keeps TALL x WIDTH sums in vector registers: with 16 lanes, 8 x 32 sums are 16 registers. For each k it loads
   two vectors of B, spreads eight numbers of A, and does 16 fused multiply-adds: 256 multiplications for 40 loaded numbers.
 - A is read where it lies, by rows or by columns: it is small, or its panel is in cache.
-- Rows and columns that do not fill a tile are covered by tiles that overlap their neighbours: the same numbers twice.
+- Rows that do not fill a tile are covered by a tile that overlaps the one above: the same numbers twice. Columns that do not
+  fill a panel are computed in a tile aside and copied, since the panel to their left is another thread's.
 
 It exists in LLVM's intermediate language, since Numba does not promise to keep a tile in registers. `matmul` falls back to NumPy
 for other dtypes, layouts, small or very deep products.
@@ -35,6 +36,7 @@ LANES, TALL, VECTORS = 16, 8, 2
 WIDTH = LANES * VECTORS
 ROWS = 128
 DEEPEST = 2048  # a packed panel of 2048 x 32 floats is 256 KB: it stays in a core's second-level cache
+SCRATCH = (DEEPEST + TALL) * WIDTH  # floats a thread: a packed panel and one tile of C
 AVAILABLE = bool(binding.get_host_cpu_features().get("avx512f", False))
 
 _FLOAT, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
@@ -201,14 +203,24 @@ def _fetch_part(b: int, b_row: int, b_column: int, depth: int, j: int, part: int
 
 
 @compile_task
-def _finish(c: int, c_row: int, i: int, rows: int, j: int, bias: int, slope: float) -> None:
+def _finish(c: int, c_row: int, i: int, rows: int, j: int, columns: int, bias: int, slope: float) -> None:
     """Bias and leaky ReLU on a block that is still in cache; slope 1 is the identity."""
-    add = array_at(bias + 4 * j, WIDTH, np.empty(0, np.float32))
+    add = array_at(bias + 4 * j, columns, np.empty(0, np.float32))
     for r in range(i, i + rows):
-        line = array_at(c + r * c_row + 4 * j, WIDTH, np.empty(0, np.float32))
-        for n in range(WIDTH):
+        line = array_at(c + r * c_row + 4 * j, columns, np.empty(0, np.float32))
+        for n in range(columns):
             v = line[n] + add[n]
             line[n] = v if v > np.float32(0) else slope * v
+
+
+@compile_task
+def _copy_columns(tile: int, skip: int, c: int, c_row: int) -> None:
+    """The last columns of a tile, without the first `skip`, into C at address `c`."""
+    for r in range(TALL):
+        source = array_at(tile + 4 * (WIDTH * r + skip), WIDTH - skip, np.empty(0, np.float32))
+        target = array_at(c + r * c_row, WIDTH - skip, np.empty(0, np.float32))
+        for n in range(WIDTH - skip):
+            target[n] = source[n]
 
 
 def _block(parameters: int, index: int, thread: int) -> None:
@@ -219,7 +231,9 @@ def _block(parameters: int, index: int, thread: int) -> None:
     slope = array_at(parameters + 8 * 12, 1, np.empty(0, np.float32))[0]
     row_blocks, panels, scratch, team_size = p[13], p[14], p[15] + thread * p[16], p[17]
     block, column = index % row_blocks, index // row_blocks
-    j = min(column * WIDTH, n - WIDTH)
+    start = column * WIDTH  # this task's own columns; the tile of a narrow last panel begins to the left of them
+    j = min(start, n - WIDTH)
+    tile = scratch + 4 * WIDTH * DEEPEST
     first, last = m * block // row_blocks // TALL * TALL, m * (block + 1) // row_blocks // TALL * TALL
     if block == row_blocks - 1:
         last = m
@@ -230,9 +244,13 @@ def _block(parameters: int, index: int, thread: int) -> None:
         i = min(first + part * TALL, last - TALL)
         if block == row_blocks - 1 and column + team_size < panels:
             _fetch_part(b, b_row, b_column, depth, ahead, part, parts)
-        microkernel(a + i * a_row, a_row, a_column, scratch, depth, c + i * c_row + 4 * j, c_row)
+        if j == start:
+            microkernel(a + i * a_row, a_row, a_column, scratch, depth, c + i * c_row + 4 * j, c_row)
+        else:  # the columns to the left belong to another task, which may have finished them
+            microkernel(a + i * a_row, a_row, a_column, scratch, depth, tile, 4 * WIDTH)
+            _copy_columns(tile, start - j, c + i * c_row + 4 * start, c_row)
     if bias:
-        _finish(c, c_row, first, last - first, j, bias, slope)
+        _finish(c, c_row, first, last - first, start, min(WIDTH, n - start), bias, slope)
 
 
 @cache
@@ -245,7 +263,7 @@ _scratch: dict[int, tuple[Array, int]] = {}
 
 def _scratch_address(team_size: int) -> int:
     if team_size not in _scratch:
-        memory = np.empty(team_size * DEEPEST * WIDTH + 16, np.float32)
+        memory = np.empty(team_size * SCRATCH + 16, np.float32)
         _scratch[team_size] = memory, (address_of(memory) + 63) // 64 * 64
     return _scratch[team_size][1]
 
@@ -272,5 +290,5 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None, slope: flo
         m, depth, n, address_of(bias) if bias is not None else 0,
     )  # fmt: skip
     p[12:13].view(np.float32)[0] = slope
-    p[13:] = row_blocks, panels, _scratch_address(size), 4 * DEEPEST * WIDTH, size
+    p[13:] = row_blocks, panels, _scratch_address(size), 4 * SCRATCH, size
     team().run(_block_task(), p, row_blocks * panels)
