@@ -317,10 +317,10 @@ def _fit(op: Primitive, node: Node, parent: Node, g: Tensor) -> Tensor:
     """Sum a cotangent over broadcast axes, once for all operations, and check that it belongs to its input."""
     if op.broadcasts and g.shape != parent.shape:
         g = run("sum_to", g, shape=parent.shape)
-    if g.shape != parent.shape or g.dtype != parent.dtype:
+    if g.shape != parent.shape or g.dtype != parent.dtype or g.device != parent.device:
         raise GraphError(
-            f"{op.name} called at {node.origin}: its vjp returned {g.shape} {g.dtype} for an input of "
-            f"{parent.shape} {parent.dtype}"
+            f"{op.name} called at {node.origin}: its vjp returned {g.shape} {g.dtype} on the {g.device} for an input of "
+            f"{parent.shape} {parent.dtype} on the {parent.device}"
         )
     return g
 

@@ -192,7 +192,7 @@ def _beside(like: Tensor, array: np.ndarray) -> Tensor:
 
 
 def _evaluate(function: Function, point: Sequence[Tensor]) -> list[np.ndarray]:
-    with no_grad():
+    with no_grad(), np.errstate(all="ignore"):  # steps may leave the domain; the caller looks at the values
         return [to_numpy(y.data).astype(np.float64) for y in function(*point)]
 
 

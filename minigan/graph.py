@@ -40,6 +40,7 @@ class Node:
 
     __slots__ = (
         "__weakref__",
+        "device",
         "dtype",
         "hooks",
         "op",
@@ -60,6 +61,7 @@ class Node:
         self.origin = origin
         self.shape: tuple[int, ...] = data.shape
         self.dtype: np.dtype = data.dtype
+        self.device = backend.device_of(data)
         self.order = next(_clock)  # parents are always older: sorting by it is a topological order
         self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
         self.owner: weakref.ref[Tensor] | None = None

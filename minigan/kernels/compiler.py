@@ -102,11 +102,11 @@ def task(function: Callable[[int, int, int], None]) -> int:
     before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
     try:
         signature = types.void(types.int64, types.int64, types.int64)
-        compiled = numba.cfunc(signature, cache=True, fastmath=FAST_MATH, error_model="numpy")(function)
+        compiled: Any = numba.cfunc(signature, cache=True, fastmath=FAST_MATH, error_model="numpy")(function)
     finally:
         config.CACHE_DIR = before
     _tasks.append(compiled)  # the address is valid as long as this object lives
-    return compiled.address
+    return int(compiled.address)
 
 
 _tasks: list[Any] = []

@@ -11,22 +11,16 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 
 from minigan.backend import Array, Group
 from minigan.kernels import cpu_gemm, reference
 from minigan.kernels.compiler import address_of, array_at, compile_task, njit, task
+from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import team
 from minigan.kernels.threads import split
 
 # -- activations -----------------------------------------------------------------------------------------------------
-
-
-@numba.njit(inline="always")
-def _slope(v: float, slope: float) -> float:
-    """slope * v, and 0 for slope 0 also where v is infinite: relu(-Inf) = 0."""
-    return slope * v if slope != 0 else slope
 
 
 @njit
@@ -34,7 +28,7 @@ def _bias_leaky(start: int, stop: int, z: Array, bias: Array, slope: float, out:
     for i in range(start, stop):
         for j in range(z.shape[1]):
             v = z[i, j] + bias[j]
-            out[i, j] = _slope(v, slope) if v <= 0 else v
+            out[i, j] = leak(v, slope) if v <= 0 else v
 
 
 @njit
@@ -42,14 +36,14 @@ def _leaky(start: int, stop: int, z: Array, slope: float, out: Array) -> None:
     for i in range(start, stop):
         for j in range(z.shape[1]):
             v = z[i, j]
-            out[i, j] = _slope(v, slope) if v <= 0 else v
+            out[i, j] = leak(v, slope) if v <= 0 else v
 
 
 @njit
 def _leaky_backward(start: int, stop: int, g: Array, y: Array, slope: float, out: Array) -> None:
     for i in range(start, stop):
         for j in range(g.shape[1]):
-            out[i, j] = g[i, j] if y[i, j] > 0 else _slope(g[i, j], slope)
+            out[i, j] = g[i, j] if y[i, j] > 0 else leak(g[i, j], slope)
 
 
 @njit
@@ -148,18 +142,21 @@ def outer(column: Array, row: Array, out: Array) -> None:
 
 @njit
 def _narrow(start: int, stop: int, x: Array, w: Array, bias: Array, slope: float, out: Array) -> None:
-    """Four terms always, absent ones times zero: a sum of fixed length that LLVM vectorises over the outputs."""
-    last = x.shape[1] - 1
-    k1, k2, k3 = min(1, last), min(2, last), min(3, last)
-    zero = x.dtype.type(0)
+    """One or two columns: a sum of fixed length that LLVM vectorises over the outputs. More: column by column."""
+    columns = x.shape[1]
     for i in range(start, stop):
-        a0 = x[i, 0]
-        a1 = x[i, 1] if last >= 1 else zero
-        a2 = x[i, 2] if last >= 2 else zero
-        a3 = x[i, 3] if last >= 3 else zero
+        if columns == 2:
+            for j in range(out.shape[1]):
+                out[i, j] = bias[j] + x[i, 0] * w[0, j] + x[i, 1] * w[1, j]
+        else:
+            for j in range(out.shape[1]):
+                out[i, j] = bias[j]
+            for k in range(columns):
+                for j in range(out.shape[1]):
+                    out[i, j] += x[i, k] * w[k, j]
         for j in range(out.shape[1]):
-            v = bias[j] + a0 * w[0, j] + a1 * w[k1, j] + a2 * w[k2, j] + a3 * w[k3, j]
-            out[i, j] = _slope(v, slope) if v <= zero else v
+            v = out[i, j]
+            out[i, j] = leak(v, slope) if v <= 0 else v
 
 
 def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: Array) -> None:

@@ -203,6 +203,12 @@ def _fetch_part(b: int, b_row: int, b_column: int, depth: int, j: int, part: int
 
 
 @compile_task
+def leak(v: float, slope: float) -> float:
+    """slope * v, and 0 for slope 0 also where v is infinite: relu(-Inf) = 0."""
+    return slope * v if slope != 0 else slope
+
+
+@compile_task
 def _finish(c: int, c_row: int, i: int, rows: int, j: int, columns: int, bias: int, slope: float) -> None:
     """Bias and leaky ReLU on a block that is still in cache; slope 1 is the identity."""
     add = array_at(bias + 4 * j, columns, np.empty(0, np.float32))
@@ -210,7 +216,7 @@ def _finish(c: int, c_row: int, i: int, rows: int, j: int, columns: int, bias: i
         line = array_at(c + r * c_row + 4 * j, columns, np.empty(0, np.float32))
         for n in range(columns):
             v = line[n] + add[n]
-            line[n] = v if v > np.float32(0) else slope * v
+            line[n] = leak(v, slope) if v <= np.float32(0) else v
 
 
 @compile_task

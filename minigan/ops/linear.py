@@ -98,11 +98,11 @@ def _dense(x: Array, w: Array, *b: Array, kind: str, slope: float, out: Array | 
     """One matrix product, then bias and activation in one pass over its result while it is in cache."""
     if not x.size or not w.size:
         z = product(x, w, out)
-        return z if not b or not z.size else _shifted(z, b[0], kind, slope)
+        return _shifted(z, b[0] if b else None, kind, slope) if z.size else z
     return dispatch.kernels_for(x).dense(x, w, b[0] if b else None, kind, slope, out)
 
 
-def _shifted(z: Array, b: Array, kind: str, slope: float) -> Array:
+def _shifted(z: Array, b: Array | None, kind: str, slope: float) -> Array:
     """activation(z + b) in place: a layer without inputs is its bias."""
     dispatch.kernels_for(z).bias_activation(rows(z), b, kind, slope, rows(z))
     return z

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
-from minigan.backend import Array, array_module, is_gpu_array
+from minigan.autodiff import METHODS, Tensor, as_tensor, primitive, run
+from minigan.backend import Array, array_module, is_float, is_gpu_array
+
+_ANY = "b" * 1000  # inputs taken as they are: values of any dtype, and index arrays
 
 
 # -- shapes ----------------------------------------------------------------------------------------------------------
@@ -160,7 +162,7 @@ def _concatenate_samples(draw: Any) -> Any:
     return tuple(draw.array((*shape[:axis], n, *shape[axis + 1 :])) for n in lengths), {"axis": axis}
 
 
-@primitive(_split_cotangent, samples=_concatenate_samples, name="concatenate")
+@primitive(_split_cotangent, samples=_concatenate_samples, kinds=_ANY, name="concatenate")
 def _concatenate(*xs: Array, axis: int, out: Array | None = None) -> Array:
     return array_module(*xs).concatenate(xs, axis=axis, out=out)
 
@@ -170,10 +172,21 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
     if not len(xs):
         raise ValueError("concatenate: got no arrays")
     xs = [as_tensor(x) for x in xs]
+    xs = _one_dtype(xs)
     ndim = xs[0].ndim
     if not -ndim <= axis < ndim:
         raise ValueError(f"concatenate: got axis {axis} for {ndim} axes")
     return _concatenate(*xs, axis=axis % ndim)
+
+
+def _one_dtype(xs: list[Tensor]) -> list[Tensor]:
+    """Integers and bools stay what they are among themselves, and become floats beside floats."""
+    floats = sorted({str(x.dtype) for x in xs if is_float(x.dtype)})
+    if len(floats) > 1:
+        raise TypeError(
+            f"concatenate: got {floats[0]} and {floats[1]} arrays, expected one dtype; convert with ops.cast"
+        )
+    return [run("cast", x, dtype=np.dtype(floats[0])) if floats and str(x.dtype) != floats[0] else x for x in xs]
 
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
@@ -242,9 +255,6 @@ def _getitem_samples(draw: Any) -> Any:
     return (draw.array(shape), *arrays), {"template": template}
 
 
-_ANY = "b" * 33  # taken as they are: values of any dtype, and index arrays
-
-
 @primitive(
     lambda needs, g, _y, _x, *index, template: (
         [index_add(g, *index, template=template, shape=_x.shape)] + [None] * len(index)
@@ -298,7 +308,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     template: list[Any] = []
     for part in index if isinstance(index, tuple) else (index,):
         if isinstance(part, (Tensor, list, np.ndarray)) or is_gpu_array(part):
-            values = as_tensor(part if not isinstance(part, list) else array_module(x.data).asarray(part))
+            values = as_tensor(_index_list(x, part) if isinstance(part, list) else part)
             if values.dtype.kind == "b":  # a mask stands for the places where it is true
                 places = array_module(values.data).nonzero(values.data)
                 template += [Slot(len(arrays) + i) for i in range(len(places))]
@@ -311,6 +321,10 @@ def getitem(x: Any, index: Any) -> Tensor:
         else:
             template.append(part)
     return _getitem(x, *arrays, template=tuple(template))
+
+
+def _index_list(x: Tensor, part: list[Any]) -> Array:
+    return array_module(x.data).asarray(part, dtype=None if part else np.int64)
 
 
 def take(x: Any, indices: Any, axis: int = 0) -> Tensor:

@@ -1,0 +1,144 @@
+"""What each operation should compute, written a second time with NumPy and SciPy: f(*arrays, **params) -> array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+Formula = Callable[..., Any]
+
+
+def activation(x: Any, kind: str, slope: float) -> Any:
+    return {
+        "linear": lambda: x,
+        "relu": lambda: x * (x > 0),
+        "leaky_relu": lambda: np.maximum(x, 0) + slope * np.minimum(x, 0),
+        "tanh": lambda: np.tanh(x),
+        "sigmoid": lambda: special.expit(x),
+    }[kind]()
+
+
+def activation_backward(g: Any, y: Any, kind: str, slope: float) -> Any:
+    slopes = {
+        "linear": lambda: 1.0,
+        "relu": lambda: (y > 0) * 1.0,
+        "leaky_relu": lambda: np.where(y > 0, 1.0, slope),
+        "tanh": lambda: 1 - y**2,
+        "sigmoid": lambda: y - y**2,
+    }
+    return g * slopes[kind]()
+
+
+def bce_with_logits(logits: Any, target: Any) -> Any:
+    return -target * special.log_expit(logits) - (1 - target) * special.log_expit(-logits)
+
+
+def dense(x: Any, w: Any, *b: Any, kind: str, slope: float) -> Any:
+    return activation(np.einsum("ij,jk->ik", x, w) + (b[0] if b else 0.0), kind, slope)
+
+
+def normalize(x: Any, gamma: Any, beta: Any, eps: float, axis: int) -> Any:
+    return gamma * (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps) + beta
+
+
+def concatenate(*xs: Any, axis: int) -> Any:
+    return np.moveaxis(np.array([row for x in xs for row in np.moveaxis(x, axis, 0)]).reshape(
+        (sum(x.shape[axis] for x in xs), *np.delete(xs[0].shape, axis))), 0, axis)  # fmt: skip
+
+
+def index_of(template: Any, arrays: Any) -> tuple[Any, ...]:
+    return tuple(arrays[part.number] if hasattr(part, "number") else part for part in template)
+
+
+def getitem(x: Any, *index: Any, template: Any) -> Any:
+    return x[index_of(template, index)]
+
+
+def index_add(g: Any, *index: Any, template: Any, shape: Any) -> Any:
+    """The adjoint by its definition: y = sum over elements of g_k times the unit array of the place that x[index]_k shows."""
+    places = np.arange(int(np.prod(shape))).reshape(shape)[index_of(template, index)]
+    y = np.zeros(int(np.prod(shape)), g.dtype)
+    for place, value in zip(np.ravel(places), np.ravel(g), strict=True):
+        y[place] += value
+    return y.reshape(shape)
+
+
+def sum_to(x: Any, shape: Any) -> Any:
+    """Each element of x goes to the element of y that broadcasting shows in its place."""
+    size = int(np.prod(shape))
+    places = np.broadcast_to(np.arange(size).reshape(shape), x.shape)
+    return np.bincount(places.ravel(), weights=x.ravel(), minlength=size)[:size].reshape(shape).astype(x.dtype)
+
+
+def permute(x: Any, order: Any, axis: int) -> Any:
+    assert axis == -1
+    pairs = zip(x.reshape(-1, x.shape[-1]), order.reshape(-1, x.shape[-1]), strict=True) if x.size else ()
+    return np.array([line[places] for line, places in pairs]).reshape(x.shape)
+
+
+FORMULAS: dict[str, Formula] = {
+    # elementwise
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "negative": lambda x: 0 - x,
+    "power": lambda a, b: np.exp(b * np.log(a)),
+    "square": lambda x: x**2,
+    "sqrt": lambda x: x**0.5,
+    "exp": lambda x: 2.0 ** (x * np.log2(np.e)),
+    "expm1": lambda x: 2 * np.sinh(x / 2) * np.exp(x / 2),
+    "log": lambda x: np.log2(x) * np.log(2),
+    "log1p": lambda x: np.log(1 + x),
+    "sin": lambda x: np.imag(np.exp(1j * x)),
+    "cos": lambda x: np.real(np.exp(1j * x)),
+    "erf": special.erf,
+    "abs": lambda x: np.sqrt(x * x),
+    "sign": lambda x: x / np.abs(x),
+    "maximum": lambda a, b: (a + b + np.abs(a - b)) / 2,
+    "minimum": lambda a, b: (a + b - np.abs(a - b)) / 2,
+    "where": lambda c, a, b: c * a + (1 - c) * b,
+    "activation": activation,
+    "activation_backward": activation_backward,
+    "softplus": lambda x: np.logaddexp(0, x),
+    "bce_with_logits": bce_with_logits,
+    "less": lambda a, b: a < b,
+    "less_equal": lambda a, b: a <= b,
+    "greater": lambda a, b: a > b,
+    "greater_equal": lambda a, b: a >= b,
+    "equal": lambda a, b: a == b,
+    "cast": lambda x, dtype: x.astype(dtype),
+    "identity": lambda x: x,
+    "stop_gradient": lambda x: x,
+    "contiguous": lambda x: x,
+    "mean_softplus": lambda x, sign: np.mean(-special.log_expit(-sign * x)),
+    "mean_softplus_backward": lambda g, x, sign: g * sign * special.expit(sign * x) / x.size,
+    # linear and normalisation
+    "matmul": lambda a, b: np.einsum("...ij,...jk->...ik", a, b),
+    "dense": dense,
+    "batch_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 0),
+    "layer_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 1),
+    # reductions
+    "sum": lambda x, axis: np.add.reduce(x, axis=axis, keepdims=True),
+    "max": lambda x, axis: -np.minimum.reduce(-x, axis=axis, keepdims=True),
+    "min": lambda x, axis: -np.maximum.reduce(-x, axis=axis, keepdims=True),
+    "logsumexp": lambda x, axis: np.logaddexp.reduce(x, axis=axis, keepdims=True),
+    "softmax": lambda x, axis: special.softmax(x, axis=axis),
+    "log_softmax": lambda x, axis: special.log_softmax(x, axis=axis),
+    "cumsum": lambda x, axis: np.add.accumulate(x, axis=axis),
+    "norm": lambda x, axis: np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=True)),
+    # shapes and indices
+    "reshape": lambda x, shape: np.array(list(x.flat)).reshape(shape),
+    "transpose": lambda x, axes: np.einsum(x, list(range(x.ndim)), list(axes)),
+    "broadcast_to": lambda x, shape: x * np.ones(shape),
+    "sum_to": sum_to,
+    "concatenate": concatenate,
+    "pad": lambda x, widths, value: np.pad(x, widths, constant_values=value) if x.ndim else x,
+    "getitem": getitem,
+    "index_add": index_add,
+    "argsort": lambda x, axis: (x[..., None] > x[..., None, :]).sum(-1).argsort(axis),
+    "permute": permute,
+}
