@@ -30,11 +30,7 @@ def saved(folder: Path, array: Any, name: str = "a.npy") -> str:
 
 def idx(array: np.ndarray, *, code: int = 8, shape: tuple[int, ...] | None = None) -> bytes:
     dimensions = shape if shape is not None else array.shape
-    return (
-        bytes([0, 0, code, len(dimensions)])
-        + struct.pack(f">{len(dimensions)}I", *dimensions)
-        + array.tobytes()
-    )
+    return bytes([0, 0, code, len(dimensions)]) + struct.pack(f">{len(dimensions)}I", *dimensions) + array.tobytes()
 
 
 # ---- .npy and .npz
@@ -152,9 +148,7 @@ def test_refused_files(tmp_path: Path) -> None:
 
 def test_a_header_that_promises_too_much_takes_no_memory(tmp_path: Path) -> None:
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        buffer, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 28, 28)}
-    )
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 28, 28)})
     (tmp_path / "a.npy").write_bytes(buffer.getvalue() + b"\0" * 100)
     with pytest.raises(DataError, match="cannot be read"):
         load(str(tmp_path / "a.npy"))
@@ -260,9 +254,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MINIGAN_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path / "cache"))
     for name, source in mnist.SOURCES.items():
-        refusing = mnist.Source(
-            source.title, ("http://127.0.0.1:9/a/", "http://127.0.0.1:9/b/"), source.sha256
-        )
+        refusing = mnist.Source(source.title, ("http://127.0.0.1:9/a/", "http://127.0.0.1:9/b/"), source.sha256)
         monkeypatch.setitem(mnist.SOURCES, name, refusing)
     folder = tmp_path / "data" / "mnist"
     folder.mkdir(parents=True)
@@ -299,9 +291,7 @@ def test_files_that_do_not_belong_together(home: Path) -> None:
         load("mnist")
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("fashion", {}), ("kmnist", {}), ("mnist", {"split": "train"})]
-)
+@pytest.mark.parametrize(("name", "options"), [("fashion", {}), ("kmnist", {}), ("mnist", {"split": "train"})])
 def test_offline_says_what_to_do(home: Path, name: str, options: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"127.0.0.1:9/a/.*127.0.0.1:9/b/.*MINIGAN_DATA=DIR"):
         load(name, **options)
@@ -377,9 +367,7 @@ def test_to_uint8_clips() -> None:
     channels=st.sampled_from([1, 3]),
 )
 @settings(deadline=None, max_examples=40)
-def test_every_picture_is_in_its_place_of_the_grid(
-    count: int, columns: int, padding: int, channels: int
-) -> None:
+def test_every_picture_is_in_its_place_of_the_grid(count: int, columns: int, padding: int, channels: int) -> None:
     pictures = np.random.default_rng(count).integers(0, 256, size=(count, 4, 5, channels), dtype=np.uint8)
     sheet = make_grid(pictures, columns=columns, padding=padding)
     rows = -(-count // columns)

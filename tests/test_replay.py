@@ -23,7 +23,14 @@ def test_a_replay_reads_the_inputs_new_values_through_views(layout):
 
     def f(x):
         v = views[layout](x)
-        return [ops.tanh(v), v + 1.0, ops.concatenate([v, v]), v.reshape(-1) * 2.0, ops.softmax(v), v @ np.ones((v.shape[1], 2))]
+        return [
+            ops.tanh(v),
+            v + 1.0,
+            ops.concatenate([v, v]),
+            v.reshape(-1) * 2.0,
+            ops.softmax(v),
+            v @ np.ones((v.shape[1], 2)),
+        ]
 
     r = np.random.default_rng(0)
     recording, (x,) = record(f, r.standard_normal((4, 3)))

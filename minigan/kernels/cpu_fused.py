@@ -97,12 +97,66 @@ def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array)
 
 
 # -- products --------------------------------------------------------------------------------------------------------
+SMALL = 8  # an edge of a product up to this length is "thin": vectors run along the other edges
+
+
+@njit
+def _few_rows(a: Array, b: Array, out: Array) -> None:
+    """out = a b for few rows: each is a weighted sum of the rows of b, four at a time."""
+    rows, depth = a.shape
+    for i in range(rows):
+        for j in range(b.shape[1]):
+            out[i, j] = 0
+        for k in range(0, depth - 3, 4):
+            c0, c1, c2, c3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+            for j in range(b.shape[1]):
+                out[i, j] += (c0 * b[k, j] + c1 * b[k + 1, j]) + (c2 * b[k + 2, j] + c3 * b[k + 3, j])
+        for k in range(depth // 4 * 4, depth):
+            c0 = a[i, k]
+            for j in range(b.shape[1]):
+                out[i, j] += c0 * b[k, j]
+
+
+@njit
+def _few_columns(a: Array, b_rows: Array, out: Array) -> None:
+    """out = a b for few columns, given b's transpose: inner products of contiguous rows."""
+    for i in range(a.shape[0]):
+        for j in range(b_rows.shape[0]):
+            total = a.dtype.type(0)
+            for k in range(a.shape[1]):
+                total += a[i, k] * b_rows[j, k]
+            out[i, j] = total
+
+
+def _thin(a: Array, b: Array, out: Array) -> bool:
+    """Compute a product with a thin edge, or say that it has none. (A threaded BLAS loses more than it wins on these, and its
+    threads would spin on the team's cores.)"""
+    if a.dtype != b.dtype or a.dtype.kind != "f" or out.size * a.shape[1] > 4_000_000 or not out.flags.c_contiguous:
+        return False
+    if a.shape[0] <= SMALL and b.flags.c_contiguous:
+        _few_rows(a, b, out)
+    elif b.shape[1] <= SMALL and a.flags.c_contiguous:
+        _few_columns(a, np.ascontiguousarray(b.T), out)
+    elif b.shape[1] <= SMALL and a.T.flags.c_contiguous:
+        turned = np.empty((b.shape[1], a.shape[0]), out.dtype) if b.shape[1] > 1 else out.reshape(1, -1)
+        _few_rows(np.ascontiguousarray(b.T), a.T, turned)
+        if b.shape[1] > 1:
+            out[...] = turned.T
+    elif 1 <= a.shape[1] <= 2 and a.flags.c_contiguous:
+        narrow_dense(a, np.ascontiguousarray(b), np.zeros(b.shape[1], b.dtype), "linear", 1.0, out)
+    else:
+        return False
+    return True
+
+
 def matmul(a: Array, b: Array, out: Array | None) -> Array:
-    """a @ b: by our own kernel where it suits, else by the BLAS."""
-    if a.ndim == b.ndim == 2:
+    """a @ b: by our own kernels where they suit, else by the BLAS."""
+    if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0]:
         out = np.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
         if cpu_gemm.suits(a, b, out):
             cpu_gemm.matmul(a, b, out)
+            return out
+        if out.size and _thin(a, b, out):
             return out
     return np.matmul(a, b, out=out)
 
@@ -169,17 +223,26 @@ def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: 
     split(_narrow, len(x), 2 * out.size, x, w, bias, a, out)
 
 
-_ones: dict[Any, Array] = {}
+@njit
+def _column_sum(x: Array, out: Array) -> None:
+    """Four rows at a time, so that the sums are read and written once for them."""
+    rows = x.shape[0]
+    for j in range(x.shape[1]):
+        out[j] = 0
+    for i in range(0, rows - 3, 4):
+        for j in range(x.shape[1]):
+            out[j] += (x[i, j] + x[i + 1, j]) + (x[i + 2, j] + x[i + 3, j])
+    for i in range(rows // 4 * 4, rows):
+        for j in range(x.shape[1]):
+            out[j] += x[i, j]
 
 
 def column_sum(x: Array, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.column_sum`: the BLAS multiplies by a row of ones, in 1/3 of NumPy's time."""
-    key = (len(x), x.dtype)
-    if key not in _ones:
-        if len(_ones) > 64:
-            _ones.clear()
-        _ones[key] = np.ones(len(x), x.dtype)
-    np.matmul(_ones[key], x, out=out)
+    """See :func:`minigan.kernels.reference.column_sum`; long columns go to NumPy."""
+    if len(x) > 4096:
+        x.sum(axis=0, out=out)
+    else:
+        _column_sum(x, out)
 
 
 # -- normalisation ---------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ A GAN step on small networks is a chain of dozens of products and passes of 5 to
 us or more, so a pool of sleepers helps the long ones only; threads that spin at a barrier are quick, but stall for
 milliseconds as soon as anything else wants their core. A team does neither:
 
-- Helpers spin for `PATIENCE` looks (some hundreds of microseconds) after their last task, then go back to sleep.
+- Helpers spin for `PATIENCE` looks (about two milliseconds) after their last task, then go back to sleep.
 - A job is a count of tasks and one word of memory, (tasks << 32) | next. Whoever wants work raises `next` by compare-and-swap.
   The caller takes tasks like everybody else, so a job is finished even if no helper ever comes, and nobody waits for a thread
   that the operating system has put aside before it took a task.
@@ -28,7 +28,7 @@ from numba.extending import intrinsic
 from minigan.kernels import threads
 from minigan.kernels.compiler import compile_task, njit
 
-PATIENCE = 6_000
+PATIENCE = 200_000
 # Words of the shared state, each on a cache line of its own.
 JOB, DONE, STOP, FUNCTION, PARAMETERS, WORDS = 0, 8, 16, 24, 32, 40
 _I64 = ir.IntType(64)

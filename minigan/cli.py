@@ -1,0 +1,216 @@
+"""The command line: argument parsing only; every command calls one function of `minigan.run`.
+
+Heavy modules are imported by the command that needs them, so that `minigan --help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+SETTINGS = ("data", "steps", "batch_size", "seed")  # options of `train` that are settings of every model
+
+
+class Command(NamedTuple):
+    """A command: its line of help, what adds its arguments, and what carries it out and returns the exit code."""
+
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-h", "--help", action="store_true", help="show this, and with MODEL all its settings")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="see: minigan models (default: mlp)")
+    parser.add_argument("--data", metavar="NAME|PATH", help="see: minigan datasets; or a .npy or .npz file")
+    parser.add_argument("--steps", metavar="N", help="steps to train")
+    parser.add_argument("--batch-size", metavar="B", help="examples a step")
+    parser.add_argument("--seed", metavar="S", help="seed of all random numbers")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
+    parser.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/MODEL-DATA-seedS)")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="key=value", help="other settings of the model"
+    )
+
+
+def _train(args: argparse.Namespace) -> int:
+    from minigan import gans
+    from minigan.run import settings
+
+    name = args.model or gans.DEFAULT
+    if args.help:
+        args.parser.print_help()
+        print("\n" + settings.help_text(name))
+        return 0
+    texts = settings.pairs(args.set)
+    for key in SETTINGS:
+        if (value := getattr(args, key)) is not None:
+            if key in texts:
+                args.parser.error(f"--{key.replace('_', '-')} and --set {key}= are both given: keep one")
+            texts[key] = value
+    from minigan.run import trainer
+
+    result = trainer.train(name, texts, device=args.device, out=args.out)
+    print(result.text)
+    return result.code
+
+
+def _resume_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the run's folder")
+    parser.add_argument("--steps", metavar="N", help="the last step (default: the one the run was begun with)")
+
+
+def _resume(args: argparse.Namespace) -> int:
+    from minigan.run import trainer
+
+    result = trainer.resume(args.dir, steps=args.steps)
+    print(result.text)
+    return result.code
+
+
+def _sample_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the run's folder")
+    parser.add_argument("-n", type=int, default=64, metavar="N", help="how many (default: 64)")
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the noise (default: the run's)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="FILE.png: a picture; FILE.npy: an array (N, H, W, C) float32 in [-1, 1], or (N, 2) "
+        "(default: a picture in DIR/samples)",
+    )
+
+
+def _sample(args: argparse.Namespace) -> int:
+    from minigan.run import sampling
+
+    print(sampling.sample(args.dir, args.n, seed=args.seed, out=args.out))
+    return 0
+
+
+def _no_arguments(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _models(args: argparse.Namespace) -> int:
+    from minigan.run import listing
+
+    print(listing.models())
+    return 0
+
+
+def _datasets(args: argparse.Namespace) -> int:
+    from minigan.run import listing
+
+    print(listing.datasets())
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from minigan.run import doctor
+
+    return doctor.doctor()
+
+
+COMMANDS = {
+    "train": Command("train a model; without arguments the default one, on embedded data", _train_arguments, _train),
+    "resume": Command("go on with an interrupted run, or train a finished one for longer", _resume_arguments, _resume),
+    "sample": Command("draw from a trained model", _sample_arguments, _sample),
+    "models": Command("list the models", _no_arguments, _models),
+    "datasets": Command("list the data sets", _no_arguments, _datasets),
+    "doctor": Command("look at the installation and test it", _no_arguments, _doctor),
+}
+EXIT_CODES = (
+    "exit codes: 0 done, 2 usage, 3 diverged, 4 bad data or checkpoint, 5 out of memory or disk,\n"
+    "130 Ctrl-C or 143 SIGTERM, after a checkpoint"
+)
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="minigan",
+        description="A GAN engine that a person can read.",
+        usage="minigan COMMAND [...]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"commands:\n{lines}\n\nminigan COMMAND --help tells more.\n\n{EXIT_CODES}",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    return parser
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace | None:
+    """The arguments of a command, with its name; None when help or the version was all that was asked for."""
+    if not argv or argv[0] not in COMMANDS:
+        parser = _top_parser()
+        args = parser.parse_known_args(argv)[0]
+        if args.version:
+            from minigan.version import __version__
+
+            print(f"minigan {__version__}")
+        elif args.command is None:
+            parser.print_help()
+        else:
+            close = difflib.get_close_matches(args.command, COMMANDS, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            parser.error(f"unknown command {args.command!r}{hint} Commands: {', '.join(COMMANDS)}")
+        return None
+    command = COMMANDS[argv[0]]
+    parser = argparse.ArgumentParser(
+        prog=f"minigan {argv[0]}", description=command.help[0].upper() + command.help[1:] + ".", allow_abbrev=False,
+        add_help=argv[0] != "train",
+    )  # fmt: skip
+    command.arguments(parser)
+    # Intermixed, because Python before 3.12 gives an optional MODEL up once an option stands before it.
+    args = parser.parse_intermixed_args(argv[1:])
+    args.parser = parser
+    return args
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        args = _parse(argv)
+        code = COMMANDS[argv[0]].run(args) if args is not None else 0
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # argparse's way to end
+        return stop.code if isinstance(stop.code, int) else 2
+    except BrokenPipeError:
+        return _without_stdout()
+    except (Exception, KeyboardInterrupt) as error:
+        return _report(error)
+
+
+def _without_stdout() -> int:
+    """Nobody reads stdout any more (`| head`), which is no error; put it aside, so that nothing complains at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _report(error: BaseException) -> int:
+    """The message of an error on stderr; returns the exit code."""
+    from minigan.run.errors import outcome
+
+    code, message = outcome(error)
+    if os.environ.get("MINIGAN_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    try:
+        print(f"minigan: {message}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # nobody reads it: the exit code still tells
+        return code
+    return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names need not be text that the terminal can show
+            stream.reconfigure(errors="backslashreplace")
+    return _run(sys.argv[1:] if argv is None else list(argv))

@@ -1,0 +1,59 @@
+"""How a command can end: one exit code for each way, and the message that goes with it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import sys
+
+from minigan import backend
+from minigan.data import DataError
+
+DONE, BUG, USAGE, DIVERGED, BAD_INPUT, NO_ROOM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+_FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given."""
+
+
+class CheckpointError(DataError):
+    """A checkpoint, or a file beside it, is missing, broken or belongs to something else."""
+
+
+class Diverged(Exception):  # noqa: N818 - it is the name of a state of the run, and of its exit code
+    """A loss or a weight became NaN or Inf."""
+
+
+def shown(error: BaseException) -> str:
+    """An error's text, or its class where it has none."""
+    return str(error) or type(error).__name__
+
+
+def outcome(error: BaseException) -> tuple[int, str]:
+    """(exit code, message) of an error that ended a command."""
+    if isinstance(error, (UsageError, backend.DeviceError)):
+        return USAGE, shown(error)
+    if isinstance(error, Diverged):
+        return DIVERGED, shown(error)
+    if isinstance(error, ValueError) and str(error).startswith("MINIGAN_"):  # a setting in the environment
+        return USAGE, shown(error)
+    if isinstance(error, DataError):
+        return BAD_INPUT, shown(error)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "stopped"
+    if isinstance(error, MemoryError):  # CuPy's OutOfMemoryError is one
+        return NO_ROOM, f"out of memory ({shown(error)}): use a smaller --batch-size, model or number of samples"
+    if isinstance(error, OSError):
+        full = error.errno in _FULL
+        return NO_ROOM, f"{'no room left on the disk' if full else 'reading or writing failed'}: {error}"
+    return BUG, (
+        f"internal error: {type(error).__name__}: {error}\nThis is a bug in minigan; set MINIGAN_DEBUG=1 for the traceback."
+    )
+
+
+def command(*words: object) -> str:
+    """A command line of this program, quoted for the shell, as the reader would have to type it."""
+    program = ["python", "-m", "minigan"] if os.path.basename(sys.argv[0]) == "__main__.py" else ["minigan"]
+    return shlex.join([*program, *map(str, words)])

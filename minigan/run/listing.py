@@ -1,0 +1,33 @@
+"""What there is: `minigan models` and `minigan datasets`."""
+
+from __future__ import annotations
+
+from minigan import data, gans
+from minigan.run import settings
+from minigan.run.errors import command
+
+SHOWN = ("data", "steps", "batch_size", "lr")
+
+
+def models() -> str:
+    """The zoo as a table: name, kind, a line on each, and its most important defaults."""
+    rows: list[tuple[object, ...]] = [("name", "for", "what", *SHOWN)]
+    for name in gans.MODELS:
+        model = gans.get(name)
+        values = settings.defaults(model)
+        mark = " (default)" if name == gans.DEFAULT else ""
+        rows.append((name, model.kind, model.summary + mark, *(values.get(key, "") for key in SHOWN)))
+    return f"{settings.table(rows, indent='')}\n\nall settings of a model: {command('train', 'MODEL', '--help')}"
+
+
+def datasets() -> str:
+    """The data sets as a table: name, kind, shape of an example, a line on each, and where it comes from."""
+    rows: list[tuple[object, ...]] = [("name", "kind", "shape", "what", "from")]
+    for entry in data.catalogue():
+        shape = "x".join(map(str, entry.shape))
+        rows.append((entry.name, entry.kind, shape, entry.description, entry.source + _note(entry)))
+    return f"{settings.table(rows, indent='')}\n\nor a path to a .npy or .npz file; downloads are kept in {data.cache_folder()}"
+
+
+def _note(entry: data.Entry) -> str:
+    return " (download)" if entry.network else ""

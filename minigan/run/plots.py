@@ -1,0 +1,236 @@
+"""Pictures of a run: grids of images, scatters of points, the animation over time, and the losses.
+
+Matplotlib and Pillow are imported when the first picture is drawn. Colours are from the palette of Okabe and Ito (2008), which
+people with any kind of colour vision can tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigan.data.base import READ_ERRORS, Dataset, write_atomically
+from minigan.data.images import make_grid, save_gif, save_png
+
+BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#000000", "#8C8C8C"
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9")
+SIDE = 480  # pixels: small images are enlarged by a whole factor until a grid is about this wide
+EQUILIBRIUM = {  # the losses at D = 1/2 everywhere, by the name of the pair (Goodfellow et al. 2014, section 4.1)
+    "non_saturating": {"discriminator": ("log 4", math.log(4)), "generator": ("log 2", math.log(2))},
+    "minimax": {"discriminator": ("log 4", math.log(4)), "generator": ("-log 2", -math.log(2))},
+}
+
+
+class ImagePainter:
+    """Draws images as a grid. `count`: how many the trainer asks for."""
+
+    count = 64
+
+    def picture(self, samples: np.ndarray, title: str) -> np.ndarray:
+        """(n, H, W, C) as one uint8 picture; the title is left out."""
+        grid = make_grid(samples)
+        factor = max(1, round(SIDE / grid.shape[1]))
+        return grid.repeat(factor, axis=0).repeat(factor, axis=1)
+
+    def frame(self, picture: np.ndarray, title: str) -> np.ndarray:
+        """A picture with its title on a strip below it, for the animation."""
+        from PIL import Image, ImageDraw, ImageFont
+
+        drawn = Image.fromarray(picture.squeeze())
+        height, width = picture.shape[:2]
+        image = Image.new(drawn.mode, (width, height + 24), "white")
+        image.paste(drawn, (0, 0))
+        ImageDraw.Draw(image).text((6, height + 4), title, fill="black", font=ImageFont.load_default(size=14))
+        return np.asarray(image)
+
+
+class PointPainter:
+    """Draws real and generated points on the same axes in every picture.
+
+    Args:
+        real: the data set, or None when it is not at hand.
+        features: coordinates of a point; with one a histogram is drawn, and of more than two the first two.
+    """
+
+    count = 1000
+
+    def __init__(self, real: Dataset | None, features: int) -> None:
+        self.real, self.features = real, features
+
+    def picture(self, samples: np.ndarray, title: str) -> np.ndarray:
+        """(n, features) as one RGB picture."""
+        flat = self.features == 1
+        figure = _figure(5.4, 4.0 if flat else 5.4)
+        # A fixed place: the layout engine would take twice the time of the drawing itself.
+        axes = figure.add_axes((0.13, 0.14, 0.84, 0.77) if flat else (0.13, 0.18, 0.82, 0.76))
+        finite = samples[np.isfinite(samples).all(axis=1)]
+        (self._histogram if flat else self._scatter)(axes, finite)
+        axes.set_title(title, fontsize=11)
+        _clean(axes)
+        return _pixels(figure)
+
+    def frame(self, picture: np.ndarray, title: str) -> np.ndarray:
+        """The picture itself: its title is on it already."""
+        return picture
+
+    def _limits(self, samples: np.ndarray, axis: int) -> tuple[float, float]:
+        x = (self.real.x if self.real is not None else samples)[:, axis]
+        low, high = (float(x.min()), float(x.max())) if len(x) else (-1.0, 1.0)
+        margin = 0.25 * (high - low) or 1.0
+        return low - margin, high + margin
+
+    def _scatter(self, axes: Any, samples: np.ndarray) -> None:
+        dots = {"linewidths": 0, "rasterized": True}
+        if self.real is not None:
+            x = self.real.x[: 2 * self.count]
+            axes.scatter(x[:, 0], x[:, 1], s=14, color=BLUE, alpha=0.35, label="real", **dots)
+        axes.scatter(samples[:, 0], samples[:, 1], s=9, color=ORANGE, alpha=0.6, label="generated", **dots)
+        if self.real is not None and self.real.modes is not None:
+            modes = self.real.modes
+            axes.scatter(modes[:, 0], modes[:, 1], s=40, marker="+", color=BLACK, linewidths=1, label="modes")
+        axes.set(xlim=self._limits(samples, 0), ylim=self._limits(samples, 1), xlabel="$x_1$", ylabel="$x_2$")
+        axes.set_aspect("equal", adjustable="box")
+        legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False, markerscale=1.3)
+        for handle in legend.legend_handles:
+            handle.set_alpha(1)
+
+    def _histogram(self, axes: Any, samples: np.ndarray) -> None:
+        low, high = self._limits(samples, 0)
+        bins = np.linspace(low, high, 61)
+        if self.real is not None:
+            axes.hist(self.real.x[:, 0], bins, density=True, color=BLUE, alpha=0.35, label="real")
+        axes.hist(samples[:, 0], bins, density=True, histtype="step", color=ORANGE, linewidth=1.8, label="generated")
+        if self.real is not None:
+            heights, _ = np.histogram(self.real.x[:, 0], bins, density=True)
+            axes.set_ylim(0, 2 * float(heights.max()))
+        axes.set(xlim=(low, high), xlabel="$x$", ylabel="density")
+        axes.legend(loc="upper right", frameon=False)
+
+
+Painter = ImagePainter | PointPainter
+
+
+def painter(kind: str, shape: Sequence[int], real: Dataset | None = None) -> Painter:
+    """Who draws examples of a kind ("images" or "points") and shape."""
+    return ImagePainter() if kind == "images" else PointPainter(real, shape[0])
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=100)
+
+
+def _clean(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+
+
+def _pixels(figure: Any) -> np.ndarray:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def step_picture(folder: Path, step: int) -> Path:
+    """Where the samples of a step are."""
+    return folder / f"step-{step:06d}.png"
+
+
+def save_progress(folder: Path, artist: Painter, last: int) -> Path | None:
+    """The animation of all step pictures in a folder up to step `last`; None when there are fewer than two.
+
+    Pictures of another size, or that cannot be read, are left out. It plays in about five seconds and rests on the last one.
+    """
+    frames: list[np.ndarray] = []
+    for path in sorted(folder.glob("step-*.png")):
+        number = path.stem.removeprefix("step-")
+        if number.isdigit() and int(number) <= last and (picture := _read(path)) is not None:
+            frames.append(artist.frame(picture, f"step {int(number)}"))
+    frames = [frame for frame in frames if frame.shape == frames[-1].shape]
+    if len(frames) < 2:
+        return None
+    path = folder / "progress.gif"
+    fps = min(10.0, max(2.0, len(frames) / 5))
+    save_gif(path, [*frames, *[frames[-1]] * math.ceil(fps)], fps=fps)
+    return path
+
+
+def _read(path: Path) -> np.ndarray | None:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except READ_ERRORS:
+        return None
+
+
+def save_picture(path: Path, picture: np.ndarray) -> None:
+    """One picture as PNG, whole or not at all."""
+    save_png(path, picture)
+
+
+def smooth(values: np.ndarray, width: int) -> np.ndarray:
+    """Centred moving average, over fewer neighbours near the ends."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    left = np.maximum(np.arange(len(values)) - width // 2, 0)
+    right = np.minimum(np.arange(len(values)) + width // 2 + 1, len(values))
+    return (total[right] - total[left]) / (right - left)
+
+
+def save_losses(path: Path, rows: Sequence[dict[str, Any]], players: Sequence[str], loss: str = "") -> bool:
+    """Every player's loss over the steps, with its value at the equilibrium where that is known.
+
+    rows: of metrics.jsonl. players: the keys to draw. loss: the pair's name, a key of EQUILIBRIUM.
+    Returns whether there was anything to draw.
+    """
+    figure = _figure(7.2, 4.2)
+    axes = figure.add_axes((0.09, 0.12, 0.83, 0.79))
+    ends = []
+    for player, colour in zip(players, COLOURS, strict=False):
+        points = [(row["step"], row[player]) for row in rows if isinstance(row.get(player), (int, float))]
+        if points:
+            ends.append(_curve(axes, np.array(points, float), player, colour))
+    if not ends:
+        return False
+    _levels(axes, EQUILIBRIUM.get(loss, {}), dict(zip(players, COLOURS, strict=False)), ends)
+    axes.set(xlabel="step", ylabel="loss", xlim=(0, max(row["step"] for row in rows) or 1))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(ends), frameon=False)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _clean(axes)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
+    write_atomically(path, lambda file: file.write(picture.getvalue()))
+    return True
+
+
+def _curve(axes: Any, points: np.ndarray, player: str, colour: str) -> np.ndarray:
+    """Pale as measured, strong as a moving average; returns what decides the limits of the axis."""
+    steps, values = points.T
+    average = smooth(values, max(1, len(values) // 20))
+    if len(values) >= 40:
+        axes.plot(steps, values, color=colour, alpha=0.3, linewidth=0.8)
+    axes.plot(steps, average, color=colour, linewidth=1.8, label=player, marker="o" if len(steps) < 3 else None)
+    return np.quantile(values, [0.005, 0.995])
+
+
+def _levels(axes: Any, levels: dict[str, Any], colours: dict[str, str], ends: list[np.ndarray]) -> None:
+    """Dashed lines at the equilibrium, named at the right edge; the axis shows them and all but a few outliers."""
+    drawn = [(*levels[player], colour) for player, colour in colours.items() if player in levels]
+    for name, value, colour in drawn:
+        axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1)
+        axes.annotate(
+            name, (1.012, value), xycoords=("axes fraction", "data"), color=colour, va="center", annotation_clip=False
+        )
+    low = min([*(end[0] for end in ends), *(value for _, value, _ in drawn)])
+    high = max([*(end[1] for end in ends), *(value for _, value, _ in drawn)])
+    margin = 0.08 * (high - low) or 0.5
+    axes.set_ylim(low - margin, high + margin)

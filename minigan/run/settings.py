@@ -1,0 +1,131 @@
+"""A model's `Config` dataclass as text: parse `key=value`, list the keys, read a recorded config back."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any
+
+from minigan import data, gans
+from minigan.run.errors import UsageError
+
+_WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def model_class(name: str) -> Any:
+    """The model of that name; UsageError for an unknown one."""
+    try:
+        return gans.get(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def parse(key: str, text: str, kind: type) -> Any:
+    """`text` as a `kind`.
+
+    Raises:
+        UsageError: when it is not one; the message names the key and what is expected.
+    """
+    word = text.strip().lower()
+    try:
+        if kind is bool:
+            if word in _TRUE or word in _FALSE:
+                return word in _TRUE
+            raise ValueError(text)
+        value = kind(text)
+        if kind is float and not math.isfinite(value):
+            raise ValueError(text)
+        return value
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{key}: got {text!r}, expected {_WORDS.get(kind, kind.__name__)}") from error
+
+
+def _types(config: type) -> dict[str, type]:
+    hints = typing.get_type_hints(config)
+    return {f.name: hints[f.name] for f in fields(config)}
+
+
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """["lr=1e-3", ...] as a dict; UsageError for a word without `=` and for a key that comes twice."""
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set: got {word!r}, expected key=value (and MODEL before --set)")
+        if key in found:
+            raise UsageError(f"--set: {key} is given twice")
+        found[key] = value
+    return found
+
+
+def build(model: Any, texts: Mapping[str, str]) -> Any:
+    """The model's `Config` with these values, given as text.
+
+    Raises:
+        UsageError: an unknown key (the message has the closest one), a value of the wrong type, or one out of its limits.
+    """
+    kinds = _types(model.Config)
+    for key in texts:
+        if key not in kinds:
+            close = difflib.get_close_matches(key.replace("-", "_"), kinds, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"--set: unknown key {key!r}{hint} Known: {', '.join(kinds)}")
+    try:
+        config = model.Config(**{key: parse(key, text, kinds[key]) for key, text in texts.items()})
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return config
+
+
+def restore(model: Any, values: Mapping[str, Any]) -> Any:
+    """The model's `Config` from values that `dataclasses.asdict` gave.
+
+    Raises:
+        ValueError: other keys, types or limits than this version's.
+    """
+    kinds = _types(model.Config)
+    if wrong := sorted(kinds.keys() ^ values.keys()):
+        raise ValueError(f"settings that are on one side only: {', '.join(wrong)}")
+    for key, kind in kinds.items():
+        fits = (int, float) if kind is float else kind
+        if not isinstance(values[key], fits) or (kind is not bool and isinstance(values[key], bool)):
+            raise ValueError(f"{key}: got {values[key]!r}, expected {_WORDS.get(kind, kind.__name__)}")
+    return model.Config(**{key: kind(values[key]) for key, kind in kinds.items()})
+
+
+def data_path(name: str) -> str:
+    """A data set's name as it is; a path made absolute, so that a run can be resumed from another folder."""
+    known = {entry.name for entry in data.catalogue()}
+    return name if name in known or not os.path.exists(name) else str(Path(name).resolve())
+
+
+def help_text(name: str) -> str:
+    """All settings of a model: name, default and help, one a line."""
+    model = model_class(name)
+    rows = []
+    for f in fields(model.Config):
+        choices = f.metadata.get("choices")
+        default = "" if f.default is MISSING else str(f.default)
+        rows.append((f.name, default, f.metadata.get("help", "") + (f": {', '.join(choices)}" if choices else "")))
+    return f"settings of {name} ({model.summary}), for --set key=value:\n" + table([("key", "default", ""), *rows])
+
+
+def defaults(model: Any) -> dict[str, Any]:
+    """The settings a model has when none are given."""
+    return asdict(model.Config())
+
+
+def table(rows: Iterable[tuple[object, ...]], indent: str = "  ") -> str:
+    """Rows of cells as aligned columns."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        for row in cells
+    )

@@ -1,0 +1,301 @@
+"""What a run leaves behind, and that it can be relied on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minigan
+from minigan import data, gans
+from minigan.cli import main
+from minigan.run import building, checkpoint, interrupts, plots, progress, settings, trainer
+from minigan.run.errors import CheckpointError, UsageError
+from minigan.run.rundir import RunDir, write_json
+
+TINY = ["--batch-size", "16", "--set", "width=8"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def rows(path) -> list[dict]:
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_files_of_a_run(tmp_path):
+    assert main(["train", "toy", "--steps", "40", "--out", "run", *TINY]) == 0
+    run = tmp_path / "run"
+    names = {"config.json", "env.json", "metrics.jsonl", "status.json", "samples", "checkpoints", "losses.png", ".lock"}
+    assert set(os.listdir(run)) == names
+    config = json.loads((run / "config.json").read_text())
+    assert config["model"] == "toy" and config["config"]["steps"] == 40 and config["config"]["width"] == 8
+    env = json.loads((run / "env.json").read_text())
+    assert {"numpy", "numba", "python", "minigan"} <= env["versions"].keys() and env["threads"] >= 1 and env["blas"]
+    status = json.loads((run / "status.json").read_text())
+    assert (status["state"], status["step"], status["steps"]) == ("done", 40, 40)
+    found = rows(run)
+    assert [row["step"] for row in found] == list(range(2, 41, 2))
+    assert all(np.isfinite([row["discriminator"], row["generator"]]).all() for row in found)
+    samples = set(os.listdir(run / "samples"))
+    assert samples == {"final.png", "progress.gif", *(f"step-{i:06d}.png" for i in range(0, 41, 2))}
+    with Image.open(run / "samples" / "progress.gif") as image:
+        assert image.n_frames >= 20
+    assert sorted(os.listdir(run / "checkpoints")) == [f"step-{i:06d}.npz" for i in (24, 32, 40)]
+
+
+def apart(words: list[str]) -> int:
+    """`main` in a process with one BLAS thread, for the larger model: on a busy machine two threads wait for each other."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.path.dirname(minigan.__path__[0])}
+    return subprocess.run([sys.executable, "-m", "minigan", *words], env=environment, check=False).returncode
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("toy", [*TINY, "ema=0.9"]),
+        ("mlp", ["--batch-size", "4", "--set", "latent=8", "norm=batch"]),
+    ],
+)
+def test_a_resumed_run_equals_an_unbroken_one(model, options, tmp_path):
+    run = apart if model == "mlp" else main
+    assert run(["train", model, "--steps", "20", "--out", "whole", *options]) == 0
+    assert run(["train", model, "--steps", "10", "--out", "parts", *options]) == 0
+    assert run(["resume", "parts", "--steps", "20"]) == 0
+    ends = [checkpoint.latest(RunDir(tmp_path / name))[1] for name in ("whole", "parts")]
+    assert ends[0].state.keys() == ends[1].state.keys() and ends[0].config == ends[1].config
+    for name, array in ends[0].state.items():
+        assert array.dtype == ends[1].state[name].dtype and np.array_equal(array, ends[1].state[name]), name
+    common = {row["step"]: (row["discriminator"], row["generator"]) for row in rows(tmp_path / "whole")}
+    for row in rows(tmp_path / "parts"):
+        assert common.get(row["step"], (row["discriminator"], row["generator"])) == (
+            row["discriminator"],
+            row["generator"],
+        )
+    for name in ("whole", "parts"):
+        assert run(["sample", name, "-n", "5", "--seed", "9", "--out", f"{name}.npy"]) == 0
+    assert np.array_equal(np.load("whole.npy"), np.load("parts.npy"))
+    shape = (5, 2) if model == "toy" else (5, 28, 28, 1)
+    assert np.load("whole.npy").shape == shape and np.abs(np.load("whole.npy")).max() < 10
+    pictures = [Image.open(tmp_path / name / "samples" / "final.png") for name in ("whole", "parts")]
+    first, second = (np.asarray(picture).astype(int) for picture in pictures)
+    differing = np.abs(first - second)
+    assert (np.count_nonzero(differing), differing.max()) == (0, 0)
+
+
+def test_resume_of_a_finished_run_says_so(capsys):
+    assert main(["train", "toy", "--steps", "4", "--out", "run", *TINY]) == 0
+    before = os.stat("run/status.json").st_mtime_ns
+    capsys.readouterr()
+    assert main(["resume", "run"]) == 0
+    assert "all 4 steps are done" in capsys.readouterr().out
+    assert os.stat("run/status.json").st_mtime_ns == before
+
+
+def test_a_run_of_no_steps(capsys):
+    assert main(["train", "toy", "--steps", "0", "--out", "run", *TINY]) == 0
+    assert main(["sample", "run", "-n", "3"]) == 0
+    assert main(["resume", "run", "--steps", "2"]) == 0
+    assert checkpoint.latest(RunDir.open("run"))[1].step == 2
+
+
+def test_resume_cuts_what_came_after_the_checkpoint(tmp_path):
+    assert main(["train", "toy", "--steps", "20", "--out", "run", *TINY]) == 0
+    run = tmp_path / "run"
+    whole = rows(run)
+    checkpoint.path_of(RunDir(run), 20).unlink()
+    (run / "metrics.jsonl").write_text((run / "metrics.jsonl").read_text() + '{"step": 21, "gener')
+    (run / "samples" / "step-000018.png.part").write_bytes(b"half")
+    assert main(["resume", "run"]) == 0
+    assert [{**r, "ms_per_step": 0} for r in rows(run)] == [{**r, "ms_per_step": 0} for r in whole]
+    assert not list(run.rglob("*.part"))
+
+
+def test_a_run_from_a_file_resumes_from_another_folder(tmp_path, monkeypatch):
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32))
+    assert main(["train", "toy", "--data", "mine.npy", "--steps", "4", *TINY]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["resume", "../runs/toy-mine-seed0", "--steps", "6"]) == 0
+
+
+def test_data_that_has_changed(tmp_path, capsys):
+    points = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    np.save("mine.npy", points)
+    assert main(["train", "toy", "--data", "mine.npy", "--steps", "4", "--out", "run", *TINY]) == 0
+    np.save("mine.npy", points + 1)
+    capsys.readouterr()
+    assert main(["resume", "run", "--steps", "6"]) == 0
+    assert "is not what it was" in capsys.readouterr().err
+    np.save("mine.npy", points[:, :1])
+    assert main(["resume", "run", "--steps", "8"]) == 4
+    os.unlink("mine.npy")
+    assert main(["resume", "run", "--steps", "8"]) == 4
+    assert main(["sample", "run", "-n", "3"]) == 0  # the picture shows the generated points alone
+
+
+def test_two_processes_do_not_train_in_one_folder():
+    pytest.importorskip("fcntl")
+    assert main(["train", "toy", "--steps", "2", "--out", "run", *TINY]) == 0
+    holder = RunDir.open("run")
+    holder.lock()
+    assert main(["resume", "run", "--steps", "4"]) == 2
+    holder.close()
+    assert main(["resume", "run", "--steps", "4"]) == 0
+
+
+def test_a_gpu_run_is_sampled_on_the_cpu_where_there_is_none(capsys, monkeypatch):
+    from minigan import backend
+
+    assert main(["train", "toy", "--steps", "2", "--out", "run", *TINY]) == 0
+    saved = checkpoint.latest(RunDir.open("run"))[1]
+    saved.device = "gpu"
+    checkpoint.save(RunDir.open("run"), saved)
+    monkeypatch.setattr(backend, "_gpu_problem", "there is none")
+    capsys.readouterr()
+    assert main(["sample", "run", "-n", "3"]) == 0
+    assert "the CPU is used" in capsys.readouterr().err
+
+
+# -- parts -----------------------------------------------------------------------------------------------------------
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1} and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_metrics_are_json_even_when_numbers_are_not_finite(tmp_path):
+    run = RunDir(tmp_path)
+    run.add_metrics({"step": 1, "loss": float("nan")})
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": null}\n'  # flushed already
+    run.close()
+
+
+def test_checkpoints_keep_every_bit(tmp_path):
+    run = RunDir.create(str(tmp_path / "run"), "")
+    state = {
+        "a/b.c": np.array([np.nan, -0.0, 1e-45], np.float32),
+        "n": np.array(7),
+        "empty": np.empty((0, 3), np.float64),
+        "f": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    }
+    about = {"model": "toy", "config": {"lr": 0.1}, "shape": [2], "device": "cpu", "data_checksum": 3, "step": 12}
+    path = checkpoint.save(run, checkpoint.Checkpoint(**about, state=state))
+    found = checkpoint.load(path)
+    assert found.about() == {"format": checkpoint.FORMAT, **about}
+    for name, array in state.items():
+        assert found.state[name].dtype == array.dtype and found.state[name].shape == array.shape
+        assert found.state[name].tobytes() == array.tobytes()
+    assert checkpoint.all_of(run) == [path]
+
+
+def test_a_checkpoint_with_strange_values_is_refused(tmp_path):
+    run = RunDir.create(str(tmp_path / "run"), "")
+    about = {"model": "toy", "config": {}, "shape": [2], "device": "cpu", "data_checksum": 3, "step": "12"}
+    saved = checkpoint.Checkpoint(**about)
+    saved.step = 5
+    path = checkpoint.save(run, saved)
+    assert checkpoint.load(path).step == 5
+    with pytest.raises(CheckpointError, match="settings that are on one side only"):
+        building.restored_config(path, checkpoint.load(path))
+
+
+def test_settings_by_type():
+    model = gans.get("toy")
+    config = settings.build(model, {"lr": "1e-3", "width": "1_6", "data": "moons"})
+    assert (config.lr, config.width, config.data) == (1e-3, 16, "moons")
+    assert settings.parse("flag", "Yes", bool) is True and settings.parse("flag", "0", bool) is False
+    with pytest.raises(UsageError, match="true or false"):
+        settings.parse("flag", "maybe", bool)
+    with pytest.raises(ValueError, match="lr: got 'x'"):
+        settings.restore(model, {**settings.defaults(model), "lr": "x"})
+    assert settings.restore(model, {**settings.defaults(model), "lr": 1}).lr == 1.0
+
+
+def test_the_trainer_feeds_straight_into_the_games_memory():
+    model = gans.get("toy")
+    config = settings.build(model, {"batch_size": "16", "width": "8", "steps": "5"})
+    made = trainer.Trainer("toy", config, building.load_data("toy", model, config), "cpu")
+    made.build()
+    made.warm_up()
+    assert made.feed(1) is made.model.game.buffer((16, 2))
+
+
+def test_durations():
+    assert [progress.duration(s) for s in (3.4, 185, 7800)] == ["3 s", "3 min 5 s", "2 h 10 min"]
+
+
+def test_plain_progress_lines(capsys):
+    shown = progress.Progress(100, 1000)
+    shown.began -= 9.0
+    shown.show(1000, {"discriminator": 1.2344, "generator": 0.8})
+    shown.close()
+    assert capsys.readouterr().err == "step 1000/1000  discriminator 1.234  generator 0.800  10 ms/step  ETA 0 s\n"
+
+
+def test_interrupts_are_restored():
+    import signal
+
+    before = signal.getsignal(signal.SIGINT)
+    with interrupts.Interrupts() as caught:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert caught.received == signal.SIGINT
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+# -- pictures --------------------------------------------------------------------------------------------------------
+def test_point_pictures_have_the_same_axes_whatever_is_drawn():
+    artist = plots.painter("points", (2,), data.load("ring8"))
+    far, nothing = np.full((5, 2), 1e6, np.float32), np.full((5, 2), np.nan, np.float32)
+    pictures = [artist.picture(x, "step 1") for x in (far, nothing)]
+    assert np.array_equal(*pictures) and pictures[0].shape[2] == 3
+
+
+@pytest.mark.parametrize("features", [1, 2, 5])
+def test_points_of_any_dimension_without_the_data(features):
+    x = np.random.default_rng(0).normal(size=(50, features)).astype(np.float32)
+    assert plots.painter("points", (features,)).picture(x, "step 1").dtype == np.uint8
+    assert plots.painter("points", (features,)).picture(x[:1] * 0, "step 1").dtype == np.uint8
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_image_pictures(channels):
+    artist = plots.painter("images", (28, 28, channels))
+    picture = artist.picture(np.zeros((64, 28, 28, channels), np.float32), "step 1")
+    assert picture.shape[:2] == (484, 484)
+    frame = artist.frame(picture, "step 1")
+    assert frame.shape[:2] == (508, 484) and frame[484:].min() == 0 and frame[484:].max() == 255
+
+
+def test_the_animation_leaves_broken_pictures_out(tmp_path):
+    artist = plots.painter("images", (4, 4, 1))
+    assert plots.save_progress(tmp_path, artist, 10) is None
+    for step in range(4):
+        shade = np.full((4, 4, 4, 1), step / 4, np.float32)
+        plots.save_picture(plots.step_picture(tmp_path, step), artist.picture(shade, ""))
+    plots.step_picture(tmp_path, 1).write_bytes(b"broken")
+    assert plots.save_progress(tmp_path, artist, 3) == tmp_path / "progress.gif"
+    with Image.open(tmp_path / "progress.gif") as image:
+        assert image.n_frames == 3
+
+
+def test_losses_without_rows_or_with_one(tmp_path):
+    path = tmp_path / "losses.png"
+    assert not plots.save_losses(path, [], ["generator"])
+    assert not plots.save_losses(path, [{"step": 1, "generator": None}], ["generator"])
+    assert plots.save_losses(path, [{"step": 1, "generator": 0.5}], ["generator"], "minimax")
+    assert path.is_file()
+
+
+def test_smooth_is_a_mean():
+    x = np.arange(10.0)
+    assert np.allclose(plots.smooth(x, 3)[1:-1], x[1:-1]) and plots.smooth(x, 1).tolist() == x.tolist()
