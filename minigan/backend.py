@@ -17,10 +17,11 @@ Array = Any  # a numpy.ndarray or a cupy.ndarray: both speak the same protocol
 class Group(tuple[Array, ...]):
     """Arrays that stay where they are and go into kernels together (all parameters of a player, say).
 
-    `cache` is for the kernel's use: what it worked out from their addresses.
+    `cache` and `plan` are for the kernel's use: what it worked out from their addresses.
     """
 
     cache: Any = None
+    plan: Any = None
 
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))

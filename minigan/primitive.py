@@ -39,6 +39,8 @@ class Primitive:
         samples: `samples(draw) -> (arrays, params)`, valid arguments to test it with.
         kinds: a letter an input; "f" (default) floats, "b" taken as it is.
         broadcasts: the inputs follow NumPy's broadcasting, so the engine sums cotangents back to their shapes.
+        plan: of an operation whose kernel can be set up once for arrays that stay where they are:
+            `plan(*arrays, out=..., **params)` returns a function that does it, or None. For replays.
         view: the result may share its input's memory.
     """
 
@@ -54,10 +56,11 @@ class Primitive:
         kinds: str = "",
         broadcasts: bool = False,
         view: bool = False,
+        plan: Callable[..., Callable[[], None] | None] | None = None,
     ) -> None:
         self.name, self.forward, self.vjps, self.samples = name, forward, vjps, samples
         self.equals, self.composite = equals or composite, composite
-        self.kinds, self.broadcasts, self.view = kinds, broadcasts, view
+        self.kinds, self.broadcasts, self.view, self.plan = kinds, broadcasts, view, plan
         code = forward.__code__
         self.takes_out = "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.keeps: dict[int, bool] = {}

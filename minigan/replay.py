@@ -42,6 +42,7 @@ class Recording:
 
     def __init__(self, function: Callable[..., Any], *args: Any) -> None:
         self.calls: list[Callable[[], Any]] = []
+        self._arrays: list[Any] = []
         with hook(self._note):
             self.result = function(*args)
 
@@ -61,7 +62,11 @@ class Recording:
             arrays, out = tuple(t.data for t in event.inputs), event.output.data
             if event.op.view and arrays[0].size and np.may_share_memory(out, arrays[0]):
                 return
-            if event.op.takes_out:
+            planned = event.op.plan(*arrays, out=out, **event.params) if event.op.plan else None
+            if planned is not None:
+                self._arrays.append((arrays, out))  # a planned call knows addresses only
+                self.calls.append(planned)
+            elif event.op.takes_out:
                 self.calls.append(partial(event.op.forward, *arrays, out=out, **event.params))
             else:
                 self.calls.append(partial(_refill, out, event.op.forward, arrays, event.params))

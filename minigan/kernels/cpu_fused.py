@@ -17,7 +17,7 @@ from minigan.backend import Array, Group
 from minigan.kernels import cpu_gemm, reference
 from minigan.kernels.compiler import address_of, array_at, compile_task, njit, task
 from minigan.kernels.cpu_gemm import leak
-from minigan.kernels.cpu_team import team
+from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.threads import split
 
 # -- activations -----------------------------------------------------------------------------------------------------
@@ -96,6 +96,37 @@ def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array)
         out[...] = g
 
 
+SPAN = 16_384  # elements of a task
+
+
+@cache
+def _leaky_backward_task() -> int:
+    like = np.empty(0, np.float32)
+
+    @task
+    def run(parameters: int, index: int, thread: int) -> None:
+        p = array_at(parameters, 5, np.empty(0, np.int64))
+        slope = array_at(parameters + 32, 1, like)[0]
+        begin = index * SPAN
+        n = min(SPAN, p[3] - begin)
+        g, y = array_at(p[0] + 4 * begin, n, like), array_at(p[1] + 4 * begin, n, like)
+        out = array_at(p[2] + 4 * begin, n, like)
+        for i in range(n):
+            out[i] = g[i] if y[i] > 0 else leak(g[i], slope)
+
+    return run
+
+
+def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_activation_backward`: leaky ReLU, shared out among the team."""
+    whole = all(a.dtype == np.float32 and a.flags.c_contiguous for a in (g, y, out))
+    if not whole or kind not in ("relu", "leaky_relu") or g.shape != y.shape or not g.size:
+        return None
+    p = np.array([address_of(g), address_of(y), address_of(out), g.size, 0])
+    p[4:].view(np.float32)[0] = slope if kind == "leaky_relu" else 0.0
+    return team().job(_leaky_backward_task(), p, -(-g.size // SPAN))
+
+
 # -- products --------------------------------------------------------------------------------------------------------
 SMALL = 8  # an edge of a product up to this length is "thin": vectors run along the other edges
 
@@ -167,14 +198,28 @@ def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: 
     if bias is not None and 0 < w.shape[0] <= NARROW:
         narrow_dense(x, np.ascontiguousarray(w), bias, kind, slope, out)
     elif bias is not None and cpu_gemm.suits(x, w, out):
-        piecewise = {"linear": 1.0, "relu": 0.0, "leaky_relu": slope}
-        cpu_gemm.matmul(x, w, out, bias, piecewise.get(kind, 1.0))
-        if kind not in piecewise:
+        cpu_gemm.matmul(x, w, out, bias, PIECEWISE[kind](slope) if kind in PIECEWISE else 1.0)
+        if kind not in PIECEWISE:
             bias_activation(out, None, kind, slope, out)
     else:
         matmul(x, w, out)
         bias_activation(out, bias, kind, slope, out)
     return out
+
+
+PIECEWISE = {"linear": lambda slope: 1.0, "relu": lambda slope: 0.0, "leaky_relu": lambda slope: slope}
+
+
+def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_matmul`."""
+    return cpu_gemm.plan(a, b, out) if a.ndim == b.ndim == 2 and cpu_gemm.suits(a, b, out) else None
+
+
+def plan_dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_dense`."""
+    if bias is None or kind not in PIECEWISE or w.shape[0] <= NARROW or not cpu_gemm.suits(x, w, out):
+        return None
+    return cpu_gemm.plan(x, w, out, bias, PIECEWISE[kind](slope))
 
 
 # -- small products --------------------------------------------------------------------------------------------------
@@ -495,13 +540,22 @@ def _column(group: Sequence[Array], like: Sequence[Array]) -> Array:
 
 def _multi(kernel: Any, groups: Sequence[Sequence[Array]], *scalars: float) -> None:
     """Run a kernel over the chunks of all arrays."""
-    first = groups[0]
+    first, grads = groups[0], groups[1]
+    if isinstance(grads, Group) and grads.plan is not None:
+        key, values, job, _ = grads.plan
+        if all(mine is theirs for mine, theirs in zip((kernel, *groups), key, strict=True)):
+            values[: len(scalars)] = scalars
+            job()
+            return
     lengths = [min(CHUNK, a.size - begin) for a in first for begin in range(0, a.size, CHUNK)]
     table = np.stack([lengths, *[_column(group, first) for group in groups]], axis=1)
     values = np.zeros(8, first[0].dtype)
     values[: len(scalars)] = scalars
     parameters = np.array([address_of(table), table.shape[1], address_of(values)])
-    team().run(_chunk_task(kernel, first[0].dtype), parameters, len(table))
+    job = team().job(_chunk_task(kernel, first[0].dtype), parameters, len(table))
+    if isinstance(grads, Group) and all(isinstance(group, Group) for group in groups):
+        grads.plan = (kernel, *groups), values, job, table  # the arrays stay where they are: so does the table
+    job()
 
 
 def sgd(

@@ -4,7 +4,7 @@ The BLAS is tuned for large squares. In a network with batch 64 the product read
 number 64 times: reading it in time is half the work. Here (after Goto, van de Geijn 2008, "Anatomy of high-performance matrix
 multiplication"):
 
-- C is cut into blocks of up to ROWS rows and one panel of WIDTH columns; a block is a task of the team.
+- C is cut into panels of WIDTH columns, and these into blocks of rows where there are few; a block is a task of the team.
 - The panel of B is packed into a contiguous scratch array (K, WIDTH), transposed 16 x 16 in registers where B is a transposed
   view. While the block is computed, the next panel is already being fetched.
 - The microkernel keeps TALL x WIDTH sums in vector registers: with 16 lanes, 8 x 32 sums are 16 registers. For each k it loads
@@ -30,11 +30,11 @@ from numba.extending import intrinsic
 from minigan.backend import Array
 from minigan.kernels import threads
 from minigan.kernels.compiler import address_of, array_at, compile_task, task
-from minigan.kernels.cpu_team import team
+from minigan.kernels.cpu_team import Job, team
 
 LANES, TALL, VECTORS = 16, 8, 2
 WIDTH = LANES * VECTORS
-ROWS = 128
+TASKS = 4  # tasks a thread, at least
 DEEPEST = 2048  # a packed panel of 2048 x 32 floats is 256 KB: it stays in a core's second-level cache
 SCRATCH = (DEEPEST + TALL) * WIDTH  # floats a thread: a packed panel and one tile of C
 AVAILABLE = bool(binding.get_host_cpu_features().get("avx512f", False))
@@ -284,12 +284,13 @@ def suits(a: Array, b: Array, out: Array) -> bool:
     return out.strides[1] == 4 and 4 in b.strides and min(*a.strides, *b.strides, out.strides[0]) > 0
 
 
-def matmul(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float = 1.0) -> None:
-    """out = f(a b + bias), f the leaky ReLU with `slope` (1: the identity; only with a bias). Ask :func:`suits` first."""
+def plan(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float = 1.0) -> Job:
+    """The product as a job that can be run again and again while the arrays stay where they are; see :func:`matmul`."""
     (m, depth), n = a.shape, b.shape[1]
     size = threads.THREADS
     panels = -(-n // WIDTH)
-    row_blocks = max(1, min(m // TALL, -(-m // ROWS)))
+    # Enough tasks to share evenly, and no more: each has to pack its panel of B.
+    row_blocks = max(1, min(m // (4 * TALL), -(-TASKS * size // panels))) if size > 1 else 1
     p = np.empty(18, np.int64)
     p[:12] = (
         address_of(a), *a.strides, address_of(b), *b.strides, address_of(out), out.strides[0],
@@ -297,4 +298,9 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None, slope: flo
     )  # fmt: skip
     p[12:13].view(np.float32)[0] = slope
     p[13:] = row_blocks, panels, _scratch_address(size), 4 * SCRATCH, size
-    team().run(_block_task(), p, row_blocks * panels)
+    return team().job(_block_task(), p, row_blocks * panels)
+
+
+def matmul(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float = 1.0) -> None:
+    """out = f(a b + bias), f the leaky ReLU with `slope` (1: the identity; only with a bias). Ask :func:`suits` first."""
+    plan(a, b, out, bias, slope)()

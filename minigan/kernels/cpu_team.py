@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
 from typing import Any
@@ -28,6 +29,7 @@ from numba.extending import intrinsic
 from minigan.kernels import threads
 from minigan.kernels.compiler import compile_task, njit
 
+Job = Callable[[], None]
 PATIENCE = 200_000
 # Words of the shared state, each on a cache line of its own.
 JOB, DONE, STOP, FUNCTION, PARAMETERS, WORDS = 0, 8, 16, 24, 32, 40
@@ -148,14 +150,23 @@ class Team:
         self._helpers: list[Any] = [None] * (size - 1)
         _help(self._state, 1, 0)  # compiled here, not in a helper
 
+    def job(self, function: int, parameters: np.ndarray, tasks: int) -> Job:
+        """What does `function(parameters, i, thread)` for every i in range(tasks), each time it is called."""
+        lock, helpers, state, address = self._lock, self._helpers, self._state, parameters.ctypes.data
+
+        def run(parameters: np.ndarray = parameters) -> None:  # keeps the parameters alive
+            with lock:  # one job at a time, whichever thread of the program brings it
+                if tasks > 1:
+                    for i, helper in enumerate(helpers):
+                        if helper is None or helper.done():
+                            helpers[i] = self._pool.submit(_help, state, i + 1, PATIENCE)
+                _lead(state, function, address, tasks)
+
+        return run
+
     def run(self, function: int, parameters: np.ndarray, tasks: int) -> None:
-        """Do `function(parameters, i, thread)` for every i in range(tasks)."""
-        with self._lock:  # one job at a time, whichever thread of the program brings it
-            if tasks > 1:
-                for i, helper in enumerate(self._helpers):
-                    if helper is None or helper.done():
-                        self._helpers[i] = self._pool.submit(_help, self._state, i + 1, PATIENCE)
-            _lead(self._state, function, parameters.ctypes.data, tasks)
+        """Do a job once."""
+        self.job(function, parameters, tasks)()
 
     def rest(self) -> None:
         """Send the helpers to sleep now, for other threads to have their cores."""

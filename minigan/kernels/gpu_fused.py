@@ -28,6 +28,9 @@ from minigan.kernels.reference import (
     mean_softplus,
     mean_softplus_backward,
     outer,
+    plan_activation_backward,
+    plan_dense,
+    plan_matmul,
 )
 
 __all__ = [  # what `dispatch` looks for here; plain array code is fused enough for the small ones
@@ -49,6 +52,9 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "normal",
     "outer",
     "philox",
+    "plan_activation_backward",
+    "plan_dense",
+    "plan_matmul",
     "rmsprop",
     "sgd",
 ]

@@ -70,6 +70,18 @@ def matmul(a: Array, b: Array, out: Array | None) -> Array:
     return array_module(a).matmul(a, b, out=out)
 
 
+def plan_matmul(a: Array, b: Array, out: Array) -> None:
+    """A function that does `matmul` into `out` for arrays that stay where they are, or None where nothing is gained."""
+
+
+def plan_dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
+    """The same for `dense`."""
+
+
+def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
+    """The same for `activation_backward`."""
+
+
 def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
     """activation(x w + bias), into `out` or a new array."""
     out = matmul(x, w, out)

@@ -285,6 +285,7 @@ def _curvature(g: Tensor, y: Tensor, u: Tensor, kind: str) -> Tensor | None:
     ),
     samples=_kind_samples(2),
     equals=_plain_activation_backward,
+    plan=lambda g, y, kind, slope, out: dispatch.kernels_for(g).plan_activation_backward(g, y, kind, slope, out),
 )
 def activation_backward(g: Array, y: Array, *, kind: str, slope: float = 0.2, out: Array | None = None) -> Array:
     """g f'(x) as a function of g and y = f(x): linear g; relu g [y > 0]; leaky_relu g (1 or slope); tanh g (1 - y^2);

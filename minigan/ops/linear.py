@@ -39,6 +39,7 @@ def _matmul_samples(draw: Any) -> Any:
         lambda g, _y, a, _b: _matmul(swapaxes(a, -1, -2), g),
     ),
     samples=_matmul_samples,
+    plan=lambda a, b, out: dispatch.kernels_for(a).plan_matmul(a, b, out),
     broadcasts=True,
     name="matmul",
 )
@@ -93,7 +94,11 @@ def _dense_samples(draw: Any) -> Any:
     return (draw.array((n, k)), draw.array((k, m)), *bias), params
 
 
-@primitive(_dense_cotangents, samples=_dense_samples, equals=_dense_composite, name="dense")
+def _plan_dense(x: Array, w: Array, *b: Array, kind: str, slope: float, out: Array) -> Any:
+    return dispatch.kernels_for(x).plan_dense(x, w, b[0] if b else None, kind, slope, out)
+
+
+@primitive(_dense_cotangents, samples=_dense_samples, equals=_dense_composite, plan=_plan_dense, name="dense")
 def _dense(x: Array, w: Array, *b: Array, kind: str, slope: float, out: Array | None = None) -> Array:
     """One matrix product, then bias and activation in one pass over its result while it is in cache."""
     if not x.size or not w.size:
