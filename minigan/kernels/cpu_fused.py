@@ -217,9 +217,17 @@ def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
 
 def plan_dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_dense`."""
-    if bias is None or kind not in PIECEWISE or w.shape[0] <= NARROW or not cpu_gemm.suits(x, w, out):
+    if bias is None or w.shape[0] <= NARROW or not cpu_gemm.suits(x, w, out):
         return None
-    return cpu_gemm.plan(x, w, out, bias, PIECEWISE[kind](slope))
+    if kind in PIECEWISE:
+        return cpu_gemm.plan(x, w, out, bias, PIECEWISE[kind](slope))
+    linear = cpu_gemm.plan(x, w, out, bias)
+
+    def run() -> None:
+        linear()
+        bias_activation(out, None, kind, slope, out)
+
+    return run
 
 
 # -- small products --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Single-precision matrix products for the shapes of small networks: C = A B, then bias and activation while C is in cache.
+"""Single-precision matrix products for the shapes of small networks: C = A B, bias and activation in registers.
 
 The BLAS is tuned for large squares. In a network with batch 64 the product reads a weight matrix of megabytes once and uses each
 number 64 times: reading it in time is half the work. Here (after Goto, van de Geijn 2008, "Anatomy of high-performance matrix
@@ -36,7 +36,8 @@ LANES, TALL, VECTORS = 16, 8, 2
 WIDTH = LANES * VECTORS
 TASKS = 4  # tasks a thread, at least
 DEEPEST = 2048  # a packed panel of 2048 x 32 floats is 256 KB: it stays in a core's second-level cache
-SCRATCH = (DEEPEST + TALL) * WIDTH  # floats a thread: a packed panel and one tile of C
+STRIP, SHALLOW = 64, 256  # rows of a packed strip of A, and how deep a product may be to pack one
+SCRATCH = (DEEPEST + TALL) * WIDTH + STRIP * SHALLOW  # floats a thread: a packed panel of B, a tile of C, a strip of A
 AVAILABLE = bool(binding.get_host_cpu_features().get("avx512f", False))
 
 _FLOAT, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
@@ -56,21 +57,28 @@ def _shuffle(builder: Any, a: Any, b: Any, mask: list[int]) -> Any:
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, LANES), mask))
 
 
-def _spread(builder: Any, address: Any) -> Any:
-    """The float at an address in every lane."""
-    number = builder.load(builder.inttoptr(address, _FLOAT.as_pointer()))
+def _broadcast(builder: Any, number: Any) -> Any:
+    """A float in every lane."""
     empty = ir.Constant(_VECTOR, ir.Undefined)
     return _shuffle(builder, builder.insert_element(empty, number, _I32(0)), empty, [0] * LANES)
 
 
-def _microkernel(typing: Any, a: Any, row: Any, step: Any, b: Any, depth: Any, c: Any, c_row: Any) -> Any:
-    """C[0:TALL, 0:WIDTH] = sum over k < depth of A[:, k] B[k, :].
+def _spread(builder: Any, address: Any) -> Any:
+    """The float at an address in every lane."""
+    return _broadcast(builder, builder.load(builder.inttoptr(address, _FLOAT.as_pointer())))
 
-    Addresses and strides in bytes: A[i, k] at a + i row + k step; B packed at b; C[i, j] at c + i c_row + 4 j.
+
+def _microkernel(
+    typing: Any, a: Any, row: Any, step: Any, b: Any, depth: Any, c: Any, c_row: Any, bias: Any, slope: Any
+) -> Any:
+    """C[0:TALL, 0:WIDTH] = f(bias + sum over k < depth of A[:, k] B[k, :]), f the leaky ReLU, all in registers.
+
+    Addresses and strides in bytes: A[i, k] at a + i row + k step; B packed at b; C[i, j] at c + i c_row + 4 j; bias[j] at
+    bias + 4 j. Where v <= 0, f(v) = slope v, and 0 for slope 0 also where v is infinite; NaN stays NaN. Slope 1: identity.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, row, step, b, depth, c, c_row = args
+        a, row, step, b, depth, c, c_row, bias, slope = args
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         name = f"llvm.fma.v{LANES}f32"
         fma = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
@@ -100,13 +108,20 @@ def _microkernel(typing: Any, a: Any, row: Any, step: Any, b: Any, depth: Any, c
                 sums[i][j].add_incoming(results[i][j], loop)
         builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
         builder.position_at_end(after)
+        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        shift = [_load(builder, bias, 4 * LANES * j) for j in range(VECTORS)]
+        slopes = _broadcast(builder, slope)
+        flat = builder.fcmp_ordered("==", slope, _FLOAT(0.0))
         for i in range(TALL):
             for j in range(VECTORS):
-                _store(builder, results[i][j], builder.add(c, _I64(4 * LANES * j)))
+                v = builder.fadd(results[i][j], shift[j])
+                below = builder.select(flat, zero, builder.fmul(slopes, v))
+                v = builder.select(builder.fcmp_ordered("<=", v, zero), below, v)
+                _store(builder, v, builder.add(c, _I64(4 * LANES * j)))
             c = builder.add(c, c_row)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 7), codegen
+    return types.void(*[types.int64] * 8, types.float32), codegen
 
 
 def _copy_row(typing: Any, source: Any, target: Any) -> Any:
@@ -209,17 +224,6 @@ def leak(v: float, slope: float) -> float:
 
 
 @compile_task
-def _finish(c: int, c_row: int, i: int, rows: int, j: int, columns: int, bias: int, slope: float) -> None:
-    """Bias and leaky ReLU on a block that is still in cache; slope 1 is the identity."""
-    add = array_at(bias + 4 * j, columns, np.empty(0, np.float32))
-    for r in range(i, i + rows):
-        line = array_at(c + r * c_row + 4 * j, columns, np.empty(0, np.float32))
-        for n in range(columns):
-            v = line[n] + add[n]
-            line[n] = leak(v, slope) if v <= np.float32(0) else v
-
-
-@compile_task
 def _copy_columns(tile: int, skip: int, c: int, c_row: int) -> None:
     """The last columns of a tile, without the first `skip`, into C at address `c`."""
     for r in range(TALL):
@@ -229,39 +233,85 @@ def _copy_columns(tile: int, skip: int, c: int, c_row: int) -> None:
             target[n] = source[n]
 
 
-def _block(parameters: int, index: int, thread: int) -> None:
-    """One block of C; see `matmul` for the parameters."""
-    p = array_at(parameters, 18, np.empty(0, np.int64))
-    a, a_row, a_column, b, b_row, b_column, c, c_row = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
-    m, depth, n, bias = p[8], p[9], p[10], p[11]
-    slope = array_at(parameters + 8 * 12, 1, np.empty(0, np.float32))[0]
-    row_blocks, panels, scratch, team_size = p[13], p[14], p[15] + thread * p[16], p[17]
-    block, column = index % row_blocks, index // row_blocks
-    start = column * WIDTH  # this task's own columns; the tile of a narrow last panel begins to the left of them
+@compile_task
+def _tiles(
+    p: Array, a: int, a_row: int, a_column: int, rows: int, c: int, column: int, panel: int, slope: float, ahead: bool
+) -> None:
+    """All tiles of one panel of C (packed at `panel`) and `rows` rows of A, from the addresses `a` and `c` on."""
+    b, b_row, b_column, c_row, depth, n, bias, panels, team_size = (
+        p[3],
+        p[4],
+        p[5],
+        p[7],
+        p[9],
+        p[10],
+        p[11],
+        p[14],
+        p[17],
+    )
+    start = column * WIDTH  # the panel's own columns; the tile of a narrow last panel begins to the left of them
     j = min(start, n - WIDTH)
-    tile = scratch + 4 * WIDTH * DEEPEST
+    tile = panel + 4 * WIDTH * DEEPEST
+    parts = (rows + TALL - 1) // TALL
+    for part in range(parts):
+        i = min(part * TALL, rows - TALL)
+        if ahead and column + team_size < panels:
+            following = min((column + team_size) * WIDTH, n - WIDTH)
+            _fetch_part(b, b_row, b_column, depth, following, part, parts)
+        if j == start:
+            target = c + i * c_row + 4 * j
+            microkernel(a + i * a_row, a_row, a_column, panel, depth, target, c_row, bias + 4 * j * p[18], slope)
+        else:  # the columns to the left belong to another task, which may have finished them
+            microkernel(a + i * a_row, a_row, a_column, panel, depth, tile, 4 * WIDTH, bias + 4 * j * p[18], slope)
+            _copy_columns(tile, start - j, c + i * c_row + 4 * start, c_row)
+
+
+def _block(parameters: int, index: int, thread: int) -> None:
+    """One block of rows of one panel of C; see `plan` for the parameters."""
+    p = array_at(parameters, 19, np.empty(0, np.int64))
+    a, a_row, a_column, c, c_row, m, row_blocks = p[0], p[1], p[2], p[6], p[7], p[8], p[13]
+    slope = array_at(parameters + 8 * 12, 1, np.empty(0, np.float32))[0]
+    panel = p[15] + thread * p[16]
+    block, column = index % row_blocks, index // row_blocks
     first, last = m * block // row_blocks // TALL * TALL, m * (block + 1) // row_blocks // TALL * TALL
     if block == row_blocks - 1:
         last = m
-    _pack(b, b_row, b_column, depth, j, scratch)
-    ahead = min((column + team_size) * WIDTH, n - WIDTH)
-    parts = (last - first + TALL - 1) // TALL
-    for part in range(parts):
-        i = min(first + part * TALL, last - TALL)
-        if block == row_blocks - 1 and column + team_size < panels:
-            _fetch_part(b, b_row, b_column, depth, ahead, part, parts)
-        if j == start:
-            microkernel(a + i * a_row, a_row, a_column, scratch, depth, c + i * c_row + 4 * j, c_row)
-        else:  # the columns to the left belong to another task, which may have finished them
-            microkernel(a + i * a_row, a_row, a_column, scratch, depth, tile, 4 * WIDTH)
-            _copy_columns(tile, start - j, c + i * c_row + 4 * start, c_row)
-    if bias:
-        _finish(c, c_row, first, last - first, start, min(WIDTH, n - start), bias, slope)
+    _pack(p[3], p[4], p[5], p[9], min(column * WIDTH, p[10] - WIDTH), panel)
+    ahead = block == row_blocks - 1
+    _tiles(p, a + first * a_row, a_row, a_column, last - first, c + first * c_row, column, panel, slope, ahead)
+
+
+def _strip(parameters: int, index: int, thread: int) -> None:
+    """A strip of STRIP rows of C, all panels, where A is a transposed view (a weight gradient x^T d).
+
+    Numbers that lie together in A belong to neighbouring rows of C, and the next k is a whole row of x away: the strip of A is
+    packed as (depth, STRIP) first, one cache line after the other, and then used for every panel of B, which is small.
+    """
+    p = array_at(parameters, 19, np.empty(0, np.int64))
+    a_column, m, depth, panels = p[2], p[8], p[9], p[14]
+    slope = array_at(parameters + 8 * 12, 1, np.empty(0, np.float32))[0]
+    panel = p[15] + thread * p[16]
+    strip = panel + 4 * WIDTH * (DEEPEST + TALL)
+    first = min(index * STRIP, max(0, m - STRIP))
+    rows = min(STRIP, m)
+    for k in range(depth):
+        source = array_at(p[0] + 4 * first + k * a_column, rows, np.empty(0, np.float32))
+        target = array_at(strip + 4 * STRIP * k, rows, np.empty(0, np.float32))
+        for i in range(rows):
+            target[i] = source[i]
+    for column in range(panels):
+        _pack(p[3], p[4], p[5], depth, min(column * WIDTH, p[10] - WIDTH), panel)
+        _tiles(p, strip, 4, 4 * STRIP, rows, p[6] + first * p[7], column, panel, slope, False)
 
 
 @cache
 def _block_task() -> int:
     return task(_block)
+
+
+@cache
+def _strip_task() -> int:
+    return task(_strip)
 
 
 _scratch: dict[int, tuple[Array, int]] = {}
@@ -284,6 +334,9 @@ def suits(a: Array, b: Array, out: Array) -> bool:
     return out.strides[1] == 4 and 4 in b.strides and min(*a.strides, *b.strides, out.strides[0]) > 0
 
 
+_nothing = np.zeros(WIDTH, np.float32)
+
+
 def plan(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float = 1.0) -> Job:
     """The product as a job that can be run again and again while the arrays stay where they are; see :func:`matmul`."""
     (m, depth), n = a.shape, b.shape[1]
@@ -291,13 +344,15 @@ def plan(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float
     panels = -(-n // WIDTH)
     # Enough tasks to share evenly, and no more: each has to pack its panel of B.
     row_blocks = max(1, min(m // (4 * TALL), -(-TASKS * size // panels))) if size > 1 else 1
-    p = np.empty(18, np.int64)
+    p = np.empty(19, np.int64)
     p[:12] = (
         address_of(a), *a.strides, address_of(b), *b.strides, address_of(out), out.strides[0],
-        m, depth, n, address_of(bias) if bias is not None else 0,
+        m, depth, n, address_of(_nothing if bias is None else bias),
     )  # fmt: skip
     p[12:13].view(np.float32)[0] = slope
-    p[13:] = row_blocks, panels, _scratch_address(size), 4 * SCRATCH, size
+    p[13:] = row_blocks, panels, _scratch_address(size), 4 * SCRATCH, size, int(bias is not None)
+    if a.strides[0] == 4 and depth <= SHALLOW and m >= 2 * STRIP:
+        return team().job(_strip_task(), p, -(-m // STRIP))
     return team().job(_block_task(), p, row_blocks * panels)
 
 
