@@ -164,3 +164,11 @@ def test_unknown_names_are_refused():
         nn.Sequential(3)
     with pytest.raises(ValueError, match="expected x"):
         nn.Dense(3, 2)(np.zeros((1, 2), np.float32))
+
+
+def test_our_tanh_is_accurate_to_a_few_units_in_the_last_place():
+    x = np.concatenate([np.linspace(-12, 12, 200_001), np.logspace(-45, 0, 1000)]).astype(np.float32)
+    y, want = mg.ops.tanh(x).data, np.tanh(x.astype(np.float64))
+    error = np.abs(y - want) / np.maximum(np.spacing(np.abs(want).astype(np.float32)), np.float32(1e-45))
+    assert error.max() < 6 and np.abs(y).max() <= 1 + 1e-7
+    assert np.isnan(mg.ops.tanh(np.full(20, np.nan, np.float32)).data).all()

@@ -59,12 +59,7 @@ def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array)
     out[...] = g
 
 
-# -- small products --------------------------------------------------------------------------------------------------
-def outer(column: Array, row: Array, out: Array) -> None:
-    """out = column @ row for (n, 1) and (1, m): the product with inner length 1."""
-    array_module(column).multiply(column, row, out=out)
-
-
+# -- products --------------------------------------------------------------------------------------------------------
 def matmul(a: Array, b: Array, out: Array | None) -> Array:
     """a @ b, into `out` or a new array."""
     return array_module(a).matmul(a, b, out=out)
@@ -80,6 +75,10 @@ def plan_dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, 
 
 def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
     """The same for `activation_backward`."""
+
+
+def plan_column_sum(x: Array, out: Array) -> None:
+    """The same for `column_sum`."""
 
 
 def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:

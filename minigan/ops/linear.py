@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
-from minigan.backend import Array, array_module
+from minigan.backend import Array
 from minigan.kernels import dispatch, reference
 from minigan.ops.elementwise import activation, activation_backward, add, elu, gelu, rows, silu, softplus
 from minigan.ops.reduction import sum as sum_
@@ -16,15 +16,8 @@ from minigan.ops.shape import reshape, swapaxes
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
-    """a @ b. An inner length of 1 is an outer product: a broadcast multiplication, 20 times faster than the BLAS there."""
-    xp = array_module(a, b)
-    if a.shape[-1] != 1 or b.shape[-2] != 1:
-        return dispatch.kernels_for(a).matmul(a, b, out)
-    if a.ndim > 2 or b.ndim > 2 or not b.flags.c_contiguous:
-        return xp.multiply(a, b, out=out)
-    out = xp.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
-    dispatch.kernels_for(a).outer(a, b, out)
-    return out
+    """a @ b, by the kernels of the place where the arrays live."""
+    return dispatch.kernels_for(a).matmul(a, b, out)
 
 
 def _matmul_samples(draw: Any) -> Any:

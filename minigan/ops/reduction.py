@@ -55,10 +55,18 @@ def _reduce(op: Any, x: Any, axis: Axis, keepdims: bool) -> Tensor:
     return _squeeze(op(x, axis=axes), axes, keepdims)
 
 
-@primitive((lambda g, _y, _x, axis: broadcast_to(g, _x.shape),), samples=_samples(), name="sum")
+def _sums_columns(x: Array, axis: tuple[int, ...]) -> bool:
+    return axis == (0,) and x.ndim == 2 and bool(x.size) and x.flags.c_contiguous and x.dtype.kind == "f"
+
+
+def _plan_sum(x: Array, *, axis: tuple[int, ...], out: Array) -> Any:
+    return dispatch.kernels_for(x).plan_column_sum(x, out[0]) if _sums_columns(x, axis) and len(x) <= 4096 else None
+
+
+@primitive((lambda g, _y, _x, axis: broadcast_to(g, _x.shape),), samples=_samples(), plan=_plan_sum, name="sum")
 def _sum(x: Array, *, axis: tuple[int, ...], out: Array | None = None) -> Array:
     """Sum over `axis`, kept as length 1;  dx = g broadcast."""
-    if axis == (0,) and x.ndim == 2 and x.size and x.flags.c_contiguous and x.dtype.kind == "f":
+    if _sums_columns(x, axis):
         out = array_module(x).empty((1, x.shape[1]), x.dtype) if out is None else out
         dispatch.kernels_for(x).column_sum(x, out[0])
         return out
