@@ -62,6 +62,8 @@ def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any
 def table(work: str, results: dict[str, list[dict[str, Any]]], threads: int) -> list[str]:
     """Markdown rows, ours first, with the ratio ours / peer."""
     medians = {peer: statistics.median(r["ms_median"] for r in rounds) for peer, rounds in results.items()}
+    if "minigan" not in medians:
+        sys.exit("minigan itself did not run here: install it first (pip install .)")
     ours = medians["minigan"]
     fastest = min(value for peer, value in medians.items() if peer != "minigan") if len(medians) > 1 else ours
     lines = [
