@@ -26,7 +26,7 @@ def main() -> None:
     work = ARGS.work
     model_class = get(work.name)
     data = make_data(work)
-    config = model_class.Config(batch_size=work.batch, seed=SEED)
+    config = model_class.Config(batch_size=work.batch, seed=SEED, ema=0.0)  # no peer averages weights
     model = model_class(config, data.shape[1:], replay=ARGS.pick("replay", "yes") == "yes")
     loader = mg.data.Loader(data, batch_size=work.batch, seed=SEED)
     shape, count = (work.batch, *data.shape[1:]), 0

@@ -23,7 +23,9 @@ class MLPConfig(base.GANConfig):
     """The MLP GAN's options."""
 
     steps: int = option(6000, "steps to train: one update of every player each", low=0)
-    ema: float = option(0.999, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999)
+    ema: float = option(
+        0.999, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
+    )
 
     norm: str = option("none", "normalisation of the generator's hidden layers", choices=("none", "batch"))
 

@@ -23,7 +23,9 @@ class ToyConfig(base.GANConfig):
     batch_size: int = option(256, "examples a step", low=1)
     latent: int = option(2, "length of the noise vector z ~ N(0, 1)", low=1)
     steps: int = option(10000, "steps to train: one update of every player each", low=0)
-    ema: float = option(0.995, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999)
+    ema: float = option(
+        0.995, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
+    )
     width: int = option(128, "units in each hidden layer", low=1)
 
 

@@ -68,17 +68,40 @@ def _spread(builder: Any, address: Any) -> Any:
     return _broadcast(builder, builder.load(builder.inttoptr(address, _FLOAT.as_pointer())))
 
 
+def _prefetch(builder: Any, address: Any) -> None:
+    """Ask for the cache line at an address (into the second-level cache) without waiting for it."""
+    byte, name = ir.IntType(8).as_pointer(), "llvm.prefetch.p0"
+    kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    builder.call(function, [builder.inttoptr(address, byte), _I32(0), _I32(2), _I32(1)])
+
+
 def _microkernel(
-    typing: Any, a: Any, row: Any, step: Any, b: Any, depth: Any, c: Any, c_row: Any, bias: Any, slope: Any
+    typing: Any,
+    a: Any,
+    row: Any,
+    step: Any,
+    b: Any,
+    depth: Any,
+    c: Any,
+    c_row: Any,
+    bias: Any,
+    soon: Any,
+    pace: Any,
+    bits: Any,
+    near: Any,
+    far: Any,
+    slope: Any,
 ) -> Any:
     """C[0:TALL, 0:WIDTH] = f(bias + sum over k < depth of A[:, k] B[k, :]), f the leaky ReLU, all in registers.
 
     Addresses and strides in bytes: A[i, k] at a + i row + k step; B packed at b; C[i, j] at c + i c_row + 4 j; bias[j] at
-    bias + 4 j. Where v <= 0, f(v) = slope v, and 0 for slope 0 also where v is infinite; NaN stays NaN. Slope 1: identity.
+    bias + 4 j. Meanwhile cache lines that will be needed soon are asked for: line l = k pace / 2^16 of a grid, at
+    soon + (l mod 2^bits) near + (l / 2^bits) far. Where v <= 0, f(v) = slope v, and 0 for slope 0 also where v is infinite; NaN stays NaN. Slope 1: identity.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, row, step, b, depth, c, c_row, bias, slope = args
+        a, row, step, b, depth, c, c_row, bias, soon, pace, bits, near, far, slope = args
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         name = f"llvm.fma.v{LANES}f32"
         fma = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
@@ -94,6 +117,10 @@ def _microkernel(
 
         k, a_k, b_k = counter(_I64(0)), counter(a), counter(b)
         sums = [[counter(ir.Constant(_VECTOR, [0.0] * LANES)) for _ in range(VECTORS)] for _ in range(TALL)]
+        line = builder.lshr(builder.mul(k, pace), _I64(16))
+        column = builder.and_(line, builder.sub(builder.shl(_I64(1), bits), _I64(1)))
+        offset = builder.add(builder.mul(column, near), builder.mul(builder.lshr(line, bits), far))
+        _prefetch(builder, builder.add(soon, offset))
         right = [_load(builder, b_k, 4 * LANES * j, 64) for j in range(VECTORS)]
         results, a_i = [], a_k
         for i in range(TALL):
@@ -121,7 +148,7 @@ def _microkernel(
             c = builder.add(c, c_row)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 8, types.float32), codegen
+    return types.void(*[types.int64] * 13, types.float32), codegen
 
 
 def _copy_row(typing: Any, source: Any, target: Any) -> Any:
@@ -167,24 +194,9 @@ def _transpose_tile(typing: Any, source: Any, stride: Any, target: Any) -> Any:
     return types.void(*[types.int64] * 3), codegen
 
 
-def _fetch(typing: Any, address: Any) -> Any:
-    """Ask for the cache line at an address without waiting for it (into the second-level cache)."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        name = "llvm.prefetch.p0"
-        kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        builder.call(function, [builder.inttoptr(args[0], byte), _I32(0), _I32(2), _I32(1)])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), codegen
-
-
 microkernel: Any = intrinsic(_microkernel)
 copy_row: Any = intrinsic(_copy_row)
 transpose_tile: Any = intrinsic(_transpose_tile)
-fetch: Any = intrinsic(_fetch)
 
 
 @compile_task
@@ -202,19 +214,6 @@ def _pack(b: int, b_row: int, b_column: int, depth: int, j: int, panel: int) -> 
         if whole < depth:  # the last tile overlaps the one before it
             k = depth - LANES
             transpose_tile(column + 4 * k, b_column, panel + 4 * (WIDTH * k + LANES * half))
-
-
-@compile_task
-def _fetch_part(b: int, b_row: int, b_column: int, depth: int, j: int, part: int, parts: int) -> None:
-    """Fetch one of `parts` equal parts of the panel at column j."""
-    if b_column == 4:
-        for k in range(depth * part // parts, depth * (part + 1) // parts):
-            fetch(b + k * b_row + 4 * j)
-            fetch(b + k * b_row + 4 * j + 64)
-        return
-    for column in range(WIDTH * part // parts, WIDTH * (part + 1) // parts):
-        for k in range(0, depth, LANES):
-            fetch(b + (j + column) * b_column + 4 * k)
 
 
 @compile_task
@@ -253,16 +252,26 @@ def _tiles(
     j = min(start, n - WIDTH)
     tile = panel + 4 * WIDTH * DEEPEST
     parts = (rows + TALL - 1) // TALL
+    shift = bias + 4 * j * p[18]
+    following = (
+        b + min((column + team_size) * WIDTH, n - WIDTH) * b_column
+    )  # the panel that this thread is likely to take next
+    ahead = ahead and column + team_size < panels
     for part in range(parts):
         i = min(part * TALL, rows - TALL)
-        if ahead and column + team_size < panels:
-            following = min((column + team_size) * WIDTH, n - WIDTH)
-            _fetch_part(b, b_row, b_column, depth, following, part, parts)
+        soon, pace, bits, near, far = panel, 0, 0, 0, 0
+        if ahead and b_column == 4:  # two lines of each row of B
+            soon, pace, bits, near, far = following + depth * part // parts * b_row, (2 << 16) // parts, 1, 64, b_row
+        elif ahead:  # a few columns of B, which lie in memory as rows
+            bits = 2 if parts <= 8 else 1 if parts <= 16 else 0
+            soon = following + min(WIDTH * part // parts, WIDTH - (1 << bits)) * b_column
+            pace, near, far = (1 << bits << 16) // LANES, b_column, 64
+        left = a + i * a_row
         if j == start:
             target = c + i * c_row + 4 * j
-            microkernel(a + i * a_row, a_row, a_column, panel, depth, target, c_row, bias + 4 * j * p[18], slope)
+            microkernel(left, a_row, a_column, panel, depth, target, c_row, shift, soon, pace, bits, near, far, slope)
         else:  # the columns to the left belong to another task, which may have finished them
-            microkernel(a + i * a_row, a_row, a_column, panel, depth, tile, 4 * WIDTH, bias + 4 * j * p[18], slope)
+            microkernel(left, a_row, a_column, panel, depth, tile, 4 * WIDTH, shift, soon, pace, bits, near, far, slope)
             _copy_columns(tile, start - j, c + i * c_row + 4 * start, c_row)
 
 
