@@ -97,7 +97,8 @@ def _microkernel(
 
     Addresses and strides in bytes: A[i, k] at a + i row + k step; B packed at b; C[i, j] at c + i c_row + 4 j; bias[j] at
     bias + 4 j. Meanwhile cache lines that will be needed soon are asked for: line l = k pace / 2^16 of a grid, at
-    soon + (l mod 2^bits) near + (l / 2^bits) far. Where v <= 0, f(v) = slope v, and 0 for slope 0 also where v is infinite; NaN stays NaN. Slope 1: identity.
+    soon + (l mod 2^bits) near + (l / 2^bits) far. Where v <= 0, f(v) = slope v, and 0 for slope 0 also where v is infinite;
+    NaN stays NaN. Slope 1: identity.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
