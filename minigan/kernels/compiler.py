@@ -14,11 +14,14 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import binding
 from numba import carray, types
 from numba.extending import intrinsic
 
 # Reassociation and fused multiply-add, but NaN and Inf keep their meaning (never "nnan" or "ninf").
 FAST_MATH = {"contract", "reassoc", "arcp", "nsz"}
+# Vector registers of 16 floats: AVX-512 on x86.
+HAS_512_BITS = bool(binding.get_host_cpu_features().get("avx512f", False))
 _SOURCES = sorted(Path(__file__).parent.glob("c*.py"))  # this file and every cpu_*.py
 
 

@@ -23,13 +23,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.compiler import HAS_512_BITS, address_of, array_at, compile_task, task
 from minigan.kernels.cpu_team import Job, team
 
 LANES, TALL, VECTORS = 16, 8, 2
@@ -38,7 +38,7 @@ TASKS = 4  # tasks a thread, at least
 DEEPEST = 2048  # a packed panel of 2048 x 32 floats is 256 KB: it stays in a core's second-level cache
 STRIP, SHALLOW = 64, 256  # rows of a packed strip of A, and how deep a product may be to pack one
 SCRATCH = (DEEPEST + TALL) * WIDTH + STRIP * SHALLOW  # floats a thread: a packed panel of B, a tile of C, a strip of A
-AVAILABLE = bool(binding.get_host_cpu_features().get("avx512f", False))
+AVAILABLE = HAS_512_BITS
 
 _FLOAT, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
