@@ -1,0 +1,141 @@
+"""Optimizer updates on the CPU: all arrays of a player in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from minigan.backend import Array, Group
+from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.cpu_team import team
+
+# A table cuts every array into chunks of at most CHUNK elements, and a chunk is a task of the team (multi-tensor kernels on a
+# GPU do the same), so threads share the work evenly whatever the layer sizes are. A kernel gets one row of the table: the
+# chunk's length and its address in each group of arrays; `s` holds the scalars.
+CHUNK = 16_384
+
+
+@compile_task
+def _sgd(row: Array, s: Array) -> None:
+    n, (lr, mu, decay, nesterov) = row[0], (s[0], s[1], s[2], s[3])
+    p, g, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
+    for i in range(n):
+        d = g[i] + decay * p[i]
+        step = mu * v[i] + d
+        v[i] = step
+        p[i] -= lr * (nesterov * (d + mu * step) + (s.dtype.type(1) - nesterov) * step)
+
+
+@compile_task
+def _rmsprop(row: Array, s: Array) -> None:
+    n, (lr, rho, rest, eps) = row[0], (s[0], s[1], s[2], s[3])
+    p, g, q = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
+    for i in range(n):
+        q_i = rho * q[i] + rest * g[i] * g[i]
+        q[i] = q_i
+        p[i] -= lr * g[i] / (np.sqrt(q_i) + eps)
+
+
+@compile_task
+def _adam(row: Array, s: Array) -> None:
+    n, (b1, c1, b2, c2, rate, root, eps, shrink) = row[0], (s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
+    p, g, m, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s), array_at(row[4], n, s)
+    for i in range(n):
+        m_i = b1 * m[i] + c1 * g[i]
+        v_i = b2 * v[i] + c2 * g[i] * g[i]
+        m[i] = m_i
+        v[i] = v_i
+        p[i] = shrink * p[i] - rate * m_i / (root * np.sqrt(v_i) + eps)
+
+
+@compile_task
+def _ema(row: Array, s: Array) -> None:
+    n, (decay, rest) = row[0], (s[0], s[1])
+    a, p = array_at(row[1], n, s), array_at(row[2], n, s)
+    for i in range(n):
+        a[i] = decay * a[i] + rest * p[i]
+
+
+@cache
+def _chunk_task(kernel: Any, dtype: Any) -> int:
+    """The task that runs `kernel` on row `index`; parameters: address of the table, its row length, address of the scalars."""
+    words, like = np.empty(0, np.int64), np.empty(0, dtype)
+
+    @task
+    def run(parameters: int, index: int, thread: int) -> None:
+        p = array_at(parameters, 3, words)
+        kernel(array_at(p[0] + 8 * p[1] * index, p[1], words), array_at(p[2], 8, like))
+
+    return run
+
+
+def _column(group: Sequence[Array], like: Sequence[Array]) -> Array:
+    """The address of each chunk of each array of a group, whose shapes and dtypes are those of `like`.
+
+    A :class:`Group` keeps the answer, since its arrays stay where they are.
+    """
+    if isinstance(group, Group) and group.cache is not None:
+        return group.cache
+    starts = []
+    for array, other in zip(group, like, strict=True):
+        if array.dtype != like[0].dtype or array.shape != other.shape or not array.flags.c_contiguous:
+            raise ValueError(
+                f"optimizer: got {array.shape} {array.dtype}, expected {other.shape} {like[0].dtype} in C order"
+            )
+        address = address_of(array)
+        starts += [address + begin * array.itemsize for begin in range(0, array.size, CHUNK)]
+    column = np.array(starts, dtype=np.int64)
+    if isinstance(group, Group):
+        group.cache = column
+    return column
+
+
+def _multi(kernel: Any, groups: Sequence[Sequence[Array]], *scalars: float) -> None:
+    """Run a kernel over the chunks of all arrays."""
+    first, grads = groups[0], groups[1]
+    if isinstance(grads, Group) and grads.plan is not None:
+        key, values, job, _ = grads.plan
+        if all(mine is theirs for mine, theirs in zip((kernel, *groups), key, strict=True)):
+            values[: len(scalars)] = scalars
+            job()
+            return
+    lengths = [min(CHUNK, a.size - begin) for a in first for begin in range(0, a.size, CHUNK)]
+    table = np.stack([lengths, *[_column(group, first) for group in groups]], axis=1)
+    values = np.zeros(8, first[0].dtype)
+    values[: len(scalars)] = scalars
+    parameters = np.array([address_of(table), table.shape[1], address_of(values)])
+    job = team().job(_chunk_task(kernel, first[0].dtype), parameters, len(table))
+    if isinstance(grads, Group) and all(isinstance(group, Group) for group in groups):
+        grads.plan = (kernel, *groups), values, job, table  # the arrays stay where they are: so does the table
+    job()
+
+
+def sgd(
+    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool
+) -> None:
+    """See :func:`minigan.kernels.reference.sgd`."""
+    _multi(_sgd, (params, grads, velocity), *hyper, float(nesterov))
+
+
+def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array) -> None:
+    """See :func:`minigan.kernels.reference.rmsprop`."""
+    lr, rho, eps = (float(h) for h in hyper)
+    _multi(_rmsprop, (params, grads, square), lr, rho, 1 - rho, eps)
+
+
+def adam(params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array) -> None:
+    """See :func:`minigan.kernels.reference.adam`; the bias corrections are folded into two scalars:
+
+    lr m_hat / (sqrt(v_hat) + eps) = [lr/(1-b1^t)] m / ([1/sqrt(1-b2^t)] sqrt(v) + eps).
+    """
+    lr, b1, b2, eps, decay, step = (float(h) for h in hyper)
+    rate, root = lr / (1 - b1**step), (1 - b2**step) ** -0.5
+    _multi(_adam, (params, grads, m, v), b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
+
+
+def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:
+    """See :func:`minigan.kernels.reference.ema`."""
+    _multi(_ema, (averages, params), float(hyper[0]), 1 - float(hyper[0]))

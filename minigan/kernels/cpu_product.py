@@ -1,0 +1,210 @@
+"""Matrix products and dense layers on the CPU: which kernel serves which shape, eagerly and planned for a replay."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigan.backend import Array
+from minigan.kernels import cpu_gemm
+from minigan.kernels.compiler import njit
+from minigan.kernels.cpu_activation import bias_activation
+from minigan.kernels.cpu_gemm import leak
+from minigan.kernels.cpu_team import Job
+from minigan.kernels.threads import split
+
+SMALL = 8  # an edge of a product up to this length is "thin": vectors run along the other edges
+
+
+@njit
+def _few_rows(a: Array, b: Array, out: Array) -> None:
+    """out = a b for few rows: each is a weighted sum of the rows of b, four at a time."""
+    rows, depth = a.shape
+    for i in range(rows):
+        for j in range(b.shape[1]):
+            out[i, j] = 0
+        for k in range(0, depth - 3, 4):
+            c0, c1, c2, c3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+            for j in range(b.shape[1]):
+                out[i, j] += (c0 * b[k, j] + c1 * b[k + 1, j]) + (c2 * b[k + 2, j] + c3 * b[k + 3, j])
+        for k in range(depth // 4 * 4, depth):
+            c0 = a[i, k]
+            for j in range(b.shape[1]):
+                out[i, j] += c0 * b[k, j]
+
+
+@njit
+def _few_columns(a: Array, b_rows: Array, out: Array) -> None:
+    """out = a b for few columns, given b's transpose: inner products of contiguous rows."""
+    for i in range(a.shape[0]):
+        for j in range(b_rows.shape[0]):
+            total = a.dtype.type(0)
+            for k in range(a.shape[1]):
+                total += a[i, k] * b_rows[j, k]
+            out[i, j] = total
+
+
+def _thin(a: Array, b: Array, out: Array) -> Job | None:
+    """What computes a product with a thin edge, or None where there is none. (A threaded BLAS loses more than it wins on these,
+    and its threads would spin on the team's cores.)"""
+    if a.dtype != b.dtype or a.dtype.kind != "f" or out.size * a.shape[1] > 4_000_000 or not out.flags.c_contiguous:
+        return None
+    if a.shape[1] == 1:
+        return partial(_outer, 0, len(a), a, np.ascontiguousarray(b), out) if b.flags.c_contiguous else None
+    if a.shape[0] <= SMALL and b.flags.c_contiguous:
+        return partial(_few_rows, a, b, out)
+    if b.shape[1] <= SMALL and a.flags.c_contiguous:
+        return partial(_turn_and, _few_columns, a, b.T, np.empty(b.T.shape, b.dtype), out)
+    if b.shape[1] == 1 and a.T.flags.c_contiguous:
+        return partial(_few_rows, b.T, a.T, out.reshape(1, -1))
+    if b.shape[1] <= SMALL and a.T.flags.c_contiguous:
+        return partial(_few_rows_turned, b.T, a.T, np.empty((b.shape[1], a.shape[0]), out.dtype), out)
+    if a.shape[1] <= NARROW and a.flags.c_contiguous:
+        nothing, one = np.zeros(b.shape[1], b.dtype), b.dtype.type(1)
+        return partial(_narrow_turned, a, b, np.empty(b.shape, b.dtype), nothing, one, out)
+    return None
+
+
+def _turn_and(kernel: Any, a: Array, b_rows: Array, turned: Array, out: Array) -> None:
+    turned[...] = b_rows
+    kernel(a, turned, out)
+
+
+def _few_rows_turned(b_rows: Array, a_rows: Array, turned: Array, out: Array) -> None:
+    _few_rows(b_rows, a_rows, turned)
+    out[...] = turned.T
+
+
+def _narrow_turned(a: Array, b: Array, straight: Array, nothing: Array, one: float, out: Array) -> None:
+    straight[...] = b
+    _narrow(0, len(a), a, straight, nothing, one, out)
+
+
+def matmul(a: Array, b: Array, out: Array | None) -> Array:
+    """a @ b: by our own kernels where they suit, else by the BLAS."""
+    if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0]:
+        out = np.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
+        if cpu_gemm.suits(a, b, out):
+            cpu_gemm.matmul(a, b, out)
+            return out
+        thin = _thin(a, b, out) if out.size and a.size else None
+        if thin is not None:
+            thin()
+            return out
+    return np.matmul(a, b, out=out)
+
+
+def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
+    """See :func:`minigan.kernels.reference.dense`: bias and activation are applied while the product is in cache."""
+    out = np.empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out
+    if bias is not None and 0 < w.shape[0] <= NARROW:
+        narrow_dense(x, np.ascontiguousarray(w), bias, kind, slope, out)
+    elif bias is not None and cpu_gemm.suits(x, w, out):
+        cpu_gemm.matmul(x, w, out, bias, PIECEWISE[kind](slope) if kind in PIECEWISE else 1.0)
+        if kind not in PIECEWISE:
+            bias_activation(out, None, kind, slope, out)
+    else:
+        matmul(x, w, out)
+        bias_activation(out, bias, kind, slope, out)
+    return out
+
+
+PIECEWISE = {"linear": lambda slope: 1.0, "relu": lambda slope: 0.0, "leaky_relu": lambda slope: slope}
+
+
+def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_matmul`."""
+    if a.ndim != 2 or b.ndim != 2 or not a.size or not b.size:
+        return None
+    return cpu_gemm.plan(a, b, out) if cpu_gemm.suits(a, b, out) else _thin(a, b, out)
+
+
+def plan_dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_dense`."""
+    if bias is None or not x.size or not w.size:
+        return None
+    if w.shape[0] <= NARROW:
+        return partial(narrow_dense, x, w, bias, kind, slope, out) if w.flags.c_contiguous else None
+    if cpu_gemm.suits(x, w, out):
+        if kind in PIECEWISE:
+            return cpu_gemm.plan(x, w, out, bias, PIECEWISE[kind](slope))
+        return _in_turn(cpu_gemm.plan(x, w, out, bias), partial(bias_activation, out, None, kind, slope, out))
+    thin = _thin(x, w, out)
+    return None if thin is None else _in_turn(thin, partial(bias_activation, out, bias, kind, slope, out))
+
+
+def _in_turn(first: Job, second: Job) -> Job:
+    def run() -> None:
+        first()
+        second()
+
+    return run
+
+
+def plan_column_sum(x: Array, out: Array) -> Job:
+    """See :func:`minigan.kernels.reference.plan_column_sum`."""
+    return partial(_column_sum, x, out)
+
+
+NARROW = 4
+
+
+@njit
+def _outer(start: int, stop: int, column: Array, row: Array, out: Array) -> None:
+    for i in range(start, stop):
+        a = column[i, 0]
+        for j in range(out.shape[1]):
+            out[i, j] = a * row[0, j]
+
+
+@njit
+def _narrow(start: int, stop: int, x: Array, w: Array, bias: Array, slope: float, out: Array) -> None:
+    """One or two columns: a sum of fixed length that LLVM vectorises over the outputs. More: column by column."""
+    columns = x.shape[1]
+    for i in range(start, stop):
+        if columns == 2:
+            for j in range(out.shape[1]):
+                out[i, j] = bias[j] + x[i, 0] * w[0, j] + x[i, 1] * w[1, j]
+        else:
+            for j in range(out.shape[1]):
+                out[i, j] = bias[j]
+            for k in range(columns):
+                for j in range(out.shape[1]):
+                    out[i, j] += x[i, k] * w[k, j]
+        for j in range(out.shape[1]):
+            v = out[i, j]
+            out[i, j] = leak(v, slope) if v <= 0 else v
+
+
+def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: Array) -> None:
+    """Dense with at most NARROW inputs (points in the plane): product, bias and activation in one pass."""
+    if kind not in ("linear", "relu", "leaky_relu"):
+        np.matmul(x, w, out=out)
+        bias_activation(out, bias, kind, slope, out)
+        return
+    a = x.dtype.type({"linear": 1.0, "relu": 0.0, "leaky_relu": slope}[kind])
+    split(_narrow, len(x), 2 * out.size, x, w, bias, a, out)
+
+
+@njit
+def _column_sum(x: Array, out: Array) -> None:
+    """Four rows at a time, so that the sums are read and written once for them."""
+    rows = x.shape[0]
+    for j in range(x.shape[1]):
+        out[j] = 0
+    for i in range(0, rows - 3, 4):
+        for j in range(x.shape[1]):
+            out[j] += (x[i, j] + x[i + 1, j]) + (x[i + 2, j] + x[i + 3, j])
+    for i in range(rows // 4 * 4, rows):
+        for j in range(x.shape[1]):
+            out[j] += x[i, j]
+
+
+def column_sum(x: Array, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.column_sum`; long columns go to NumPy."""
+    if len(x) > 4096:
+        x.sum(axis=0, out=out)
+    else:
+        _column_sum(x, out)

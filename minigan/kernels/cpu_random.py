@@ -1,0 +1,89 @@
+"""Philox and the normal law on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigan.backend import Array
+from minigan.kernels.compiler import njit
+from minigan.kernels.threads import split
+
+
+@njit
+def _philox(start: int, stop: int, k0: int, k1: int, x1: int, x2: int, x3: int, out: Array) -> None:
+    mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+    m0, m1, w0, w1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57), np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+    for i in range(start, stop):
+        c0, c1, c2, c3 = np.uint64(i), np.uint64(x1), np.uint64(x2), np.uint64(x3)
+        a, b = np.uint64(k0), np.uint64(k1)
+        for _ in range(10):
+            p, q = c0 * m0, c2 * m1
+            c0, c1, c2, c3 = (q >> shift) ^ c1 ^ a, q & mask, (p >> shift) ^ c3 ^ b, p & mask
+            a, b = (a + w0) & mask, (b + w1) & mask
+        out[4 * i], out[4 * i + 1], out[4 * i + 2], out[4 * i + 3] = c0, c1, c2, c3
+
+
+def philox(key: Any, counter: Any, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.philox`."""
+    blocks = -(-out.size // 4)
+    whole = out if out.size == 4 * blocks else np.empty(4 * blocks, np.uint32)
+    words = [np.uint64(int(w)) for w in (*key, *counter)]
+    split(_philox, blocks, 10 * out.size, *words, whole)
+    if whole is not out:
+        out[...] = whole[: out.size]
+
+
+# Box-Muller needs a logarithm, a sine and a cosine for each pair. Calls to the C library are scalar; the polynomials below
+# are the single-precision ones of Cephes (Moshier 1984-92), free of branches, so that LLVM computes 16 pairs at a time.
+_LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+
+
+@njit
+def _normal(start: int, stop: int, words: Array, out: Array) -> None:
+    for i in range(start, stop):
+        # log(1 - u) with 1 - u = m 2^e, m in [sqrt(1/2), sqrt(2)): exponent and mantissa are read off the bits
+        v = np.float32(1.0) - np.float32(words[i, 0] >> np.uint32(8)) * np.float32(2.0**-24)
+        bits = np.float32(v).view(np.uint32)
+        e = np.float32(np.int32(bits >> np.uint32(23)) - np.int32(126))
+        m = np.uint32((bits & np.uint32(0x007FFFFF)) | np.uint32(0x3F000000)).view(np.float32)
+        small = m < np.float32(0.70710678)
+        e = e - np.float32(1.0) if small else e
+        x = m + m - np.float32(1.0) if small else m - np.float32(1.0)
+        p = np.float32(7.0376836292e-2)
+        p = p * x - np.float32(1.1514610310e-1)
+        p = p * x + np.float32(1.1676998740e-1)
+        p = p * x - np.float32(1.2420140846e-1)
+        p = p * x + np.float32(1.4249322787e-1)
+        p = p * x - np.float32(1.6668057665e-1)
+        p = p * x + np.float32(2.0000714765e-1)
+        p = p * x - np.float32(2.4999993993e-1)
+        p = p * x + np.float32(3.3333331174e-1)
+        z = x * x
+        log = x + (x * z * p + e * _LN2_LOW - np.float32(0.5) * z) + e * _LN2_HIGH
+        radius = np.sqrt(np.float32(-2.0) * log)
+        # 2 pi t, t in [0, 1): the nearest quarter turn q, and sine and cosine of the rest in [-pi/4, pi/4]
+        t = np.float32(words[i, 1] >> np.uint32(8)) * np.float32(2.0**-22)
+        q = np.int32(t + np.float32(0.5))
+        a = (t - np.float32(q)) * np.float32(np.pi / 2)
+        z = a * a
+        s = np.float32(-1.9515295891e-4) * z + np.float32(8.3321608736e-3)
+        s = a + a * z * (s * z - np.float32(1.6666654611e-1))
+        c = np.float32(2.443315711809948e-5) * z - np.float32(1.388731625493765e-3)
+        c = np.float32(1.0) - np.float32(0.5) * z + z * z * (c * z + np.float32(4.166664568298827e-2))
+        odd = (q & 1) == 1
+        cosine, sine = (s, c) if odd else (c, s)
+        out[i, 0] = radius * (-cosine if ((q + 1) & 2) == 2 else cosine)
+        out[i, 1] = radius * (-sine if (q & 2) == 2 else sine)
+
+
+def normal(key: Any, counter: Any, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.normal`; equal to it up to single-precision rounding."""
+    pairs = -(-out.size // 2)
+    words = np.empty((-(-pairs // 2), 4), np.uint32)
+    philox(key, counter, words.reshape(-1))
+    whole = out if out.size == 2 * pairs else np.empty(2 * pairs, np.float32)
+    split(_normal, pairs, 20 * pairs, words.reshape(-1, 2), whole.reshape(-1, 2))
+    if whole is not out:
+        out[...] = whole[: out.size]
