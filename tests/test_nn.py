@@ -58,6 +58,15 @@ def test_dropout_keeps_the_mean_and_is_off_in_evaluation():
         nn.Dropout(1.0)
 
 
+def test_dropout_as_an_operation():
+    x = np.ones((50, 40))
+    y = mg.ops.dropout(x, rate=0.25, random=Source(1)).data
+    assert set(np.unique(y)) == {0.0, 1 / 0.75} and abs(y.mean() - 1) < 0.1
+    assert (mg.ops.dropout(x, rate=0.0, random=Source(1)).data == x).all()
+    with pytest.raises(ValueError, match="rate 1"):
+        mg.ops.dropout(x, rate=1, random=Source(1))
+
+
 def test_dropout_gradient_uses_the_same_mask():
     x = mg.tensor(np.ones((8, 8)), requires_grad=True)
     y = nn.Dropout(0.5).initialize(3)(x)

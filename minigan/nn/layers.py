@@ -108,10 +108,7 @@ class Dropout(Module):
 
     def forward(self, x: Any) -> Tensor:
         """x times a fresh mask, in training."""
-        if not self.training or self.rate == 0:
-            return ops.as_tensor(x)
-        x = ops.as_tensor(x)
-        return x * self.random.mask(x.shape, keep=1 - self.rate, stream=self.stream, dtype=x.dtype)
+        return ops.dropout(x, rate=self.rate if self.training else 0.0, random=self.random, stream=self.stream)
 
 
 class Flatten(Module):

@@ -1,6 +1,7 @@
 """Differentiable operations on tensors. Every one is a row of `minigan.autodiff.REGISTRY` or made of rows."""
 
 from minigan.autodiff import as_tensor
+from minigan.ops.dropout import dropout
 from minigan.ops.elementwise import (
     abs,
     activation,
@@ -102,6 +103,7 @@ __all__ = [
     "cumsum",
     "dense",
     "divide",
+    "dropout",
     "elu",
     "embedding",
     "equal",
