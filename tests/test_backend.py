@@ -58,7 +58,14 @@ def test_thread_count_is_checked(monkeypatch):
         threads.thread_count()
 
 
-SCRIPT = "import numpy as np; from minigan import ops; print(float(ops.relu(np.full((2, 2), -1.0, np.float32)).sum().item()))"
+SCRIPT = """
+import numpy as np
+import minigan as mg
+print(float(mg.ops.relu(np.full((2, 2), -1.0, np.float32)).sum().item()))
+p = mg.tensor([1.0], requires_grad=True)
+mg.optim.SGD([p], lr=1.0).step([mg.tensor([1.0])])  # a task of the team
+assert p.item() == 0
+"""
 
 
 def run(cache, **environment):

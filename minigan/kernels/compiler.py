@@ -58,14 +58,28 @@ def clear_cache() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
 
 
-def _compile(function: Callable[..., Any]) -> Any:
-    config: Any = numba.config
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(FOLDER)  # read when a function is decorated
-    try:
-        return numba.njit(cache=True, nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
-    finally:
-        config.CACHE_DIR = before
+def _cached(compile: Callable[..., Any], *args: Any) -> Callable[[Callable[..., Any]], Any]:
+    """A Numba decorator that keeps its results in our folder, without Python's division checks."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        config: Any = numba.config
+        before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)  # read when a function is decorated
+        try:
+            return compile(*args, cache=True, fastmath=FAST_MATH, error_model="numpy")(function)
+        finally:
+            config.CACHE_DIR = before
+
+    return decorate
+
+
+_compile = _cached(functools.partial(numba.njit, nogil=True))
+_compile_task = _cached(numba.cfunc, types.void(types.int64, types.int64, types.int64))
+
+
+def _start_over(error: Exception) -> None:
+    """A cache file that cannot be read is not fatal: clear the cache, say so, and let the caller compile again."""
+    warnings.warn(f"kernel cache in {FOLDER} is unusable ({error}); compiling again", stacklevel=3)
+    clear_cache()
 
 
 def njit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,8 +100,7 @@ def njit(function: Callable[..., Any]) -> Callable[..., Any]:
             if tried_again:
                 raise
             tried_again = True
-            warnings.warn(f"kernel cache in {FOLDER} is unusable ({error}); compiling again", stacklevel=2)
-            clear_cache()
+            _start_over(error)
             compiled = _compile(function)
             return compiled(*args)
 
@@ -101,13 +114,11 @@ def compile_task(function: Callable[..., Any]) -> Any:
 
 def task(function: Callable[[int, int, int], None]) -> int:
     """Compile `function(parameters, index, thread)` to machine code and return its address, for :mod:`cpu_team`."""
-    config: Any = numba.config
-    before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
     try:
-        signature = types.void(types.int64, types.int64, types.int64)
-        compiled: Any = numba.cfunc(signature, cache=True, fastmath=FAST_MATH, error_model="numpy")(function)
-    finally:
-        config.CACHE_DIR = before
+        compiled = _compile_task(function)
+    except Exception as error:  # a second failure is the caller's to see
+        _start_over(error)
+        compiled = _compile_task(function)
     _tasks.append(compiled)  # the address is valid as long as this object lives
     return int(compiled.address)
 

@@ -103,6 +103,11 @@ def tanh(z: Array, out: Array) -> None:
         np.tanh(z, out=out)
 
 
+def slope_of(kind: str, slope: float) -> float | None:
+    """The slope below zero of a piecewise linear activation; None for the others."""
+    return {"linear": 1.0, "relu": 0.0, "leaky_relu": slope}.get(kind)
+
+
 def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.bias_activation`."""
     if kind == "linear" and bias is None:
@@ -110,7 +115,7 @@ def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: 
             out[...] = z
         return
     if kind in ("relu", "leaky_relu"):
-        a = z.dtype.type(slope if kind == "leaky_relu" else 0.0)
+        a = z.dtype.type(slope_of(kind, slope))
         if bias is None:
             split(_leaky, len(z), z.size, z, a, out)
         else:
@@ -129,7 +134,7 @@ def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: 
 def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.activation_backward`."""
     if kind in ("relu", "leaky_relu"):
-        a = g.dtype.type(slope if kind == "leaky_relu" else 0.0)
+        a = g.dtype.type(slope_of(kind, slope))
         split(_leaky_backward, len(g), g.size, g, y, a, out)
     elif kind == "tanh":
         split(_tanh_backward, len(g), g.size, g, y, out)
@@ -163,7 +168,7 @@ def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: A
     if not whole or kind not in ("relu", "leaky_relu") or g.shape != y.shape or not g.size:
         return None
     p = np.array([address_of(g), address_of(y), address_of(out), g.size, 0])
-    p[4:].view(np.float32)[0] = slope if kind == "leaky_relu" else 0.0
+    p[4:].view(np.float32)[0] = slope_of(kind, slope)
     return team().job(_leaky_backward_task(), p, -(-g.size // SPAN))
 
 

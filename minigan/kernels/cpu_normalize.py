@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigan.backend import Array
-from minigan.kernels.compiler import njit
+from minigan.kernels.compiler import compile_task, njit
 from minigan.kernels.threads import split
 
 
@@ -84,18 +84,25 @@ def batch_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[A
     return dx, sums[1].astype(x.dtype), sums[0].astype(x.dtype)
 
 
+@compile_task
+def _row_moments(x: Array, i: int, eps: float) -> tuple[float, float]:
+    """Mean and 1 / sqrt(var + eps) of a row."""
+    n = x.shape[1]
+    mean = 0.0
+    for j in range(n):
+        mean += x[i, j]
+    mean /= n
+    var = 0.0
+    for j in range(n):
+        var += (x[i, j] - mean) ** 2
+    return mean, 1.0 / np.sqrt(var / n + eps)
+
+
 @njit
 def _layer_norm(start: int, stop: int, x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> None:
     n = x.shape[1]
     for i in range(start, stop):
-        mean = 0.0
-        for j in range(n):
-            mean += x[i, j]
-        mean /= n
-        var = 0.0
-        for j in range(n):
-            var += (x[i, j] - mean) ** 2
-        inverse = 1.0 / np.sqrt(var / n + eps)
+        mean, inverse = _row_moments(x, i, eps)
         for j in range(n):
             out[i, j] = gamma[j] * ((x[i, j] - mean) * inverse) + beta[j]
 
@@ -106,14 +113,7 @@ def _layer_norm_backward(
 ) -> None:
     n = x.shape[1]
     for i in range(start, stop):
-        mean = 0.0
-        for j in range(n):
-            mean += x[i, j]
-        mean /= n
-        var = 0.0
-        for j in range(n):
-            var += (x[i, j] - mean) ** 2
-        inverse = 1.0 / np.sqrt(var / n + eps)
+        mean, inverse = _row_moments(x, i, eps)
         mean_u = mean_uh = 0.0
         for j in range(n):
             h = (x[i, j] - mean) * inverse

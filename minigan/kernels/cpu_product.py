@@ -10,11 +10,13 @@ import numpy as np
 from minigan.backend import Array
 from minigan.kernels import cpu_gemm
 from minigan.kernels.compiler import njit
-from minigan.kernels.cpu_activation import bias_activation
+from minigan.kernels.cpu_activation import bias_activation, slope_of
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job
 from minigan.kernels.threads import split
 
+NARROW = 4  # up to so many inputs a dense layer is one pass without a product
+LONG = 4096  # from so many rows on, the sum goes to NumPy
 SMALL = 8  # an edge of a product up to this length is "thin": vectors run along the other edges
 
 
@@ -82,57 +84,49 @@ def _narrow_turned(a: Array, b: Array, straight: Array, nothing: Array, one: flo
     _narrow(0, len(a), a, straight, nothing, one, out)
 
 
-def matmul(a: Array, b: Array, out: Array | None) -> Array:
-    """a @ b: by our own kernels where they suit, else by the BLAS."""
-    if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0]:
-        out = np.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
-        if cpu_gemm.suits(a, b, out):
-            cpu_gemm.matmul(a, b, out)
-            return out
-        thin = _thin(a, b, out) if out.size and a.size else None
-        if thin is not None:
-            thin()
-            return out
-    return np.matmul(a, b, out=out)
-
-
-def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
-    """See :func:`minigan.kernels.reference.dense`: bias and activation are applied while the product is in cache."""
-    out = np.empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out
-    if bias is not None and 0 < w.shape[0] <= NARROW:
-        narrow_dense(x, np.ascontiguousarray(w), bias, kind, slope, out)
-    elif bias is not None and cpu_gemm.suits(x, w, out):
-        cpu_gemm.matmul(x, w, out, bias, PIECEWISE[kind](slope) if kind in PIECEWISE else 1.0)
-        if kind not in PIECEWISE:
-            bias_activation(out, None, kind, slope, out)
-    else:
-        matmul(x, w, out)
-        bias_activation(out, bias, kind, slope, out)
-    return out
-
-
-PIECEWISE = {"linear": lambda slope: 1.0, "relu": lambda slope: 0.0, "leaky_relu": lambda slope: slope}
-
-
 def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_matmul`."""
-    if a.ndim != 2 or b.ndim != 2 or not a.size or not b.size:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not a.size or not b.size:
         return None
     return cpu_gemm.plan(a, b, out) if cpu_gemm.suits(a, b, out) else _thin(a, b, out)
 
 
+def matmul(a: Array, b: Array, out: Array | None) -> Array:
+    """a @ b: by our own kernels where they suit, else by the BLAS."""
+    if a.ndim == b.ndim == 2:
+        out = np.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
+        planned = plan_matmul(a, b, out)
+        if planned is not None:
+            planned()
+            return out
+    return np.matmul(a, b, out=out)
+
+
 def plan_dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_dense`."""
+    """See :func:`minigan.kernels.reference.plan_dense`: bias and activation are applied while the product is in registers."""
     if bias is None or not x.size or not w.size:
         return None
+    below = slope_of(kind, slope)
     if w.shape[0] <= NARROW:
         return partial(narrow_dense, x, w, bias, kind, slope, out) if w.flags.c_contiguous else None
     if cpu_gemm.suits(x, w, out):
-        if kind in PIECEWISE:
-            return cpu_gemm.plan(x, w, out, bias, PIECEWISE[kind](slope))
+        if below is not None:
+            return cpu_gemm.plan(x, w, out, bias, below)
         return _in_turn(cpu_gemm.plan(x, w, out, bias), partial(bias_activation, out, None, kind, slope, out))
     thin = _thin(x, w, out)
     return None if thin is None else _in_turn(thin, partial(bias_activation, out, bias, kind, slope, out))
+
+
+def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
+    """See :func:`minigan.kernels.reference.dense`; what a replay plans is what runs here."""
+    out = np.empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out
+    planned = plan_dense(x, w, bias, kind, slope, out)
+    if planned is not None:
+        planned()
+    else:
+        matmul(x, w, out)
+        bias_activation(out, bias, kind, slope, out)
+    return out
 
 
 def _in_turn(first: Job, second: Job) -> Job:
@@ -141,14 +135,6 @@ def _in_turn(first: Job, second: Job) -> Job:
         second()
 
     return run
-
-
-def plan_column_sum(x: Array, out: Array) -> Job:
-    """See :func:`minigan.kernels.reference.plan_column_sum`."""
-    return partial(_column_sum, x, out)
-
-
-NARROW = 4
 
 
 @njit
@@ -180,12 +166,12 @@ def _narrow(start: int, stop: int, x: Array, w: Array, bias: Array, slope: float
 
 def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: Array) -> None:
     """Dense with at most NARROW inputs (points in the plane): product, bias and activation in one pass."""
-    if kind not in ("linear", "relu", "leaky_relu"):
+    below = slope_of(kind, slope)
+    if below is None:
         np.matmul(x, w, out=out)
         bias_activation(out, bias, kind, slope, out)
-        return
-    a = x.dtype.type({"linear": 1.0, "relu": 0.0, "leaky_relu": slope}[kind])
-    split(_narrow, len(x), 2 * out.size, x, w, bias, a, out)
+    else:
+        split(_narrow, len(x), 2 * out.size, x, w, bias, x.dtype.type(below), out)
 
 
 @njit
@@ -202,9 +188,11 @@ def _column_sum(x: Array, out: Array) -> None:
             out[j] += x[i, j]
 
 
+def plan_column_sum(x: Array, out: Array) -> Job:
+    """See :func:`minigan.kernels.reference.plan_column_sum`."""
+    return partial(np.sum, x, axis=0, out=out) if len(x) > LONG else partial(_column_sum, x, out)
+
+
 def column_sum(x: Array, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.column_sum`; long columns go to NumPy."""
-    if len(x) > 4096:
-        x.sum(axis=0, out=out)
-    else:
-        _column_sum(x, out)
+    """See :func:`minigan.kernels.reference.column_sum`."""
+    plan_column_sum(x, out)()

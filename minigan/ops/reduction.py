@@ -60,7 +60,7 @@ def _sums_columns(x: Array, axis: tuple[int, ...]) -> bool:
 
 
 def _plan_sum(x: Array, *, axis: tuple[int, ...], out: Array) -> Any:
-    return dispatch.kernels_for(x).plan_column_sum(x, out[0]) if _sums_columns(x, axis) and len(x) <= 4096 else None
+    return dispatch.kernels_for(x).plan_column_sum(x, out[0]) if _sums_columns(x, axis) else None
 
 
 @primitive((lambda g, _y, _x, axis: broadcast_to(g, _x.shape),), samples=_samples(), plan=_plan_sum, name="sum")
