@@ -6,12 +6,14 @@ Shapes: `z`, `x`, `y`, `g` are `(rows, channels)`, C-contiguous; per-channel arr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import Array, array_module
+from minigan.kernels.geometry import Geometry
 
 # -- activations -----------------------------------------------------------------------------------------------------
 # Each fused activation is invertible enough that its derivative can be read off its output y:
@@ -91,6 +93,65 @@ def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: 
 def column_sum(x: Array, out: Array) -> None:
     """out = sum over rows of x."""
     x.sum(axis=0, out=out)
+
+
+# -- convolution -----------------------------------------------------------------------------------------------------
+# Shapes: x (N, *big, in), y and g (N, *small, out), w (*kernel, in, out), all contiguous; `geometry` pairs positions i = o s + k d - low.
+# One matrix product a tap, over the positions that the tap pairs: padding is never multiplied.
+def _regions(geometry: Geometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]]:
+    """Each tap that pairs anything: (tap, its positions in big, its positions in small)."""
+    for tap in itertools.product(*(range(k) for k in geometry.kernel)):
+        spans = [geometry.span(axis, k) for axis, k in enumerate(tap)]
+        if all(spans):
+            first = [geometry.position(axis, span[0], tap[axis]) for axis, span in enumerate(spans)]
+            last = [geometry.position(axis, span[-1], tap[axis]) for axis, span in enumerate(spans)]
+            steps = geometry.stride
+            big = tuple(slice(i, j + 1, s) for i, j, s in zip(first, last, steps, strict=True))
+            yield tap, (slice(None), *big), (slice(None), *(slice(span[0], span[-1] + 1) for span in spans))
+
+
+def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:
+    """out[n, o] = activation(bias + sum over (i, k) of x[n, i] @ w[k])."""
+    out[...] = 0
+    for tap, big, small in _regions(geometry):
+        out[small] += matmul(x[big], w[tap], None)
+    bias_activation(_flat(out), bias, kind, slope, _flat(out))
+
+
+def conv_transpose(
+    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
+) -> None:
+    """out[n, i] = activation(bias + sum over (o, k) of g[n, o] @ w[k]^T): the adjoint of x -> conv(x, w)."""
+    out[...] = 0
+    for tap, big, small in _regions(geometry):
+        out[big] += matmul(g[small], w[tap].T, None)
+    bias_activation(_flat(out), bias, kind, slope, _flat(out))
+
+
+def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:
+    """out[k] = sum over n and (i, o) of the outer product of x[n, i] and g[n, o]: the adjoint of w -> conv(x, w)."""
+    out[...] = 0
+    for tap, big, small in _regions(geometry):
+        matmul(_flat(x[big]).T, _flat(g[small]), out[tap])
+
+
+def _flat(x: Array) -> Array:
+    """(..., channels) as (rows, channels)."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:
+    """A function that does `conv` for arrays that stay where they are, or None where nothing is gained."""
+
+
+def plan_conv_transpose(
+    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
+) -> None:
+    """The same for `conv_transpose`."""
+
+
+def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:
+    """The same for `conv_weight`."""
 
 
 # -- losses ----------------------------------------------------------------------------------------------------------
