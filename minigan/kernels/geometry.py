@@ -79,9 +79,10 @@ def _pads(padding: Any, ndim: int) -> list[tuple[int, int]]:
         good = False
     if not good:
         raise ValueError(
-            f"padding: got {padding!r}, expected 'same', 'valid', an integer >= 0, {ndim} of them, or {ndim} pairs (before, after)"
+            f"padding: got {padding!r}, expected 'same', 'valid', an integer >= 0, {ndim} of them, "
+            f"or {ndim} pairs (before, after)"
         )
-    return pairs  # type: ignore[return-value]
+    return pairs
 
 
 def _check(name: str, kernel: Ints, sizes: Ints, which: str) -> None:

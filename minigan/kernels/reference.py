@@ -96,7 +96,8 @@ def column_sum(x: Array, out: Array) -> None:
 
 
 # -- convolution -----------------------------------------------------------------------------------------------------
-# Shapes: x (N, *big, in), y and g (N, *small, out), w (*kernel, in, out), all contiguous; `geometry` pairs positions i = o s + k d - low.
+# Shapes: x (N, *big, in), y and g (N, *small, out), w (*kernel, in, out), all contiguous; `geometry` pairs positions
+# i = o s + k d - low.
 # One matrix product a tap, over the positions that the tap pairs: padding is never multiplied.
 def _regions(geometry: Geometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]]:
     """Each tap that pairs anything: (tap, its positions in big, its positions in small)."""
