@@ -40,6 +40,35 @@ def dense(x: Any, w: Any, *b: Any, kind: str, slope: float) -> Any:
     return activation(np.einsum("ij,jk->ik", x, w) + (b[0] if b else 0.0), kind, slope)
 
 
+def meetings(geometry: Any) -> list[np.ndarray]:
+    """For each axis the 0/1 array M[i, o, k] of positions that meet under a tap: i = o s + k d - p."""
+    arrays = []
+    for k, s, d, p, big, small in zip(*geometry, strict=True):
+        i, o, t = np.ogrid[:big, :small, :k]
+        arrays.append((i == o * s + t * d - p) * 1.0)
+    return arrays
+
+
+def trilinear(geometry: Any, wanted: str, **arrays: Any) -> Any:
+    """The form sum x[n, i, a] w[k, a, b] g[n, o, b] M[i, o, k] without one of its arguments, as one einsum."""
+    axes = range(geometry.ndim)
+    index = {"x": "n" + "ijl"[: len(axes)] + "a", "g": "n" + "opq"[: len(axes)] + "b", "w": "stu"[: len(axes)] + "ab"}
+    parts = [index[name] for name in arrays] + ["ijl"[a] + "opq"[a] + "stu"[a] for a in axes]
+    return np.einsum(",".join(parts) + "->" + index[wanted], *arrays.values(), *meetings(geometry), optimize=True)
+
+
+def conv(x: Any, w: Any, *b: Any, geometry: Any, kind: str, slope: float) -> Any:
+    return activation(trilinear(geometry, "g", x=x, w=w) + (b[0] if b else 0.0), kind, slope)
+
+
+def conv_transpose(g: Any, w: Any, *b: Any, geometry: Any, kind: str, slope: float) -> Any:
+    return activation(trilinear(geometry, "x", g=g, w=w) + (b[0] if b else 0.0), kind, slope)
+
+
+def conv_weight(x: Any, g: Any, geometry: Any) -> Any:
+    return trilinear(geometry, "w", x=x, g=g)
+
+
 def normalize(x: Any, gamma: Any, beta: Any, eps: float, axis: int) -> Any:
     return gamma * (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps) + beta
 
@@ -118,6 +147,9 @@ FORMULAS: dict[str, Formula] = {
     "mean_softplus_backward": lambda g, x, sign: g * sign * special.expit(sign * x) / x.size,
     # linear and normalisation
     "matmul": lambda a, b: np.einsum("...ij,...jk->...ik", a, b),
+    "conv": conv,
+    "conv_transpose": conv_transpose,
+    "conv_weight": conv_weight,
     "dense": dense,
     "batch_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 0),
     "layer_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 1),

@@ -8,6 +8,14 @@ from minigan.kernels.cpu_activation import (
     mean_softplus_backward,
     plan_activation_backward,
 )
+from minigan.kernels.cpu_conv import (
+    conv,
+    conv_transpose,
+    conv_weight,
+    plan_conv,
+    plan_conv_transpose,
+    plan_conv_weight,
+)
 from minigan.kernels.cpu_normalize import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import column_sum, dense, matmul, plan_column_sum, plan_dense, plan_matmul
@@ -21,6 +29,9 @@ __all__ = [
     "bce_with_logits",
     "bias_activation",
     "column_sum",
+    "conv",
+    "conv_transpose",
+    "conv_weight",
     "dense",
     "ema",
     "layer_norm",
@@ -32,6 +43,9 @@ __all__ = [
     "philox",
     "plan_activation_backward",
     "plan_column_sum",
+    "plan_conv",
+    "plan_conv_transpose",
+    "plan_conv_weight",
     "plan_dense",
     "plan_matmul",
     "rmsprop",

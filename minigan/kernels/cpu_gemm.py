@@ -37,7 +37,10 @@ WIDTH = LANES * VECTORS
 TASKS = 4  # tasks a thread, at least
 DEEPEST = 2048  # a packed panel of 2048 x 32 floats is 256 KB: it stays in a core's second-level cache
 STRIP, SHALLOW = 64, 256  # rows of a packed strip of A, and how deep a product may be to pack one
-SCRATCH = (DEEPEST + TALL) * WIDTH + STRIP * SHALLOW  # floats a thread: a packed panel of B, a tile of C, a strip of A
+RUN = LANES  # floats that hold the one run of a product
+SCRATCH = (
+    (DEEPEST + TALL) * WIDTH + RUN + STRIP * SHALLOW
+)  # a thread's floats: a panel of B, a tile of C, a run, a strip of A
 AVAILABLE = HAS_512_BITS
 
 _FLOAT, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
@@ -78,11 +81,10 @@ def _prefetch(builder: Any, address: Any) -> None:
 
 def _microkernel(
     typing: Any,
-    a: Any,
+    runs: Any,
+    count: Any,
     row: Any,
     step: Any,
-    b: Any,
-    depth: Any,
     c: Any,
     c_row: Any,
     bias: Any,
@@ -93,32 +95,45 @@ def _microkernel(
     far: Any,
     slope: Any,
 ) -> Any:
-    """C[0:TALL, 0:WIDTH] = f(bias + sum over k < depth of A[:, k] B[k, :]), f the leaky ReLU, all in registers.
+    """C[0:TALL, 0:WIDTH] = f(bias + sum over runs and k < depth of A[:, k] B[k, :]), f the leaky ReLU, all in registers.
 
-    Addresses and strides in bytes: A[i, k] at a + i row + k step; B packed at b; C[i, j] at c + i c_row + 4 j; bias[j] at
-    bias + 4 j. Meanwhile cache lines that will be needed soon are asked for: line l = k pace / 2^16 of a grid, at
-    soon + (l mod 2^bits) near + (l / 2^bits) far. Where v <= 0, f(v) = slope v, and 0 for slope 0 also where v is infinite;
-    NaN stays NaN. Slope 1: identity.
+    A product has one run; a convolution has one for each stretch of taps whose inputs lie together. Run r is three integers at
+    runs + 24 r: where its A begins, where its packed B begins, its depth (at least 1).
+
+    Addresses and strides in bytes: A[i, k] at a + i row + k step; C[i, j] at c + i c_row + 4 j; bias[j] at bias + 4 j.
+    Meanwhile cache lines that will be needed soon are asked for: line l = k pace / 2^16 of a grid, at
+    soon + (l mod 2^bits) near + (l / 2^bits) far, k counted through all runs. Where v <= 0, f(v) = slope v, and 0 for slope 0
+    also where v is infinite; NaN stays NaN. Slope 1: identity.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, row, step, b, depth, c, c_row, bias, soon, pace, bits, near, far, slope = args
+        runs, count, row, step, c, c_row, bias, soon, pace, bits, near, far, slope = args
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         name = f"llvm.fma.v{LANES}f32"
         fma = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        before, loop = builder.block, builder.append_basic_block("depth")
+        before, outer = builder.block, builder.append_basic_block("run")
+        loop, latch = builder.append_basic_block("depth"), builder.append_basic_block("next")
         after = builder.append_basic_block("after")
+        builder.branch(outer)
+
+        def counters(values: list[Any], block: Any) -> list[Any]:
+            phis = [builder.phi(value.type) for value in values]
+            for phi, value in zip(phis, values, strict=True):
+                phi.add_incoming(value, block)
+            return phis
+
+        builder.position_at_end(outer)
+        zeros = [ir.Constant(_VECTOR, [0.0] * LANES)] * (TALL * VECTORS)
+        run_phis = counters([runs, _I64(0), _I64(0), *zeros], before)
+        run, done = run_phis[:2]
+        a, b, depth = (
+            builder.load(builder.inttoptr(builder.add(run, _I64(8 * i)), _I64.as_pointer())) for i in range(3)
+        )
         builder.branch(loop)
         builder.position_at_end(loop)
-
-        def counter(start: Any) -> Any:
-            phi = builder.phi(start.type)
-            phi.add_incoming(start, before)
-            return phi
-
-        k, a_k, b_k = counter(_I64(0)), counter(a), counter(b)
-        sums = [[counter(ir.Constant(_VECTOR, [0.0] * LANES)) for _ in range(VECTORS)] for _ in range(TALL)]
-        line = builder.lshr(builder.mul(k, pace), _I64(16))
+        phis = counters([_I64(0), a, b, *run_phis[2:]], outer)
+        k, a_k, b_k, total, *sums = phis
+        line = builder.lshr(builder.mul(total, pace), _I64(16))
         column = builder.and_(line, builder.sub(builder.shl(_I64(1), bits), _I64(1)))
         offset = builder.add(builder.mul(column, near), builder.mul(builder.lshr(line, bits), far))
         _prefetch(builder, builder.add(soon, offset))
@@ -126,30 +141,33 @@ def _microkernel(
         results, a_i = [], a_k
         for i in range(TALL):
             left = _spread(builder, a_i)
-            results.append([builder.call(fma, [left, right[j], sums[i][j]]) for j in range(VECTORS)])
+            results += [builder.call(fma, [left, right[j], sums[VECTORS * i + j]]) for j in range(VECTORS)]
             a_i = builder.add(a_i, row)
-        following = builder.add(k, _I64(1))
-        for phi, value in ((k, following), (a_k, builder.add(a_k, step)), (b_k, builder.add(b_k, _I64(4 * WIDTH)))):
+        one = _I64(1)
+        steps = [builder.add(x, y) for x, y in ((k, one), (a_k, step), (b_k, _I64(4 * WIDTH)), (total, one))]
+        for phi, value in zip(phis, [*steps, *results], strict=True):
             phi.add_incoming(value, loop)
-        for i in range(TALL):
-            for j in range(VECTORS):
-                sums[i][j].add_incoming(results[i][j], loop)
-        builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
+        builder.cbranch(builder.icmp_signed("<", steps[0], depth), loop, latch)
+        builder.position_at_end(latch)
+        following = [builder.add(run, _I64(24)), builder.add(done, one), steps[3], *results]
+        for phi, value in zip(run_phis, following, strict=True):
+            phi.add_incoming(value, latch)
+        builder.cbranch(builder.icmp_signed("<", following[1], count), outer, after)
         builder.position_at_end(after)
-        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        zero = zeros[0]
         shift = [_load(builder, bias, 4 * LANES * j) for j in range(VECTORS)]
         slopes = _broadcast(builder, slope)
         flat = builder.fcmp_ordered("==", slope, _FLOAT(0.0))
         for i in range(TALL):
             for j in range(VECTORS):
-                v = builder.fadd(results[i][j], shift[j])
+                v = builder.fadd(results[VECTORS * i + j], shift[j])
                 below = builder.select(flat, zero, builder.fmul(slopes, v))
                 v = builder.select(builder.fcmp_ordered("<=", v, zero), below, v)
                 _store(builder, v, builder.add(c, _I64(4 * LANES * j)))
             c = builder.add(c, c_row)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 13, types.float32), codegen
+    return types.void(*[types.int64] * 12, types.float32), codegen
 
 
 def _copy_row(typing: Any, source: Any, target: Any) -> Any:
@@ -249,6 +267,9 @@ def _tiles(
         p[14],
         p[17],
     )
+    runs = panel + 4 * WIDTH * (DEEPEST + TALL)
+    run = array_at(runs, 3, np.empty(0, np.int64))
+    run[1], run[2] = panel, depth
     start = column * WIDTH  # the panel's own columns; the tile of a narrow last panel begins to the left of them
     j = min(start, n - WIDTH)
     tile = panel + 4 * WIDTH * DEEPEST
@@ -267,12 +288,12 @@ def _tiles(
             bits = 2 if parts <= 8 else 1 if parts <= 16 else 0
             soon = following + min(WIDTH * part // parts, WIDTH - (1 << bits)) * b_column
             pace, near, far = (1 << bits << 16) // LANES, b_column, 64
-        left = a + i * a_row
+        run[0] = a + i * a_row
         if j == start:
             target = c + i * c_row + 4 * j
-            microkernel(left, a_row, a_column, panel, depth, target, c_row, shift, soon, pace, bits, near, far, slope)
+            microkernel(runs, 1, a_row, a_column, target, c_row, shift, soon, pace, bits, near, far, slope)
         else:  # the columns to the left belong to another task, which may have finished them
-            microkernel(left, a_row, a_column, panel, depth, tile, 4 * WIDTH, shift, soon, pace, bits, near, far, slope)
+            microkernel(runs, 1, a_row, a_column, tile, 4 * WIDTH, shift, soon, pace, bits, near, far, slope)
             _copy_columns(tile, start - j, c + i * c_row + 4 * start, c_row)
 
 
@@ -301,7 +322,7 @@ def _strip(parameters: int, index: int, thread: int) -> None:
     a_column, m, depth, panels = p[2], p[8], p[9], p[14]
     slope = array_at(parameters + 8 * 12, 1, np.empty(0, np.float32))[0]
     panel = p[15] + thread * p[16]
-    strip = panel + 4 * WIDTH * (DEEPEST + TALL)
+    strip = panel + 4 * (WIDTH * (DEEPEST + TALL) + RUN)
     first = min(index * STRIP, max(0, m - STRIP))
     rows = min(STRIP, m)
     for k in range(depth):

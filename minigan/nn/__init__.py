@@ -1,6 +1,7 @@
 """Layers and networks."""
 
 from minigan.nn import init
+from minigan.nn.conv import Conv, ConvTranspose
 from minigan.nn.layers import (
     Activation,
     Dense,
@@ -19,6 +20,8 @@ from minigan.nn.norm import BatchNorm, LayerNorm
 __all__ = [
     "Activation",
     "BatchNorm",
+    "Conv",
+    "ConvTranspose",
     "Dense",
     "Dropout",
     "Flatten",

@@ -1,6 +1,7 @@
 """Differentiable operations on tensors. Every one is a row of `minigan.autodiff.REGISTRY` or made of rows."""
 
 from minigan.autodiff import as_tensor
+from minigan.ops.conv import conv, conv_transpose, conv_weight
 from minigan.ops.dropout import dropout
 from minigan.ops.elementwise import (
     abs,
@@ -99,6 +100,9 @@ __all__ = [
     "clip",
     "concatenate",
     "contiguous",
+    "conv",
+    "conv_transpose",
+    "conv_weight",
     "cos",
     "cumsum",
     "dense",

@@ -1,0 +1,306 @@
+"""Convolution, transposed convolution and the weight map: three faces of one trilinear form, closed under differentiation.
+
+**The index relation.** Along each axis, a big position i and a small position o meet under tap k when
+
+    i = o s + k d - p          s stride, d dilation, p padding before the first element
+
+    kernel 3, stride 2, p = 1:      small o       0       1       2
+                                    taps k      0 1 2   0 1 2   0 1 2
+                                    big i      -1 0 1   1 2 3   3 4 5        (-1 is padding: a zero, left out)
+
+**One form, three maps.** With x on big positions (N, *big, a), g on small ones (N, *small, b) and w a kernel (*kernel, a, b),
+
+    T(x, w, g) = sum over n and all (i, o, k) that meet of  x[n, i]^T w[k] g[n, o]
+
+is linear in each argument, so it is three maps, each the derivative of T in the argument that it lacks:
+
+    conv(x, w)[n, o]           = sum over (i, k) of  w[k]^T x[n, i]          = dT/dg
+    conv_transpose(g, w)[n, i] = sum over (o, k) of  w[k]  g[n, o]           = dT/dx
+    conv_weight(x, g)[k]       = sum over n, (i, o) of  x[n, i] g[n, o]^T    = dT/dw
+
+Hence <conv(x, w), g> = <x, conv_transpose(g, w)> = <w, conv_weight(x, g)>, which is tested exactly, and the derivative of each
+map is the two others, for every order:
+
+    conv(x, w)            d/dx -> conv_transpose(g, w)     d/dw -> conv_weight(x, g)
+    conv_transpose(g, w)  d/dg -> conv(u, w)               d/dw -> conv_weight(u, g)
+    conv_weight(x, g)     d/dx -> conv_transpose(g, u)     d/dg -> conv(x, u)
+
+**As matrices.** For a fixed w, conv is x -> A x. One axis, one channel, big 5, kernel (w0, w1, w2), stride 2, p = 1:
+
+        | w1 w2  .  .  . |                     | w1  .  . |
+    A = |  . w0 w1 w2  . |     and so    A^T = | w2 w0  . |
+        |  .  .  . w0 w1 |                     |  . w1  . |
+                                               |  . w2 w0 |
+                                               |  .  . w1 |
+
+conv_transpose multiplies by A^T: it is the adjoint, not the inverse. Its rows show that a stride-2 transposed convolution is
+two small convolutions interleaved: even outputs meet w1 only, odd ones w2 and w0.
+
+(Dumoulin, Visin 2016, arXiv 1603.07285, draws all cases. As everywhere in deep learning, "convolution" is correlation: the
+kernel is not turned round.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigan.autodiff import Tensor, as_tensor, primitive, run
+from minigan.backend import Array, array_module
+from minigan.kernels import dispatch, geometry, reference
+from minigan.kernels.geometry import Geometry
+from minigan.ops.elementwise import activation as activation_
+from minigan.ops.elementwise import activation_backward, add
+from minigan.ops.linear import LATER
+from minigan.ops.reduction import sum as sum_
+
+
+def _cotangent(g: Tensor, y: Tensor, kind: str, slope: float) -> Tensor:
+    """d = g f'(z): the cotangent before the activation, read off y = f(z)."""
+    return g if kind == "linear" else activation_backward(g, y, kind=kind, slope=slope)
+
+
+def _bias_sums(needs: Any, d: Tensor) -> list[Tensor | None]:
+    return [sum_(d, tuple(range(d.ndim - 1))) if need else None for need in needs]
+
+
+def _conv_cotangents(
+    needs: Any, g: Tensor, y: Tensor, x: Tensor, w: Tensor, *_b: Any, geometry: Geometry, kind: str, slope: float
+) -> Any:
+    d = _cotangent(g, y, kind, slope)
+    dx = run("conv_transpose", d, w, geometry=geometry, kind="linear", slope=slope) if needs[0] else None
+    dw = run("conv_weight", x, d, geometry=geometry) if needs[1] else None
+    return [dx, dw, *_bias_sums(needs[2:], d)]
+
+
+def _transpose_cotangents(
+    needs: Any, g: Tensor, y: Tensor, small: Tensor, w: Tensor, *_b: Any, geometry: Geometry, kind: str, slope: float
+) -> Any:
+    d = _cotangent(g, y, kind, slope)
+    ds = run("conv", d, w, geometry=geometry, kind="linear", slope=slope) if needs[0] else None
+    dw = run("conv_weight", d, small, geometry=geometry) if needs[1] else None
+    return [ds, dw, *_bias_sums(needs[2:], d)]
+
+
+def _composite(name: str) -> Callable[..., Tensor]:
+    """The unfused equal of a map with bias and activation."""
+
+    def composite(x: Tensor, w: Tensor, *b: Tensor, geometry: Geometry, kind: str, slope: float) -> Tensor:
+        z = run(name, x, w, geometry=geometry, kind="linear", slope=slope)
+        return activation_(add(z, b[0]) if b else z, kind=kind, slope=slope)
+
+    return composite
+
+
+def _draw_geometry(draw: Any) -> Geometry:
+    n = draw.integer(1, 3)
+    kernel, stride, dilation, big, low = (
+        tuple(draw.integer(least, most) for _ in range(n)) for least, most in ((1, 3), (1, 3), (1, 2), (1, 4), (0, 1))
+    )
+    small = tuple(draw.integer(1, 3) for _ in range(n))  # the relation holds for any sizes: some positions meet nothing
+    return Geometry(kernel, stride, dilation, low, big, small)
+
+
+def _samples(transposed: bool) -> Callable[[Any], Any]:
+    def samples(draw: Any) -> Any:
+        geo = _draw_geometry(draw)
+        n, a, b = draw.integer(0, 2), draw.integer(1, 2), draw.integer(1, 2)
+        x = draw.array((n, *geo.small, b) if transposed else (n, *geo.big, a))
+        bias = (draw.array((a if transposed else b,)),) if draw.choice((True, False)) else ()
+        params = {"geometry": geo, "kind": draw.choice(reference.ACTIVATIONS), "slope": 0.2}
+        return (x, draw.array((*geo.kernel, a, b)), *bias), params
+
+    return samples
+
+
+def _weight_samples(draw: Any) -> Any:
+    geo = _draw_geometry(draw)
+    n, a, b = draw.integer(0, 2), draw.integer(1, 2), draw.integer(1, 2)
+    return (draw.array((n, *geo.big, a)), draw.array((n, *geo.small, b))), {"geometry": geo}
+
+
+def _buffer(like: Array, shape: tuple[int, ...], out: Array | None) -> Array:
+    return array_module(like).empty(shape, like.dtype) if out is None else out
+
+
+def _dense(*arrays: Array) -> list[Array]:
+    """The arrays, contiguous: kernels walk along the last axis."""
+    return [array_module(a).ascontiguousarray(a) for a in arrays]
+
+
+def _planned(which: str) -> Callable[..., Any]:
+    """The kernel's plan, where its arrays are contiguous (a copy would be planned instead of the array)."""
+
+    def plan(x: Array, w: Array, *b: Array, geometry: Geometry, out: Array, **params: Any) -> Any:
+        if not all(a.flags.c_contiguous for a in (x, w, out, *b)):
+            return None
+        make = getattr(dispatch.kernels_for(x), which)
+        if which == "plan_conv_weight":
+            return make(x, w, geometry, out)
+        return make(x, w, b[0] if b else None, geometry, params["kind"], params["slope"], out)
+
+    return plan
+
+
+@primitive(
+    _conv_cotangents, samples=_samples(False), equals=_composite("conv"), plan=_planned("plan_conv"), name="conv"
+)
+def _conv(
+    x: Array, w: Array, *b: Array, geometry: Geometry, kind: str, slope: float, out: Array | None = None
+) -> Array:
+    y = _buffer(x, (len(x), *geometry.small, w.shape[-1]), out)
+    x, w, *b = _dense(x, w, *b)  # type: ignore[assignment]
+    dispatch.kernels_for(x).conv(x, w, b[0] if b else None, geometry, kind, slope, y)
+    return y
+
+
+@primitive(
+    _transpose_cotangents,
+    samples=_samples(True),
+    equals=_composite("conv_transpose"),
+    plan=_planned("plan_conv_transpose"),
+    name="conv_transpose",
+)
+def _conv_transpose(
+    g: Array, w: Array, *b: Array, geometry: Geometry, kind: str, slope: float, out: Array | None = None
+) -> Array:
+    y = _buffer(g, (len(g), *geometry.big, w.shape[-2]), out)
+    g, w, *b = _dense(g, w, *b)  # type: ignore[assignment]
+    dispatch.kernels_for(g).conv_transpose(g, w, b[0] if b else None, geometry, kind, slope, y)
+    return y
+
+
+@primitive(
+    (
+        lambda u, _y, _x, g, geometry: run("conv_transpose", g, u, geometry=geometry, kind="linear", slope=0.0),
+        lambda u, _y, x, _g, geometry: run("conv", x, u, geometry=geometry, kind="linear", slope=0.0),
+    ),
+    samples=_weight_samples,
+    plan=_planned("plan_conv_weight"),
+    name="conv_weight",
+)
+def _conv_weight(x: Array, g: Array, *, geometry: Geometry, out: Array | None = None) -> Array:
+    y = _buffer(x, (*geometry.kernel, x.shape[-1], g.shape[-1]), out)
+    dispatch.kernels_for(x).conv_weight(*_dense(x, g), geometry, y)
+    return y
+
+
+# -- what a reader calls ---------------------------------------------------------------------------------------------
+def _check(name: str, x: Tensor, w: Tensor, b: Tensor | None, expected: str, axis: int) -> None:
+    """Ranks and channels: x's last axis meets w's axis `axis`, and b the other."""
+    other = -3 - axis
+    good = 3 <= w.ndim <= 5 and x.ndim == w.ndim and min(w.shape, default=0) > 0
+    if not good or x.shape[-1] != w.shape[axis] or (b is not None and b.shape != w.shape[other : other + 1 or None]):
+        raise ValueError(
+            f"{name}: got x {x.shape}, w {w.shape}, b {None if b is None else b.shape}; expected {expected}"
+        )
+
+
+def _apply(
+    op: Callable[..., Tensor], x: Tensor, w: Tensor, b: Tensor | None, geo: Geometry, kind: str, slope: float
+) -> Tensor:
+    if kind in LATER:
+        return LATER[kind](_apply(op, x, w, b, geo, "linear", slope))
+    if kind not in reference.ACTIVATIONS:
+        raise ValueError(
+            f"{op.__name__}: got activation {kind!r}, expected one of {(*reference.ACTIVATIONS, *LATER)} or None"
+        )
+    return op(x, w, *(() if b is None else (b,)), geometry=geo, kind=kind, slope=float(slope))
+
+
+def conv(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    *,
+    stride: Any = 1,
+    padding: geometry.Padding = "same",
+    dilation: Any = 1,
+    activation: str | None = None,
+    slope: float = 0.2,
+) -> Tensor:
+    """activation(b + sum over taps k of x[n, o s + k d - p] w[k]), fused; 1 to 3 spatial axes, channels last.
+
+    Args:
+        x: (N, *sizes, in).  w: (*kernel, in, out).  b: (out,) or None.
+        stride, dilation: an integer, or one an axis.
+        padding: "same" (ceil(size / stride) outputs; the odd zero of an uneven padding comes last), "valid" (none), an
+            integer, one an axis, or a pair (before, after) an axis.
+        activation: as :func:`dense`; None is "linear".  slope: of leaky_relu below zero, > 0.
+
+    Returns:
+        (N, *floor((size + before + after - (kernel - 1) d - 1) / s) + 1, out).
+
+    Raises:
+        ValueError: shapes that do not fit together, a kernel that does not fit into the padded input.
+    """
+    x, w, b = as_tensor(x), as_tensor(w), None if b is None else as_tensor(b)
+    _check("conv", x, w, b, "x (N, *sizes, in), w (*kernel, in, out), b (out,)", -2)
+    geo = geometry.of_conv(w.shape[:-2], stride, padding, dilation, x.shape[1:-1])
+    return _apply(_conv, x, w, b, geo, activation or "linear", slope)
+
+
+def conv_transpose(
+    g: Any,
+    w: Any,
+    b: Any = None,
+    *,
+    stride: Any = 1,
+    padding: geometry.Padding = "same",
+    output_size: Any = None,
+    dilation: Any = 1,
+    activation: str | None = None,
+    slope: float = 0.2,
+) -> Tensor:
+    """activation(b + A^T g), where A x = conv(x, w) with the same stride, padding and dilation: the exact adjoint, fused.
+
+    Args:
+        g: (N, *sizes, in).  w: (*kernel, out, in): the array of the convolution that it transposes.  b: (out,) or None.
+        output_size: sizes of the result, any that `conv` maps to those of g; it takes the place of an "output padding".
+            Default: sizes * stride for "same", else the least, (size - 1) s + (kernel - 1) d + 1 - before - after.
+        Others: as :func:`conv`.
+
+    Returns:
+        (N, *output_size, out).
+
+    Raises:
+        ValueError: shapes that do not fit together, an `output_size` that `conv` does not map to the sizes of g.
+    """
+    g, w, b = as_tensor(g), as_tensor(w), None if b is None else as_tensor(b)
+    _check("conv_transpose", g, w, b, "x (N, *sizes, in), w (*kernel, out, in), b (out,)", -1)
+    geo = geometry.of_transpose(w.shape[:-2], stride, padding, dilation, g.shape[1:-1], output_size)
+    return _apply(_conv_transpose, g, w, b, geo, activation or "linear", slope)
+
+
+def conv_weight(
+    x: Any,
+    g: Any,
+    *,
+    kernel_size: Any,
+    stride: Any = 1,
+    padding: geometry.Padding = "same",
+    dilation: Any = 1,
+) -> Tensor:
+    """sum over n and positions of x[n, o s + k d - p] g[n, o]^T: the derivative of <conv(x, w), g> in w.
+
+    Args:
+        x: (N, *sizes, in), the input of a convolution.  g: (N, *its output's sizes, out), the cotangent of its output.
+        kernel_size: an integer, or one an axis.  Others: as :func:`conv`.
+
+    Returns:
+        (*kernel_size, in, out).
+
+    Raises:
+        ValueError: shapes that do not fit together.
+    """
+    x, g = as_tensor(x), as_tensor(g)
+    if not 3 <= x.ndim <= 5 or x.ndim != g.ndim or len(x) != len(g):
+        raise ValueError(f"conv_weight: got x {x.shape}, g {g.shape}; expected x (N, *sizes, in), g (N, *sizes, out)")
+    kernel = geometry.per_axis("kernel_size", kernel_size, x.ndim - 2)
+    geo = geometry.of_conv(kernel, stride, padding, dilation, x.shape[1:-1], "conv_weight")
+    if geo.small != g.shape[1:-1]:
+        raise ValueError(
+            f"conv_weight: got g with sizes {g.shape[1:-1]}, expected {geo.small}: what a kernel of {kernel} with stride "
+            f"{geo.stride}, padding {padding!r} and dilation {geo.dilation} makes of x's {geo.big}"
+        )
+    return _conv_weight(x, g, geometry=geo)
