@@ -6,7 +6,7 @@ import difflib
 import importlib
 from typing import Any
 
-MODELS = {"mlp": "minigan.gans.mlp:MLP", "toy": "minigan.gans.toy:Toy"}
+MODELS = {"dcgan": "minigan.gans.dcgan:DCGAN", "mlp": "minigan.gans.mlp:MLP", "toy": "minigan.gans.toy:Toy"}
 DEFAULT = "mlp"
 
 

@@ -1,12 +1,115 @@
-"""Convolution on the CPU (for now the reference)."""
+"""Convolution on the CPU: asks the cost model which algorithm to take, and plans it.
 
-from minigan.kernels.reference import (
-    conv,
-    conv_transpose,
-    conv_weight,
-    plan_conv,
-    plan_conv_transpose,
-    plan_conv_weight,
-)
+The algorithms: `cpu_conv_tiles.py` (in place, valid region and phases), `cpu_conv_weight.py` (its weight gradient),
+`cpu_conv_patches.py` (im2col and its adjoint), and the reference itself, one product a tap, for double
+precision, for processors without 16-lane registers and for whatever else does not fit.
+"""
 
-__all__ = ["conv", "conv_transpose", "conv_weight", "plan_conv", "plan_conv_transpose", "plan_conv_weight"]
+from __future__ import annotations
+
+from functools import lru_cache, partial
+
+import numpy as np
+
+from minigan.backend import Array
+from minigan.kernels import conv_cost, cpu_conv_patches, cpu_conv_tiles, cpu_conv_weight, reference, threads
+from minigan.kernels.conv_cost import Choice, Problem
+from minigan.kernels.cpu_activation import bias_activation, slope_of
+from minigan.kernels.cpu_gemm import AVAILABLE
+from minigan.kernels.cpu_team import Job
+from minigan.kernels.cpu_workspace import LOCK
+from minigan.kernels.geometry import Geometry
+
+
+@lru_cache(maxsize=1024)
+def _choose(problem: Problem, _forced: str) -> Choice:
+    return conv_cost.choose(problem)
+
+
+def choice(which: str, images: int, ins: int, outs: int, geometry: Geometry, dtype: np.dtype) -> Choice:
+    """What the cost model (or :func:`conv_cost.algorithm`) takes for a map of these sizes."""
+    single = np.dtype(dtype) == np.float32
+    problem = Problem(which, images, ins, outs, geometry, single, AVAILABLE, threads.THREADS)
+    return _choose(problem, conv_cost._forced)
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(-1, x.shape[-1])
+
+
+def _data_map(
+    which: str, source: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
+) -> Job:
+    """conv or conv_transpose as a job."""
+    algorithm = choice(which, len(source), w.shape[-2], w.shape[-1], geometry, source.dtype).algorithm
+    if algorithm == "direct":
+        return partial(getattr(reference, which), source, w, bias, geometry, kind, slope, out)
+    below, transposed = slope_of(kind, slope), which == "conv_transpose"
+    fused = 1.0 if below is None else below
+    if algorithm == "patches":
+        job = cpu_conv_patches.plan_conv(source, w, bias, geometry, fused, out)
+    else:
+        plan = cpu_conv_patches.plan_columns if algorithm == "columns" else cpu_conv_tiles.plan
+        job = plan(source, w, bias, geometry, fused, out, transposed)
+    if below is not None:
+        return _alone(job)
+    return _alone(job, partial(bias_activation, _flat(out), None, kind, slope, _flat(out)))
+
+
+def _alone(*jobs: Job) -> Job:
+    """The jobs in turn, by one thread of the program at a time: they share the workspace."""
+
+    def run() -> None:
+        with LOCK:
+            for job in jobs:
+                job()
+
+    return run
+
+
+def plan_conv(
+    x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
+) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_conv`."""
+    with LOCK:
+        return _data_map("conv", x, w, bias, geometry, kind, slope, out)
+
+
+def plan_conv_transpose(
+    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
+) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_conv_transpose`."""
+    with LOCK:
+        return _data_map("conv_transpose", g, w, bias, geometry, kind, slope, out)
+
+
+def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_conv_weight`."""
+    algorithm = choice("conv_weight", len(x), x.shape[-1], g.shape[-1], geometry, x.dtype).algorithm
+    if algorithm == "direct":
+        return partial(reference.conv_weight, x, g, geometry, out)
+    with LOCK:
+        plan = cpu_conv_patches.plan_conv_weight if algorithm == "patches" else cpu_conv_weight.plan
+        return _alone(plan(x, g, geometry, out))
+
+
+def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.conv`; what a replay plans is what runs here."""
+    with LOCK:
+        _data_map("conv", x, w, bias, geometry, kind, slope, out)()
+
+
+def conv_transpose(
+    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
+) -> None:
+    """See :func:`minigan.kernels.reference.conv_transpose`."""
+    with LOCK:
+        _data_map("conv_transpose", g, w, bias, geometry, kind, slope, out)()
+
+
+def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.conv_weight`."""
+    with LOCK:
+        plan = plan_conv_weight(x, g, geometry, out)
+        assert plan is not None
+        plan()

@@ -39,6 +39,12 @@ class Geometry(NamedTuple):
         """Elements of the kernel."""
         return math.prod(self.kernel)
 
+    def lifted(self) -> Geometry:
+        """The same with three axes: those that are missing come first, with one position and one tap."""
+        n = 3 - self.ndim
+        fill = (1, 1, 1, 0, 1, 1)
+        return Geometry(*((value,) * n + part for value, part in zip(fill, self, strict=True)))
+
     def span(self, axis: int, k: int) -> range:
         """The small positions o that tap k pairs with a position inside [0, big), in order."""
         s, shift = self.stride[axis], k * self.dilation[axis] - self.low[axis]

@@ -53,6 +53,7 @@ from minigan.ops.elementwise import activation as activation_
 from minigan.ops.elementwise import activation_backward, add
 from minigan.ops.linear import LATER
 from minigan.ops.reduction import sum as sum_
+from minigan.ops.shape import reshape
 
 
 def _cotangent(g: Tensor, y: Tensor, kind: str, slope: float) -> Tensor:
@@ -61,7 +62,7 @@ def _cotangent(g: Tensor, y: Tensor, kind: str, slope: float) -> Tensor:
 
 
 def _bias_sums(needs: Any, d: Tensor) -> list[Tensor | None]:
-    return [sum_(d, tuple(range(d.ndim - 1))) if need else None for need in needs]
+    return [sum_(reshape(d, (d.size // d.shape[-1], d.shape[-1])), 0) if need else None for need in needs]
 
 
 def _conv_cotangents(

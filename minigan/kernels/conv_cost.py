@@ -1,0 +1,171 @@
+"""Which algorithm computes a convolution: a cost model small enough to print and to argue with.
+
+    time = operations / (rate * threads) + bytes / bandwidth + rounds * latency
+
+with constants measured once on a two-core AVX-512 server. They need not be right, only in proportion: the model ranks
+algorithms for one shape, it does not predict milliseconds on your machine. Operations count what a kernel really multiplies, with
+channels rounded up to its tile; bytes count intermediate arrays (written once, read once), not the operands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from minigan.kernels.geometry import Geometry
+
+MAPS = ("conv", "conv_transpose", "conv_weight")
+ALGORITHMS = ("direct", "tiles", "patches", "columns", "winograd")
+
+RATE = 150e9  # operations a second and thread of the register tile, from the second-level cache
+DIRECT_RATE = 25e9  # the same of one product a tap with its copies
+BANDWIDTH = 8e9  # bytes a second through intermediate arrays, all threads
+ROUND = 10e-9  # seconds to begin a run of a tile
+TALL, WIDTH = 8, 32  # rows and columns of a register tile
+
+_forced = "auto"
+
+
+class Choice(NamedTuple):
+    """One way to compute a map, and what it costs."""
+
+    algorithm: str
+    operations: int
+    bytes: int
+    milliseconds: float
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.algorithm:9s} {self.operations / 1e9:9.3f} GFLOP {self.bytes / 1e6:9.2f} MB {self.milliseconds:9.3f} ms"
+            f"  {self.why}"
+        )
+
+
+class Problem(NamedTuple):
+    """A map on given sizes. `ins` and `outs` are the channels of x (big) and of g (small)."""
+
+    which: str
+    images: int
+    ins: int
+    outs: int
+    geometry: Geometry
+    single: bool  # float32
+    wide: bool  # vector registers of 16 floats
+    threads: int
+
+    @property
+    def source(self) -> tuple[int, int]:
+        """(positions, channels) of what is read."""
+        geo = self.geometry
+        return (math.prod(geo.small), self.outs) if self.which == "conv_transpose" else (math.prod(geo.big), self.ins)
+
+    @property
+    def target(self) -> tuple[int, int]:
+        """(positions, channels) of what is made by the two data maps."""
+        geo = self.geometry
+        return (math.prod(geo.big), self.ins) if self.which == "conv_transpose" else (math.prod(geo.small), self.outs)
+
+
+def _up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
+
+
+def _choice(problem: Problem, algorithm: str, operations: float, traffic: float, rounds: float, why: str) -> Choice:
+    rate = (DIRECT_RATE if algorithm == "direct" else RATE) * problem.threads
+    seconds = operations / rate + traffic / BANDWIDTH + rounds * ROUND / problem.threads
+    return Choice(algorithm, int(operations), int(traffic), 1e3 * seconds, why)
+
+
+def _direct(q: Problem) -> Choice:
+    pairs = q.geometry.pairs()
+    size = 4 if q.single else 8
+    return _choice(
+        q, "direct", 2 * q.images * pairs * q.ins * q.outs, 2 * size * q.images * pairs * (q.ins + q.outs), 0,
+        "one product a tap over its valid region; any dtype, any machine",
+    )  # fmt: skip
+
+
+def _tiles(q: Problem) -> Choice | None:
+    pairs, geo = q.geometry.pairs(), q.geometry
+    if q.which == "conv_weight":
+        a, b = _up(q.ins, TALL), _up(q.outs, WIDTH)
+        packed = 8 * q.images * (math.prod(geo.big) * a + math.prod(geo.small) * b)
+        rounds = geo.taps * a // TALL * b // WIDTH * math.prod(geo.small[:-1])
+        return _choice(
+            q, "tiles", 2 * q.images * pairs * a * b, packed, rounds, "both operands packed, every tap from cache"
+        )
+    if q.images < TALL:
+        return None
+    (_, depth), (positions, columns) = q.source, q.target
+    images, b = _up(q.images, TALL), _up(columns, WIDTH)
+    rounds = images // TALL * b // WIDTH * positions * math.prod(geo.kernel[:-1])
+    return _choice(
+        q, "tiles", 2 * images * pairs * depth * b, 8 * geo.taps * depth * b, rounds,
+        "valid region and phases in place: images are the rows of a tile",
+    )  # fmt: skip
+
+
+def _patches(q: Problem) -> Choice | None:
+    rows, depth = q.images * math.prod(q.geometry.small), q.geometry.taps * q.ins
+    if q.which == "conv_transpose" or rows < TALL:
+        return None
+    b = _up(q.outs, WIDTH)
+    operations = 2 * _up(rows, TALL) * depth * b if q.which == "conv" else 2 * rows * _up(depth, TALL) * b
+    packed = 8 * depth * b if q.which == "conv" else 8 * rows * (_up(depth, TALL) + b)
+    why = (
+        "im2col: few images, so positions fill the tiles"
+        if q.which == "conv"
+        else "im2col: few channels, so taps fill the tiles"
+    )
+    return _choice(q, "patches", operations, 2.5 * 8 * rows * depth + packed, 2 * rows, why)
+
+
+def _columns(q: Problem) -> Choice | None:
+    if q.which == "conv_weight":
+        return None
+    (positions, depth), (_, columns) = q.source, q.target
+    rows, width = q.images * positions, q.geometry.taps * columns
+    if rows < TALL:
+        return None
+    adds = q.images * q.geometry.pairs() * columns
+    return _choice(
+        q, "columns", 2 * _up(rows, TALL) * depth * _up(width, WIDTH), 8 * rows * width + 8 * adds, rows // TALL,
+        "few output channels: one product with all taps, then their sum",
+    )  # fmt: skip
+
+
+def choices(problem: Problem) -> list[Choice]:
+    """The algorithms that can do it, the quickest by the model first."""
+    found: list[Choice | None] = [_direct(problem)]
+    if problem.single and problem.wide and problem.images:
+        found += [_tiles(problem), _patches(problem), _columns(problem)]
+    possible = [c for c in found if c is not None]
+    return sorted(possible, key=lambda c: c.milliseconds)
+
+
+def choose(problem: Problem) -> Choice:
+    """The quickest, or the one that :func:`algorithm` asks for where it is possible, else the direct one."""
+    possible = choices(problem)
+    if _forced == "auto":
+        return possible[0]
+    return next((c for name in (_forced, "direct") for c in possible if c.algorithm == name), possible[0])
+
+
+@contextmanager
+def algorithm(name: str) -> Iterator[None]:
+    """Within the block every convolution on the CPU is computed by this algorithm, where it can be, else by "direct".
+
+    Args:
+        name: one of `ALGORITHMS`, or "auto" for the cost model's choice.
+    """
+    global _forced
+    if name not in (*ALGORITHMS, "auto"):
+        raise ValueError(f"conv_algorithm: got {name!r}, expected 'auto' or one of {ALGORITHMS}")
+    before, _forced = _forced, name
+    try:
+        yield
+    finally:
+        _forced = before

@@ -1,0 +1,30 @@
+"""Scratch memory that all convolutions share: packed weights and the like live for one call only."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from minigan.backend import Array
+from minigan.kernels.compiler import address_of
+
+LOCK = threading.RLock()  # held by whoever uses the workspace, so that programs with threads of their own are safe
+LINE = 16  # floats of a cache line
+_memory = np.zeros(0, np.float32)
+
+
+def workspace(*sizes: int) -> list[Array]:
+    """Arrays of `sizes` floats on cache lines of their own, all in one block, zero when first used.
+
+    The next call hands out the same memory again; a block that is too small is replaced by a larger one, and lives on in the
+    plans that were made with it.
+    """
+    global _memory
+    starts = [0]
+    for size in sizes:
+        starts.append(starts[-1] + -(-size // LINE) * LINE)
+    if _memory.size < starts[-1] + LINE:
+        _memory = np.zeros(max(starts[-1] + LINE, _memory.size * 5 // 4), np.float32)
+    first = -(address_of(_memory) // 4) % LINE
+    return [_memory[first + a : first + a + size] for a, size in zip(starts, sizes, strict=False)]
