@@ -8,7 +8,13 @@ from minigan.kernels.cpu_activation import (
     mean_softplus_backward,
     plan_activation_backward,
 )
-from minigan.kernels.cpu_normalize import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
+from minigan.kernels.cpu_batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    plan_batch_norm,
+    plan_batch_norm_backward,
+)
+from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import column_sum, dense, matmul, plan_column_sum, plan_dense, plan_matmul
 from minigan.kernels.cpu_random import normal, philox
@@ -31,6 +37,8 @@ __all__ = [
     "normal",
     "philox",
     "plan_activation_backward",
+    "plan_batch_norm",
+    "plan_batch_norm_backward",
     "plan_column_sum",
     "plan_dense",
     "plan_matmul",

@@ -46,7 +46,7 @@ from minigan.ops.elementwise import (
     where,
 )
 from minigan.ops.linear import dense, matmul
-from minigan.ops.normalize import batch_norm, layer_norm
+from minigan.ops.normalize import batch_norm, group_norm, instance_norm, layer_norm
 from minigan.ops.reduction import (
     cumsum,
     log_softmax,
@@ -58,6 +58,15 @@ from minigan.ops.reduction import (
     softmax,
     sum,
     var,
+)
+from minigan.ops.resample import (
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    max_pool,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
 )
 from minigan.ops.shape import (
     argsort,
@@ -92,6 +101,7 @@ __all__ = [
     "add",
     "argsort",
     "as_tensor",
+    "avg_pool",
     "batch_norm",
     "bce_with_logits",
     "broadcast_to",
@@ -115,10 +125,14 @@ __all__ = [
     "flip",
     "gelu",
     "getitem",
+    "global_avg_pool",
+    "global_max_pool",
     "greater",
     "greater_equal",
+    "group_norm",
     "identity",
     "index_add",
+    "instance_norm",
     "layer_norm",
     "leaky_relu",
     "less",
@@ -129,6 +143,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "mean_softplus",
@@ -139,6 +154,8 @@ __all__ = [
     "norm",
     "pad",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
     "power",
     "relu",
@@ -163,6 +180,7 @@ __all__ = [
     "take",
     "tanh",
     "transpose",
+    "upsample",
     "var",
     "where",
 ]
