@@ -197,7 +197,7 @@ def _spatial(name: str, x: Any) -> Tensor:
 def _an_axis(name: str, what: str, value: Any, x: Tensor) -> Sizes:
     """A size for all spatial axes, or one for each."""
     rank = x.ndim - 2
-    sizes = (value,) * rank if isinstance(value, (int, np.integer)) else tuple(value)
+    sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
     if len(sizes) != rank or any(not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
         raise ValueError(f"{name}: got {what} {value} for x {x.shape}, expected one whole number > 0 or {rank} of them")
     return tuple(int(n) for n in sizes)
