@@ -18,6 +18,7 @@ from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import column_sum, dense, matmul, plan_column_sum, plan_dense, plan_matmul
 from minigan.kernels.cpu_random import normal, philox
+from minigan.kernels.cpu_resample import interpolate, interpolate_adjoint
 
 __all__ = [
     "activation_backward",
@@ -29,6 +30,8 @@ __all__ = [
     "column_sum",
     "dense",
     "ema",
+    "interpolate",
+    "interpolate_adjoint",
     "layer_norm",
     "layer_norm_backward",
     "matmul",

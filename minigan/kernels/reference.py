@@ -252,6 +252,34 @@ def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[A
     return dx, (g * h).sum(axis=0), g.sum(axis=0)
 
 
+# -- interpolation: x (lines, n, length), y (lines, n scale, length), contiguous ------------------------------------------
+def _phases(x: Array, y: Array, scale: int) -> Iterator[tuple[float, Array, Array, Array, Array]]:
+    """For each phase r: the weight |t| of the neighbour, y's elements i scale + r for all i, and of those that have a
+    neighbour in x: x's element, the neighbour, y's element."""
+    for r in range(scale):
+        t = (r + 0.5) / scale - 0.5
+        part, first, last = y[:, r::scale], slice(None, -1), slice(1, None)
+        here, there = (last, first) if t < 0 else (first, last)
+        yield abs(t), part, x[:, here], x[:, there], part[:, here]
+
+
+def interpolate(x: Array, scale: int, out: Array) -> None:
+    """out[:, i scale + r] = x[:, i] + |t| (x[:, i + sign t] - x[:, i]), t = (r + 1/2)/scale - 1/2, x continued by its ends."""
+    for weight, part, here, there, target in _phases(x, out, scale):
+        part[...] = x
+        target += (there - here) * x.dtype.type(weight)
+
+
+def interpolate_adjoint(g: Array, scale: int, out: Array) -> None:
+    """out[:, i] = what the elements of g = interpolate(x) weigh x[:, i] with: the adjoint of x -> interpolate(x)."""
+    out[...] = 0
+    for weight, part, here, there, source in _phases(out, g, scale):
+        moved = source * g.dtype.type(weight)
+        out += part
+        here -= moved
+        there += moved
+
+
 # -- optimizers: one call updates all arrays of a player -------------------------------------------------------------
 # `hyper` is a float64 array that lives beside the parameters, so that a recorded step reads today's values.
 def sgd(

@@ -15,10 +15,10 @@ from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.kernels import dispatch, reference
 from minigan.ops.elementwise import activation as apply_activation
-from minigan.ops.elementwise import rows, sqrt
+from minigan.ops.elementwise import rows, sqrt, square
 from minigan.ops.linear import LATER
 from minigan.ops.reduction import mean, var
-from minigan.ops.shape import reshape
+from minigan.ops.shape import broadcast_to, reshape
 from minigan.primitive import undifferentiable
 
 ACTIVATIONS = (*reference.ACTIVATIONS, *LATER)  # that batch norm can end with
@@ -247,9 +247,20 @@ def group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, eps: float = 1e-5)
     channels = x.shape[-1]
     if groups < 1 or channels % groups:
         raise ValueError(f"group_norm: got {groups} groups for {channels} channels, expected a divisor of {channels}")
-    positions = int(np.prod(x.shape[1:-1], dtype=np.int64))
-    grouped = reshape(x, (x.shape[0], positions, groups, channels // groups))
-    return gamma * reshape(_standardize(grouped, float(eps), (1, 3)), x.shape) + beta
+    flat = reshape(x, (x.shape[0], int(np.prod(x.shape[1:-1], dtype=np.int64)), channels))
+    d = flat - _group_mean(flat, groups)
+    scale = gamma / sqrt(_group_mean(square(d), groups) + float(eps))
+    return reshape(d * scale + beta, x.shape)
+
+
+def _group_mean(x: Tensor, groups: int) -> Tensor:
+    """The mean over positions and a group's channels of x (N, P, C), for each channel: (N, 1, C). Positions first: that sum
+    runs along whole rows of memory, and what is left is small."""
+    n, _, channels = x.shape
+    means = reshape(mean(x, 1), (n, groups, channels // groups))
+    if groups < channels:
+        means = broadcast_to(mean(means, 2, keepdims=True), means.shape)
+    return reshape(means, (n, 1, channels))
 
 
 def instance_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:

@@ -20,6 +20,7 @@ import numpy as np
 
 from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
+from minigan.kernels import dispatch
 from minigan.ops import reduction
 from minigan.ops.shape import reshape, transpose
 
@@ -107,13 +108,14 @@ def window_winner(x: Array, *, window: Sizes, stride: Sizes) -> Array:
     """The number (in C order, from 0) of the first tap of each window whose element is the largest; a constant for the
     derivative."""
     xp = array_module(x)
-    winner = xp.zeros(_pooled(x.shape, window, stride), np.int64)
+    number_type = np.min_scalar_type(math.prod(window) - 1)  # bytes, for all but giant windows
+    winner = xp.zeros(_pooled(x.shape, window, stride), number_type)
     best: Any = None
     for number, part in _taps(x, window, stride):
         if best is None:
             best = part.copy()
-        else:
-            xp.copyto(winner, number, where=part > best)
+        else:  # a later winner has the larger number
+            xp.maximum(winner, (part > best) * number_type.type(number), out=winner)
             xp.maximum(best, part, out=best)
     return winner
 
@@ -154,11 +156,10 @@ def window_place(
     g: Array, winner: Array, *, window: Sizes, stride: Sizes, shape: Sizes, out: Array | None = None
 ) -> Array:
     """The adjoint of `window_select`: g[n, o, c] added at o s + winner[n, o, c], in zeros of `shape`;  dg = window_select(u)."""
-    xp = array_module(g)
-    out = xp.empty(shape, g.dtype) if out is None else out
+    out = array_module(g).empty(shape, g.dtype) if out is None else out
     out[...] = 0
     for number, part in _taps(out, window, stride):
-        part += xp.where(winner == number, g, xp.zeros_like(g))
+        part += g * (winner == number)
     return out
 
 
@@ -263,21 +264,10 @@ def global_max_pool(x: Any) -> Tensor:
 
 
 # -- upsampling ------------------------------------------------------------------------------------------------------
-def _phases(x: Array, y: Array, axis: int, scale: int) -> Iterator[tuple[float, Array, list[tuple[Array, Array]]]]:
-    """For each phase r of interpolation along `axis`: the weight w of the neighbour, y's elements i scale + r, and pairs of
-    equally long pieces (of x, of those elements) that belong together: the i-th element of y sees neighbour i - 1 or i + 1."""
-
-    def along(a: Array, start: int | None, stop: int | None, step: int = 1) -> Array:
-        return a[(*(slice(None),) * axis, slice(start, stop, step))]
-
-    for r in range(scale):
-        offset = (r + 0.5) / scale - 0.5
-        part = along(y, r, None, scale)
-        if offset < 0:
-            pairs = [(along(x, None, -1), along(part, 1, None)), (along(x, None, 1), along(part, None, 1))]
-        else:
-            pairs = [(along(x, 1, None), along(part, None, -1)), (along(x, -1, None), along(part, -1, None))]
-        yield math.fabs(offset), part, pairs if offset else []
+def _lines(x: Array, axis: int) -> Array:
+    """x as (lines, x.shape[axis], length), a copy only when it is not contiguous."""
+    before, after = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+    return array_module(x).ascontiguousarray(x).reshape(before, x.shape[axis], after)
 
 
 def _interpolate_samples(adjoint: bool) -> Any:
@@ -299,14 +289,11 @@ def interpolate(x: Array, *, axis: int, scale: int, out: Array | None = None) ->
 
     With pixel centres at half-integers, y's element i scale + r lies t = (r + 1/2)/scale - 1/2 from x's element i, so
 
-        y[i scale + r] = (1 - |t|) x[i] + |t| x[i + sign t],   x continued by its first and last element.
+        y[i scale + r] = x[i] + |t| (x[i + sign t] - x[i]),   x continued by its first and last element.
     """
     shape = tuple(n * scale if a == axis else n for a, n in enumerate(x.shape))
     out = array_module(x).empty(shape, x.dtype) if out is None else out
-    for weight, part, pairs in _phases(x, out, axis, scale):
-        part[...] = x * x.dtype.type(1 - weight)
-        for source, target in pairs:
-            target += source * x.dtype.type(weight)
+    dispatch.kernels_for(x).interpolate(_lines(x, axis), scale, _lines(out, axis))
     return out
 
 
@@ -315,14 +302,10 @@ def interpolate(x: Array, *, axis: int, scale: int, out: Array | None = None) ->
     samples=_interpolate_samples(True),
 )
 def interpolate_adjoint(g: Array, *, axis: int, scale: int, out: Array | None = None) -> Array:
-    """The adjoint of `interpolate`: each g[i scale + r] is shared between i and its neighbour;  dg = interpolate(u)."""
+    """The adjoint of `interpolate`: of each g[i scale + r], |t| goes to i's neighbour and the rest to i;  dg = interpolate(u)."""
     shape = tuple(n // scale if a == axis else n for a, n in enumerate(g.shape))
     out = array_module(g).empty(shape, g.dtype) if out is None else out
-    out[...] = 0
-    for weight, part, pairs in _phases(out, g, axis, scale):
-        out += part * g.dtype.type(1 - weight)
-        for target, source in pairs:
-            target += source * g.dtype.type(weight)
+    dispatch.kernels_for(g).interpolate_adjoint(_lines(g, axis), scale, _lines(out, axis))
     return out
 
 
@@ -331,7 +314,7 @@ def upsample(x: Any, *, scale: int | Sizes, mode: str = "nearest") -> Tensor:
     the linear interpolation along every axis between x's pixel centres, clamped at the edges ("bilinear").
 
     Centres lie at half-integers and edges coincide, as in PyTorch with align_corners=False: along an axis, with
-    t = (r + 1/2)/scale - 1/2, y[i scale + r] = (1 - |t|) x[i] + |t| x[i + sign t]. Both maps keep constants, and their
+    t = (r + 1/2)/scale - 1/2, y[i scale + r] = x[i] + |t| (x[i + sign t] - x[i]). Both maps keep constants, and their
     derivatives are their adjoints.
 
     Args:
