@@ -43,7 +43,7 @@ def _taps(x: Array, window: Sizes, stride: Sizes) -> Iterator[tuple[int, Array]]
         yield number, x[(slice(None), *places)]
 
 
-def _window_samples(make: Callable[..., Any], **options: Any) -> Any:
+def _window_samples(make: Callable[..., Any]) -> Any:
     """Samples for a drawn window: `make(draw, shape, pooled, taps) -> (arrays, further parameters)`."""
 
     def samples(draw: Any) -> Any:
@@ -92,8 +92,8 @@ def window_spread(
     `shape`;  dg = window_sum(u)."""
     out = array_module(g).empty(shape, g.dtype) if out is None else out
     g = g if factor == 1 else g * g.dtype.type(factor)
-    covered = tuple(slice(None, n // w * w) for n, w in zip(shape[1:-1], window, strict=True))
-    if window == stride and out[(slice(None), *covered)].size == out.size:  # tiles that leave nothing over
+    rests = [n % w for n, w in zip(shape[1:-1], window, strict=True)]
+    if window == stride and not any(rests):  # tiles that cover everything
         for _, part in _taps(out, window, stride):
             part[...] = g
         return out
