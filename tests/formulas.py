@@ -108,6 +108,51 @@ def permute(x: Any, order: Any, axis: int) -> Any:
     return np.array([line[places] for line, places in pairs]).reshape(x.shape)
 
 
+def window_matrix(shape: Any, window: Any, stride: Any) -> np.ndarray:
+    """M[o, k, i] = 1 where tap k of window o is position i, positions, taps and windows numbered in C order."""
+    counts = [(n - w) // s + 1 for n, w, s in zip(shape[1:-1], window, stride, strict=True)]
+    matrix = np.zeros((*counts, *window, *shape[1:-1]))
+    for o in np.ndindex(*counts):
+        for k in np.ndindex(*window):
+            matrix[(*o, *k, *(np.multiply(o, stride) + k))] = 1
+    return matrix.reshape(int(np.prod(counts)), int(np.prod(window)), int(np.prod(shape[1:-1])))
+
+
+def windows(x: Any, window: Any, stride: Any) -> tuple[np.ndarray, tuple[int, ...]]:
+    """x[n, o, k, c] and the shape of a result with one number a window."""
+    m = window_matrix(x.shape, window, stride)
+    counts = [(n - w) // s + 1 for n, w, s in zip(x.shape[1:-1], window, stride, strict=True)]
+    return np.einsum("oki,nic->nokc", m, x.reshape(len(x), -1, x.shape[-1])), (len(x), *counts, x.shape[-1])
+
+
+def window_spread(g: Any, window: Any, stride: Any, factor: float, shape: Any) -> Any:
+    m = window_matrix(shape, window, stride)
+    return factor * np.einsum("oki,noc->nic", m, g.reshape(len(g), -1, g.shape[-1])).reshape(shape)
+
+
+def window_select(x: Any, winner: Any, window: Any, stride: Any) -> Any:
+    parts, shape = windows(x, window, stride)
+    chosen = winner.reshape(shape[0], -1, 1, shape[-1])
+    return np.take_along_axis(parts, chosen, 2).reshape(shape)
+
+
+def window_place(g: Any, winner: Any, window: Any, stride: Any, shape: Any) -> Any:
+    m = window_matrix(shape, window, stride)
+    flat = (len(g), -1, g.shape[-1])
+    chosen = winner.reshape(flat)[:, :, None] == np.arange(m.shape[1])[:, None]
+    return np.einsum("oki,noc,nokc->nic", m, g.reshape(flat), chosen).reshape(shape)
+
+
+def interpolation(n: int, scale: int) -> np.ndarray:
+    """The matrix of linear interpolation between the centres of n pixels, at those of n * scale."""
+    at = (np.arange(n * scale) + 0.5) / scale - 0.5
+    return np.array([np.interp(at, np.arange(n), unit) for unit in np.eye(n)]).T
+
+
+def along(matrix: Any, x: Any, axis: int) -> Any:
+    return np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)
+
+
 FORMULAS: dict[str, Formula] = {
     # elementwise
     "add": lambda a, b: a + b,
@@ -151,7 +196,7 @@ FORMULAS: dict[str, Formula] = {
     "conv_transpose": conv_transpose,
     "conv_weight": conv_weight,
     "dense": dense,
-    "batch_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 0),
+    "batch_norm": lambda x, gamma, beta, eps, kind, slope: activation(normalize(x, gamma, beta, eps, 0), kind, slope),
     "layer_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 1),
     # reductions
     "sum": lambda x, axis: np.add.reduce(x, axis=axis, keepdims=True),
@@ -173,4 +218,17 @@ FORMULAS: dict[str, Formula] = {
     "index_add": index_add,
     "argsort": lambda x, axis: (x[..., None] > x[..., None, :]).sum(-1).argsort(axis),
     "permute": permute,
+    # positions
+    "window_sum": lambda x, window, stride, factor: (
+        factor * windows(x, window, stride)[0].sum(2).reshape(windows(x, window, stride)[1])
+    ),
+    "window_spread": window_spread,
+    "window_winner": lambda x, window, stride: (
+        windows(x, window, stride)[0].argmax(2).reshape(windows(x, window, stride)[1])
+    ),
+    "window_select": window_select,
+    "window_place": window_place,
+    "max_pool": lambda x, window, stride: windows(x, window, stride)[0].max(2).reshape(windows(x, window, stride)[1]),
+    "interpolate": lambda x, axis, scale: along(interpolation(x.shape[axis], scale), x, axis),
+    "interpolate_adjoint": lambda g, axis, scale: along(interpolation(g.shape[axis] // scale, scale).T, g, axis),
 }

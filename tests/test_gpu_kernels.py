@@ -123,40 +123,73 @@ def test_bce_with_logits(fused: Any, shape: tuple[int, int], dtype: str) -> None
 # -- normalisation -------------------------------------------------------------------------------------------
 # With one row (batch) or one channel (layer) every deviation is zero, and dx is what rounding leaves of a
 # difference of equal numbers, times 1/sqrt(eps) = 316.
+def batch_norm(kernels: Any, x: Any, gamma: Any, beta: Any, out: Any, kind: str = "linear") -> Any:
+    """(mean, var), beside each other."""
+    statistics = gamma.repeat(2).reshape(2, -1) * np.nan
+    kernels.batch_norm(x, gamma, beta, 1e-5, kind, 0.2, out, statistics)
+    return statistics
+
+
+def batch_norm_backward(kernels: Any, g: Any, x: Any, y: Any, gamma: Any, kind: str = "linear") -> Any:
+    """(dx, dgamma, dbeta), from poison."""
+    results = [a * np.nan for a in (x, gamma, gamma)]
+    kernels.batch_norm_backward(g, x, y, gamma, 1e-5, kind, 0.2, *results)
+    return results
+
+
 @pytest.mark.parametrize("shape", [*MATRICES, HUGE])
-@pytest.mark.parametrize("kind", ["batch", "layer"])
-def test_norm(fused: Any, kind: str, shape: tuple[int, int], dtype: str) -> None:
+@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+def test_batch_norm(fused: Any, kind: str, shape: tuple[int, int], dtype: str) -> None:
     x, g = 2 * normal(shape, dtype) + np.dtype(dtype).type(3), normal(shape, dtype, 1)
     gamma, beta = normal(shape[1:], dtype, 2), normal(shape[1:], dtype, 3)
     out, expected = poisoned(shape, dtype), np.empty(shape)
-    forward, name = getattr(fused, f"{kind}_norm"), f"{kind}_norm"
-    got = forward(gpu(x), gpu(gamma), gpu(beta), 1e-5, out)
-    want = getattr(reference, name)(wide(x), wide(gamma), wide(beta), 1e-5, expected)
+    got = batch_norm(fused, gpu(x), gpu(gamma), gpu(beta), out, kind)
+    want = batch_norm(reference, wide(x), wide(gamma), wide(beta), expected, kind)
     check(out, expected, dtype)
-    for a, b in zip(got or (), want or (), strict=True):
-        check(a, b, dtype)
-    got = getattr(fused, f"{name}_backward")(gpu(g), gpu(x), gpu(gamma), 1e-5)
-    want = getattr(reference, f"{name}_backward")(wide(g), wide(x), wide(gamma), 1e-5)
-    if shape[0 if kind == "batch" else 1] == 1:
+    check(got, want, dtype)
+    y = expected.astype(dtype)  # the same signs on both sides
+    got = batch_norm_backward(fused, gpu(g), gpu(x), gpu(y), gpu(gamma), kind)
+    want = batch_norm_backward(reference, wide(g), wide(x), wide(y), wide(gamma), kind)
+    if shape[0] == 1:
         assert np.abs(got[0].get()).max() <= 1e3 * TOLERANCE[dtype]
         got, want = got[1:], want[1:]
     for a, b in zip(got, want, strict=True):
         check(a, b, dtype, scale=3)
 
 
-@pytest.mark.parametrize("kind", ["batch", "layer"])
-def test_norm_in_place(fused: Any, kind: str, dtype: str) -> None:
+@pytest.mark.parametrize("shape", [*MATRICES, HUGE])
+def test_layer_norm(fused: Any, shape: tuple[int, int], dtype: str) -> None:
+    x, g = 2 * normal(shape, dtype) + np.dtype(dtype).type(3), normal(shape, dtype, 1)
+    gamma, beta = normal(shape[1:], dtype, 2), normal(shape[1:], dtype, 3)
+    out, expected = poisoned(shape, dtype), np.empty(shape)
+    fused.layer_norm(gpu(x), gpu(gamma), gpu(beta), 1e-5, out)
+    reference.layer_norm(wide(x), wide(gamma), wide(beta), 1e-5, expected)
+    check(out, expected, dtype)
+    got = fused.layer_norm_backward(gpu(g), gpu(x), gpu(gamma), 1e-5)
+    want = reference.layer_norm_backward(wide(g), wide(x), wide(gamma), 1e-5)
+    if shape[1] == 1:
+        assert np.abs(got[0].get()).max() <= 1e3 * TOLERANCE[dtype]
+        got, want = got[1:], want[1:]
+    for a, b in zip(got, want, strict=True):
+        check(a, b, dtype, scale=3)
+
+
+def test_norm_in_place(fused: Any, dtype: str) -> None:
     x, gamma, beta = normal((130, 129), dtype), normal((129,), dtype, 1), normal((129,), dtype, 2)
     expected, x_gpu = np.empty(x.shape), gpu(x)
-    getattr(reference, f"{kind}_norm")(wide(x), wide(gamma), wide(beta), 1e-5, expected)
-    getattr(fused, f"{kind}_norm")(x_gpu, gpu(gamma), gpu(beta), 1e-5, x_gpu)
+    batch_norm(reference, wide(x), wide(gamma), wide(beta), expected)
+    batch_norm(fused, x_gpu, gpu(gamma), gpu(beta), x_gpu)
+    check(x_gpu, expected, dtype)
+    x_gpu = gpu(x)
+    reference.layer_norm(wide(x), wide(gamma), wide(beta), 1e-5, expected)
+    fused.layer_norm(x_gpu, gpu(gamma), gpu(beta), 1e-5, x_gpu)
     check(x_gpu, expected, dtype)
 
 
 def test_variance_survives_a_large_mean(fused: Any, dtype: str) -> None:
     x = (normal((4097, 5), "float64") + 1e4).astype(dtype)
     one, zero = gpu(np.ones(5, dtype)), gpu(np.zeros(5, dtype))
-    _, var = fused.batch_norm(gpu(x), one, zero, 1e-5, poisoned(x.shape, dtype))
+    _, var = batch_norm(fused, gpu(x), one, zero, poisoned(x.shape, dtype))
     np.testing.assert_allclose(var.get(), wide(x).var(axis=0), rtol=max(TOLERANCE[dtype], 1e-10))
 
 
@@ -164,7 +197,7 @@ def test_batch_norm_keeps_nan(fused: Any, dtype: str) -> None:
     x = normal((100, 3), dtype)
     x[50, 1] = np.nan
     one, zero = gpu(np.ones(3, dtype)), gpu(np.zeros(3, dtype))
-    mean, var = fused.batch_norm(gpu(x), one, zero, 1e-5, poisoned(x.shape, dtype))
+    mean, var = batch_norm(fused, gpu(x), one, zero, poisoned(x.shape, dtype))
     np.testing.assert_array_equal(np.isnan(mean.get()), [False, True, False])
     np.testing.assert_array_equal(np.isnan(var.get()), [False, True, False])
 
@@ -172,8 +205,12 @@ def test_batch_norm_keeps_nan(fused: Any, dtype: str) -> None:
 @pytest.mark.parametrize("kind", ["batch", "layer"])
 def test_norm_repeats_bit_for_bit(fused: Any, kind: str, dtype: str) -> None:
     x, g, gamma = (gpu(normal(shape, dtype, i)) for i, shape in enumerate([(2050, 37), (2050, 37), (37,)]))
-    backward = getattr(fused, f"{kind}_norm_backward")
-    first, second = backward(g, x, gamma, 1e-5), backward(g, x, gamma, 1e-5)
+    first, second = (
+        batch_norm_backward(fused, g, x, x, gamma, "tanh")
+        if kind == "batch"
+        else fused.layer_norm_backward(g, x, gamma, 1e-5)
+        for _ in range(2)
+    )
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a.get(), b.get())
 
@@ -305,8 +342,9 @@ BAD_CALLS: list[tuple[str, type[Exception], str, Callable[[Any], Any]]] = [
     ("kind", ValueError, "gelu", lambda k: activate(k, kind="gelu")),
     ("bias", ValueError, r"\(4,\)", lambda k: activate(k, bias=ones(4))),
     ("strided", ValueError, "z.*contiguous", lambda k: activate(k, z=ones(3, 2).T)),
-    ("no rows", ValueError, "row", lambda k: k.batch_norm(ones(0, 3), ones(3), ones(3), 1e-5, ones(0, 3))),
-    ("rank", ValueError, "rows, channels", lambda k: k.batch_norm_backward(ones(3), ones(3), ones(3), 1e-5)),
+    ("no rows", ValueError, "row", lambda k: batch_norm(k, ones(0, 3), ones(3), ones(3), ones(0, 3))),
+    ("rank", ValueError, "rows, channels", lambda k: batch_norm_backward(k, ones(3), ones(3), ones(3), ones(3))),
+    ("norm kind", ValueError, "gelu", lambda k: batch_norm(k, ones(2, 3), ones(3), ones(3), ones(2, 3), "gelu")),
     ("hyper kind", TypeError, "hyper is a list", lambda k: k.ema([ones(2)], [ones(2)], [0.9])),
     ("hyper single", TypeError, "hyper", lambda k: k.ema([ones(2)], [ones(2)], ones(1))),
     ("hyper length", ValueError, "hyper", lambda k: k.adam(*[[ones(2)]] * 4, hyper(0.1, 0.9))),

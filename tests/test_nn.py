@@ -5,7 +5,9 @@ import pytest
 from scipy import stats
 
 import minigan as mg
-from minigan import nn
+from minigan import nn, ops
+from minigan.gradcheck import gradcheck
+from minigan.kernels import cpu_fused, reference
 from minigan.random import Source
 
 
@@ -39,6 +41,169 @@ def test_batch_norm_trains_by_the_batch_and_evaluates_by_running_averages():
     want = (x - layer.running_mean.data) / np.sqrt(layer.running_var.data + 1e-5)
     np.testing.assert_allclose(layer(x).data, want)
     assert (layer.running_mean.data == before).all()
+
+
+ACTIVATIONS = ["linear", "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "elu", "gelu", "silu"]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_with_an_activation_equals_the_two_layers(name, training):
+    x = np.random.default_rng(0).standard_normal((6, 2, 3))
+    fused = nn.BatchNorm(3, activation=name, slope=0.1, gamma_std=0.3).astype("float64").initialize(2).train(training)
+    fused.running_var.assign([0.5, 1.0, 2.0])
+    plain = nn.BatchNorm(3).astype("float64").train(training)
+    plain.load_state(fused.state())
+    options = {"slope": 0.1} if name == "leaky_relu" else {}
+    y = plain(x)
+    want = y if name == "linear" else getattr(mg.ops, name)(y, **options)
+    np.testing.assert_allclose(fused(x).data, want.data, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (5_001, 1), (2, 700), (1_001, 3), (777, 64), (300, 257)])
+def test_fused_batch_norm_is_the_reference_at_any_shape(shape, kind, dtype):
+    """More and fewer rows than a line, a block, and blocks that do not come out even."""
+    r = np.random.default_rng(3)
+    x, g = (3 * r.standard_normal(shape) + 5).astype(dtype), r.standard_normal(shape).astype(dtype)
+    gamma, beta = r.uniform(0.5, 2, shape[1]).astype(dtype), r.standard_normal(shape[1]).astype(dtype)
+    results = []
+    for kernels in (reference, cpu_fused):
+        wide = kernels is reference
+        a, b, c, d = (v.astype("float64") if wide else v for v in (x, g, gamma, beta))
+        y, statistics, dx, dgamma, dbeta = (np.full_like(v, np.nan) for v in (a, np.stack([c, c]), a, c, c))
+        kernels.batch_norm(a, c, d, 0.1, kind, 0.2, y, statistics)
+        given = results[0][0] if results else y
+        kernels.batch_norm_backward(b, a, given.astype(a.dtype), c, 0.1, kind, 0.2, dx, dgamma, dbeta)
+        results.append((y, statistics, dx, dgamma / len(x) ** 0.5, dbeta / len(x) ** 0.5))
+    for want, got in zip(*results, strict=True):
+        tolerance = 3e-6 if dtype == "float32" else 1e-13
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+
+
+def test_batch_norm_is_accurate_where_the_mean_is_large_and_with_an_outlier_first():
+    r = np.random.default_rng(0)
+    x = (1e3 + r.standard_normal((20_000, 5))).astype(np.float32)
+    x[0] += 300  # a shift by the first row alone would lose five digits of the variance
+    statistics = np.empty((2, 5), np.float32)
+    mg.ops.batch_norm(x, np.ones(5, np.float32), np.zeros(5, np.float32), statistics=statistics)
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(statistics, [wide.mean(0), wide.var(0)], rtol=2e-6)
+
+
+def test_batch_norm_keeps_nan():
+    x = np.random.default_rng(0).standard_normal((100, 3)).astype(np.float32)
+    x[50, 1] = np.nan
+    y = mg.ops.batch_norm(x, np.ones(3, np.float32), np.zeros(3, np.float32), activation="relu").data
+    np.testing.assert_array_equal(np.isnan(y).all(0), [False, True, False])
+    np.testing.assert_array_equal(np.isnan(y).any(0), [False, True, False])
+
+
+@pytest.mark.parametrize("activation", ["linear", "leaky_relu", "tanh"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_replayed_batch_norm_computes_and_follows_as_an_eager_one(activation, order):
+    """Values, derivatives and running averages; two batches in a step, as a discriminator sees them."""
+    r = np.random.default_rng(1)
+    layers = [nn.BatchNorm(4, momentum=0.3, activation=activation).astype("float64") for _ in range(2)]
+
+    def step(layer, x, z):
+        leaf = ops.identity(x).detach()
+        leaf.requires_grad = True
+        first, second = layer(leaf), layer(z)
+        loss = (first * first * first).sum() + second.mean()
+        g = mg.grad(loss, [leaf, layer.gamma, layer.beta], create_graph=order == 2)
+        return [first, second, *g, *([mg.grad((g[0] ** 2).sum(), leaf)] if order == 2 else [])]
+
+    batches = [(r.standard_normal((7, 2, 4)), 2 * r.standard_normal((5, 4)) + 1) for _ in range(4)]
+    own = [mg.tensor(b.copy()) for b in batches[0]]
+    recording = mg.Recording(step, layers[0], *own)
+    for i, batch in enumerate(batches):
+        for target, new in zip(own, batch, strict=True):
+            target.data[...] = new
+        got = recording.replay() if i else recording.result
+        want = step(layers[1], *map(mg.tensor, batch))
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_array_equal(a.data, b.data)
+        for name, buffer in layers[0].buffers().items():
+            np.testing.assert_array_equal(buffer.data, layers[1].buffers()[name].data)
+    assert (layers[0].running_mean.data != 0).all()
+
+
+def test_a_replayed_batch_norm_is_three_calls():
+    """Forward, running averages, backward: views and the packed result cost nothing."""
+    layer, x = nn.BatchNorm(4, activation="relu"), np.ones((6, 5, 4), np.float32)
+    leaf, w = mg.tensor(x, requires_grad=True), mg.tensor(x)
+    recording = mg.Recording(lambda: mg.grad(layer(leaf), [leaf, layer.gamma, layer.beta], w))
+    assert len(recording) == 3
+
+
+def test_batch_norm_statistics_are_the_batches_and_do_not_disturb_derivatives():
+    """One buffer for two batches: the derivative of the first is taken after the second has overwritten it."""
+    r = np.random.default_rng(1)
+    a, b = (mg.tensor(r.standard_normal((6, 3)), requires_grad=True) for _ in range(2))
+    one, zero, statistics = np.ones(3), np.zeros(3), np.empty((2, 3))
+    y = ops.batch_norm(a, one, zero, statistics=statistics)
+    np.testing.assert_allclose(statistics, [a.data.mean(0), a.data.var(0)])
+    ops.batch_norm(b, one, zero, statistics=statistics)
+    w = r.standard_normal((6, 3))
+    np.testing.assert_array_equal(mg.grad(y, a, w).data, mg.grad(ops.batch_norm(a, one, zero), a, w).data)
+
+
+def test_batch_norm_refuses():
+    x, c = np.zeros((4, 3), np.float32), np.ones(3, np.float32)
+    with pytest.raises(ValueError, match="activation 'swish', expected one of"):
+        ops.batch_norm(x, c, c, activation="swish")
+    with pytest.raises(ValueError, match="activation 'swish', expected one of"):
+        nn.BatchNorm(3, activation="swish")
+    with pytest.raises(ValueError, match=r"statistics \(3,\), expected \(2, 3\)"):
+        ops.batch_norm(x, c, c, statistics=c)
+    with pytest.raises(ValueError, match="eps -1"):
+        nn.BatchNorm(3, eps=-1)
+
+
+@pytest.mark.parametrize("spatial", [(), (5,), (3, 2), (2, 2, 2)])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_group_norm_normalises_each_group_of_each_element(spatial, groups):
+    r = np.random.default_rng(0)
+    x = r.standard_normal((3, *spatial, 6)) * 3 + 2
+    layer = nn.GroupNorm(groups, 6, eps=0.01).astype("float64")
+    layer.gamma.assign(r.standard_normal(6))
+    layer.beta.assign(r.standard_normal(6))
+    want = np.empty_like(x)
+    for n, k in np.ndindex(3, groups):
+        part = (n, ..., slice(k * 6 // groups, (k + 1) * 6 // groups))
+        want[part] = (x[part] - x[part].mean()) / np.sqrt(x[part].var() + 0.01)
+    want = layer.gamma.data * want + layer.beta.data
+    np.testing.assert_allclose(layer(x).data, want, atol=1e-13)
+    np.testing.assert_array_equal(layer(x).data, layer.eval()(x).data)
+
+
+def test_instance_norm_normalises_each_channel_of_each_element():
+    x = np.random.default_rng(0).standard_normal((3, 4, 5, 2)) * 3 + 2
+    y = nn.InstanceNorm(2, eps=0.0).astype("float64")(x).data
+    want = (x - x.mean((1, 2), keepdims=True)) / x.std((1, 2), keepdims=True)
+    np.testing.assert_allclose(y, want, atol=1e-13)
+
+
+@pytest.mark.parametrize("norm", ["group", "instance"])
+def test_group_norms_up_to_order_2_against_finite_differences(norm):
+    r = np.random.default_rng(0)
+    x, gamma, beta = r.standard_normal((2, 3, 2, 4)), r.standard_normal(4), r.standard_normal(4)
+    options = {"group": {"groups": 2}, "instance": {}}[norm]
+    f = getattr(ops, f"{norm}_norm")
+    assert gradcheck(lambda *xs: f(*xs, eps=0.01, **options), (x, gamma, beta), order=2)
+
+
+def test_group_norms_refuse():
+    with pytest.raises(ValueError, match="GroupNorm: got 4 groups for 6 channels, expected a divisor of 6"):
+        nn.GroupNorm(4, 6)
+    with pytest.raises(ValueError, match="group_norm: got 4 groups"):
+        ops.group_norm(np.zeros((2, 3, 6)), np.ones(6), np.zeros(6), groups=4)
+    with pytest.raises(ValueError, match=r"instance_norm: .*use layer_norm"):
+        nn.InstanceNorm(6)(np.zeros((2, 6), np.float32))
+    with pytest.raises(ValueError, match="group_norm: got x"):
+        nn.GroupNorm(2, 6)(np.zeros((2, 3, 4), np.float32))
 
 
 def test_layer_norm_normalises_each_element():

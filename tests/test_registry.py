@@ -32,7 +32,9 @@ from minigan.samples import SeededDraw
 for _module in pkgutil.iter_modules(ops.__path__, "minigan.ops."):
     importlib.import_module(_module.name)
 
-PLAIN = {f"minigan.ops.{name}" for name in ("conv", "elementwise", "linear", "normalize", "reduction", "shape")}
+PLAIN = {
+    f"minigan.ops.{name}" for name in ("conv", "elementwise", "linear", "normalize", "reduction", "resample", "shape")
+}
 WRONG_BY_DESIGN = {"stop_gradient"}  # its derivative is declared zero; gradcheck must notice
 FLOATING = {np.dtype(np.float64): dict(rtol=1e-9, atol=1e-10), np.dtype(np.float32): dict(rtol=1e-4, atol=1e-5)}
 

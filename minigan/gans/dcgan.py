@@ -8,9 +8,9 @@ N(0, .02^2), Adam with lr 2e-4 and beta1 .5. Two networks by configuration, s = 
     net = "ig"    G: z -> dense 16f -> dense s/4 x s/4 x 2f -> T 4x4/2 f -> T 4x4/2 channels, tanh
                   D: conv 4x4/2 f -> conv 4x4/2 2f -> dense 16f -> 1 logit, leaky ReLU after each
 
-T is a transposed convolution. "s4" is the network of many tutorials, "ig" that of InfoGAN (Chen et al. 2016, arXiv 1606.03657, table 1;
-there D has batch norm too). For sizes of 64 and more both are extended as in the paper: one more stride-2 stage with twice the
-channels for each doubling beyond 32.
+T is a transposed convolution. "s4" is the network of many tutorials, "ig" that of InfoGAN (Chen et al. 2016, arXiv 1606.03657,
+table 1; there D has batch norm too). For sizes of 64 and more both are extended as in the paper: one more stride-2 stage with
+twice the channels for each doubling beyond 32.
 """
 
 from __future__ import annotations
@@ -95,15 +95,19 @@ def _dense(inputs: int, shape: tuple[int, ...]) -> list[nn.Module]:
     return [
         nn.Dense(inputs, size, bias=False, init="normal"),
         nn.Reshape(*shape),
-        nn.BatchNorm(shape[-1], gamma_std=0.02),
-        nn.LeakyReLU(),
+        _norm(shape[-1]),
     ]
+
+
+def _norm(channels: int) -> nn.BatchNorm:
+    """Batch norm fused with the leaky ReLU after it."""
+    return nn.BatchNorm(channels, activation="leaky_relu", gamma_std=0.02)
 
 
 def _up(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
     """Transposed convolution, batch norm, leaky ReLU."""
     layer = nn.ConvTranspose(inputs, outputs, kernel, stride=stride, bias=False, init="normal")
-    return [layer, nn.BatchNorm(outputs, gamma_std=0.02), nn.LeakyReLU()]
+    return [layer, _norm(outputs)]
 
 
 def _conv(inputs: int, outputs: int, kernel: int) -> nn.Conv:

@@ -57,4 +57,4 @@ class MLP(base.GAN):
     def _hidden(self, inputs: int, outputs: int, config: MLPConfig) -> list[nn.Module]:
         if config.norm == "none":
             return [nn.Dense(inputs, outputs, activation="leaky_relu")]
-        return [nn.Dense(inputs, outputs, bias=False), nn.BatchNorm(outputs), nn.LeakyReLU()]
+        return [nn.Dense(inputs, outputs, bias=False), nn.BatchNorm(outputs, activation="leaky_relu")]

@@ -8,6 +8,12 @@ from minigan.kernels.cpu_activation import (
     mean_softplus_backward,
     plan_activation_backward,
 )
+from minigan.kernels.cpu_batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    plan_batch_norm,
+    plan_batch_norm_backward,
+)
 from minigan.kernels.cpu_conv import (
     conv,
     conv_transpose,
@@ -16,10 +22,11 @@ from minigan.kernels.cpu_conv import (
     plan_conv_transpose,
     plan_conv_weight,
 )
-from minigan.kernels.cpu_normalize import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
+from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import column_sum, dense, matmul, plan_column_sum, plan_dense, plan_matmul
 from minigan.kernels.cpu_random import normal, philox
+from minigan.kernels.cpu_resample import interpolate, interpolate_adjoint
 
 __all__ = [
     "activation_backward",
@@ -34,6 +41,8 @@ __all__ = [
     "conv_weight",
     "dense",
     "ema",
+    "interpolate",
+    "interpolate_adjoint",
     "layer_norm",
     "layer_norm_backward",
     "matmul",
@@ -42,6 +51,8 @@ __all__ = [
     "normal",
     "philox",
     "plan_activation_backward",
+    "plan_batch_norm",
+    "plan_batch_norm_backward",
     "plan_column_sum",
     "plan_conv",
     "plan_conv_transpose",

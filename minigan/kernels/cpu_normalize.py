@@ -1,4 +1,4 @@
-"""Batch and layer normalisation on the CPU, forward and backward."""
+"""Layer normalisation on the CPU, forward and backward."""
 
 from __future__ import annotations
 
@@ -7,81 +7,6 @@ import numpy as np
 from minigan.backend import Array
 from minigan.kernels.compiler import compile_task, njit
 from minigan.kernels.threads import split
-
-
-@njit
-def _column_moments(start: int, stop: int, x: Array, shift: Array, out: Array) -> None:
-    """out[0] += sum over rows of (x - shift), out[1] += the same of its square, in float64."""
-    for i in range(start, stop):
-        for j in range(x.shape[1]):
-            d = np.float64(x[i, j]) - shift[j]
-            out[0, j] += d
-            out[1, j] += d * d
-
-
-@njit
-def _affine(start: int, stop: int, x: Array, mean: Array, scale: Array, beta: Array, out: Array) -> None:
-    """out = (x - mean) scale + beta: the difference first, which keeps the digits where the mean is large."""
-    for i in range(start, stop):
-        for j in range(x.shape[1]):
-            out[i, j] = (x[i, j] - mean[j]) * scale[j] + beta[j]
-
-
-@njit
-def _norm_sums(start: int, stop: int, g: Array, x: Array, mean: Array, inverse: Array, out: Array) -> None:
-    """out[0] += sum over rows of g, out[1] += sum over rows of g h, h = (x - mean) inverse."""
-    for i in range(start, stop):
-        for j in range(x.shape[1]):
-            d = np.float64(g[i, j])
-            out[0, j] += d
-            out[1, j] += d * (np.float64(x[i, j]) - mean[j]) * inverse[j]
-
-
-@njit
-def _norm_backward(
-    start: int, stop: int, g: Array, x: Array, mean: Array, a: Array, b: Array, c: Array, out: Array
-) -> None:
-    for i in range(start, stop):
-        for j in range(x.shape[1]):
-            out[i, j] = g[i, j] * a[j] + (x[i, j] - mean[j]) * b[j] + c[j]
-
-
-def _moments(x: Array) -> tuple[Array, Array]:
-    """Mean and biased variance over rows, in float64.
-
-    Moments about the first row, not about zero: var = mean(d^2) - mean(d)^2 with d = x - x[0] loses nothing when the mean
-    is large against the spread, and needs one pass.
-    """
-    sums = np.zeros((2, x.shape[1]))
-    shift = x[0].astype(np.float64)
-    _column_moments(0, len(x), x, shift, sums)
-    mean = sums[0] / len(x)
-    return mean + shift, np.maximum(sums[1] / len(x) - mean * mean, 0.0)
-
-
-def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> tuple[Array, Array]:
-    """See :func:`minigan.kernels.reference.batch_norm`."""
-    mean, var = _moments(x)
-    scale = (gamma / np.sqrt(var + eps)).astype(x.dtype)
-    split(_affine, len(x), x.size, x, mean.astype(x.dtype), scale, beta, out)
-    return mean.astype(x.dtype), var.astype(x.dtype)
-
-
-def batch_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
-    """See :func:`minigan.kernels.reference.batch_norm_backward`. Collected, with r = 1/s:
-
-    dx = g (gamma r) - (x - mean) (gamma r^2 mean(g h)) - gamma r mean(g).
-    """
-    mean, var = _moments(x)
-    inverse = 1.0 / np.sqrt(var + eps)
-    sums = np.zeros((2, x.shape[1]))
-    _norm_sums(0, len(x), g, x, mean, inverse, sums)
-    a = gamma * inverse
-    b = -a * inverse * sums[1] / len(x)
-    c = -a * sums[0] / len(x)
-    dx = np.empty_like(x)
-    split(_norm_backward, len(x), x.size, g, x, *[v.astype(x.dtype) for v in (mean, a, b, c)], dx)
-    return dx, sums[1].astype(x.dtype), sums[0].astype(x.dtype)
 
 
 @compile_task

@@ -49,8 +49,15 @@ class Compiled:
 
 
 def sources() -> dict[str, str]:
-    """The text of every `.cu` file by its name."""
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.cu"))}
+    """The text of every `.cu` file by its name, with the text of a `.cuh` file where one is included."""
+    headers = {f'#include "{path.name}"': path.read_text(encoding="utf-8") for path in FOLDER.glob("*.cuh")}
+    return {path.name: _included(path.read_text(encoding="utf-8"), headers) for path in sorted(FOLDER.glob("*.cu"))}
+
+
+def _included(text: str, headers: dict[str, str]) -> str:
+    for line, header in headers.items():
+        text = text.replace(line, header)
+    return text
 
 
 def kernel_names(file: str) -> tuple[str, ...]:

@@ -24,10 +24,14 @@ from minigan.kernels.reference import (
     ACTIVATIONS,
     box_muller,
     column_sum,
+    interpolate,
+    interpolate_adjoint,
     matmul,
     mean_softplus,
     mean_softplus_backward,
     plan_activation_backward,
+    plan_batch_norm,
+    plan_batch_norm_backward,
     plan_column_sum,
     plan_dense,
     plan_matmul,
@@ -44,6 +48,8 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "dense",
     "ema",
     "index_add",
+    "interpolate",
+    "interpolate_adjoint",
     "layer_norm",
     "layer_norm_backward",
     "matmul",
@@ -52,6 +58,8 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "normal",
     "philox",
     "plan_activation_backward",
+    "plan_batch_norm",
+    "plan_batch_norm_backward",
     "plan_column_sum",
     "plan_dense",
     "plan_matmul",
@@ -212,51 +220,66 @@ def _column_launch(rows: int, channels: int) -> tuple[tuple[int, int], tuple[int
     return (-(-channels // width), min(MAX_SLABS, -(-rows // (8 * height)))), (width, height)
 
 
-def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> tuple[Array, Array]:
+def batch_norm(
+    x: Array, gamma: Array, beta: Array, eps: float, kind: str, slope: float, out: Array, statistics: Array
+) -> None:
     """See :func:`minigan.kernels.reference.batch_norm`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels) with a row.
+        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels) with a row, or for an unknown `kind`.
     """
+    code = _kind("batch_norm", kind)
     _check("batch_norm", x.shape, x=x, out=out)
     rows, channels = _check_batch("batch_norm", x)
     _check("batch_norm", None, x=x, gamma=gamma, beta=beta)
     _check("batch_norm", (channels,), gamma=gamma, beta=beta)
-    mean, var, scale = (cupy.empty(channels, x.dtype) for _ in range(3))
+    _check("batch_norm", None, x=x, statistics=statistics)
+    _check("batch_norm", (2, channels), statistics=statistics)
     if channels:
+        scale = cupy.empty(channels, x.dtype)
         (groups, slabs), block = _column_launch(rows, channels)
         partial = cupy.empty((slabs, 2, channels), np.float64)
         args: tuple[Any, ...] = (x, rows, channels, partial)
         _launch("batch_norm_sums<{T}>", x.dtype, (groups, slabs), block, *args)
-        args = (partial, slabs, x, rows, channels, gamma, float(eps), mean, var, scale)
+        args = (partial, slabs, x, rows, channels, gamma, float(eps), statistics, scale)
         _launch("batch_norm_statistics<{T}>", x.dtype, groups, block, *args)
-        args = (x, mean, scale, beta, x.size, channels, out)
+        args = (x, statistics, scale, beta, x.size, channels, code, float(slope), out)  # the mean comes first
         _launch("batch_norm_apply<{T}>", x.dtype, _blocks(x.size), THREADS, *args)
-    return mean, var
 
 
-def batch_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
+def batch_norm_backward(
+    g: Array,
+    x: Array,
+    y: Array,
+    gamma: Array,
+    eps: float,
+    kind: str,
+    slope: float,
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+) -> None:
     """See :func:`minigan.kernels.reference.batch_norm_backward`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels) with a row.
+        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels) with a row, or for an unknown `kind`.
     """
-    _check("batch_norm_backward", x.shape, x=x, g=g)
+    code = _kind("batch_norm_backward", kind)
+    y = g if kind == "linear" else y
+    _check("batch_norm_backward", x.shape, x=x, g=g, y=y, dx=dx)
     rows, channels = _check_batch("batch_norm_backward", x)
     _check("batch_norm_backward", None, x=x, gamma=gamma)
-    _check("batch_norm_backward", (channels,), gamma=gamma)
-    dx, factor = cupy.empty_like(x), cupy.empty((4, channels), x.dtype)
-    dgamma, dbeta = cupy.empty_like(gamma), cupy.empty_like(gamma)
+    _check("batch_norm_backward", (channels,), gamma=gamma, dgamma=dgamma, dbeta=dbeta)
     if channels:
+        factor = cupy.empty((4, channels), x.dtype)
         (groups, slabs), block = _column_launch(rows, channels)
         partial = cupy.empty((slabs, 4, channels), np.float64)
-        args: tuple[Any, ...] = (g, x, rows, channels, partial)
+        args: tuple[Any, ...] = (g, x, y, rows, channels, code, float(slope), partial)
         _launch("batch_norm_backward_sums<{T}>", x.dtype, (groups, slabs), block, *args)
         args = (partial, slabs, x, rows, channels, gamma, float(eps), factor, dgamma, dbeta)
         _launch("batch_norm_backward_statistics<{T}>", x.dtype, groups, block, *args)
-        args = (g, x, factor, x.size, channels, dx)
+        args = (g, x, y, factor, x.size, channels, code, float(slope), dx)
         _launch("batch_norm_backward_apply<{T}>", x.dtype, _blocks(x.size), THREADS, *args)
-    return dx, dgamma, dbeta
 
 
 def _row_launch(rows: int, n: int) -> tuple[int, int]:

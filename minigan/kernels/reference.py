@@ -174,24 +174,63 @@ def mean_softplus_backward(g: float, x: Array, sign: float, out: Array) -> None:
 
 
 # -- normalisation over rows and over the last axis ------------------------------------------------------------------
-def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> tuple[Array, Array]:
-    """out = gamma (x - mean) / sqrt(var + eps) + beta, statistics over rows (biased variance). Returns (mean, var)."""
+def batch_norm(
+    x: Array, gamma: Array, beta: Array, eps: float, kind: str, slope: float, out: Array, statistics: Array
+) -> None:
+    """out = activation(gamma (x - mean) / sqrt(var + eps) + beta), statistics over rows (biased variance);
+    statistics = (mean, var), of shape (2, channels)."""
     mean = x.mean(axis=0)
     var = ((x - mean) ** 2).mean(axis=0)
-    out[...] = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
-    return mean, var
+    statistics[0], statistics[1] = mean, var
+    z = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
+    bias_activation(z, None, kind, slope, out)
 
 
-def batch_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
-    """Cotangents of x, gamma, beta. With s = sqrt(var + eps), h = (x - mean)/s and means over rows:
+def batch_norm_backward(
+    g: Array,
+    x: Array,
+    y: Array,
+    gamma: Array,
+    eps: float,
+    kind: str,
+    slope: float,
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+) -> None:
+    """Cotangents of x, gamma, beta, from g, that of y. With z = gamma h + beta and y = f(z), u = g f'(z) is read off y as
+    in :func:`activation_backward`. With s = sqrt(var + eps), h = (x - mean)/s and means over rows:
 
-    dx = (gamma/s) (g - mean(g) - h mean(g h)),   dgamma = sum(g h),   dbeta = sum(g).
+    dx = (gamma/s) (u - mean(u) - h mean(u h)),   dgamma = sum(u h),   dbeta = sum(u).
     """
+    u = array_module(g).empty_like(g)
+    activation_backward(g, y, kind, slope, u)
     mean = x.mean(axis=0)
     s = array_module(x).sqrt(((x - mean) ** 2).mean(axis=0) + eps)
     h = (x - mean) / s
-    dx = (gamma / s) * (g - g.mean(axis=0) - h * (g * h).mean(axis=0))
-    return dx, (g * h).sum(axis=0), g.sum(axis=0)
+    dx[...] = (gamma / s) * (u - u.mean(axis=0) - h * (u * h).mean(axis=0))
+    dgamma[...], dbeta[...] = (u * h).sum(axis=0), u.sum(axis=0)
+
+
+def plan_batch_norm(
+    x: Array, gamma: Array, beta: Array, eps: float, kind: str, slope: float, out: Array, statistics: Array
+) -> None:
+    """A function that does `batch_norm` for arrays that stay where they are, or None where nothing is gained."""
+
+
+def plan_batch_norm_backward(
+    g: Array,
+    x: Array,
+    y: Array,
+    gamma: Array,
+    eps: float,
+    kind: str,
+    slope: float,
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+) -> None:
+    """The same for `batch_norm_backward`."""
 
 
 def layer_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> None:
@@ -211,6 +250,34 @@ def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[A
     h, u = (x - mean) / s, gamma * g
     dx = (u - u.mean(axis=1, keepdims=True) - h * (u * h).mean(axis=1, keepdims=True)) / s
     return dx, (g * h).sum(axis=0), g.sum(axis=0)
+
+
+# -- interpolation: x (lines, n, length), y (lines, n scale, length), contiguous ------------------------------------------
+def _phases(x: Array, y: Array, scale: int) -> Iterator[tuple[float, Array, Array, Array, Array]]:
+    """For each phase r: the weight |t| of the neighbour, y's elements i scale + r for all i, and of those that have a
+    neighbour in x: x's element, the neighbour, y's element."""
+    for r in range(scale):
+        t = (r + 0.5) / scale - 0.5
+        part, first, last = y[:, r::scale], slice(None, -1), slice(1, None)
+        here, there = (last, first) if t < 0 else (first, last)
+        yield abs(t), part, x[:, here], x[:, there], part[:, here]
+
+
+def interpolate(x: Array, scale: int, out: Array) -> None:
+    """out[:, i scale + r] = x[:, i] + |t| (x[:, i + sign t] - x[:, i]), t = (r + 1/2)/scale - 1/2, x continued by its ends."""
+    for weight, part, here, there, target in _phases(x, out, scale):
+        part[...] = x
+        target += (there - here) * x.dtype.type(weight)
+
+
+def interpolate_adjoint(g: Array, scale: int, out: Array) -> None:
+    """out[:, i] = what the elements of g = interpolate(x) weigh x[:, i] with: the adjoint of x -> interpolate(x)."""
+    out[...] = 0
+    for weight, part, here, there, source in _phases(out, g, scale):
+        moved = source * g.dtype.type(weight)
+        out += part
+        here -= moved
+        there += moved
 
 
 # -- optimizers: one call updates all arrays of a player -------------------------------------------------------------

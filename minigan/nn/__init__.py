@@ -15,23 +15,32 @@ from minigan.nn.layers import (
     Tanh,
 )
 from minigan.nn.module import Module
-from minigan.nn.norm import BatchNorm, LayerNorm
+from minigan.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from minigan.nn.resample import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, PixelShuffle, Upsample
 
 __all__ = [
     "Activation",
+    "AvgPool",
     "BatchNorm",
     "Conv",
     "ConvTranspose",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "GroupNorm",
+    "InstanceNorm",
     "LayerNorm",
     "LeakyReLU",
+    "MaxPool",
     "Module",
+    "PixelShuffle",
     "ReLU",
     "Reshape",
     "Sequential",
     "Sigmoid",
     "Tanh",
+    "Upsample",
     "init",
 ]

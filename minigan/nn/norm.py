@@ -2,75 +2,34 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan import ops
 from minigan.autodiff import Tensor, effect, tensor
-from minigan.backend import Array
+from minigan.backend import Array, array_module
 from minigan.nn.module import Module
+from minigan.ops.normalize import ACTIVATIONS
 from minigan.random import Source
 
 
-def _average_in(running: Array, x: Array, momentum: float, which: str) -> None:
-    """running <- (1 - momentum) running + momentum statistic(x), over all axes but the last."""
-    axes = tuple(range(x.ndim - 1))
-    if which == "mean":
-        value = x.mean(axis=axes)
-    else:
-        n = math.prod(x.shape[:-1])
-        value = x.var(axis=axes) * (n / max(n - 1, 1))  # unbiased, as is usual for the running variance
-    running *= 1 - momentum
-    running += (momentum * value).astype(running.dtype)
+def _follow(running: Sequence[Array], statistics: Array, momentum: float, rows: int) -> None:
+    """running <- (1 - momentum) running + momentum (mean, var n / (n - 1)): unbiased, as is usual for the running variance."""
+    for average, value, factor in zip(running, statistics, (1.0, rows / max(rows - 1, 1)), strict=True):
+        average *= 1 - momentum
+        average += (momentum * factor) * value
 
 
-class BatchNorm(Module):
-    """gamma (x - mean) / sqrt(var + eps) + beta for each channel (Ioffe, Szegedy 2015, arXiv 1502.03167).
+class _Scaled(Module):
+    """A layer that ends with gamma h + beta, gamma and beta of length `channels`."""
 
-    In training, mean and variance are the batch's, over all axes but the last, and running averages follow them with weight
-    `momentum`; in evaluation the running averages are used.
-
-    Args:
-        channels: length of the last axis.
-        eps: added to the variance.
-        momentum: weight of the newest batch in the running averages.
-        gamma_std: gamma starts at N(1, gamma_std^2); DCGAN uses .02, the default 0 starts at 1.
-    """
-
-    buffer_names: ClassVar[tuple[str, ...]] = ("running_mean", "running_var")
-
-    def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1, gamma_std: float = 0.0) -> None:
-        self.eps, self.momentum, self.gamma_std = eps, momentum, gamma_std
-        self.gamma = tensor(np.ones(channels, np.float32), requires_grad=True)
-        self.beta = tensor(np.zeros(channels, np.float32), requires_grad=True)
-        self.running_mean = tensor(np.zeros(channels, np.float32))
-        self.running_var = tensor(np.ones(channels, np.float32))
-
-    def reset(self, random: Source, stream: str) -> None:
-        """gamma ~ N(1, gamma_std^2), beta = 0, running averages at (0, 1)."""
-        noise = random.normal(self.gamma.shape, stream=f"{stream}.gamma").data if self.gamma_std else 0.0
-        self.gamma.assign(1.0 + self.gamma_std * noise)
-        self.beta.assign(0.0)
-        self.running_mean.assign(0.0)
-        self.running_var.assign(1.0)
-
-    def forward(self, x: Any) -> Tensor:
-        """Normalise by the batch in training, by the running averages in evaluation."""
-        if self.training:
-            x = ops.as_tensor(x)
-            effect(_average_in, self.running_mean, x, self.momentum, "mean")
-            effect(_average_in, self.running_var, x, self.momentum, "var")
-            return ops.batch_norm(x, self.gamma, self.beta, eps=self.eps)
-        scale = self.gamma / ops.sqrt(self.running_var + self.eps)
-        return (x - self.running_mean) * scale + self.beta
-
-
-class LayerNorm(Module):
-    """gamma (x - mean) / sqrt(var + eps) + beta over the last axis (Ba, Kiros, Hinton 2016, arXiv 1607.06450)."""
-
-    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int, eps: float) -> None:
+        if channels < 1 or eps < 0:
+            raise ValueError(
+                f"{type(self).__name__}: got {channels} channels and eps {eps}, expected channels > 0, eps >= 0"
+            )
         self.eps = eps
         self.gamma = tensor(np.ones(channels, np.float32), requires_grad=True)
         self.beta = tensor(np.zeros(channels, np.float32), requires_grad=True)
@@ -80,6 +39,117 @@ class LayerNorm(Module):
         self.gamma.assign(1.0)
         self.beta.assign(0.0)
 
+
+class BatchNorm(_Scaled):
+    """f(gamma (x - mean) / sqrt(var + eps) + beta) for each channel (Ioffe, Szegedy 2015, arXiv 1502.03167), f an activation.
+
+    In training, mean and variance are the batch's, over all axes but the last, and running averages follow them with weight
+    `momentum` (the variance times n / (n - 1)); in evaluation the running averages are used.
+
+    Args:
+        channels: length of the last axis.
+        eps: added to the variance.
+        momentum: weight of the newest batch in the running averages.
+        gamma_std: gamma starts at N(1, gamma_std^2); DCGAN uses .02, the default 0 starts at 1.
+        activation: of `minigan.ops.batch_norm`: linear, relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
+        slope: of leaky_relu below zero.
+    """
+
+    buffer_names: ClassVar[tuple[str, ...]] = ("running_mean", "running_var")
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        gamma_std: float = 0.0,
+        activation: str = "linear",
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__(channels, eps)
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"BatchNorm: got activation {activation!r}, expected one of {ACTIVATIONS}")
+        self.momentum, self.gamma_std, self.activation, self.slope = momentum, gamma_std, activation, slope
+        self.running_mean = tensor(np.zeros(channels, np.float32))
+        self.running_var = tensor(np.ones(channels, np.float32))
+
+    def reset(self, random: Source, stream: str) -> None:
+        """gamma ~ N(1, gamma_std^2), beta = 0, running averages at (0, 1)."""
+        super().reset(random, stream)
+        if self.gamma_std:
+            noise = random.normal(self.gamma.shape, stream=f"{stream}.gamma").data
+            self.gamma.assign(1.0 + self.gamma_std * noise)
+        self.running_mean.assign(0.0)
+        self.running_var.assign(1.0)
+
+    def forward(self, x: Any) -> Tensor:
+        """Normalise by the batch in training, by the running averages in evaluation."""
+        x = ops.as_tensor(x)
+        if not self.training:
+            scale = self.gamma / ops.sqrt(self.running_var + self.eps)
+            return self._activated((x - self.running_mean) * scale + self.beta)
+        statistics = array_module(x.data).empty((2, *self.gamma.shape), x.dtype)
+        after: dict[str, Any] = {"activation": self.activation, "slope": self.slope}
+        y = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, statistics=statistics, **after)
+        effect(_follow, [self.running_mean, self.running_var], statistics, self.momentum, x.size // self.gamma.size)
+        return y
+
+    def _activated(self, z: Tensor) -> Tensor:
+        if self.activation == "linear":
+            return z
+        return getattr(ops, self.activation)(z, **({"slope": self.slope} if self.activation == "leaky_relu" else {}))
+
+
+class LayerNorm(_Scaled):
+    """gamma (x - mean) / sqrt(var + eps) + beta over the last axis (Ba, Kiros, Hinton 2016, arXiv 1607.06450)."""
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__(channels, eps)
+
     def forward(self, x: Any) -> Tensor:
         """Normalise each element by its own mean and variance."""
         return ops.layer_norm(x, self.gamma, self.beta, eps=self.eps)
+
+
+class GroupNorm(_Scaled):
+    """gamma (x - mean) / sqrt(var + eps) + beta over all positions and the channels of a group, x (N, *spatial, C)
+    (Wu, He 2018, arXiv 1803.08494); the same in training and evaluation.
+
+    Args:
+        groups: a divisor of `channels`. One normalises each element as a whole, `channels` is :class:`InstanceNorm`.
+        channels: length of the last axis.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: `groups` does not divide `channels`.
+    """
+
+    def __init__(self, groups: int, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__(channels, eps)
+        if groups < 1 or channels % groups:
+            raise ValueError(
+                f"GroupNorm: got {groups} groups for {channels} channels, expected a divisor of {channels}"
+            )
+        self.groups = groups
+
+    def forward(self, x: Any) -> Tensor:
+        """Normalise each group of channels of each element by its own mean and variance."""
+        return ops.group_norm(x, self.gamma, self.beta, groups=self.groups, eps=self.eps)
+
+
+class InstanceNorm(_Scaled):
+    """gamma (x - mean) / sqrt(var + eps) + beta over the positions of each channel of each element, x (N, *spatial, C)
+    (Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022); the same in training and evaluation.
+
+    Args:
+        channels: length of the last axis.
+        eps: added to the variance.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__(channels, eps)
+
+    def forward(self, x: Any) -> Tensor:
+        """Normalise each channel of each element by its own mean and variance."""
+        return ops.instance_norm(x, self.gamma, self.beta, eps=self.eps)

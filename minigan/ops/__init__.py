@@ -47,7 +47,7 @@ from minigan.ops.elementwise import (
     where,
 )
 from minigan.ops.linear import dense, matmul
-from minigan.ops.normalize import batch_norm, layer_norm
+from minigan.ops.normalize import batch_norm, group_norm, instance_norm, layer_norm
 from minigan.ops.reduction import (
     cumsum,
     log_softmax,
@@ -59,6 +59,15 @@ from minigan.ops.reduction import (
     softmax,
     sum,
     var,
+)
+from minigan.ops.resample import (
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    max_pool,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
 )
 from minigan.ops.shape import (
     argsort,
@@ -93,6 +102,7 @@ __all__ = [
     "add",
     "argsort",
     "as_tensor",
+    "avg_pool",
     "batch_norm",
     "bce_with_logits",
     "broadcast_to",
@@ -119,10 +129,14 @@ __all__ = [
     "flip",
     "gelu",
     "getitem",
+    "global_avg_pool",
+    "global_max_pool",
     "greater",
     "greater_equal",
+    "group_norm",
     "identity",
     "index_add",
+    "instance_norm",
     "layer_norm",
     "leaky_relu",
     "less",
@@ -133,6 +147,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "mean_softplus",
@@ -143,6 +158,8 @@ __all__ = [
     "norm",
     "pad",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
     "power",
     "relu",
@@ -167,6 +184,7 @@ __all__ = [
     "take",
     "tanh",
     "transpose",
+    "upsample",
     "var",
     "where",
 ]

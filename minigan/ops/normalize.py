@@ -1,83 +1,185 @@
-"""Normalisation over the batch (batch norm) and over the features (layer norm), fused forward and backward.
+"""Normalisation over the batch (batch norm), over the features (layer norm), and over groups of channels (group norm).
 
-The backward kernels are first order only. When a graph of the backward is wanted, the engine differentiates the composite
-instead, in which mean and variance are functions of x: treating them as constants is the classic batch-norm bug.
+Batch and layer norm are fused forward and backward. Their backward kernels are first order only: when a graph of the backward
+is wanted, the engine differentiates the composite instead, in which mean and variance are functions of x. Treating them as
+constants is the classic batch-norm bug.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
-from minigan.kernels import dispatch
-from minigan.ops.elementwise import rows, sqrt
+from minigan.kernels import dispatch, reference
+from minigan.ops.elementwise import activation as apply_activation
+from minigan.ops.elementwise import rows, sqrt, square
+from minigan.ops.linear import LATER
 from minigan.ops.reduction import mean, var
-from minigan.ops.shape import reshape
+from minigan.ops.shape import broadcast_to, reshape
 from minigan.primitive import undifferentiable
 
+ACTIVATIONS = (*reference.ACTIVATIONS, *LATER)  # that batch norm can end with
 _NO_SECOND = undifferentiable("a normalisation's backward kernel has no derivative; its composite is replayed instead")
 
 
-def _samples(min_rows: int, min_channels: int) -> Any:
-    def samples(draw: Any) -> Any:
-        n, c = draw.integer(min_rows, 6), draw.integer(min_channels, 5)
-        return (draw.array((n, c), distinct=True), draw.array((c,), 0.5, 1.5), draw.array((c,))), {"eps": 0.1}
-
-    return samples
+def _samples(draw: Any, min_rows: int, min_channels: int) -> Any:
+    n, c = draw.integer(min_rows, 6), draw.integer(min_channels, 5)
+    return draw.array((n, c), distinct=True), draw.array((c,), 0.5, 1.5), draw.array((c,))
 
 
-def _normalize(x: Tensor, gamma: Tensor, beta: Tensor, eps: float, axis: int) -> Tensor:
-    h = (x - mean(x, axis, keepdims=True)) / sqrt(var(x, axis, keepdims=True) + eps)
-    return gamma * h + beta
+def _standardize(x: Tensor, eps: float, axis: int | tuple[int, ...]) -> Tensor:
+    """(x - mean) / sqrt(var + eps), mean and biased variance over `axis`: plain operations, differentiable throughout."""
+    return (x - mean(x, axis, keepdims=True)) / sqrt(var(x, axis, keepdims=True) + eps)
 
 
-def _packed(which: str) -> Any:
-    """A backward kernel as one operation with one result: dx, dgamma and dbeta end to end."""
-
-    def forward(g: Array, x: Array, gamma: Array, *, eps: float) -> Array:
-        kernel = getattr(dispatch.kernels_for(x), which)
-        parts = kernel(*(array_module(a).ascontiguousarray(a) for a in (g, x, gamma)), eps)
-        return array_module(x).concatenate([part.ravel() for part in parts])
-
-    return primitive(_NO_SECOND, samples=None, name=which)(forward)
+def _parts(packed: Any, x: Any) -> tuple[Any, Any, Any]:
+    """dx, dgamma and dbeta, which a backward kernel leaves end to end: an operation has one result."""
+    n, c = x.size, x.shape[-1]
+    return packed[:n].reshape(x.shape), packed[n : n + c], packed[n + c :]
 
 
-_batch_norm_backward = _packed("batch_norm_backward")
-_layer_norm_backward = _packed("layer_norm_backward")
+def _packed_like(x: Array) -> Array:
+    return array_module(x).empty(x.size + 2 * x.shape[-1], x.dtype)
 
 
-def _cotangents(backward: Any) -> Any:
-    def vjps(needs: Any, g: Tensor, _y: Any, x: Tensor, gamma: Tensor, beta: Any, *, eps: float) -> Any:
-        packed = backward(g, x, gamma, eps=eps)
-        n, c = x.size, gamma.size
-        return reshape(packed[:n], x.shape), packed[n : n + c], packed[n + c :]
+# -- batch norm ------------------------------------------------------------------------------------------------------
+def _plan_batch_norm_backward(
+    g: Array, x: Array, y: Array, gamma: Array, *, eps: float, kind: str, slope: float, out: Array
+) -> Any:
+    return dispatch.kernels_for(x).plan_batch_norm_backward(g, x, y, gamma, eps, kind, slope, *_parts(out, x))
 
-    return vjps
+
+@primitive(_NO_SECOND, samples=None, plan=_plan_batch_norm_backward, name="batch_norm_backward")
+def _batch_norm_backward(
+    g: Array, x: Array, y: Array, gamma: Array, *, eps: float, kind: str, slope: float, out: Array | None = None
+) -> Array:
+    out = _packed_like(x) if out is None else out
+    arrays = (array_module(a).ascontiguousarray(a) for a in (g, x, y, gamma))
+    dispatch.kernels_for(x).batch_norm_backward(*arrays, eps, kind, slope, *_parts(out, x))
+    return out
+
+
+def _batch_norm_cotangents(
+    needs: Any,
+    g: Tensor,
+    y: Tensor,
+    x: Tensor,
+    gamma: Tensor,
+    beta: Any,
+    *,
+    eps: float,
+    kind: str = "linear",
+    slope: float = 0.2,
+    statistics: Any = None,
+) -> Any:
+    """The statistics are not used: computing them again costs little beside reading x, and nobody can have overwritten them."""
+    return _parts(_batch_norm_backward(g, x, y, gamma, eps=eps, kind=kind, slope=slope), x)
+
+
+def _batch_norm_composite(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    eps: float,
+    kind: str = "linear",
+    slope: float = 0.2,
+    statistics: Any = None,
+) -> Tensor:
+    z = gamma * _standardize(x, eps, 0) + beta
+    return z if kind == "linear" else apply_activation(z, kind=kind, slope=slope)
+
+
+def _batch_norm_samples(draw: Any) -> Any:
+    return _samples(draw, 2, 1), {"eps": 0.1, "kind": draw.choice(reference.ACTIVATIONS), "slope": 0.2}
+
+
+def _statistics_like(x: Array, statistics: Array | None) -> Array:
+    return array_module(x).empty((2, x.shape[1]), x.dtype) if statistics is None else statistics
+
+
+def _plan_batch_norm(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    *,
+    eps: float,
+    kind: str = "linear",
+    slope: float = 0.2,
+    statistics: Any = None,
+    out: Array,
+) -> Any:
+    statistics = _statistics_like(x, statistics)
+    return dispatch.kernels_for(x).plan_batch_norm(x, gamma, beta, eps, kind, slope, out, statistics)
 
 
 @primitive(
-    _cotangents(_batch_norm_backward),
-    samples=_samples(2, 1),
-    composite=lambda x, gamma, beta, eps: _normalize(x, gamma, beta, eps, 0),
+    _batch_norm_cotangents,
+    samples=_batch_norm_samples,
+    composite=_batch_norm_composite,
+    plan=_plan_batch_norm,
     name="batch_norm",
 )
-def _batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float, out: Array | None = None) -> Array:
-    out = array_module(x).empty(x.shape, x.dtype) if out is None else out
-    dispatch.kernels_for(x).batch_norm(rows(x), gamma, beta, eps, out)
+def _batch_norm(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    *,
+    eps: float,
+    kind: str = "linear",
+    slope: float = 0.2,
+    statistics: Array | None = None,
+    out: Array | None = None,
+) -> Array:
+    xp = array_module(x)
+    out = xp.empty(x.shape, x.dtype) if out is None else out
+    arrays = (xp.ascontiguousarray(a) for a in (x, gamma, beta))
+    dispatch.kernels_for(x).batch_norm(*arrays, eps, kind, slope, out, _statistics_like(x, statistics))
     return out
 
 
-@primitive(
-    _cotangents(_layer_norm_backward),
-    samples=_samples(1, 2),
-    composite=lambda x, gamma, beta, eps: _normalize(x, gamma, beta, eps, 1),
-    name="layer_norm",
-)
-def _layer_norm(x: Array, gamma: Array, beta: Array, *, eps: float, out: Array | None = None) -> Array:
-    out = array_module(x).empty(x.shape, x.dtype) if out is None else out
-    dispatch.kernels_for(x).layer_norm(rows(x), gamma, beta, eps, out)
-    return out
+def batch_norm(
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    *,
+    eps: float = 1e-5,
+    activation: str = "linear",
+    slope: float = 0.2,
+    statistics: Array | None = None,
+) -> Tensor:
+    """f(gamma (x - mean) / sqrt(var + eps) + beta) with mean and biased variance of each channel over all other axes
+    (Ioffe, Szegedy 2015, arXiv 1502.03167, algorithm 1), and an activation f in the same pass.
+
+    With s = sqrt(var + eps), h = (x - mean)/s, u = g f'(gamma h + beta) and means over the batch,
+
+        dx = (gamma/s) (u - mean(u) - h mean(u h)),   dgamma = sum(u h),   dbeta = sum(u).
+
+    The two means are the derivatives of the statistics: h is orthogonal to 1 and, but for eps, to changes of its own length.
+
+    Args:
+        x: (..., C).  gamma, beta: (C,).
+        eps: added to the variance, >= 0.
+        activation: linear, relu, leaky_relu, tanh, sigmoid (fused); softplus, elu, gelu, silu (applied after).
+        slope: of leaky_relu below zero, > 0.
+        statistics: an array (2, C) to be filled with mean and variance, also by each replay of a recording; or None.
+
+    Raises:
+        ValueError: shapes that do not fit, eps < 0, or an unknown activation.
+    """
+    x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
+    _check("batch_norm", x, gamma, beta, eps)
+    if statistics is not None and statistics.shape != (2, *gamma.shape):
+        raise ValueError(f"batch_norm: got statistics {statistics.shape}, expected {(2, *gamma.shape)}")
+    if activation in LATER:
+        return LATER[activation](batch_norm(x, gamma, beta, eps=eps, statistics=statistics))
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"batch_norm: got activation {activation!r}, expected one of {ACTIVATIONS}")
+    flat = x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
+    y = _batch_norm(flat, gamma, beta, eps=float(eps), kind=activation, slope=float(slope), statistics=statistics)
+    return y if x.ndim == 2 else reshape(y, x.shape)
 
 
 def _check(name: str, x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> None:
@@ -88,18 +190,24 @@ def _check(name: str, x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Non
         )
 
 
-def batch_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:
-    """gamma (x - mean) / sqrt(var + eps) + beta with mean and biased variance of each channel over all other axes
-    (Ioffe, Szegedy 2015, arXiv 1502.03167, algorithm 1).
+# -- layer norm ------------------------------------------------------------------------------------------------------
+@primitive(_NO_SECOND, samples=None, name="layer_norm_backward")
+def _layer_norm_backward(g: Array, x: Array, gamma: Array, *, eps: float) -> Array:
+    xp = array_module(x)
+    parts = dispatch.kernels_for(x).layer_norm_backward(*(xp.ascontiguousarray(a) for a in (g, x, gamma)), eps)
+    return xp.concatenate([part.ravel() for part in parts])
 
-    x: (..., C); gamma, beta: (C,). With s = sqrt(var + eps), h = (x - mean)/s and means over the batch,
 
-        dx = (gamma/s) (g - mean(g) - h mean(g h)),   dgamma = sum(g h),   dbeta = sum(g).
-    """
-    x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
-    _check("batch_norm", x, gamma, beta, eps)
-    flat = reshape(x, (-1, x.shape[-1]))
-    return reshape(_batch_norm(flat, gamma, beta, eps=float(eps)), x.shape)
+@primitive(
+    lambda needs, g, _y, x, gamma, beta, eps: _parts(_layer_norm_backward(g, x, gamma, eps=eps), x),
+    samples=lambda draw: (_samples(draw, 1, 2), {"eps": 0.1}),
+    composite=lambda x, gamma, beta, eps: gamma * _standardize(x, eps, 1) + beta,
+    name="layer_norm",
+)
+def _layer_norm(x: Array, gamma: Array, beta: Array, *, eps: float, out: Array | None = None) -> Array:
+    out = array_module(x).empty(x.shape, x.dtype) if out is None else out
+    dispatch.kernels_for(x).layer_norm(rows(x), gamma, beta, eps, out)
+    return out
 
 
 def layer_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:
@@ -107,8 +215,69 @@ def layer_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:
     (Ba, Kiros, Hinton 2016, arXiv 1607.06450, eq. 3-4).
 
     x: (..., C); gamma, beta: (C,). With u = gamma g and means over the last axis, dx = (u - mean(u) - h mean(u h)) / s.
+
+    Raises:
+        ValueError: shapes that do not fit, or eps < 0.
     """
     x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
     _check("layer_norm", x, gamma, beta, eps)
     flat = reshape(x, (-1, x.shape[-1]))
     return reshape(_layer_norm(flat, gamma, beta, eps=float(eps)), x.shape)
+
+
+# -- group and instance norm -----------------------------------------------------------------------------------------
+def group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, eps: float = 1e-5) -> Tensor:
+    """gamma (x - mean) / sqrt(var + eps) + beta with mean and biased variance of each element over all its positions and the
+    C / groups neighbouring channels of a group (Wu, He 2018, arXiv 1803.08494, eq. 1, 2, 6, 7).
+
+    One group: a layer norm over positions and channels. C groups: :func:`instance_norm`. The batch plays no part, so
+    training and evaluation are the same. With u = gamma g and means over a group, dx = (u - mean(u) - h mean(u h)) / s, and
+    of every order, since it is made of plain operations.
+
+    Args:
+        x: (N, *spatial, C), no, one or more spatial axes.  gamma, beta: (C,).
+        groups: a divisor of C; group k holds the channels k C / groups <= c < (k + 1) C / groups.
+        eps: added to the variance, >= 0.
+
+    Raises:
+        ValueError: shapes that do not fit, a number of groups that does not divide C, or eps < 0.
+    """
+    x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
+    _check("group_norm", x, gamma, beta, eps)
+    channels = x.shape[-1]
+    if groups < 1 or channels % groups:
+        raise ValueError(f"group_norm: got {groups} groups for {channels} channels, expected a divisor of {channels}")
+    flat = reshape(x, (x.shape[0], int(np.prod(x.shape[1:-1], dtype=np.int64)), channels))
+    d = flat - _group_mean(flat, groups)
+    scale = gamma / sqrt(_group_mean(square(d), groups) + float(eps))
+    return reshape(d * scale + beta, x.shape)
+
+
+def _group_mean(x: Tensor, groups: int) -> Tensor:
+    """The mean over positions and a group's channels of x (N, P, C), for each channel: (N, 1, C). Positions first: that sum
+    runs along whole rows of memory, and what is left is small."""
+    n, _, channels = x.shape
+    means = reshape(mean(x, 1), (n, groups, channels // groups))
+    if groups < channels:
+        means = broadcast_to(mean(means, 2, keepdims=True), means.shape)
+    return reshape(means, (n, 1, channels))
+
+
+def instance_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:
+    """gamma (x - mean) / sqrt(var + eps) + beta with mean and biased variance of each channel of each element over its
+    positions (Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022, eq. 2): group norm with a group a channel.
+
+    Args:
+        x: (N, *spatial, C), more than one position (one alone would become beta, whatever it was).  gamma, beta: (C,).
+        eps: added to the variance, >= 0.
+
+    Raises:
+        ValueError: shapes that do not fit, a single position, or eps < 0.
+    """
+    x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
+    _check("instance_norm", x, gamma, beta, eps)
+    if x.size == x.shape[0] * x.shape[-1]:
+        raise ValueError(
+            f"instance_norm: got x {x.shape}, expected (N, *spatial, C) with several positions; use layer_norm"
+        )
+    return group_norm(x, gamma, beta, groups=x.shape[-1], eps=eps)

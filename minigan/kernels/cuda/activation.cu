@@ -3,31 +3,10 @@
 // All arrays are C-contiguous; `channels` is the last axis, so element i lies in column i % channels. `int64`
 // everywhere: an image batch can hold more than 2^31 numbers. T is float or double.
 
-typedef long long int64;
-
-// The order of reference.ACTIVATIONS.
-enum Kind { LINEAR, RELU, LEAKY_RELU, TANH, SIGMOID };
+#include "activation.cuh"
 
 __device__ int64 first_element() { return (int64)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ int64 all_threads() { return (int64)gridDim.x * blockDim.x; }
-
-// 1 / (1 + exp(-z)); the exponential of -|z| cannot overflow.
-template <typename T>
-__device__ T sigmoid(T z) {
-    T e = exp(-fabs(z));
-    return (z >= 0 ? T(1) : e) / (1 + e);
-}
-
-template <typename T>
-__device__ T activation(T z, int64 kind, T slope) {
-    switch (kind) {  // the same for every thread, so no warp diverges
-        case RELU: return z < 0 ? T(0) : z;  // written so that a NaN stays one
-        case LEAKY_RELU: return z > 0 ? z : slope * z;
-        case TANH: return tanh(z);
-        case SIGMOID: return sigmoid(z);
-        default: return z;
-    }
-}
 
 // out = activation(z + bias). Reads z, writes out: 2 sizeof(T) bytes an element (the bias stays in cache).
 // `bias` may be null, `out` may be z.
@@ -51,17 +30,8 @@ __global__ void bias_activation(const T* z, const T* bias, int64 n, int64 channe
 // bytes an element. `out` may be g or y.
 template <typename T>
 __global__ void activation_backward(const T* g, const T* y, int64 n, int64 kind, double slope, T* out) {
-    for (int64 i = first_element(); i < n; i += all_threads()) {
-        T d = g[i], v = y[i];
-        switch (kind) {
-            case RELU: d = v > 0 ? d : T(0); break;
-            case LEAKY_RELU: d = v > 0 ? d : T(slope) * d; break;
-            case TANH: d *= 1 - v * v; break;
-            case SIGMOID: d *= v * (1 - v); break;
-            default: break;
-        }
-        out[i] = d;
-    }
+    for (int64 i = first_element(); i < n; i += all_threads())
+        out[i] = pull_back<T>(g[i], y[i], kind, T(slope));
 }
 
 // out = max(l, 0) - l t + log1p(exp(-|l|)), because log(1 + e^l) = max(l, 0) + log(1 + e^-|l|): the large

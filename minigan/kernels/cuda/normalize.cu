@@ -11,7 +11,7 @@
 // launcher gives stage 1 at least 8 blockDim.y rows a slab; partial sums are then a small part of the
 // traffic.
 
-typedef long long int64;
+#include "activation.cuh"
 
 const int THREADS = 256;  // blockDim.x * blockDim.y in every kernel that sums over rows
 
@@ -82,48 +82,50 @@ __global__ void batch_norm_sums(const T* x, int64 rows, int64 channels, double* 
     store_partial(sum, channels, partial);
 }
 
-// Stage 2 forward: mean, var, and scale = gamma / sqrt(var + eps), each (channels,).
+// Stage 2 forward: statistics = (mean, var), of shape (2, channels), and scale = gamma / sqrt(var + eps).
 template <typename T>
 __global__ void batch_norm_statistics(const double* partial, int64 slabs, const T* x, int64 rows, int64
-                                      channels, const T* gamma, double eps, T* mean, T* var, T* scale) {
+                                      channels, const T* gamma, double eps, T* statistics, T* scale) {
     double sum[2];
     load_partial(partial, slabs, channels, sum);
     int64 column = my_column();
     if (threadIdx.y > 0 || column >= channels) return;
     Moments m = moments(x[column], sum[0], sum[1], rows);
-    mean[column] = T(m.mean);
-    var[column] = T(m.var);
+    statistics[column] = T(m.mean);
+    statistics[channels + column] = T(m.var);
     scale[column] = T(gamma[column] / sqrt(m.var + eps));
 }
 
-// out = (x - mean) scale + beta, in this order: x - mean is small where x and mean are large and close. 2
-// sizeof(T) bytes an element. The column follows the index by addition, as in activation.cu. `out` may be x.
+// out = f((x - mean) scale + beta), f the activation, in this order: x - mean is small where x and mean are
+// large and close. 2 sizeof(T) bytes an element. The column follows the index by addition, as in
+// activation.cu. `out` may be x.
 template <typename T>
 __global__ void batch_norm_apply(const T* x, const T* mean, const T* scale, const T* beta, int64 n, int64
-                                 channels, T* out) {
+                                 channels, int64 kind, double slope, T* out) {
     int64 first = (int64)blockIdx.x * blockDim.x + threadIdx.x, stride = (int64)gridDim.x * blockDim.x;
     int64 column = first % channels, step = stride % channels;
     for (int64 i = first; i < n; i += stride) {
-        out[i] = (x[i] - mean[column]) * scale[column] + beta[column];
+        out[i] = activation<T>((x[i] - mean[column]) * scale[column] + beta[column], kind, T(slope));
         column += step;
         column -= column >= channels ? channels : 0;
     }
 }
 
-// Stage 1 backward: sums of d, d^2, g and g d, from which everything follows without a second look at x,
-// because
-//     sum(g h) = sum(g (d - mean(d))) / s = (sum(g d) - mean(d) sum(g)) / s.
-// 2 sizeof(T) bytes an element.
+// Stage 1 backward: sums of d, d^2, u and u d, u = g f'(z), from which everything follows without a second
+// look at x, because
+//     sum(u h) = sum(u (d - mean(d))) / s = (sum(u d) - mean(d) sum(u)) / s.
+// 3 sizeof(T) bytes an element; 2 for the linear kind, where the launcher gives g for y.
 template <typename T>
-__global__ void batch_norm_backward_sums(const T* g, const T* x, int64 rows, int64 channels, double* partial)
-                                         {
+__global__ void batch_norm_backward_sums(const T* g, const T* x, const T* y, int64 rows, int64 channels, int64
+                                         kind, double slope, double* partial) {
     double sum[4] = {0, 0, 0, 0};
     int64 column = my_column();
     if (column < channels) {
         double first = x[column];
         int64 stride = (int64)gridDim.y * blockDim.y;
         for (int64 row = (int64)blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += stride) {
-            double d = x[row * channels + column] - first, u = g[row * channels + column];
+            int64 i = row * channels + column;
+            double d = x[i] - first, u = pull_back<T>(g[i], y[i], kind, T(slope));
             sum[0] += d;
             sum[1] += d * d;
             sum[2] += u;
@@ -133,9 +135,9 @@ __global__ void batch_norm_backward_sums(const T* g, const T* x, int64 rows, int
     store_partial(sum, channels, partial);
 }
 
-// Stage 2 backward: dgamma = sum(g h), dbeta = sum(g), and the four numbers a column that dx needs, `factor`
+// Stage 2 backward: dgamma = sum(u h), dbeta = sum(u), and the four numbers a column that dx needs, `factor`
 // (4, channels):
-//     mean,   a = gamma / s,   mean(g),   b = mean(g h) / s.
+//     mean,   a = gamma / s,   mean(u),   b = mean(u h) / s.
 template <typename T>
 __global__ void batch_norm_backward_statistics(const double* partial, int64 slabs, const T* x, int64 rows,
                                                int64 channels, const T* gamma, double eps, T* factor, T*
@@ -146,24 +148,25 @@ __global__ void batch_norm_backward_statistics(const double* partial, int64 slab
     if (threadIdx.y > 0 || column >= channels) return;
     Moments m = moments(x[column], sum[0], sum[1], rows);
     double inverse = 1 / sqrt(m.var + eps);
-    double sum_gh = (sum[3] - m.mean_d * sum[2]) * inverse;
+    double sum_uh = (sum[3] - m.mean_d * sum[2]) * inverse;
     factor[column] = T(m.mean);
     factor[channels + column] = T(gamma[column] * inverse);
     factor[2 * channels + column] = T(sum[2] / rows);
-    factor[3 * channels + column] = T(sum_gh / rows * inverse);
-    dgamma[column] = T(sum_gh);
+    factor[3 * channels + column] = T(sum_uh / rows * inverse);
+    dgamma[column] = T(sum_uh);
     dbeta[column] = T(sum[2]);
 }
 
-// dx = a (g - mean(g) - (x - mean) b): 3 sizeof(T) bytes an element.
+// dx = a (u - mean(u) - (x - mean) b): 4 sizeof(T) bytes an element; 3 for the linear kind.
 template <typename T>
-__global__ void batch_norm_backward_apply(const T* g, const T* x, const T* factor, int64 n, int64 channels, T*
-                                          dx) {
-    const T *mean = factor, *a = mean + channels, *mean_g = a + channels, *b = mean_g + channels;
+__global__ void batch_norm_backward_apply(const T* g, const T* x, const T* y, const T* factor, int64 n, int64
+                                          channels, int64 kind, double slope, T* dx) {
+    const T *mean = factor, *a = mean + channels, *mean_u = a + channels, *b = mean_u + channels;
     int64 first = (int64)blockIdx.x * blockDim.x + threadIdx.x, stride = (int64)gridDim.x * blockDim.x;
     int64 column = first % channels, step = stride % channels;
     for (int64 i = first; i < n; i += stride) {
-        dx[i] = a[column] * (g[i] - mean_g[column] - (x[i] - mean[column]) * b[column]);
+        T u = pull_back<T>(g[i], y[i], kind, T(slope));
+        dx[i] = a[column] * (u - mean_u[column] - (x[i] - mean[column]) * b[column]);
         column += step;
         column -= column >= channels ? channels : 0;
     }
