@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from minigan.kernels.geometry import Geometry
+from minigan.kernels.winograd import LARGEST
 
 MAPS = ("conv", "conv_transpose", "conv_weight")
 ALGORITHMS = ("direct", "tiles", "patches", "columns", "winograd")
@@ -24,6 +25,7 @@ DIRECT_RATE = 25e9  # the same of one product a tap with its copies
 BANDWIDTH = 8e9  # bytes a second through intermediate arrays, all threads
 ROUND = 10e-9  # seconds to begin a run of a tile
 TALL, WIDTH = 8, 32  # rows and columns of a register tile
+WINOGRAD_OUTPUTS = 4  # outputs of a block; with five taps it reads eight inputs
 
 _forced = "auto"
 
@@ -137,11 +139,46 @@ def _columns(q: Problem) -> Choice | None:
     )  # fmt: skip
 
 
+def _winograd(q: Problem) -> Choice | None:
+    geo = q.geometry
+    if not winograd_possible(geo):
+        return None
+    last, points = geo.ndim - 1, WINOGRAD_OUTPUTS + geo.kernel[-1] - 1
+    others = math.prod(sum(len(geo.span(a, k)) for k in range(geo.kernel[a])) for a in range(last))
+    if q.which == "conv_weight":
+        a, b, blocks = _up(q.ins, TALL), _up(q.outs, WIDTH), -(-geo.small[last] // WINOGRAD_OUTPUTS)
+        made = q.images * blocks * points * (math.prod(geo.big[:-1]) * a + math.prod(geo.small[:-1]) * b)
+        sums = points * math.prod(geo.kernel[:-1]) * q.ins * q.outs
+        return _choice(
+            q, "winograd", 2 * q.images * others * blocks * points * a * b, 8 * (made + sums), 0,
+            "along the last axis: fewer multiplications, both operands transformed while packed",
+        )  # fmt: skip
+    if q.images < TALL:
+        return None
+    transposed = q.which == "conv_transpose"
+    (_, depth), (positions, columns) = q.source, q.target
+    inputs, outputs = (geo.small, geo.big) if transposed else (geo.big, geo.small)
+    images, b, blocks = _up(q.images, TALL), _up(columns, WIDTH), -(-outputs[last] // WINOGRAD_OUTPUTS)
+    made = q.images * math.prod(inputs[:-1]) * blocks * points * depth
+    weights = (geo.taps + points * geo.taps // geo.kernel[-1]) * depth * b
+    rounds = b // WIDTH * (3 * images * positions + images // TALL * others * blocks * points)
+    return _choice(
+        q, "winograd", 2 * images * others * blocks * points * depth * b, 8 * (made + weights), rounds,
+        "along the last axis: fewer multiplications, inputs and weights transformed",
+    )  # fmt: skip
+
+
+def winograd_possible(geometry: Geometry) -> bool:
+    """Whether the last axis has stride and dilation 1 and a kernel that the points of `winograd.py` suffice for."""
+    taps = geometry.kernel[-1]
+    return geometry.stride[-1] == geometry.dilation[-1] == 1 and 1 < taps <= LARGEST - WINOGRAD_OUTPUTS + 1
+
+
 def choices(problem: Problem) -> list[Choice]:
     """The algorithms that can do it, the quickest by the model first."""
     found: list[Choice | None] = [_direct(problem)]
     if problem.single and problem.wide and problem.images:
-        found += [_tiles(problem), _patches(problem), _columns(problem)]
+        found += [_tiles(problem), _patches(problem), _columns(problem), _winograd(problem)]
     possible = [c for c in found if c is not None]
     return sorted(possible, key=lambda c: c.milliseconds)
 

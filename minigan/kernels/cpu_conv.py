@@ -1,7 +1,7 @@
 """Convolution on the CPU: asks the cost model which algorithm to take, and plans it.
 
 The algorithms: `cpu_conv_tiles.py` (in place, valid region and phases), `cpu_conv_weight.py` (its weight gradient),
-`cpu_conv_patches.py` (im2col and its adjoint), and the reference itself, one product a tap, for double
+`cpu_conv_patches.py` (im2col and its adjoint), `cpu_conv_winograd.py`, and the reference itself, one product a tap, for double
 precision, for processors without 16-lane registers and for whatever else does not fit.
 """
 
@@ -12,13 +12,32 @@ from functools import lru_cache, partial
 import numpy as np
 
 from minigan.backend import Array
-from minigan.kernels import conv_cost, cpu_conv_patches, cpu_conv_tiles, cpu_conv_weight, reference, threads
+from minigan.kernels import (
+    conv_cost,
+    cpu_conv_patches,
+    cpu_conv_tiles,
+    cpu_conv_weight,
+    cpu_conv_winograd,
+    reference,
+    threads,
+)
 from minigan.kernels.conv_cost import Choice, Problem
 from minigan.kernels.cpu_activation import bias_activation, slope_of
 from minigan.kernels.cpu_gemm import AVAILABLE
 from minigan.kernels.cpu_team import Job
 from minigan.kernels.cpu_workspace import LOCK
 from minigan.kernels.geometry import Geometry
+
+DATA_MAPS = {
+    "tiles": cpu_conv_tiles.plan,
+    "columns": cpu_conv_patches.plan_columns,
+    "winograd": cpu_conv_winograd.plan,
+}
+WEIGHT_MAPS = {
+    "tiles": cpu_conv_weight.plan,
+    "patches": cpu_conv_patches.plan_conv_weight,
+    "winograd": cpu_conv_winograd.plan_weight,
+}
 
 
 @lru_cache(maxsize=1024)
@@ -49,8 +68,7 @@ def _data_map(
     if algorithm == "patches":
         job = cpu_conv_patches.plan_conv(source, w, bias, geometry, fused, out)
     else:
-        plan = cpu_conv_patches.plan_columns if algorithm == "columns" else cpu_conv_tiles.plan
-        job = plan(source, w, bias, geometry, fused, out, transposed)
+        job = DATA_MAPS[algorithm](source, w, bias, geometry, fused, out, transposed)
     if below is not None:
         return _alone(job)
     return _alone(job, partial(bias_activation, _flat(out), None, kind, slope, _flat(out)))
@@ -89,8 +107,7 @@ def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job 
     if algorithm == "direct":
         return partial(reference.conv_weight, x, g, geometry, out)
     with LOCK:
-        plan = cpu_conv_patches.plan_conv_weight if algorithm == "patches" else cpu_conv_weight.plan
-        return _alone(plan(x, g, geometry, out))
+        return _alone(WEIGHT_MAPS[algorithm](x, g, geometry, out))
 
 
 def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:
