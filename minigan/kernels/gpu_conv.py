@@ -149,15 +149,15 @@ def problem(
     plan: Plan,
     kind: int,
 ) -> np.ndarray:
-    """The `Problem` of conv.cu: int32 numbers, passed by value. `vectors` says whether A, B and C lie in runs of four."""
+    """The `Problem` of conv.cu, of shape (1,): one structure of int32 numbers, which CuPy passes by value. `vectors` says
+    whether A, B and C lie in runs of four."""
     extra = 3 - geometry.ndim
     fill = (1, 1, 1, 0, 1, 1)  # kernel, stride, dilation, low, big, small of an axis that is not there
     axes = [(f,) * extra + tuple(values) for f, values in zip(fill, geometry, strict=True)]
     numbers = [n for axis in axes for n in axis]
-    packed = np.array(
-        [*numbers, batch, *channels, *map(int, vectors), plan.splits, plan.row_tiles, kind], dtype=np.int32
-    )
-    packed.flags.writeable = False
+    numbers += [batch, *channels, *map(int, vectors), plan.splits, plan.row_tiles, kind]
+    packed = np.array(numbers, dtype=np.int32).view([("numbers", np.int32, (len(numbers),))])
+    packed.flags.writeable = False  # the same one goes to every launch
     return packed
 
 

@@ -34,8 +34,8 @@ def _function(name: str) -> Any:
 
 
 def _argument(value: Any) -> Any:
-    """As kernels declare it: whole numbers are `long long`, real ones `double`, None is the null pointer. A NumPy array goes
-    by value, as the struct with its bytes."""
+    """As kernels declare it: whole numbers are `long long`, real ones `double`, None is the null pointer. A NumPy structure goes
+    by value."""
     if value is None:
         return np.uint64(0)
     if isinstance(value, int):
