@@ -27,7 +27,7 @@ from minigan.kernels.geometry import Geometry, of_conv
 
 SLOPE = 0.2
 WORK = ("forward", "input gradient", "weight gradient")
-AGREE = {"highest": 1e-4, "high": 1e-2}  # of the largest value; TF32 of one library against TF32 of the other
+AGREE = {"highest": 1e-3, "high": 1e-2}  # of the largest value; cuDNN may choose an algorithm such as Winograd's
 
 
 class Layer(NamedTuple):

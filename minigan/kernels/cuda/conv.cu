@@ -28,11 +28,15 @@
 // A slice is 64 bytes deep, 16 float or 8 double. Blocks may share a tile (`splits`): each sums a part of the
 // depth into a slab of its own, and conv_sum adds the slabs in order. No atomics, so results repeat.
 //
-// What limits it. A thread of the plain kernel does 64 multiply-adds for each 16 numbers it reads from shared
-// memory: bound by the FMA units where rows, columns and depth fill the tiles. Few columns (at most 8) take a
-// narrow tile, bound by shared memory. With TF32 the tensor cores outrun the loads: a slice of 128 x 128
-// reuses each number 64 times on average, so the L2 cache is the limit; wgmma and the tensor copy engine of
-// sm_90 would go further. Channels that are not a multiple of 4 are gathered one by one, four times the loads.
+// What limits it, by count (no measurement yet). A thread of the plain kernel does 64 multiply-adds for each
+// 16 numbers it reads from shared memory: the FMA units, where rows, columns and depth fill the tiles. Few
+// columns (at most 8) take a narrow tile, and shared memory is the limit. With TF32 the tensor cores outrun
+// the loads: a tile of 128 x 128 uses each number 128 times, 64 multiply-adds a load, so the L2 cache is the
+// limit; wgmma and the tensor copy engine of sm_90 would go further. Channels that are not a multiple of 4
+// are gathered one by one: four times the load instructions.
+//
+// Zeros stand for padding and are multiplied. So a NaN or infinity in the weights (in g, for WEIGHT) also
+// reaches results that meet it in padding only, which reference.py leaves out.
 
 typedef long long int64;
 
@@ -45,13 +49,13 @@ const int BM = 128;  // rows of a tile
 // gpu_conv.problem() lays it out: 32-bit numbers, in this order. Fewer axes than three have ones in front.
 struct Problem {
     int kernel[3], stride[3], dilation[3], low[3], big[3], small[3];
-    int batch, in, out;            // images, channels of x, channels of y
-    int vector_a, vector_b;        // whether A, B can be read as aligned runs of four
-    int vector_c;                  // whether C can be written so
-    int splits, row_tiles, kind;   // parts of the depth; tiles of rows a phase, at most; the activation
+    int batch, in, out;           // images, channels of x, channels of y
+    int vector_a, vector_b;       // whether A, B can be read as aligned runs of four
+    int vector_c;                 // whether C can be written so
+    int splits, row_tiles, kind;  // parts of the depth; tiles of rows a phase, at most; the activation
 };
 
-// One axis of a gather: row q meets tap j at position base + q row_step + j tap_step, if 0 <= position < size.
+// One axis of a gather: row q meets tap j at base + q row_step + j tap_step, if that lies in [0, size).
 // Tap j is tap first_tap + j tap_stride of the weights, row q is position first_out + q out_step of C.
 struct Axis {
     int rows, taps, base, row_step, tap_step, size, first_tap, tap_stride, first_out, out_step;
@@ -146,13 +150,20 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Run {
     T value[N];
 };
 
-// N neighbours, or zeros.
+// N neighbours.
 template <int N, typename T>
 __device__ void load(const T* from, T* to) {
-    Run<T, N> run = {};
-    if (from) run = *reinterpret_cast<const Run<T, N>*>(from);
+    Run<T, N> run = *reinterpret_cast<const Run<T, N>*>(from);
 #pragma unroll
     for (int e = 0; e < N; ++e) to[e] = run.value[e];
+}
+
+// N neighbours, or zeros in place of null.
+template <int N, typename T>
+__device__ void load_or_zero(const T* from, T* to) {
+#pragma unroll
+    for (int e = 0; e < N; ++e) to[e] = 0;
+    if (from) load<N>(from, to);
 }
 
 // -- the two ways to multiply ------------------------------------------------------------------------------
@@ -189,12 +200,13 @@ __device__ void multiply_fragments(float* d, const float* a, const float* b) {
 template <typename T, int MAP, int COLUMNS, bool TENSOR>
 struct Tile {
     static const int BK = 64 / sizeof(T), THREADS = TENSOR ? 2 * COLUMNS : 128;
-    static const int EACH = BM * COLUMNS / THREADS;                         // elements of C a thread
-    static const int TN = COLUMNS < 64 ? 2 : 8, TM = EACH / TN;             // of it, plain: a thread's rectangle,
-    static const int WN = TN < 4 ? TN : 4;                                  // in runs of WN columns and 4 rows
-    static const int LANES = COLUMNS / TN < 8 ? COLUMNS / TN : 8;           // threads of a warp along a row
-    static const int RUN = TENSOR ? 2 : WN;                                 // neighbours in C a thread holds
-    static const int A_EACH = BM * BK / THREADS;                            // numbers a thread loads
+    static const int EACH = BM * COLUMNS / THREADS;                // elements of C a thread
+    static const int TN = COLUMNS < 64 ? 2 : 8, TM = EACH / TN;    // plain: TM x TN of them, as a rectangle
+    static const int WN = TN < 4 ? TN : 4;                         // torn into runs of WN columns and 4 rows
+    static const int LANES = COLUMNS / TN < 8 ? COLUMNS / TN : 8;  // threads of a warp along a row
+    static const int RUN = TENSOR ? 2 : WN;                        // neighbours in C a thread holds
+    static const int OWN = TENSOR ? 8 : TN;                        // columns it has elements in
+    static const int A_EACH = BM * BK / THREADS;                   // numbers a thread loads
     static const int B_EACH = (BK * COLUMNS + 4 * THREADS - 1) / (4 * THREADS) * 4;
     static const bool A_DEEP = TENSOR && MAP != WEIGHT, B_DEEP = TENSOR && MAP == TRANSPOSE;
     static const int PAD = TENSOR ? 8 : 4;
@@ -218,6 +230,10 @@ struct Tile {
         return j / WN * (WN * COLUMNS / TN) + WN * x + j % WN;
     }
 
+    // Element e lies in own column number own(e), of which first(number) is the first element.
+    __device__ static int own(int e) { return TENSOR ? e / 4 % 4 * 2 + e % 2 : e % TN; }
+    __device__ static int first(int number) { return TENSOR ? number / 2 * 4 + number % 2 : number; }
+
     // acc += A B over one slice.
     __device__ static void multiply(const T* a, const T* b, T (&acc)[EACH]) {
         if constexpr (TENSOR)
@@ -234,7 +250,8 @@ struct Tile {
 #pragma unroll
             for (int i = 0; i < TM; i += 4) load<4>(a_here + a_slot(k, i / 4 * (4 * BM / TM)), left + i);
 #pragma unroll
-            for (int j = 0; j < TN; j += WN) load<WN>(b_here + b_slot(k, j / WN * (WN * COLUMNS / TN)), right + j);
+            for (int j = 0; j < TN; j += WN)
+                load<WN>(b_here + b_slot(k, j / WN * (WN * COLUMNS / TN)), right + j);
 #pragma unroll
             for (int e = 0; e < EACH; ++e) acc[e] += left[e / TN] * right[e % TN];
         }
@@ -247,7 +264,8 @@ struct Tile {
             T left[4][4], right[4][2];
 #pragma unroll
             for (int f = 0; f < 16; ++f)
-                left[f / 4][f % 4] = a[a_slot(k + t + f % 4 / 2 * 4, warp % 2 * 64 + f / 4 * 16 + g + f % 2 * 8)];
+                left[f / 4][f % 4] =
+                    a[a_slot(k + t + f % 4 / 2 * 4, warp % 2 * 64 + f / 4 * 16 + f % 2 * 8 + g)];
 #pragma unroll
             for (int f = 0; f < 8; ++f)
                 right[f / 2][f % 2] = b[b_slot(k + t + f % 2 * 4, warp / 2 * 32 + f / 2 * 8 + g)];
@@ -279,10 +297,11 @@ struct Tile {
 };
 
 // -- loading a slice ---------------------------------------------------------------------------------------
-// Thread i of a slice that is DEPTH deep takes run i, i + THREADS, ...: runs of N along the depth (k fastest)
-// or along the width. N is 4, or 1 where channels do not divide by 4.
+// A slice is cut into runs of N numbers, neighbours in memory: 4, or 1 where the channels do not allow it.
+// Thread t takes the runs t, t + THREADS, ..., so that neighbouring threads read neighbouring memory, and
+// puts them where multiply() expects them one slice later.
 
-// What a block knows. `T` and the rest as in Tile.
+// One block's part of the product: which tile, and how to load, begin and write it.
 template <typename T, int MAP, int COLUMNS, bool TENSOR>
 struct Block {
     using Shape = Tile<T, MAP, COLUMNS, TENSOR>;
@@ -307,9 +326,9 @@ struct Block {
         for (int i = 0; i < Shape::A_EACH / N; ++i) {
             if constexpr (MAP == WEIGHT) {
                 int k = (threadIdx.x + i * THREADS) / (BM / N);
-                load<N>(source(x, gather, rows[slice % 2 * BK + k], cursor), value + i * N);
+                load_or_zero<N>(source(x, gather, rows[slice % 2 * BK + k], cursor), value + i * N);
             } else {
-                load<N>(source(x, gather, rows[run_width<N>(i)], cursor), value + i * N);
+                load_or_zero<N>(source(x, gather, rows[run_width<N>(i)], cursor), value + i * N);
             }
         }
     }
@@ -336,11 +355,12 @@ struct Block {
             if constexpr (MAP == TRANSPOSE) {
                 int n = first_column + run_width<N>(i);
                 bool inside = run < BK * COLUMNS / N && n < columns && cursor.tap0 < gather.axis[0].taps;
-                load<N>(inside ? w + ((int64)tap() * p.in + n) * p.out + cursor.channel : nullptr, value + i * N);
+                const T* from = w + ((int64)tap() * p.in + n) * p.out + cursor.channel;
+                load_or_zero<N>(inside ? from : nullptr, value + i * N);
             } else {
                 int k = first + run / (COLUMNS / N), n = first_column + run % (COLUMNS / N) * N;
                 bool inside = run < BK * COLUMNS / N && k < end && n < columns;
-                load<N>(inside ? w + (int64)k * columns + n : nullptr, value + i * N);
+                load_or_zero<N>(inside ? w + (int64)k * columns + n : nullptr, value + i * N);
             }
         }
     }
@@ -353,15 +373,18 @@ struct Block {
             if constexpr (MAP == TRANSPOSE)
                 Shape::template put<N, true, false>(tile, run_depth<N>(i), run_width<N>(i), value + i * N);
             else
-                Shape::template put<N, false, false>(tile, run / (COLUMNS / N), run % (COLUMNS / N) * N, value + i * N);
+                Shape::template put<N, false, false>(tile, run / (COLUMNS / N), run % (COLUMNS / N) * N,
+                                                     value + i * N);
         }
     }
 
     // The cursor's tap, in the weights.
     __device__ int tap() const {
         const Axis* a = gather.axis;
-        int k0 = a[0].first_tap + cursor.tap0 * a[0].tap_stride, k1 = a[1].first_tap + cursor.tap1 * a[1].tap_stride;
-        return (k0 * p.kernel[1] + k1) * p.kernel[2] + a[2].first_tap + cursor.tap2 * a[2].tap_stride;
+        int k0 = a[0].first_tap + cursor.tap0 * a[0].tap_stride;
+        int k1 = a[1].first_tap + cursor.tap1 * a[1].tap_stride;
+        int k2 = a[2].first_tap + cursor.tap2 * a[2].tap_stride;
+        return (k0 * p.kernel[1] + k1) * p.kernel[2] + k2;
     }
 
     // Where this thread begins: in depth `begin`, or in its row of the tile.
@@ -383,9 +406,21 @@ struct Block {
         return (((int64)at.w * p.big[0] + i0) * p.big[1] + i1) * p.big[2] + i2;
     }
 
-    // C = activation(acc + bias), or acc as it is where slabs are yet to be added. tanh and the sigmoid are
-    // long: they are applied to what the thread has written, in a loop that is not unrolled over acc.
-    __device__ void write(const T (&acc)[Shape::EACH], const T* bias, int kind, T slope, T* c) const {
+    // acc = bias, or zeros.
+    __device__ void begin(T (&acc)[Shape::EACH], const T* bias) const {
+        T value[Shape::OWN];
+#pragma unroll
+        for (int i = 0; i < Shape::OWN; ++i) {
+            int n = first_column + Shape::column(Shape::first(i));
+            value[i] = bias && n < columns ? bias[n] : T(0);
+        }
+#pragma unroll
+        for (int e = 0; e < Shape::EACH; ++e) acc[e] = value[Shape::own(e)];
+    }
+
+    // C = activation(acc). tanh and the sigmoid are long: they are applied to what the thread has written, in
+    // a loop that is not unrolled over acc.
+    __device__ void write(const T (&acc)[Shape::EACH], int kind, T slope, T* c) const {
         const int N = Shape::RUN;
 #pragma unroll
         for (int e = 0; e < Shape::EACH; e += N) {
@@ -395,24 +430,33 @@ struct Block {
             Run<T, N> run;
 #pragma unroll
             for (int f = 0; f < N; ++f) {
-                T z = bias && n + f < columns ? acc[e + f] + bias[n + f] : acc[e + f];
-                run.value[f] = kind == RELU ? (z < 0 ? T(0) : z) : kind == LEAKY_RELU && !(z > 0) ? slope * z : z;
+                T z = acc[e + f];
+                if (kind == RELU) z = z < 0 ? T(0) : z;
+                if (kind == LEAKY_RELU) z = z > 0 ? z : slope * z;
+                run.value[f] = z;
             }
-            T* to = c + row * columns + n;
-            if (p.vector_c)
-                *reinterpret_cast<Run<T, N>*>(to) = run;
-            else
-#pragma unroll
-                for (int f = 0; f < N; ++f)
-                    if (n + f < columns) to[f] = run.value[f];
+            store(run, columns - n, c + row * columns + n);
         }
         if (kind != TANH && kind != SIGMOID) return;
 #pragma unroll 1
         for (int e = 0; e < Shape::EACH; ++e) {
             int64 row = c_row(Shape::row(e));
             int n = first_column + Shape::column(e);
-            if (row >= 0 && n < columns) c[row * columns + n] = activation<T>(c[row * columns + n], kind, slope);
+            T* to = c + row * columns + n;
+            if (row >= 0 && n < columns) *to = activation<T>(*to, kind, slope);
         }
+    }
+
+    // As many of the run as there are columns left.
+    template <int N>
+    __device__ void store(const Run<T, N>& run, int left, T* to) const {
+        if (p.vector_c) {
+            *reinterpret_cast<Run<T, N>*>(to) = run;
+            return;
+        }
+#pragma unroll
+        for (int f = 0; f < N; ++f)
+            if (f < left) to[f] = run.value[f];
     }
 };
 
@@ -434,26 +478,31 @@ __device__ void compute_tile(const T* x, const T* w, const T* bias, const Proble
     int all_rows = MAP == WEIGHT ? entries : places, depth = MAP == WEIGHT ? places : entries;
     int first_row = tile % p.row_tiles * BM, slices = (depth + BK - 1) / BK;
     if (first_row >= all_rows) return;  // a phase with fewer rows than the first
-    int part = (slices + p.splits - 1) / p.splits, begin = min(part * split, slices), end = min(begin + part, slices);
+    int part = (slices + p.splits - 1) / p.splits;
+    int begin = min(part * split, slices), end = min(begin + part, slices);
 
     int first_column = int(blockIdx.x % column_tiles) * COLUMNS;
-    Block<T, MAP, COLUMNS, TENSOR> block = {x, w, p, gather, rows, first_row, first_column, columns, all_rows, {}};
+    Block<T, MAP, COLUMNS, TENSOR> block = {x, w, p, gather, rows, first_row, first_column, columns,
+                                            all_rows, {}};
     block.cursor = block.start(begin * BK);
     if (MAP == WEIGHT) {
         if (threadIdx.x < 2 * BK) rows[threadIdx.x] = origin(gather, begin * BK + threadIdx.x, depth);
     } else {
-        for (int m = threadIdx.x; m < BM; m += Shape::THREADS) rows[m] = origin(gather, first_row + m, all_rows);
+        for (int m = threadIdx.x; m < BM; m += Shape::THREADS)
+            rows[m] = origin(gather, first_row + m, all_rows);
     }
     __syncthreads();
 
-    T acc[Shape::EACH] = {}, a[Shape::A_EACH], b[Shape::B_EACH];
+    bool whole = p.splits == 1;  // else conv_sum adds the bias and applies the activation
+    T acc[Shape::EACH], a[Shape::A_EACH], b[Shape::B_EACH];
+    block.begin(acc, whole ? bias : nullptr);
     for (int slice = -1; slice < end - begin; ++slice) {
         bool more = begin + slice + 1 < end;
         int here = slice & 1, next = here ^ 1;
         if (more) {
-            int first = (begin + slice + 1) * BK;
+            int k = (begin + slice + 1) * BK;
             p.vector_a ? block.template load_a<4>(slice + 1, a) : block.template load_a<1>(slice + 1, a);
-            p.vector_b ? block.template load_b<4>(first, depth, b) : block.template load_b<1>(first, depth, b);
+            p.vector_b ? block.template load_b<4>(k, depth, b) : block.template load_b<1>(k, depth, b);
         }
         if (slice >= 0) Shape::multiply(a_tile[here], b_tile[here], acc);
         if (more) {
@@ -466,21 +515,22 @@ __device__ void compute_tile(const T* x, const T* w, const T* bias, const Proble
         }
         __syncthreads();
     }
-    bool whole = p.splits == 1;
-    int64 size = (int64)columns * (MAP == WEIGHT ? all_rows : p.batch * (MAP == FORWARD ? gather.rows() : p.big[0] * p.big[1] * p.big[2]));
-    block.write(acc, whole ? bias : nullptr, whole ? p.kind : LINEAR, T(slope), c + split * size);
+    int64 c_rows = MAP == TRANSPOSE ? (int64)p.batch * p.big[0] * p.big[1] * p.big[2] : all_rows;
+    block.write(acc, whole ? p.kind : LINEAR, T(slope), c + split * c_rows * columns);
 }
 
 // Plain arithmetic; tiles of 128 x 64, and 128 x 8 for few columns.
 template <typename T, int MAP, int COLUMNS>
-__launch_bounds__(128, COLUMNS == 8 ? 4 : sizeof(T) == 4 ? 3 : 2) __global__ void conv_tile(const T* x, const T* w, const T* bias, Problem p, double slope, T* c) {
+__launch_bounds__(128, COLUMNS == 8 ? 4 : sizeof(T) == 4 ? 3 : 2)
+__global__ void conv_tile(const T* x, const T* w, const T* bias, Problem p, double slope, T* c) {
     compute_tile<T, MAP, COLUMNS, false>(x, w, bias, p, slope, c);
 }
 
 // Both factors rounded to TF32, sums in float, on tensor cores; tiles of 128 x 64 and 128 x 128.
 template <int MAP, int COLUMNS>
-__launch_bounds__(2 * COLUMNS, COLUMNS == 64 ? 3 : 2) __global__
-void conv_tile_tf32(const float* x, const float* w, const float* bias, Problem p, double slope, float* c) {
+__launch_bounds__(2 * COLUMNS, COLUMNS == 64 ? 3 : 2)
+__global__ void conv_tile_tf32(const float* x, const float* w, const float* bias, Problem p, double slope,
+                               float* c) {
     compute_tile<float, MAP, COLUMNS, true>(x, w, bias, p, slope, c);
 }
 
