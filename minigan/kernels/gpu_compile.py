@@ -1,6 +1,6 @@
 """The CUDA sources: where they are, which kernels they hold, and how to compile them without a GPU.
 
-`gpu_fused.py` compiles them for the GPU it finds; the tests compile them for sm_90 on machines without.
+`gpu_launch.py` compiles them for the GPU it finds; the tests compile them for sm_90 on machines without.
 Both use NVRTC, NVIDIA's compiler as a library, which needs no driver (pip package nvidia-cuda-nvrtc-cu12).
 """
 
