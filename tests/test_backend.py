@@ -106,3 +106,21 @@ def test_the_cache_folder_is_named_by_the_sources():
 def test_reference_kernels_by_environment(tmp_path):
     assert run(tmp_path, MINIGAN_KERNELS="reference").stdout.strip() == "0.0"
     assert not list(tmp_path.rglob("*.nbi"))
+
+
+def test_precision_is_set_for_good_or_for_a_block():
+    assert backend.precision() == "highest"
+    with backend.matmul_precision("high"):
+        assert backend.precision() == "high"
+        with backend.matmul_precision("highest"):
+            assert backend.precision() == "highest"
+        assert backend.precision() == "high"
+    with pytest.raises(KeyError), backend.matmul_precision("high"):
+        raise KeyError
+    assert backend.precision() == "highest"
+    backend.matmul_precision("high")
+    assert backend.precision() == "high"
+    backend.matmul_precision("highest")
+    with pytest.raises(ValueError, match="matmul_precision: got 'medium', expected one of"):
+        backend.matmul_precision("medium")
+    assert backend.precision() == "highest"

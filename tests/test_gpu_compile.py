@@ -17,17 +17,18 @@ from minigan.kernels import gpu_compile
 from minigan.kernels.gpu_compile import KERNELS, CompileError, compile_file, kernel_names, sources
 
 GPU_FUSED = Path(gpu_compile.__file__).with_name("gpu_fused.py")
+LAUNCHERS = (GPU_FUSED, GPU_FUSED.with_name("gpu_conv.py"))
 LISTED = {name for names in KERNELS.values() for name in names}
 
 
 def launched_kernels() -> set[str]:
-    """The kernels that gpu_fused.py launches, read from its syntax tree: a string constant names each.
+    """The kernels that the launchers name, read from their syntax trees: a string constant names each.
 
     The optimizers are named without their template argument, as the first argument of `_multi`.
     """
-    tree = ast.parse(GPU_FUSED.read_text(encoding="utf-8"))
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in LAUNCHERS]
     names = set()
-    for node in ast.walk(tree):
+    for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if node.value in LISTED or re.fullmatch(r"\w+<\{T\}(, \d+)?>", node.value):
                 names.add(node.value)

@@ -1,11 +1,12 @@
 """The CUDA sources: where they are, which kernels they hold, and how to compile them without a GPU.
 
-`gpu_fused.py` compiles them for the GPU it finds; the tests compile them for sm_90 on machines without.
+`gpu_launch.py` compiles them for the GPU it finds; the tests compile them for sm_90 on machines without.
 Both use NVRTC, NVIDIA's compiler as a library, which needs no driver (pip package nvidia-cuda-nvrtc-cu12).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,24 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "optimizer.cu": ("sgd<{T}>", "rmsprop<{T}>", "adam<{T}>", "ema<{T}>"),
     "philox.cu": ("philox",),
     "index.cu": ("segment_starts", "segment_sum<{T}, 1>", "segment_sum<{T}, 32>"),
+    "conv.cu": (
+        "conv_tile<{T}, FORWARD, 8>",
+        "conv_tile<{T}, FORWARD, 64>",
+        "conv_tile<{T}, TRANSPOSE, 8>",
+        "conv_tile<{T}, TRANSPOSE, 64>",
+        "conv_tile<{T}, WEIGHT, 8>",
+        "conv_tile<{T}, WEIGHT, 64>",
+        "conv_tile_tf32<FORWARD, 64>",
+        "conv_tile_tf32<FORWARD, 128>",
+        "conv_tile_tf32<TRANSPOSE, 64>",
+        "conv_tile_tf32<TRANSPOSE, 128>",
+        "conv_tile_tf32<WEIGHT, 64>",
+        "conv_tile_tf32<WEIGHT, 128>",
+        "conv_sum<{T}>",
+    ),
 }
+
+ONE_BY_ONE = ("conv.cu",)  # many large kernels, of which a program needs few: each is compiled when first used
 
 
 class CompileError(RuntimeError):
@@ -48,16 +66,15 @@ class Compiled:
     symbols: dict[str, str]
 
 
+def _text(path: Path) -> str:
+    """A source with its `#include "NAME.cuh"` lines replaced by those files: one string, compiled anywhere."""
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r'^#include "(\w+\.cuh)"$', lambda line: _text(FOLDER / line[1]), text, flags=re.MULTILINE)
+
+
 def sources() -> dict[str, str]:
-    """The text of every `.cu` file by its name, with the text of a `.cuh` file where one is included."""
-    headers = {f'#include "{path.name}"': path.read_text(encoding="utf-8") for path in FOLDER.glob("*.cuh")}
-    return {path.name: _included(path.read_text(encoding="utf-8"), headers) for path in sorted(FOLDER.glob("*.cu"))}
-
-
-def _included(text: str, headers: dict[str, str]) -> str:
-    for line, header in headers.items():
-        text = text.replace(line, header)
-    return text
+    """The text of every `.cu` file by its name, with what it includes."""
+    return {path.name: _text(path) for path in sorted(FOLDER.glob("*.cu"))}
 
 
 def kernel_names(file: str) -> tuple[str, ...]:

@@ -12,27 +12,29 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import cupy
 import numpy as np
 
 from minigan.backend import Array, is_gpu_array
-from minigan.kernels import gpu_compile
+from minigan.kernels.gpu_conv import conv, conv_transpose, conv_weight
+from minigan.kernels.gpu_gemm import matmul
+from minigan.kernels.gpu_launch import MAX_BLOCKS, THREADS, blocks, check, kind_code, launch
 from minigan.kernels.reference import (
-    ACTIVATIONS,
     box_muller,
     column_sum,
     interpolate,
     interpolate_adjoint,
-    matmul,
     mean_softplus,
     mean_softplus_backward,
     plan_activation_backward,
     plan_batch_norm,
     plan_batch_norm_backward,
     plan_column_sum,
+    plan_conv,
+    plan_conv_transpose,
+    plan_conv_weight,
     plan_dense,
     plan_matmul,
 )
@@ -45,6 +47,9 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "bce_with_logits",
     "bias_activation",
     "column_sum",
+    "conv",
+    "conv_transpose",
+    "conv_weight",
     "dense",
     "ema",
     "index_add",
@@ -61,80 +66,19 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "plan_batch_norm",
     "plan_batch_norm_backward",
     "plan_column_sum",
+    "plan_conv",
+    "plan_conv_transpose",
+    "plan_conv_weight",
     "plan_dense",
     "plan_matmul",
     "rmsprop",
     "sgd",
 ]
 
-THREADS = 256  # a block; normalize.cu is written for this number
-MAX_BLOCKS = 4096  # loops stride over what is left: 4096 x 256 threads fill any GPU several times
 MAX_SLABS = 256  # parts that a sum over rows is cut into, at most
 CHUNK = 4096  # elements of one array that one block of an optimizer updates
 
-# -- loading and launching -----------------------------------------------------------------------------------
-
-
-@cache
-def _module(file: str) -> Any:
-    names = gpu_compile.kernel_names(file)
-    return cupy.RawModule(
-        code=gpu_compile.sources()[file], options=gpu_compile.OPTIONS, name_expressions=names
-    )  # compiles at the first get_function
-
-
-@cache
-def _function(name: str) -> Any:
-    file = next(file for file in gpu_compile.KERNELS if name in gpu_compile.kernel_names(file))
-    return _module(file).get_function(name)
-
-
-def _argument(value: Any) -> Any:
-    """As kernels declare it: whole numbers are `long long`, real ones `double`, None is the null pointer."""
-    if value is None:
-        return np.uint64(0)
-    if isinstance(value, int):
-        return np.int64(value)
-    return np.float64(value) if isinstance(value, float) else value
-
-
-Size = int | tuple[int, int]
-
-
-def _launch(name: str, dtype: Any, grid: Size, block: Size, *args: Any) -> None:
-    """Queue the kernel `name` of `gpu_compile.KERNELS`, with `dtype` for its {T}."""
-    function = _function(name.replace("{T}", gpu_compile.TYPES.get(np.dtype(dtype).name, "")))
-    shape = [(size,) if isinstance(size, int) else size for size in (grid, block)]
-    function(*shape, tuple(_argument(a) for a in args))
-
-
-def _blocks(threads: int) -> int:
-    """How many blocks give `threads` threads, or enough of them."""
-    return min(-(-threads // THREADS), MAX_BLOCKS)
-
-
 # -- checks --------------------------------------------------------------------------------------------------
-
-
-def _check(kernel: str, shape: tuple[int, ...] | None, **arrays: Array) -> None:
-    """Pass if all `arrays` are on the GPU, C-contiguous, of one floating dtype and (unless None) of `shape`.
-
-    Raises:
-        TypeError: for an array elsewhere, or of another dtype.
-        ValueError: for an array in another memory order or of another shape.
-    """
-    first = next(iter(arrays.values()))
-    for name, array in arrays.items():
-        if not is_gpu_array(array):
-            raise TypeError(f"{kernel}: {name} is a {type(array).__name__}, expected a CuPy array")
-        if array.dtype.name not in gpu_compile.TYPES or array.dtype != first.dtype:
-            expected = first.dtype if first.dtype.name in gpu_compile.TYPES else "float32 or float64"
-            raise TypeError(f"{kernel}: {name} is {array.dtype}, expected {expected}")
-        if shape is not None and array.shape != shape:
-            raise ValueError(f"{kernel}: {name} has shape {array.shape}, expected {shape}")
-        if not array.flags.c_contiguous:
-            problem = f"{name}, of shape {array.shape}, is not C-contiguous; use ascontiguousarray"
-            raise ValueError(f"{kernel}: {problem}")
 
 
 def _check_matrix(kernel: str, x: Array) -> tuple[int, int]:
@@ -153,27 +97,21 @@ def _check_batch(kernel: str, x: Array) -> tuple[int, int]:
 # -- activations and the logistic loss -----------------------------------------------------------------------
 
 
-def _kind(kernel: str, kind: str) -> int:
-    if kind not in ACTIVATIONS:
-        raise ValueError(f"{kernel}: got kind {kind!r}, expected one of {ACTIVATIONS}")
-    return ACTIVATIONS.index(kind)
-
-
 def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.bias_activation`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError for an unknown `kind`.
+        TypeError, ValueError: as :func:`check`; ValueError for an unknown `kind`.
     """
-    code = _kind("bias_activation", kind)
-    _check("bias_activation", z.shape, z=z, out=out)
+    code = kind_code("bias_activation", kind)
+    check("bias_activation", z.shape, z=z, out=out)
     channels = int(z.shape[-1]) if z.ndim else 1
     if bias is not None:
-        _check("bias_activation", None, z=z, bias=bias)
-        _check("bias_activation", (channels,), bias=bias)
+        check("bias_activation", None, z=z, bias=bias)
+        check("bias_activation", (channels,), bias=bias)
     if z.size:
         args = (z, bias, z.size, channels, code, float(slope), out)
-        _launch("bias_activation<{T}>", z.dtype, _blocks(z.size), THREADS, *args)
+        launch("bias_activation<{T}>", z.dtype, blocks(z.size), THREADS, *args)
 
 
 def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
@@ -187,27 +125,27 @@ def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array)
     """See :func:`minigan.kernels.reference.activation_backward`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError for an unknown `kind`.
+        TypeError, ValueError: as :func:`check`; ValueError for an unknown `kind`.
     """
-    code = _kind("activation_backward", kind)
-    _check("activation_backward", g.shape, g=g, y=y, out=out)
+    code = kind_code("activation_backward", kind)
+    check("activation_backward", g.shape, g=g, y=y, out=out)
     if g.size:
         args = (g, y, g.size, code, float(slope), out)
-        _launch("activation_backward<{T}>", g.dtype, _blocks(g.size), THREADS, *args)
+        launch("activation_backward<{T}>", g.dtype, blocks(g.size), THREADS, *args)
 
 
 def bce_with_logits(logits: Array, target: Array, out: Array) -> None:
     """See :func:`minigan.kernels.reference.bce_with_logits`; `target` broadcasts to the shape of `logits`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError when `target` does not broadcast.
+        TypeError, ValueError: as :func:`check`; ValueError when `target` does not broadcast.
     """
     if is_gpu_array(target) and target.shape != logits.shape:
         target = cupy.ascontiguousarray(cupy.broadcast_to(target, logits.shape))
-    _check("bce_with_logits", logits.shape, logits=logits, target=target, out=out)
+    check("bce_with_logits", logits.shape, logits=logits, target=target, out=out)
     if logits.size:
         args = (logits, target, logits.size, out)
-        _launch("bce_with_logits<{T}>", logits.dtype, _blocks(logits.size), THREADS, *args)
+        launch("bce_with_logits<{T}>", logits.dtype, blocks(logits.size), THREADS, *args)
 
 
 # -- normalisation -------------------------------------------------------------------------------------------
@@ -226,25 +164,25 @@ def batch_norm(
     """See :func:`minigan.kernels.reference.batch_norm`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels) with a row, or for an unknown `kind`.
+        TypeError, ValueError: as :func:`check`; ValueError unless x is (rows, channels) with a row, or for an unknown `kind`.
     """
-    code = _kind("batch_norm", kind)
-    _check("batch_norm", x.shape, x=x, out=out)
+    code = kind_code("batch_norm", kind)
+    check("batch_norm", x.shape, x=x, out=out)
     rows, channels = _check_batch("batch_norm", x)
-    _check("batch_norm", None, x=x, gamma=gamma, beta=beta)
-    _check("batch_norm", (channels,), gamma=gamma, beta=beta)
-    _check("batch_norm", None, x=x, statistics=statistics)
-    _check("batch_norm", (2, channels), statistics=statistics)
+    check("batch_norm", None, x=x, gamma=gamma, beta=beta)
+    check("batch_norm", (channels,), gamma=gamma, beta=beta)
+    check("batch_norm", None, x=x, statistics=statistics)
+    check("batch_norm", (2, channels), statistics=statistics)
     if channels:
         scale = cupy.empty(channels, x.dtype)
         (groups, slabs), block = _column_launch(rows, channels)
         partial = cupy.empty((slabs, 2, channels), np.float64)
         args: tuple[Any, ...] = (x, rows, channels, partial)
-        _launch("batch_norm_sums<{T}>", x.dtype, (groups, slabs), block, *args)
+        launch("batch_norm_sums<{T}>", x.dtype, (groups, slabs), block, *args)
         args = (partial, slabs, x, rows, channels, gamma, float(eps), statistics, scale)
-        _launch("batch_norm_statistics<{T}>", x.dtype, groups, block, *args)
+        launch("batch_norm_statistics<{T}>", x.dtype, groups, block, *args)
         args = (x, statistics, scale, beta, x.size, channels, code, float(slope), out)  # the mean comes first
-        _launch("batch_norm_apply<{T}>", x.dtype, _blocks(x.size), THREADS, *args)
+        launch("batch_norm_apply<{T}>", x.dtype, blocks(x.size), THREADS, *args)
 
 
 def batch_norm_backward(
@@ -262,24 +200,24 @@ def batch_norm_backward(
     """See :func:`minigan.kernels.reference.batch_norm_backward`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels) with a row, or for an unknown `kind`.
+        TypeError, ValueError: as :func:`check`; ValueError unless x is (rows, channels) with a row, or for an unknown `kind`.
     """
-    code = _kind("batch_norm_backward", kind)
+    code = kind_code("batch_norm_backward", kind)
     y = g if kind == "linear" else y
-    _check("batch_norm_backward", x.shape, x=x, g=g, y=y, dx=dx)
+    check("batch_norm_backward", x.shape, x=x, g=g, y=y, dx=dx)
     rows, channels = _check_batch("batch_norm_backward", x)
-    _check("batch_norm_backward", None, x=x, gamma=gamma)
-    _check("batch_norm_backward", (channels,), gamma=gamma, dgamma=dgamma, dbeta=dbeta)
+    check("batch_norm_backward", None, x=x, gamma=gamma)
+    check("batch_norm_backward", (channels,), gamma=gamma, dgamma=dgamma, dbeta=dbeta)
     if channels:
         factor = cupy.empty((4, channels), x.dtype)
         (groups, slabs), block = _column_launch(rows, channels)
         partial = cupy.empty((slabs, 4, channels), np.float64)
         args: tuple[Any, ...] = (g, x, y, rows, channels, code, float(slope), partial)
-        _launch("batch_norm_backward_sums<{T}>", x.dtype, (groups, slabs), block, *args)
+        launch("batch_norm_backward_sums<{T}>", x.dtype, (groups, slabs), block, *args)
         args = (partial, slabs, x, rows, channels, gamma, float(eps), factor, dgamma, dbeta)
-        _launch("batch_norm_backward_statistics<{T}>", x.dtype, groups, block, *args)
+        launch("batch_norm_backward_statistics<{T}>", x.dtype, groups, block, *args)
         args = (g, x, y, factor, x.size, channels, code, float(slope), dx)
-        _launch("batch_norm_backward_apply<{T}>", x.dtype, _blocks(x.size), THREADS, *args)
+        launch("batch_norm_backward_apply<{T}>", x.dtype, blocks(x.size), THREADS, *args)
 
 
 def _row_launch(rows: int, n: int) -> tuple[int, int]:
@@ -291,39 +229,39 @@ def layer_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> N
     """See :func:`minigan.kernels.reference.layer_norm`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels).
+        TypeError, ValueError: as :func:`check`; ValueError unless x is (rows, channels).
     """
-    _check("layer_norm", x.shape, x=x, out=out)
+    check("layer_norm", x.shape, x=x, out=out)
     rows, n = _check_matrix("layer_norm", x)
-    _check("layer_norm", None, x=x, gamma=gamma, beta=beta)
-    _check("layer_norm", (n,), gamma=gamma, beta=beta)
+    check("layer_norm", None, x=x, gamma=gamma, beta=beta)
+    check("layer_norm", (n,), gamma=gamma, beta=beta)
     if x.size:
         args = (x, gamma, beta, rows, n, float(eps), out)
-        _launch("layer_norm<{T}>", x.dtype, *_row_launch(rows, n), *args)
+        launch("layer_norm<{T}>", x.dtype, *_row_launch(rows, n), *args)
 
 
 def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
     """See :func:`minigan.kernels.reference.layer_norm_backward`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; ValueError unless x is (rows, channels).
+        TypeError, ValueError: as :func:`check`; ValueError unless x is (rows, channels).
     """
-    _check("layer_norm_backward", x.shape, x=x, g=g)
+    check("layer_norm_backward", x.shape, x=x, g=g)
     rows, n = _check_matrix("layer_norm_backward", x)
-    _check("layer_norm_backward", None, x=x, gamma=gamma)
-    _check("layer_norm_backward", (n,), gamma=gamma)
+    check("layer_norm_backward", None, x=x, gamma=gamma)
+    check("layer_norm_backward", (n,), gamma=gamma)
     dx = cupy.empty_like(x)
     dgamma, dbeta = cupy.zeros_like(gamma), cupy.zeros_like(gamma)  # what they stay if there are no rows
     if x.size:
         row_stats = cupy.empty((rows, 2), np.float64)
         args: tuple[Any, ...] = (g, x, gamma, rows, n, float(eps), dx, row_stats)
-        _launch("layer_norm_backward<{T}>", x.dtype, *_row_launch(rows, n), *args)
+        launch("layer_norm_backward<{T}>", x.dtype, *_row_launch(rows, n), *args)
         (groups, slabs), block = _column_launch(rows, n)
         partial = cupy.empty((slabs, 2, n), np.float64)
         args = (g, x, row_stats, rows, n, partial)
-        _launch("layer_norm_backward_sums<{T}>", x.dtype, (groups, slabs), block, *args)
+        launch("layer_norm_backward_sums<{T}>", x.dtype, (groups, slabs), block, *args)
         args = (partial, slabs, n, dgamma, dbeta)
-        _launch("layer_norm_backward_finish<{T}>", x.dtype, groups, block, *args)
+        launch("layer_norm_backward_finish<{T}>", x.dtype, groups, block, *args)
     return dx, dgamma, dbeta
 
 
@@ -348,8 +286,8 @@ def _check_groups(kernel: str, groups: dict[str, Sequence[Array]]) -> None:
         raise ValueError(f"{kernel}: got {counts} arrays in {names}, expected equally many")
     first = groups[names[0]]
     for i, array in enumerate(first):
-        _check(kernel, None, **{f"{names[0]}[0]": first[0], f"{names[0]}[{i}]": array})  # one dtype a player
-        _check(kernel, array.shape, **{f"{name}[{i}]": groups[name][i] for name in names})
+        check(kernel, None, **{f"{names[0]}[0]": first[0], f"{names[0]}[{i}]": array})  # one dtype a player
+        check(kernel, array.shape, **{f"{name}[{i}]": groups[name][i] for name in names})
 
 
 def _table(groups: Sequence[Sequence[Array]]) -> Array:
@@ -378,7 +316,7 @@ def _multi(kernel: str, hyper: Array, length: int, *extra: int, **groups: Sequen
     """
     if isinstance(hyper, np.ndarray) and not is_gpu_array(hyper):
         hyper = cupy.asarray(hyper)
-    _check(kernel, (length,), hyper=hyper)
+    check(kernel, (length,), hyper=hyper)
     if hyper.dtype != np.float64:
         raise TypeError(f"{kernel}: hyper is {hyper.dtype}, expected float64")
     _check_groups(kernel, groups)
@@ -388,7 +326,7 @@ def _multi(kernel: str, hyper: Array, length: int, *extra: int, **groups: Sequen
     table = _table(arrays)
     if len(table):
         args = (table, len(table), hyper, *extra)
-        _launch(f"{kernel}<{{T}}>", arrays[0][0].dtype, min(len(table), MAX_BLOCKS), THREADS, *args)
+        launch(f"{kernel}<{{T}}>", arrays[0][0].dtype, min(len(table), MAX_BLOCKS), THREADS, *args)
 
 
 def sgd(
@@ -397,7 +335,7 @@ def sgd(
     """See :func:`minigan.kernels.reference.sgd`; `hyper` is on the GPU or the CPU.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`, and for arrays that do not match.
+        TypeError, ValueError: as :func:`check`, and for arrays that do not match.
     """
     _multi("sgd", hyper, 3, int(nesterov), params=params, grads=grads, velocity=velocity)
 
@@ -452,7 +390,7 @@ def philox(key: Any, counter: Any, out: Array) -> None:
     words = [_word(w) for w in (*key, *((0, 0, 0) if on_gpu else counter))]
     if out.size:
         args = (*words, counter if on_gpu else None, out.size, out)
-        _launch("philox", out.dtype, _blocks(-(-out.size // 4)), THREADS, *args)
+        launch("philox", out.dtype, blocks(-(-out.size // 4)), THREADS, *args)
 
 
 # -- scatter as gather ---------------------------------------------------------------------------------------
@@ -478,10 +416,10 @@ def index_add(g: Array, flat_index: Array, size: int) -> Array:
         size: length of the result, a 1-D array of the dtype of `g`.
 
     Raises:
-        TypeError, ValueError: as :func:`_check`; TypeError unless `flat_index` is int64 on the GPU,
+        TypeError, ValueError: as :func:`check`; TypeError unless `flat_index` is int64 on the GPU,
             ValueError unless it is contiguous and of the shape of `g`.
     """
-    _check("index_add", None, g=g)
+    check("index_add", None, g=g)
     if not is_gpu_array(flat_index) or flat_index.dtype != np.int64:
         got = f"{type(flat_index).__name__} {getattr(flat_index, 'dtype', '')}"
         raise TypeError(f"index_add: flat_index is {got}, expected an int64 CuPy array")
@@ -492,10 +430,10 @@ def index_add(g: Array, flat_index: Array, size: int) -> Array:
     index = flat_index.ravel()
     order = cupy.argsort(index)  # CuPy's is stable, always
     start, out = cupy.empty(size + 1, np.int64), cupy.empty(size, g.dtype)
-    _launch("segment_starts", g.dtype, _blocks(size + 1), THREADS, index, order, g.size, size, start)
+    launch("segment_starts", g.dtype, blocks(size + 1), THREADS, index, order, g.size, size, start)
     args = (g, order, start, size, out)
     if g.size >= LONG_SEGMENT * size:
-        _launch("segment_sum<{T}, 32>", g.dtype, _blocks(32 * size), THREADS, *args)
+        launch("segment_sum<{T}, 32>", g.dtype, blocks(32 * size), THREADS, *args)
     else:
-        _launch("segment_sum<{T}, 1>", g.dtype, _blocks(size), THREADS, *args)
+        launch("segment_sum<{T}, 1>", g.dtype, blocks(size), THREADS, *args)
     return out
