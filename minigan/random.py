@@ -63,9 +63,8 @@ def _fill_normal(out: Array, key: tuple[int, int], step: int, call: int) -> None
 
 
 def _fill_mask(out: Array, key: tuple[int, int], step: int, call: int, keep: float) -> None:
-    """1/keep with probability keep, else 0."""
-    _fill_uniform(out, key, step, call)
-    out[...] = (out < keep) * out.dtype.type(1 / keep)
+    """1/keep with probability keep (in steps of 2^-16), else 0; the same in both dtypes."""
+    dispatch.kernels_for(out).mask(key, _counter(step, call), keep, out.reshape(-1))
 
 
 _LAWS: dict[str, Callable[..., None]] = {"uniform": _fill_uniform, "normal": _fill_normal, "mask": _fill_mask}

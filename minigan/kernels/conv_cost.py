@@ -191,6 +191,11 @@ def choose(problem: Problem) -> Choice:
     return next((c for name in (_forced, "direct") for c in possible if c.algorithm == name), possible[0])
 
 
+def forced() -> str:
+    """The algorithm that :func:`algorithm` asks for, or "auto"."""
+    return _forced
+
+
 @contextmanager
 def algorithm(name: str) -> Iterator[None]:
     """Within the block every convolution on the CPU is computed by this algorithm, where it can be, else by "direct".

@@ -45,11 +45,15 @@ def _choose(problem: Problem, _forced: str) -> Choice:
     return conv_cost.choose(problem)
 
 
+def problem(which: str, images: int, ins: int, outs: int, geometry: Geometry, dtype: np.dtype) -> Problem:
+    """A map on this machine."""
+    single = np.dtype(dtype) == np.float32
+    return Problem(which, images, ins, outs, geometry, single, AVAILABLE, threads.THREADS)
+
+
 def choice(which: str, images: int, ins: int, outs: int, geometry: Geometry, dtype: np.dtype) -> Choice:
     """What the cost model (or :func:`conv_cost.algorithm`) takes for a map of these sizes."""
-    single = np.dtype(dtype) == np.float32
-    problem = Problem(which, images, ins, outs, geometry, single, AVAILABLE, threads.THREADS)
-    return _choose(problem, conv_cost._forced)
+    return _choose(problem(which, images, ins, outs, geometry, dtype), conv_cost.forced())
 
 
 def _flat(x: Array) -> Array:

@@ -24,8 +24,16 @@ from minigan.kernels.cpu_conv import (
 )
 from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
-from minigan.kernels.cpu_product import column_sum, dense, matmul, plan_column_sum, plan_dense, plan_matmul
-from minigan.kernels.cpu_random import normal, philox
+from minigan.kernels.cpu_product import (
+    column_sum,
+    dense,
+    matmul,
+    plan_column_sum,
+    plan_dense,
+    plan_matmul,
+    plan_multiply,
+)
+from minigan.kernels.cpu_random import mask, normal, philox
 from minigan.kernels.cpu_resample import interpolate, interpolate_adjoint
 
 __all__ = [
@@ -45,6 +53,7 @@ __all__ = [
     "interpolate_adjoint",
     "layer_norm",
     "layer_norm_backward",
+    "mask",
     "matmul",
     "mean_softplus",
     "mean_softplus_backward",
@@ -59,6 +68,7 @@ __all__ = [
     "plan_conv_weight",
     "plan_dense",
     "plan_matmul",
+    "plan_multiply",
     "rmsprop",
     "sgd",
 ]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import cpu_gemm
-from minigan.kernels.compiler import njit
+from minigan.kernels.compiler import address_of, array_at, compile_task, njit, task
 from minigan.kernels.cpu_activation import bias_activation, slope_of
 from minigan.kernels.cpu_gemm import leak
-from minigan.kernels.cpu_team import Job
+from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.threads import split
 
 NARROW = 4  # up to so many inputs a dense layer is one pass without a product
-LONG = 4096  # from so many rows on, the sum goes to NumPy
+LONG = 512  # rows that a sum over rows takes at a time
 SMALL = 8  # an edge of a product up to this length is "thin": vectors run along the other edges
 
 
@@ -174,25 +174,86 @@ def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: 
         split(_narrow, len(x), 2 * out.size, x, w, bias, x.dtype.type(below), out)
 
 
-@njit
-def _column_sum(x: Array, out: Array) -> None:
-    """Four rows at a time, so that the sums are read and written once for them."""
-    rows = x.shape[0]
-    for j in range(x.shape[1]):
+@compile_task
+def _add_rows(x: Array, rows: int, columns: int, out: Array) -> None:
+    """out = the sum of the rows of a flat matrix: four rows at a time, so that the sums are read and written once for them."""
+    for j in range(columns):
         out[j] = 0
     for i in range(0, rows - 3, 4):
-        for j in range(x.shape[1]):
-            out[j] += (x[i, j] + x[i + 1, j]) + (x[i + 2, j] + x[i + 3, j])
+        a, b = i * columns, (i + 1) * columns
+        c, d = (i + 2) * columns, (i + 3) * columns
+        for j in range(columns):
+            out[j] += (x[a + j] + x[b + j]) + (x[c + j] + x[d + j])
     for i in range(rows // 4 * 4, rows):
-        for j in range(x.shape[1]):
-            out[j] += x[i, j]
+        for j in range(columns):
+            out[j] += x[i * columns + j]
+
+
+@njit
+def _column_sum(x: Array, rows: int, columns: int, out: Array) -> None:
+    _add_rows(x, rows, columns, out)
+
+
+def _column_sum_part(parameters: int, index: int, thread: int) -> None:
+    """The sum of LONG rows, into row `index` of the partial sums."""
+    p = array_at(parameters, 4, np.empty(0, np.int64))
+    like, rows, columns = np.empty(0, np.float32), p[2], p[3]
+    first = index * LONG
+    count = min(LONG, rows - first)
+    x = array_at(p[0] + 4 * first * columns, count * columns, like)
+    _add_rows(x, count, columns, array_at(p[1] + 4 * index * columns, columns, like))
+
+
+@cache
+def _column_sum_task() -> int:
+    return task(_column_sum_part)
 
 
 def plan_column_sum(x: Array, out: Array) -> Job:
-    """See :func:`minigan.kernels.reference.plan_column_sum`."""
-    return partial(np.sum, x, axis=0, out=out) if len(x) > LONG else partial(_column_sum, x, out)
+    """See :func:`minigan.kernels.reference.plan_column_sum`: long matrices in parts of LONG rows, then the sum of their sums."""
+    rows, columns = x.shape
+    if x.dtype != np.float32 or not x.flags.c_contiguous or not out.flags.c_contiguous:
+        return partial(np.sum, x, axis=0, out=out)
+    if rows <= LONG:
+        return partial(_column_sum, x.reshape(-1), rows, columns, out)
+    parts = np.empty((-(-rows // LONG), columns), np.float32)
+    p = np.array([address_of(x), address_of(parts), rows, columns])
+    job = team().job(_column_sum_task(), p, len(parts))
+    return _in_turn(job, partial(_column_sum, parts.reshape(-1), len(parts), columns, out))
 
 
 def column_sum(x: Array, out: Array) -> None:
     """See :func:`minigan.kernels.reference.column_sum`."""
     plan_column_sum(x, out)()
+
+
+# -- elementwise products --------------------------------------------------------------------------------------------
+SPAN = 16_384  # elements of a task
+
+
+def _multiply_part(parameters: int, index: int, thread: int) -> None:
+    p = array_at(parameters, 4, np.empty(0, np.int64))
+    like, begin = np.empty(0, np.float32), index * SPAN
+    n = min(SPAN, p[3] - begin)
+    a, b, out = (
+        array_at(p[0] + 4 * begin, n, like),
+        array_at(p[1] + 4 * begin, n, like),
+        array_at(p[2] + 4 * begin, n, like),
+    )
+    for i in range(n):
+        out[i] = a[i] * b[i]
+
+
+@cache
+def _multiply_task() -> int:
+    return task(_multiply_part)
+
+
+def plan_multiply(a: Array, b: Array, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_multiply`: large arrays of one shape, shared out among the team."""
+    arrays = (a, b, out)
+    if out.size < 4 * SPAN or any(
+        v.dtype != np.float32 or v.shape != out.shape or not v.flags.c_contiguous for v in arrays
+    ):
+        return None
+    return team().job(_multiply_task(), np.array([*map(address_of, arrays), out.size]), -(-out.size // SPAN))

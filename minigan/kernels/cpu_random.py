@@ -1,13 +1,16 @@
-"""Philox and the normal law on the CPU."""
+"""Philox, the normal law and masks on the CPU."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import Array
-from minigan.kernels.compiler import njit
+from minigan.kernels.compiler import address_of, array_at, njit, task
+from minigan.kernels.cpu_team import team
+from minigan.kernels.reference import keep_level
 from minigan.kernels.threads import split
 
 
@@ -33,6 +36,62 @@ def philox(key: Any, counter: Any, out: Array) -> None:
     split(_philox, blocks, 10 * out.size, *words, whole)
     if whole is not out:
         out[...] = whole[: out.size]
+
+
+BLOCKS = 4096  # blocks of the stream that a task turns into masks
+
+
+def _mask(parameters: int, index: int, thread: int) -> None:
+    """Eight stretches of a mask from a stretch of blocks; see `mask` for the parameters."""
+    p = array_at(parameters, 10, np.empty(0, np.int64))
+    like = np.empty(0, np.float32)
+    low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+    m0, m1, w0, w1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57), np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+    half, sixteen, level = np.uint64(0xFFFF), np.uint64(16), np.uint64(p[8])
+    scale = np.float32(65536.0) / np.float32(p[8])
+    zero, blocks = np.float32(0), p[7]
+    first = index * BLOCKS
+    count = min(BLOCKS, blocks - first)
+    o0, o1 = array_at(p[5] + 4 * first, count, like), array_at(p[5] + 4 * (blocks + first), count, like)
+    o2, o3 = (
+        array_at(p[5] + 4 * (2 * blocks + first), count, like),
+        array_at(p[5] + 4 * (3 * blocks + first), count, like),
+    )
+    o4, o5 = (
+        array_at(p[5] + 4 * (4 * blocks + first), count, like),
+        array_at(p[5] + 4 * (5 * blocks + first), count, like),
+    )
+    o6, o7 = (
+        array_at(p[5] + 4 * (6 * blocks + first), count, like),
+        array_at(p[5] + 4 * (7 * blocks + first), count, like),
+    )
+    for i in range(count):
+        c0, c1, c2, c3 = np.uint64(first + i), np.uint64(p[2]), np.uint64(p[3]), np.uint64(p[4])
+        a, b = np.uint64(p[0]), np.uint64(p[1])
+        for _ in range(10):
+            u, v = c0 * m0, c2 * m1
+            c0, c1, c2, c3 = (v >> shift) ^ c1 ^ a, v & low, (u >> shift) ^ c3 ^ b, u & low
+            a, b = (a + w0) & low, (b + w1) & low
+        o0[i], o1[i] = scale if c0 & half < level else zero, scale if c0 >> sixteen < level else zero
+        o2[i], o3[i] = scale if c1 & half < level else zero, scale if c1 >> sixteen < level else zero
+        o4[i], o5[i] = scale if c2 & half < level else zero, scale if c2 >> sixteen < level else zero
+        o6[i], o7[i] = scale if c3 & half < level else zero, scale if c3 >> sixteen < level else zero
+
+
+@cache
+def _mask_task() -> int:
+    return task(_mask)
+
+
+def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.mask`."""
+    blocks = -(-out.size // 8)
+    whole = out if out.dtype == np.float32 and out.size == 8 * blocks else np.empty(8 * blocks, np.float32)
+    level = keep_level(keep)
+    p = np.array([*(int(w) for w in (*key, *counter)), address_of(whole), whole.size, blocks, level, 0], np.int64)
+    team().run(_mask_task(), p, -(-blocks // BLOCKS))
+    if whole is not out:
+        out[...] = (whole[: out.size] != 0) * out.dtype.type(65536.0 / level)
 
 
 # Box-Muller needs a logarithm, a sine and a cosine for each pair. Calls to the C library are scalar; the polynomials below

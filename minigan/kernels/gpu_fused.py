@@ -26,6 +26,7 @@ from minigan.kernels.reference import (
     column_sum,
     interpolate,
     interpolate_adjoint,
+    mask_of,
     mean_softplus,
     mean_softplus_backward,
     plan_activation_backward,
@@ -37,6 +38,7 @@ from minigan.kernels.reference import (
     plan_conv_weight,
     plan_dense,
     plan_matmul,
+    plan_multiply,
 )
 
 __all__ = [  # what `dispatch` looks for here; plain array code is fused enough for the small ones
@@ -57,6 +59,7 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "interpolate_adjoint",
     "layer_norm",
     "layer_norm_backward",
+    "mask",
     "matmul",
     "mean_softplus",
     "mean_softplus_backward",
@@ -71,6 +74,7 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "plan_conv_weight",
     "plan_dense",
     "plan_matmul",
+    "plan_multiply",
     "rmsprop",
     "sgd",
 ]
@@ -399,6 +403,13 @@ def normal(key: Any, counter: Any, out: Array) -> None:
     words = cupy.empty(2 * (-(-out.size // 2)), cupy.uint32)
     philox(key, counter, words)
     box_muller(words, out)
+
+
+def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.mask`."""
+    words = cupy.empty(4 * (-(-out.size // 8)), cupy.uint32)
+    philox(key, counter, words)
+    mask_of(words, keep, out)
 
 
 LONG_SEGMENT = 8  # from this mean length on, a warp shares a segment

@@ -79,6 +79,10 @@ def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: A
     """The same for `activation_backward`."""
 
 
+def plan_multiply(a: Array, b: Array, out: Array) -> None:
+    """The same for a product element by element."""
+
+
 def plan_column_sum(x: Array, out: Array) -> None:
     """The same for `column_sum`."""
 
@@ -345,6 +349,29 @@ def philox(key: Any, counter: Any, out: Array) -> None:
         c = [(b >> shift) ^ c[1] ^ np.uint64(k[0]), b & mask, (a >> shift) ^ c[3] ^ np.uint64(k[1]), a & mask]
         k = [(k[0] + PHILOX_W[0]) & 0xFFFFFFFF, (k[1] + PHILOX_W[1]) & 0xFFFFFFFF]
     out[...] = xp.stack(c, axis=1).reshape(-1)[: out.size].astype(xp.uint32)
+
+
+def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
+    """Fill `out` (float32 or float64, 1-D) with independent numbers that are 1/p with probability p, else 0.
+
+    p is `keep` in steps of 2^-16, so the mean is 1 exactly. Sixteen bits decide a number: with B = ceil(size / 8) blocks of the
+    Philox stream, number j B + i is decided by half j (low half first) of the four words of block i.
+    """
+    words = array_module(out).empty(4 * (-(-out.size // 8)), np.uint32)
+    philox(key, counter, words)
+    mask_of(words, keep, out)
+
+
+def mask_of(words: Array, keep: float, out: Array) -> None:
+    """The second half of :func:`mask`: four words to eight numbers."""
+    xp, level = array_module(out), keep_level(keep)
+    halves = xp.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=1).reshape(-1, 8).T.reshape(-1)
+    out[...] = (halves[: out.size] < level) * (65536.0 / level)
+
+
+def keep_level(keep: float) -> int:
+    """The 16-bit threshold of a mask: round(keep 2^16), at least 1."""
+    return max(1, round(keep * 65536))
 
 
 UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)

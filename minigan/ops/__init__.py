@@ -1,7 +1,7 @@
 """Differentiable operations on tensors. Every one is a row of `minigan.autodiff.REGISTRY` or made of rows."""
 
 from minigan.autodiff import as_tensor
-from minigan.ops.conv import conv, conv_transpose, conv_weight
+from minigan.ops.conv import conv, conv_algorithm, conv_plan, conv_transpose, conv_weight
 from minigan.ops.dropout import dropout
 from minigan.ops.elementwise import (
     abs,
@@ -111,6 +111,8 @@ __all__ = [
     "concatenate",
     "contiguous",
     "conv",
+    "conv_algorithm",
+    "conv_plan",
     "conv_transpose",
     "conv_weight",
     "cos",

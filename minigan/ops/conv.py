@@ -42,18 +42,22 @@ kernel is not turned round.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from minigan import backend
 from minigan.autodiff import Tensor, as_tensor, primitive, run
 from minigan.backend import Array, array_module
-from minigan.kernels import dispatch, geometry, reference
+from minigan.kernels import conv_cost, dispatch, geometry, reference
+from minigan.kernels.conv_cost import algorithm as conv_algorithm
 from minigan.kernels.geometry import Geometry
 from minigan.ops.elementwise import activation as activation_
 from minigan.ops.elementwise import activation_backward, add
 from minigan.ops.linear import LATER
 from minigan.ops.reduction import sum as sum_
 from minigan.ops.shape import reshape
+
+__all__ = ["ConvPlan", "conv", "conv_algorithm", "conv_plan", "conv_transpose", "conv_weight"]
 
 
 def _cotangent(g: Tensor, y: Tensor, kind: str, slope: float) -> Tensor:
@@ -305,3 +309,62 @@ def conv_weight(
             f"{geo.stride}, padding {padding!r} and dilation {geo.dilation} makes of x's {geo.big}"
         )
     return _conv_weight(x, g, geometry=geo)
+
+
+# -- which algorithm -------------------------------------------------------------------------------------------------
+class ConvPlan(NamedTuple):
+    """What `conv_plan` returns; printed, it is a table."""
+
+    problem: conv_cost.Problem
+    choices: list[conv_cost.Choice]
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm that runs."""
+        return self.choices[0].algorithm
+
+    def __str__(self) -> str:
+        q = self.problem
+        head = f"{q.which}: {q.images} images, {q.ins} -> {q.outs} channels, {q.geometry}, {q.threads} threads"
+        return "\n".join([head, *(f"{'->' if i == 0 else '  '} {choice}" for i, choice in enumerate(self.choices))])
+
+
+def conv_plan(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    *,
+    which: str = "conv",
+    stride: Any = 1,
+    padding: geometry.Padding = "same",
+    output_size: Any = None,
+    dilation: Any = 1,
+    dtype: Any = None,
+) -> ConvPlan:
+    """Which algorithm the CPU takes for a convolution, and what the others would cost: `print(conv_plan(...))`.
+
+    Args:
+        x_shape: of the first argument of the map.  w_shape: (*kernel, in, out), for `conv_transpose` (*kernel, out, in).
+        which: "conv", "conv_transpose", or "conv_weight" (the weight gradient of the convolution of x_shape and w_shape).
+        Others: as of these maps.
+
+    Returns:
+        Its choices, the one that runs first: algorithm, operations, bytes, milliseconds by the model, why.
+
+    Raises:
+        ValueError: an unknown map, shapes that do not fit.
+    """
+    if which not in conv_cost.MAPS:
+        raise ValueError(f"conv_plan: got which={which!r}, expected one of {conv_cost.MAPS}")
+    x_shape, w_shape = tuple(x_shape), tuple(w_shape)
+    axis = -1 if which == "conv_transpose" else -2
+    if len(x_shape) != len(w_shape) or not 3 <= len(x_shape) <= 5 or x_shape[-1] != w_shape[axis]:
+        raise ValueError(f"conv_plan: got x {x_shape} and w {w_shape} for {which}, whose ranks and channels must agree")
+    if which == "conv_transpose":
+        geo = geometry.of_transpose(w_shape[:-2], stride, padding, dilation, x_shape[1:-1], output_size)
+    else:
+        geo = geometry.of_conv(w_shape[:-2], stride, padding, dilation, x_shape[1:-1])
+    from minigan.kernels import cpu_conv  # Numba is not imported before a kernel is needed
+
+    problem = cpu_conv.problem(which, x_shape[0], w_shape[-2], w_shape[-1], geo, backend.as_float_dtype(dtype))
+    first = conv_cost.choose(problem)
+    return ConvPlan(problem, [first, *(c for c in conv_cost.choices(problem) if c != first)])

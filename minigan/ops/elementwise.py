@@ -45,7 +45,12 @@ def subtract(a: Array, b: Array, *, out: Array | None = None) -> Array:
     return array_module(a, b).subtract(a, b, out=out)
 
 
-@primitive((lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a), samples=two(), broadcasts=True)
+@primitive(
+    (lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a),
+    samples=two(),
+    broadcasts=True,
+    plan=lambda a, b, out: dispatch.kernels_for(out).plan_multiply(a, b, out),
+)
 def multiply(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """a b;  da = g b, db = g a."""
     return array_module(a, b).multiply(a, b, out=out)
