@@ -114,15 +114,15 @@ def _patches(q: Problem) -> Choice | None:
     rows, depth = q.images * math.prod(q.geometry.small), q.geometry.taps * q.ins
     if q.which == "conv_transpose" or rows < TALL:
         return None
-    b = _up(q.outs, WIDTH)
-    operations = 2 * _up(rows, TALL) * depth * b if q.which == "conv" else 2 * rows * _up(depth, TALL) * b
-    packed = 8 * depth * b if q.which == "conv" else 8 * rows * (_up(depth, TALL) + b)
-    why = (
-        "im2col: few images, so positions fill the tiles"
-        if q.which == "conv"
-        else "im2col: few channels, so taps fill the tiles"
-    )
-    return _choice(q, "patches", operations, 2.5 * 8 * rows * depth + packed, 2 * rows, why)
+    gathered, b = rows * q.geometry.taps / 10, _up(q.outs, WIDTH)  # a tenth of a round for each tap of a patch
+    if q.which == "conv":
+        return _choice(
+            q, "patches", 2 * _up(rows, TALL) * depth * b, 20 * rows * depth + 8 * depth * b, gathered,
+            "im2col: few images, so positions fill the tiles",
+        )  # fmt: skip
+    a = _up(depth, TALL)
+    packed = 8 * rows * (a + (b if q.outs % WIDTH else 0))
+    return _choice(q, "patches", 2 * rows * a * b, packed, gathered, "im2col: few channels, so taps fill the tiles")
 
 
 def _columns(q: Problem) -> Choice | None:

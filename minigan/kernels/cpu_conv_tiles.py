@@ -224,10 +224,10 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                 ahead = soon + TALL * p[1] * part // parts
                 pace = TALL * p[1] // (parts * max(depth, 1)) + 1
                 if count and width == WIDTH:
-                    microkernel(runs_at, count, p[1], 4, c, p[11], bias, ahead, pace, slope)
+                    microkernel(runs_at, count, p[1], 4, PANEL, c, p[11], bias, ahead, pace, slope)
                     continue
                 if count:
-                    microkernel(runs_at, count, p[1], 4, tile, PANEL, bias, ahead, pace, slope)
+                    microkernel(runs_at, count, p[1], 4, PANEL, tile, PANEL, bias, ahead, pace, slope)
                 else:
                     _fill(bias, slope, tile)
                 copy_tile(tile, TALL, width, c, p[11])

@@ -109,7 +109,7 @@ def _list_runs(p: Array, spans: Array, tap: int, block: int, panel: int, runs: A
             o1, i1 = spans[s1] + m1, spans[s1 + 1] + m1 * spans[s1 + 3]
             big, small = (i0 * size1 + i1) * size2 + spans[s2 + 1], (o0 * out1 + o1) * out2 + spans[s2]
             runs[3 * count] = block + big * images * (4 * TALL)
-            runs[3 * count + 1] = panel + small * images * PANEL
+            runs[3 * count + 1] = panel + small * images * p[23]
             runs[3 * count + 2] = spans[s2 + 2] * images
             count += 1
     return count
@@ -117,7 +117,7 @@ def _list_runs(p: Array, spans: Array, tap: int, block: int, panel: int, runs: A
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """Some taps of one block of input channels and one panel of output channels; see `plan` for the parameters."""
-    p = array_at(parameters, 23, np.empty(0, np.int64))
+    p = array_at(parameters, 25, np.empty(0, np.int64))
     blocks, tap_blocks, taps, ins, outs = p[13], p[14], p[15], p[16], p[17]
     spans = array_at(p[18], 1 << 40, np.empty(0, np.int64))
     tile = p[19] + thread * p[20]
@@ -126,9 +126,17 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
     panel, block, part = index // tap_blocks // blocks, index // tap_blocks % blocks, index % tap_blocks
     rows, columns = min(TALL, ins - block * TALL), min(WIDTH, outs - panel * WIDTH)
     a, b = p[0] + block * p[1], p[2] + panel * p[3]
-    for tap in range(taps * part // tap_blocks, taps * (part + 1) // tap_blocks):
+    first, last = taps * part // tap_blocks, taps * (part + 1) // tap_blocks
+    # While this block is computed, the block of x that this thread is likely to take next is fetched.
+    following = p[0] + (block + p[24]) % blocks * p[1] + p[1] * part // tap_blocks
+    for tap in range(first, last):
         c = p[4] + 4 * ((tap * ins + block * TALL) * outs + panel * WIDTH)
         count = _list_runs(p, spans, tap, a, b, runs)
+        depth = 0
+        for r in range(count):
+            depth += runs[3 * r + 2]
+        ahead = following + p[1] // tap_blocks * (tap - first) // (last - first)
+        pace = p[1] // (tap_blocks * (last - first) * max(depth, 1)) + 1
         if count == 0:
             if p[21]:  # nothing meets this tap: zero, in the first portion
                 for r in range(TALL):
@@ -138,9 +146,9 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                 copy_tile(tile, rows, columns, c, 4 * outs)
             continue
         if p[21] and rows == TALL and columns == WIDTH:
-            microkernel(runs_at, count, 4, 4 * TALL, c, 4 * outs, p[22], a, 0, np.float32(1))
+            microkernel(runs_at, count, 4, 4 * TALL, p[23], c, 4 * outs, p[22], ahead, pace, np.float32(1))
             continue
-        microkernel(runs_at, count, 4, 4 * TALL, tile, PANEL, p[22], a, 0, np.float32(1))
+        microkernel(runs_at, count, 4, 4 * TALL, p[23], tile, PANEL, p[22], ahead, pace, np.float32(1))
         if p[21]:
             copy_tile(tile, rows, columns, c, 4 * outs)
         else:
@@ -181,11 +189,21 @@ def scratch_floats(geometry: Geometry) -> int:
 
 
 def plan_tiles(
-    xs: Array, gs: Array, geometry: Geometry, images: int, ins: int, outs: int, out: Array, scratch: Array, fresh: bool
+    xs: Array,
+    gs: Array,
+    geometry: Geometry,
+    images: int,
+    ins: int,
+    outs: int,
+    out: Array,
+    scratch: Array,
+    fresh: bool,
+    packed: bool = True,
 ) -> Job:
     """The tiles of all taps, from packed operands; `fresh`: they are the result, else they are added to it.
 
-    `geometry` has three axes; `xs` is (blocks, position, image, TALL), `gs` (panels, position, image, WIDTH).
+    `geometry` has three axes; `xs` is (blocks, position, image, TALL), `gs` (panels, position, image, WIDTH), or, not `packed`,
+    (position, image, outs), with `outs` a multiple of WIDTH.
     """
     blocks, panels, size = -(-ins // TALL), -(-outs // WIDTH), threads.THREADS
     tap_blocks = min(geometry.taps, max(1, -(-TASKS * size // (blocks * panels)))) if size > 1 else 1
@@ -194,8 +212,10 @@ def plan_tiles(
         address_of(xs), xs.size // blocks * 4, address_of(gs), gs.size // panels * 4, address_of(out), images,
         geometry.kernel[1], geometry.kernel[2], geometry.kernel[0], geometry.big[1], geometry.big[2],
         geometry.small[1], geometry.small[2], blocks, tap_blocks, geometry.taps, ins, outs, address_of(spans),
-        address_of(scratch), scratch.size // size * 4, int(fresh), address_of(_nothing),
+        address_of(scratch), scratch.size // size * 4, int(fresh), address_of(_nothing), PANEL, size,
     ])  # fmt: skip
+    if not packed:
+        p[3], p[23] = PANEL, 4 * outs
     job = team().job(_tiles_task(), p, panels * blocks * tap_blocks)
     return keeping(job, spans, xs, gs, scratch)
 

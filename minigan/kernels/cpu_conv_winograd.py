@@ -70,21 +70,22 @@ def _square(matrix: Array) -> Array:
 
 # -- inputs ----------------------------------------------------------------------------------------------------------
 def _inputs(parameters: int, index: int, thread: int) -> None:
-    """One image's row of inputs, all blocks; see `plan_inputs` for the parameters."""
+    """The inputs of one image; see `plan_inputs` for the parameters."""
     p = array_at(parameters, 12, np.empty(0, np.int64))
     like = np.empty(0, np.float32)
     size, channels, blocks, points, before, zeros = p[2], p[3], p[4], p[5], p[6], p[7]
     matrix = array_at(p[8], POINTS * POINTS, like)
     rows = array_at(p[9] + thread * 8 * POINTS, POINTS, np.empty(0, np.int64))
-    image = p[1] + index // p[10] * p[11]
-    for block in range(blocks):
-        for j in range(POINTS):
-            at = block * OUTPUTS - before + j
-            inside = j < points and 0 <= at < size
-            rows[j] = p[0] + 4 * (index * size + at) * channels if inside else zeros
-        for point in range(points):
-            place = image + 4 * ((point * p[10] + index % p[10]) * blocks + block) * channels
-            combine(matrix, point, rows, channels, array_at(place, channels, like))
+    lines = p[10]
+    for line in range(lines):
+        for block in range(blocks):
+            for j in range(POINTS):
+                at = block * OUTPUTS - before + j
+                inside = j < points and 0 <= at < size
+                rows[j] = p[0] + 4 * ((index * lines + line) * size + at) * channels if inside else zeros
+            for point in range(points):
+                place = p[1] + index * p[11] + 4 * ((point * lines + line) * blocks + block) * channels
+                combine(matrix, point, rows, channels, array_at(place, channels, like))
 
 
 @cache
@@ -107,7 +108,7 @@ def plan_inputs(x: Array, before: int, blocks: int, matrix: Array, points: int, 
         address_of(x), address_of(transformed), size, channels, blocks, points, before, address_of(zeros),
         address_of(square), address_of(addresses), rows, 4 * image_floats(rows * blocks * points * channels),
     ])  # fmt: skip
-    return keeping(team().job(_inputs_task(), p, len(x) * rows), zeros, addresses, square, transformed)
+    return keeping(team().job(_inputs_task(), p, len(x)), zeros, addresses, square, transformed)
 
 
 # -- weights ---------------------------------------------------------------------------------------------------------
@@ -215,7 +216,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                         part = (row * blocks + block) * points + point
                         soon = ahead + TALL * p[1] * part // tiles
                         pace = TALL * p[1] // (tiles * count * p[7]) + 1
-                        microkernel(scratch, count, p[1], 4, m, PANEL, nothing, soon, pace, np.float32(1))
+                        microkernel(scratch, count, p[1], 4, PANEL, m, PANEL, nothing, soon, pace, np.float32(1))
                     else:
                         tile = array_at(m, TALL * WIDTH, like)
                         for n in range(TALL * WIDTH):
@@ -283,24 +284,24 @@ def plan(
 
 # -- the weight gradient ---------------------------------------------------------------------------------------------
 def _pack(parameters: int, index: int, thread: int) -> None:
-    """One row of all images, transformed and packed for the tiles; see `plan_packing` for the parameters."""
-    p = array_at(parameters, 17, np.empty(0, np.int64))
+    """One row of some images, transformed and packed for the tiles; see `plan_packing` for the parameters."""
+    p = array_at(parameters, 18, np.empty(0, np.int64))
     like = np.empty(0, np.float32)
     size, channels, blocks, points, before, zeros = p[2], p[3], p[4], p[5], p[6], p[7]
     lines, images, width, reach = p[10], p[11], p[12], p[13]
     matrix = array_at(p[8], POINTS * POINTS, like)
     rows = array_at(p[9] + thread * 8 * POINTS, POINTS, np.empty(0, np.int64))
     made = array_at(p[14] + 4 * thread * channels, channels, like)
-    panel = lines * blocks * images * width
+    panel, line, part = lines * blocks * images * width, index // p[17], index % p[17]
     for block in range(blocks):
-        for n in range(images):
+        for n in range(images * part // p[17], images * (part + 1) // p[17]):
             for j in range(POINTS):
                 at = block * OUTPUTS - before + j
                 inside = j < reach and 0 <= at < size
-                rows[j] = p[0] + n * p[1] + 4 * (index * size + at) * channels if inside else zeros
+                rows[j] = p[0] + n * p[1] + 4 * (line * size + at) * channels if inside else zeros
             for point in range(points):
                 combine(matrix, point, rows, channels, made)
-                place = p[15] + 4 * (point * p[16] + ((index * blocks + block) * images + n) * width)
+                place = p[15] + 4 * (point * p[16] + ((line * blocks + block) * images + n) * width)
                 pack_row(made, channels, width, array_at(place, 1 << 40, like), panel)
 
 
@@ -318,12 +319,13 @@ def plan_packing(
     lines, (points, reach) = a[0].size // (size * channels), matrix.shape
     zeros, made = np.zeros(channels, np.float32), np.empty(channels * threads.THREADS, np.float32)
     addresses, square = np.zeros(POINTS * threads.THREADS, np.int64), _square(matrix)
+    parts = min(images, -(-TASKS * threads.THREADS // lines))
     p = np.array([
         address_of(a) + first * a[0].nbytes, a[0].nbytes, size, channels, blocks, points, before, address_of(zeros),
         address_of(square), address_of(addresses), lines, images, width, reach, address_of(made),
-        address_of(packed), packed.size // points,
+        address_of(packed), packed.size // points, parts,
     ])  # fmt: skip
-    return keeping(team().job(_pack_task(), p, lines), zeros, made, addresses, square, packed)
+    return keeping(team().job(_pack_task(), p, lines * parts), zeros, made, addresses, square, packed)
 
 
 def _weight_outputs(parameters: int, index: int, thread: int) -> None:

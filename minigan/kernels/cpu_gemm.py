@@ -84,15 +84,16 @@ def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, list[Any]], l
     """C[0:TALL, 0:WIDTH] = f(bias + sum over runs and k < depth of A[:, k] B[k, :]), f the leaky ReLU, all in registers.
 
     A product has one run; a convolution has one for each stretch of taps whose inputs lie together. Run r is three integers at
-    runs + 24 r: where its A begins, where its packed B begins, its depth (at least 1).
+    runs + 24 r: where its A begins, where its B begins, its depth (at least 1).
 
-    Addresses and strides in bytes: A[i, k] at a + i row + k step; C[i, j] at c + i c_row + 4 j; bias[j] at bias + 4 j.
+    Addresses and strides in bytes: A[i, k] at a + i row + k step; B[k, j] at b + k b_step + 4 j; C[i, j] at c + i c_row + 4 j;
+    bias[j] at bias + 4 j.
     Where v <= 0, f(v) = slope v, and 0 for slope 0 also where v is infinite; NaN stays NaN. Slope 1: identity.
 
     Meanwhile cache lines that will be needed soon are asked for: in each round of the loop `asking(builder, ahead)` asks for one
     and returns the next values of its counters `ahead`.
     """
-    runs, count, row, step, c, c_row, bias, slope = args
+    runs, count, row, step, b_step, c, c_row, bias, slope = args
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
     name = f"llvm.fma.v{LANES}f32"
     fma = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
@@ -119,13 +120,13 @@ def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, list[Any]], l
     a_k, b_k, left = phis[:3]
     asked, sums = phis[3 : 3 + len(ahead)], phis[3 + len(ahead) :]
     asked = asking(builder, asked)
-    right = [_load(builder, b_k, 4 * LANES * j, 64) for j in range(VECTORS)]
+    right = [_load(builder, b_k, 4 * LANES * j) for j in range(VECTORS)]
     results, a_i = [], a_k
     for i in range(TALL):
         number = _spread(builder, a_i)
         results += [builder.call(fma, [number, right[j], sums[VECTORS * i + j]]) for j in range(VECTORS)]
         a_i = builder.add(a_i, row)
-    steps = [builder.add(a_k, step), builder.add(b_k, _I64(4 * WIDTH)), builder.sub(left, one)]
+    steps = [builder.add(a_k, step), builder.add(b_k, b_step), builder.sub(left, one)]
     for phi, value in zip(phis, [*steps, *asked, *results], strict=True):
         phi.add_incoming(value, loop)
     builder.cbranch(builder.icmp_signed(">", steps[2], _I64(0)), loop, latch)
@@ -154,6 +155,7 @@ def _microkernel(
     count: Any,
     row: Any,
     step: Any,
+    b_step: Any,
     c: Any,
     c_row: Any,
     bias: Any,
@@ -167,16 +169,16 @@ def _microkernel(
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        soon, pace = args[7:9]
+        soon, pace = args[8:10]
 
         def asking(builder: Any, ahead: list[Any]) -> list[Any]:
             _prefetch(builder, ahead[0], 1)
             return [builder.add(ahead[0], pace)]
 
-        _tile_of(builder, [*args[:7], args[9]], asking, [soon])
+        _tile_of(builder, [*args[:8], args[10]], asking, [soon])
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 9, types.float32), codegen
+    return types.void(*[types.int64] * 10, types.float32), codegen
 
 
 def _grid_microkernel(
@@ -185,6 +187,7 @@ def _grid_microkernel(
     count: Any,
     row: Any,
     step: Any,
+    b_step: Any,
     c: Any,
     c_row: Any,
     bias: Any,
@@ -200,7 +203,7 @@ def _grid_microkernel(
     waited for.)"""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        soon, pace, bits, near, far = args[7:12]
+        soon, pace, bits, near, far = args[8:13]
 
         def asking(builder: Any, ahead: list[Any]) -> list[Any]:
             line = builder.lshr(ahead[0], _I64(16))
@@ -209,10 +212,10 @@ def _grid_microkernel(
             _prefetch(builder, builder.add(soon, offset), 2)
             return [builder.add(ahead[0], pace)]
 
-        _tile_of(builder, [*args[:7], args[12]], asking, [_I64(0)])
+        _tile_of(builder, [*args[:8], args[13]], asking, [_I64(0)])
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 12, types.float32), codegen
+    return types.void(*[types.int64] * 13, types.float32), codegen
 
 
 def _copy_row(typing: Any, source: Any, target: Any) -> Any:
@@ -337,9 +340,13 @@ def _tiles(
         run[0] = a + i * a_row
         if j == start:
             target = c + i * c_row + 4 * j
-            grid_microkernel(runs, 1, a_row, a_column, target, c_row, shift, soon, pace, bits, near, far, slope)
+            grid_microkernel(
+                runs, 1, a_row, a_column, 4 * WIDTH, target, c_row, shift, soon, pace, bits, near, far, slope
+            )
         else:  # the columns to the left belong to another task, which may have finished them
-            grid_microkernel(runs, 1, a_row, a_column, tile, 4 * WIDTH, shift, soon, pace, bits, near, far, slope)
+            grid_microkernel(
+                runs, 1, a_row, a_column, 4 * WIDTH, tile, 4 * WIDTH, shift, soon, pace, bits, near, far, slope
+            )
             _copy_columns(tile, start - j, c + i * c_row + 4 * start, c_row)
 
 
