@@ -16,7 +16,7 @@ its maintainers' advice is the process's CPU affinity, which sizes XLA's thread 
 #   synchronous CPU dispatch          1.01 / 1.0
 #   shuffle inside jit (permutation, lax.cond)   1.06 / 1.0  (default: NumPy permutation, jnp.take in jit)
 #   dcgan: prng=threefry2x32 2.0 (dropout draws 3.6 million numbers a step; default there: rbg);
-#          prng=unsafe_rbg 1.1; D(real), D(fake) apart 0.93 (machine not quiet)
+#          prng=unsafe_rbg 1.1; D(concat) 1.03..1.05 (default there: apart)
 #   lax.scan over 10 steps per call   0.85..0.91 / 0.98: --variant scan=10.  Not the default: one call is then
 #   ten steps, whose losses cannot be looked at one by one, which no other peer does.
 
@@ -260,7 +260,8 @@ def main() -> None:
     jax.config.update("jax_cpu_enable_async_dispatch", ARGS.pick("dispatch", "async") == "async")
     prng = "rbg" if work.size else "threefry2x32"
     data = jnp.asarray(make_data(work))
-    concat, flat = ARGS.pick("real_fake", "concat") == "concat", ARGS.pick("adam", "tree") == "flat"
+    concat = ARGS.pick("real_fake", "separate" if work.size else "concat") == "concat"
+    flat = ARGS.pick("adam", "tree") == "flat"
     step, adam = make_step(work, concat, flat)
     g_key, d_key, key = jax.random.split(jax.random.key(SEED, impl=ARGS.pick("prng", prng)), 3)
     if work.size:

@@ -11,7 +11,7 @@ tf.function", "XLA: optimizing compiler" (jit_compile=True), tf.config.threading
 #   D(real), D(fake) apart                              1.16 / 1.09   (default: D(concat))
 #   tf.data shuffle/repeat/batch/prefetch               1.21 / 1.10   (default: tf.random.shuffle + tf.gather)
 #   tf.random.Generator                                 1.13 / 1.05   (default: tf.random.normal)
-#   dcgan: jit_compile=True 9.3 (default there: no); D(real), D(fake) apart 0.9, tf.data 1.3 (machine not quiet)
+#   dcgan: jit_compile=True 9.3 (default there: no); D(real), D(fake) apart 0.98..1.03; tf.data 1.3 (machine not quiet)
 # Not tried: TensorFlow's mixed precision or bfloat16, since every peer computes in float32.
 
 from __future__ import annotations

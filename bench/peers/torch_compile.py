@@ -20,7 +20,7 @@ inside the compiled region) and torch.optim's functional Adam (public: torch.opt
 #   the gather left out of the graph                                      x1.05 / x0.94
 #   noise from ATen's generator instead of inductor's                     x0.97 / x1.0
 # dcgan: only what=classic runs: torch.func's transforms refuse batch norm's in-place running statistics.
-#   layout=channels_last 0.95 of contiguous; slower than eager (1.4, machine not quiet)
+#   layout=channels_last 0.95 of contiguous; slower than eager all the same (1.3)
 # Same weights as eager after 30 steps with the same draws (to 1e-4 toy, 8e-4 mlp).
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ threads; channels_last for convolutions, the knob `layout`), "Channels Last Memo
 #   Adam for-loop                  1.16 / 1.44
 #   autograd.grad wrt G only       1.06 / 1.13   (default: requires_grad_(False) on D, then backward)
 #   data[index]                    1.08 / 0.99   (default: index_select)
-#   dcgan: layout=channels_last 0.99 of contiguous (machine not quiet)
+#   dcgan: layout=channels_last 0.97..0.99 of contiguous
 #   torch.set_flush_denormal(True) 1.10 / 1.00   (default: off; the losses stay healthy, no denormals arise)
 
 from __future__ import annotations
