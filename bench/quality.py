@@ -62,7 +62,7 @@ def scores(judge: Judge, images: np.ndarray, histogram: np.ndarray) -> Scores:
     """Judge images; `histogram` is the data's share of each class."""
     log_p = judge.log_probabilities(images)
     p = np.exp(log_p)
-    mean = p.mean(axis=0)
+    mean = np.maximum(p.mean(axis=0), 1e-300)
     shares = np.bincount(p.argmax(axis=1), minlength=len(histogram)) / len(images)
     return Scores(
         classes=int((shares >= PRESENT).sum()),
