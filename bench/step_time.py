@@ -1,9 +1,12 @@
 """Milliseconds a full GAN step: minigan and each peer, in one run, in turns, with the ratio to the fastest peer.
 
-    python bench/step_time.py --work toy mlp --rounds 3 [--peers torch_eager jax_jit] [--python chainer_step=/path/python]
+    python bench/step_time.py --work toy mlp dcgan --rounds 3 [--peers torch_eager torch_eager:layout=channels_last]
+        [--python peers=/path/python chainer_step=/path/python]
 
-Every peer (bench/peers/*.py) runs in a process of its own, one after the other, `--rounds` times over, so that a change in
-the machine's speed touches all of them. A row quotes the median over rounds of each round's median block, and the spread.
+A peer's name may carry variants, `peer:knob=value,knob=value` (each peer's --help lists its own). Every peer
+(bench/peers/*.py) runs in a process of its own, one after the other, `--rounds` times over, so that a change in the
+machine's speed touches all of them. A row quotes the median over rounds of each round's median block, and the spread.
+Peak MiB is the most memory the peer's process had resident, its libraries and compilers included.
 Run it on an idle machine: with 2 threads on 2 cores, anything else that runs is measured too.
 """
 
@@ -22,6 +25,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PEERS = ("torch_eager", "torch_compile", "jax_jit", "keras_tf")
+DCGAN_PEERS = ("torch_eager", "torch_eager:layout=channels_last", "torch_compile:layout=channels_last", *PEERS[2:])
 
 
 def cpu_model() -> str:
@@ -50,47 +54,63 @@ def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any
     """All rounds of all peers on one work."""
     pythons = dict(item.split("=", 1) for item in args.python)
     options = ["--work", work, "--threads", str(args.threads), "--seconds", str(args.seconds)]
+    if args.warmup:
+        options += ["--warmup", str(args.warmup)]
     results: dict[str, list[dict[str, Any]]] = {}
     for _ in range(args.rounds):
-        for peer in ("minigan_step", *args.peers):
+        for label in ("minigan_step", *(args.peers or (DCGAN_PEERS if work == "dcgan" else PEERS))):
+            peer, _, variant = label.partition(":")
+            chosen = ["--variant", *variant.split(",")] if variant else []
             theirs = pythons.get(peer, pythons.get("peers", sys.executable))
-            if found := run(peer, sys.executable if peer == "minigan_step" else theirs, options):
-                results.setdefault(found["peer"], []).append(found)
+            if found := run(peer, sys.executable if peer == "minigan_step" else theirs, [*options, *chosen]):
+                name = found["peer"] + (f" ({variant})" if variant else "")
+                results.setdefault(name, []).append(found)
     return results
+
+
+def other_nets(results: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Peers whose networks do not have as many weights as ours: what they do is other work."""
+    counts = {peer: rounds[0].get("weights", [0, 0]) for peer, rounds in results.items()}
+    ours = counts.get("minigan", [0, 0])
+    return [peer for peer, count in counts.items() if sum(count) and sum(ours) and count != ours]
 
 
 def table(work: str, results: dict[str, list[dict[str, Any]]], threads: int) -> list[str]:
     """Markdown rows, ours first, with the ratio ours / peer."""
     medians = {peer: statistics.median(r["ms_median"] for r in rounds) for peer, rounds in results.items()}
-    if "minigan" not in medians:
-        sys.exit("minigan itself did not run here: install it first (pip install .)")
-    ours = medians["minigan"]
-    fastest = min(value for peer, value in medians.items() if peer != "minigan") if len(medians) > 1 else ours
+    fastest = min((value for peer, value in medians.items() if peer != "minigan"), default=float("nan"))
+    ours = medians.get("minigan", float("nan"))
+    said = f"{ours:.3g} ms, {ours / fastest:.2f} of the fastest peer" if "minigan" in medians else "minigan did not run"
     lines = [
-        f"### {work}, threads {threads}: {ours:.3g} ms, {ours / fastest:.2f} of the fastest peer",
+        f"### {work}, threads {threads}: {said}",
         "",
-        "| | ms a step (median) | best block | rounds | minigan / this | first step, s | versions |",
-        "|---|---|---|---|---|---|---|",
+        "| | ms a step (median) | best block | rounds | minigan / this | first step, s | peak MiB | versions |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for peer, rounds in results.items():
         best = min(r["ms_min"] for r in rounds)
         spread = " ".join(f"{r['ms_median']:.3g}" for r in rounds)
         versions = ", ".join(f"{k} {v}" for k, v in rounds[0]["versions"].items())
         first = statistics.median(r["first_step_s"] for r in rounds)
+        ratio = f"{ours / medians[peer]:.2f}" if "minigan" in medians else "-"
+        peak = max(r["peak_mib"] for r in rounds)
         lines.append(
-            f"| {peer} | {medians[peer]:.3f} | {best:.3f} | {spread} | {ours / medians[peer]:.2f} | {first:.2f} | {versions} |"
+            f"| {peer} | {medians[peer]:.3f} | {best:.3f} | {spread} | {ratio} | {first:.2f} | {peak:.0f} | {versions} |"
         )
+    if others := other_nets(results):
+        lines += ["", f"NOT COMPARABLE, the networks differ in size: {', '.join(others)}."]
     return [*lines, ""]
 
 
 def main() -> None:
     """Measure, print, and write the table where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", nargs="+", default=["toy", "mlp"])
-    parser.add_argument("--peers", nargs="*", default=list(PEERS))
+    parser.add_argument("--work", nargs="+", default=["toy", "mlp"], metavar="NAME", help="toy, mlp, dcgan")
+    parser.add_argument("--peers", nargs="*", default=[], metavar="PEER[:KNOB=VALUE,...]")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--warmup", type=int, default=0, help="steps before the clock counts; 0: the protocol's own")
     parser.add_argument(
         "--python", nargs="*", default=[], metavar="PEER=PATH", help="interpreter of a peer, or peers=PATH for all"
     )
@@ -104,7 +124,10 @@ def main() -> None:
     ]
     lines = list(head)
     for work in args.work:
-        lines += table(work, measure(work, args), args.threads)
+        results = measure(work, args)
+        if not results:
+            sys.exit(f"{work}: nothing ran; see the messages above")
+        lines += table(work, results, args.threads)
     text = "\n".join(lines)
     print(text)
     if args.out:

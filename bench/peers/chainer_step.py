@@ -12,6 +12,7 @@ without iDeep, any Python up to 3.11 with NumPy < 2 (tried: 3.8 + 1.24, 3.11 + 1
 
 # Tried (time relative to the default; toy / mlp; 2 threads, lightly loaded 2-core machine, so within ~5%):
 #   without iDeep: Python 3.7, NumPy 1.21               1.38 / 1.15..1.33
+#   dcgan, without iDeep: Python 3.7, NumPy 1.21        2 to 5 (machine not quiet)
 #   without iDeep: Python 3.11, NumPy 1.23              1.12..1.31 / 1.05..1.19
 # and, without iDeep, on Python 3.7:
 #   mean softplus, as the DCGAN example writes the loss 1.06 / 1.05   (default: F.sigmoid_cross_entropy)
@@ -33,7 +34,22 @@ import chainer.functions as F  # noqa: E402, N812
 import chainer.links as L  # noqa: E402, N812
 import numpy as np  # noqa: E402
 from chainer import Variable  # noqa: E402
-from protocol import BETA1, BETA2, LEAK, LEARNING_RATE, SEED, Work, make_data, parse_args, report  # noqa: E402
+from protocol import (  # noqa: E402
+    BETA1,
+    BETA2,
+    D_CHANNELS,
+    DROP,
+    G_CHANNELS,
+    G_STRIDES,
+    KERNEL,
+    LEAK,
+    LEARNING_RATE,
+    SEED,
+    Work,
+    make_data,
+    parse_args,
+    report,
+)
 
 KNOBS = {
     "real_fake": ("concat", "separate"),
@@ -47,7 +63,7 @@ class Net(chainer.ChainList):
     """Fully connected net: leaky ReLU between the layers, tanh or nothing at the end."""
 
     def __init__(self, sizes: tuple[int, ...], tanh_out: bool) -> None:
-        super().__init__(*[L.Linear(fan_in, fan_out) for fan_in, fan_out in zip(sizes[:-1], sizes[1:])])  # noqa: B905
+        super().__init__(*[L.Linear(fan_in, fan_out) for fan_in, fan_out in zip(sizes[:-1], sizes[1:])])
         self.tanh_out = tanh_out
 
     def forward(self, x: np.ndarray) -> Variable:
@@ -59,7 +75,53 @@ class Net(chainer.ChainList):
         return F.tanh(x) if self.tanh_out else x
 
 
-def make_adam(net: Net) -> chainer.optimizers.Adam:
+class ConvG(chainer.Chain):
+    """The convolutional generator of protocol.py, channels first as everything in Chainer."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self.work = work
+        features = work.start**2 * G_CHANNELS[0]
+        with self.init_scope():
+            self.dense = L.Linear(work.latent, features, nobias=True)
+            self.norms = chainer.ChainList(*[L.BatchNormalization(n) for n in (features, *G_CHANNELS[1:-1])])
+            self.convs = chainer.ChainList(*[
+                L.Deconvolution2D(inputs, outputs, KERNEL, stride, KERNEL // 2, nobias=True, outsize=(side, side))
+                for inputs, outputs, stride, side in zip(
+                    G_CHANNELS[:-1], G_CHANNELS[1:], G_STRIDES, (work.start, 2 * work.start, 4 * work.start)
+                )
+            ])  # fmt: skip
+
+    def forward(self, x: np.ndarray) -> Variable:
+        """Noise (N, latent) to images (N, 1, side, side)."""
+        norms, convs = list(self.norms), list(self.convs)
+        x = F.leaky_relu(norms[0](self.dense(x)), slope=LEAK)
+        x = F.reshape(x, (-1, G_CHANNELS[0], self.work.start, self.work.start))
+        for norm, conv in zip(norms[1:], convs):
+            x = F.leaky_relu(norm(conv(x)), slope=LEAK)
+        return F.tanh(convs[-1](x))
+
+
+class ConvD(chainer.Chain):
+    """The convolutional discriminator of protocol.py."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        with self.init_scope():
+            self.convs = chainer.ChainList(*[
+                L.Convolution2D(inputs, outputs, KERNEL, 2, KERNEL // 2)
+                for inputs, outputs in zip(D_CHANNELS[:-1], D_CHANNELS[1:])
+            ])  # fmt: skip
+            self.dense = L.Linear(work.start**2 * D_CHANNELS[-1], 1)
+
+    def forward(self, x: np.ndarray) -> Variable:
+        """Images to logits (N, 1); Linear flattens its input by itself."""
+        for conv in self.convs:
+            x = F.dropout(F.leaky_relu(conv(x), slope=LEAK), ratio=DROP)
+        return self.dense(x)
+
+
+def make_adam(net: chainer.Link) -> chainer.optimizers.Adam:
     """Adam(2e-4, beta1=0.5, beta2=0.999)."""
     return chainer.optimizers.Adam(alpha=LEARNING_RATE, beta1=BETA1, beta2=BETA2).setup(net)
 
@@ -69,8 +131,10 @@ class Gan:
 
     def __init__(self, work: Work, concat: bool, use_grad: bool, softplus: bool, ideep: bool) -> None:
         self.work, self.concat, self.use_grad, self.softplus = work, concat, use_grad, softplus
-        self.g = Net(work.g_sizes, work.tanh_out)
-        self.d = Net(work.d_sizes, tanh_out=False)
+        if work.size:
+            self.g, self.d = ConvG(work), ConvD(work)
+        else:
+            self.g, self.d = Net(work.g_sizes, work.tanh_out), Net(work.d_sizes, tanh_out=False)
         if ideep:
             self.g.to_intel64()
             self.d.to_intel64()
@@ -109,7 +173,7 @@ class Gan:
         g_loss = self.bce(self.d(self.g(self.noise())), real=True)
         if self.use_grad:
             params = list(self.g.params())
-            for param, grad in zip(params, chainer.grad([g_loss], params)):  # noqa: B905
+            for param, grad in zip(params, chainer.grad([g_loss], params)):
                 param.grad = grad.array
         else:
             self.g.cleargrads()
@@ -133,6 +197,8 @@ def main() -> None:
         ideep=args.pick("ideep", "auto") == "auto" and chainer.backends.intel64.is_ideep_available(),
     )
     data, batch = make_data(args.work), args.work.batch
+    if args.work.size:
+        data = data.reshape(-1, 1, args.work.size, args.work.size)
     full = len(data) // batch * batch
     todo: list[np.ndarray] = []
 
@@ -142,7 +208,10 @@ def main() -> None:
         return gan.step(data[todo.pop()])
 
     versions = {"chainer": chainer.__version__, "ideep": str(chainer.backends.intel64.is_ideep_available())}
-    report("chainer_step", args, versions, step, wait=lambda losses: (float(losses[0]), float(losses[1])))
+    weights = tuple(sum(param.size for param in net.params()) for net in (gan.g, gan.d))
+    report(
+        "chainer_step", args, versions, step, wait=lambda losses: (float(losses[0]), float(losses[1])), weights=weights
+    )
 
 
 if __name__ == "__main__":

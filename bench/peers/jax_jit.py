@@ -2,9 +2,10 @@
 
 Idioms followed: docs.jax.dev "Just-in-time compilation" (jit the outermost function), "Buffer donation"
 (donate_argnums for the state), "Pseudorandom numbers" (keys split inside the jitted function), "Asynchronous
-dispatch" (block_until_ready before the clock is read); optax "Getting started" (init, update, apply_updates;
-sigmoid_binary_cross_entropy).  Threads: JAX has no call for it; its maintainers' advice is the process's CPU
-affinity, which sizes XLA's thread pool, set here before JAX is imported (jax-ml/jax issue 1539).
+dispatch" (block_until_ready before the clock is read), "Convolutions in JAX" (lax's convolutions, here in NHWC/HWIO);
+optax "Getting started" (init, update, apply_updates; sigmoid_binary_cross_entropy).  Threads: JAX has no call for it;
+its maintainers' advice is the process's CPU affinity, which sizes XLA's thread pool, set here before JAX is imported
+(jax-ml/jax issue 1539).
 """
 
 # Tried (time relative to the default; toy / mlp; 2 threads, loaded 2-core machine, so within ~10%):
@@ -14,6 +15,8 @@ affinity, which sizes XLA's thread pool, set here before JAX is imported (jax-ml
 #   optax.flatten(adam)               0.96..1.02 / 1.4+ (it concatenates 2M parameters each step)
 #   synchronous CPU dispatch          1.01 / 1.0
 #   shuffle inside jit (permutation, lax.cond)   1.06 / 1.0  (default: NumPy permutation, jnp.take in jit)
+#   dcgan: prng=threefry2x32 2.0 (dropout draws 3.6 million numbers a step; default there: rbg);
+#          prng=unsafe_rbg 1.1; D(concat) 1.03..1.05 (default there: apart)
 #   lax.scan over 10 steps per call   0.85..0.91 / 0.98: --variant scan=10.  Not the default: one call is then
 #   ten steps, whose losses cannot be looked at one by one, which no other peer does.
 
@@ -24,7 +27,22 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from protocol import BETA1, BETA2, LEAK, LEARNING_RATE, SEED, Work, make_data, parse_args, report
+from protocol import (
+    BETA1,
+    BETA2,
+    D_CHANNELS,
+    DROP,
+    G_CHANNELS,
+    G_STRIDES,
+    KERNEL,
+    LEAK,
+    LEARNING_RATE,
+    SEED,
+    Work,
+    make_data,
+    parse_args,
+    report,
+)
 
 KNOBS = {
     "real_fake": ("concat", "separate"),
@@ -49,13 +67,14 @@ Params = list[dict[str, Array]]
 
 
 class State(NamedTuple):
-    """Everything the step replaces: the parameters, the optimizers' states and the random key."""
+    """Everything the step replaces: parameters, optimizers' states, the random key and batch norm's statistics."""
 
     g: Params
     d: Params
     g_opt: Any
     d_opt: Any
     key: Array
+    stats: Params
 
 
 Step = Callable[[State, Array, Array], tuple[State, tuple[Array, Array]]]
@@ -79,8 +98,112 @@ def apply_net(params: Params, x: Array, tanh_out: bool = False) -> Array:
     return jnp.tanh(x) if tanh_out else x
 
 
+def init_conv_g(key: Array, work: Work) -> Params:
+    """The convolutional generator's parameters: a weight a layer, and batch norm's pair after all but the last."""
+    init = jax.nn.initializers.he_uniform()
+    features = work.start**2 * G_CHANNELS[0]
+    shapes = [(work.latent, features)]
+    shapes += [
+        (KERNEL, KERNEL, inputs, outputs) for inputs, outputs in zip(G_CHANNELS[:-1], G_CHANNELS[1:], strict=True)
+    ]
+    layers = [{"w": init(k, shape)} for k, shape in zip(jax.random.split(key, len(shapes)), shapes, strict=True)]
+    for layer in layers[:-1]:
+        channels = layer["w"].shape[-1]
+        layer |= {"gamma": jnp.ones(channels), "beta": jnp.zeros(channels)}
+    return layers
+
+
+def init_conv_d(key: Array, work: Work) -> Params:
+    """The convolutional discriminator's parameters."""
+    init = jax.nn.initializers.he_uniform()
+    shapes = [
+        (KERNEL, KERNEL, inputs, outputs) for inputs, outputs in zip(D_CHANNELS[:-1], D_CHANNELS[1:], strict=True)
+    ]
+    shapes.append((work.start**2 * D_CHANNELS[-1], 1))
+    keys = jax.random.split(key, len(shapes))
+    return [{"w": init(k, shape), "b": jnp.zeros(shape[-1])} for k, shape in zip(keys, shapes, strict=True)]
+
+
+def init_stats(work: Work) -> Params:
+    """Batch norm's running means and variances, which training updates and does not read."""
+    sizes = (work.start**2 * G_CHANNELS[0], *G_CHANNELS[1:-1]) if work.size else ()
+    return [{"mean": jnp.zeros(n), "var": jnp.ones(n)} for n in sizes]
+
+
+def batch_norm(layer: dict[str, Array], stats: dict[str, Array], x: Array) -> tuple[Array, dict[str, Array]]:
+    """Normalise by the batch, as flax.nnx.BatchNorm does: E[x^2] - E[x]^2, one pass over x."""
+    axes = tuple(range(x.ndim - 1))
+    mean = x.mean(axes)
+    var = jnp.maximum(0.0, (x * x).mean(axes) - mean * mean)
+    x = (x - mean) * (jax.lax.rsqrt(var + 1e-5) * layer["gamma"]) + layer["beta"]
+    return x, {"mean": 0.9 * stats["mean"] + 0.1 * mean, "var": 0.9 * stats["var"] + 0.1 * var}
+
+
+def apply_conv_g(params: Params, stats: Params, z: Array, work: Work) -> tuple[Array, Params]:
+    """Images from noise, and the new running statistics."""
+    x, norm = batch_norm(params[0], stats[0], z @ params[0]["w"])
+    new = [norm]
+    x = jax.nn.leaky_relu(x, LEAK).reshape(-1, work.start, work.start, G_CHANNELS[0])
+    for i, stride in enumerate(G_STRIDES, 1):
+        x = jax.lax.conv_transpose(
+            x, params[i]["w"], (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        if "gamma" in params[i]:
+            x, norm = batch_norm(params[i], stats[i], x)
+            new.append(norm)
+            x = jax.nn.leaky_relu(x, LEAK)
+    return jnp.tanh(x), new
+
+
+def apply_conv_d(params: Params, x: Array, key: Array) -> Array:
+    """Logits of images, with dropout."""
+    for layer, k in zip(params[:-1], jax.random.split(key, len(params) - 1), strict=True):
+        x = jax.lax.conv_general_dilated(x, layer["w"], (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        x = jax.nn.leaky_relu(x + layer["b"], LEAK)
+        x = jnp.where(jax.random.bernoulli(k, 1 - DROP, x.shape), x / (1 - DROP), 0.0)
+    return x.reshape(len(x), -1) @ params[-1]["w"] + params[-1]["b"]
+
+
+def make_conv_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.GradientTransformation]:
+    """The same for the convolutional nets: batch norm's statistics travel with the state, dropout takes keys."""
+    adam = optax.adam(LEARNING_RATE, b1=BETA1, b2=BETA2)
+    if flat:
+        adam = optax.flatten(adam)
+    bce = optax.sigmoid_binary_cross_entropy
+
+    def d_loss(d: Params, real: Array, fake: Array, key: Array) -> Array:
+        if concat:
+            logits = apply_conv_d(d, jnp.concatenate([real, fake]), key)
+            targets = jnp.concatenate([jnp.ones((work.batch, 1)), jnp.zeros((work.batch, 1))])
+            return 2 * bce(logits, targets).mean()
+        real_key, fake_key = jax.random.split(key)
+        return bce(apply_conv_d(d, real, real_key), 1.0).mean() + bce(apply_conv_d(d, fake, fake_key), 0.0).mean()
+
+    def g_loss(g: Params, stats: Params, d: Params, z: Array, key: Array) -> tuple[Array, Params]:
+        fake, stats = apply_conv_g(g, stats, z, work)
+        return bce(apply_conv_d(d, fake, key), 1.0).mean(), stats
+
+    def step(state: State, data: Array, index: Array) -> tuple[State, tuple[Array, Array]]:
+        key, d_key, g_key, d_drop, g_drop = jax.random.split(state.key, 5)
+        real = jnp.take(data, index, axis=0)
+        fake, stats = apply_conv_g(state.g, state.stats, jax.random.normal(d_key, (work.batch, work.latent)), work)
+        d_value, grads = jax.value_and_grad(d_loss)(state.d, real, fake, d_drop)
+        updates, d_opt = adam.update(grads, state.d_opt, state.d)
+        d = optax.apply_updates(state.d, updates)
+
+        z = jax.random.normal(g_key, (work.batch, work.latent))
+        (g_value, stats), grads = jax.value_and_grad(g_loss, has_aux=True)(state.g, stats, d, z, g_drop)
+        updates, g_opt = adam.update(grads, state.g_opt, state.g)
+        g = optax.apply_updates(state.g, updates)
+        return State(g, d, g_opt, d_opt, key, stats), (d_value, g_value)
+
+    return step, adam
+
+
 def make_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.GradientTransformation]:
     """The full step as a pure function of (state, data, index), and the two optimizers."""
+    if work.size:
+        return make_conv_step(work, concat, flat)
     adam = optax.adam(LEARNING_RATE, b1=BETA1, b2=BETA2)
     if flat:
         adam = optax.flatten(adam)
@@ -107,7 +230,7 @@ def make_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.Gradien
         g_value, grads = jax.value_and_grad(g_loss)(state.g, d, z)
         updates, g_opt = adam.update(grads, state.g_opt, state.g)
         g = optax.apply_updates(state.g, updates)
-        return State(g, d, g_opt, d_opt, key), (d_value, g_value)
+        return State(g, d, g_opt, d_opt, key, state.stats), (d_value, g_value)
 
     return step, adam
 
@@ -135,12 +258,18 @@ def main() -> None:
     """Time the jitted step."""
     work, rows = ARGS.work, int(ARGS.pick("scan", "1"))
     jax.config.update("jax_cpu_enable_async_dispatch", ARGS.pick("dispatch", "async") == "async")
+    prng = "rbg" if work.size else "threefry2x32"
     data = jnp.asarray(make_data(work))
-    concat, flat = ARGS.pick("real_fake", "concat") == "concat", ARGS.pick("adam", "tree") == "flat"
+    concat = ARGS.pick("real_fake", "separate" if work.size else "concat") == "concat"
+    flat = ARGS.pick("adam", "tree") == "flat"
     step, adam = make_step(work, concat, flat)
-    g_key, d_key, key = jax.random.split(jax.random.key(SEED, impl=ARGS.pick("prng", "threefry2x32")), 3)
-    g, d = init_net(g_key, work.g_sizes), init_net(d_key, work.d_sizes)
-    state = State(g, d, adam.init(g), adam.init(d), key)
+    g_key, d_key, key = jax.random.split(jax.random.key(SEED, impl=ARGS.pick("prng", prng)), 3)
+    if work.size:
+        g, d = init_conv_g(g_key, work), init_conv_d(d_key, work)
+    else:
+        g, d = init_net(g_key, work.g_sizes), init_net(d_key, work.d_sizes)
+    weights = tuple(sum(leaf.size for leaf in jax.tree.leaves(net)) for net in (g, d))
+    state = State(g, d, adam.init(g), adam.init(d), key, init_stats(work))
     donate = (0,) if ARGS.pick("donate", "yes") == "yes" else ()
     jitted = jax.jit(step if rows == 1 else scan_steps(step), donate_argnums=donate)
     indices = index_rows(len(data), work.batch, rows)
@@ -155,7 +284,7 @@ def main() -> None:
         return float(losses[0]), float(losses[1])
 
     versions = {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "optax": optax.__version__}
-    report("jax_jit", ARGS, versions, advance, wait, steps_per_call=rows)
+    report("jax_jit", ARGS, versions, advance, wait, steps_per_call=rows, weights=weights)
 
 
 if __name__ == "__main__":

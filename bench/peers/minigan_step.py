@@ -40,8 +40,12 @@ def main() -> None:
     def wait(losses: dict[str, Any]) -> tuple[float, float]:
         return losses["discriminator"].item(), losses["generator"].item()
 
+    def weights(net: mg.nn.Module) -> int:
+        return sum(t.size for t in net.parameters().values())
+
     versions = {"minigan": mg.__version__, "numpy": np.__version__, "numba": numba.__version__}
-    report("minigan", ARGS, versions, step, wait)
+    counts = (weights(model.generator), weights(model.discriminator))
+    report("minigan", ARGS, versions, step, wait, weights=counts)
 
 
 if __name__ == "__main__":

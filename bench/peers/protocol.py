@@ -6,10 +6,12 @@ closure, `step()`, which launches ONE full GAN step:
 1. a batch of real samples is gathered from an in-memory array by shuffled indices;
 2. the discriminator is updated: BCE-with-logits, real -> 1 and fake -> 0, no gradient through G;
 3. the generator is updated: fresh noise, non-saturating BCE (fake -> 1), no gradient for D's weights;
+   batch norm and dropout, where the nets have them, are in training mode throughout;
 
 both with their own Adam(2e-4, beta1=0.5, beta2=0.999), all in float32.  `step()` returns whatever handle the
 framework gives for (d_loss, g_loss); `wait(handle)` blocks until that step has really run, and returns the
-two losses as floats.  `report` warms up, times blocks of steps and prints one JSON line.
+two losses as floats.  `report` warms up, times blocks of steps and prints one JSON line, with the process's peak
+resident memory after the timed steps and the numbers of weights, by which works can be told to be the same.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import resource
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
@@ -32,27 +35,49 @@ SEED = 0
 SAMPLES = 10_000
 WARMUP_STEPS = 20
 WARMUP_SECONDS = 1.0
+DATA_FLOATS = 8_000_000  # larger images come in smaller sets, so that the set does not drown the memory figures
+
+# The convolutional nets (`dcgan`), written channels last, padding "same", kernels 5x5, for images of side s:
+#   G: z -> dense s/4 x s/4 x 256, no bias -> batch norm over its features -> leaky
+#        -> convT /1 128 -> batch norm -> leaky -> convT /2 64 -> batch norm -> leaky -> convT /2 1 -> tanh
+#        (no biases anywhere in G)
+#   D: conv /2 64 -> leaky -> dropout .3 -> conv /2 128 -> leaky -> dropout .3 -> flatten -> dense 1    (all with bias)
+# A framework without asymmetric padding takes 2 on each side (and output padding 1 where the stride is 2): as many products.
+KERNEL = 5
+G_CHANNELS = (256, 128, 64, 1)
+G_STRIDES = (1, 2, 2)
+D_CHANNELS = (1, 64, 128)
+DROP = 0.3
 
 
 @dataclass(frozen=True)
 class Work:
-    """One benchmark: layer widths of G and of D (hidden layers are leaky ReLU 0.2), and the batch size."""
+    """One benchmark. `size` 0: dense nets of the given widths (hidden layers are leaky ReLU 0.2). Else the convolutional
+    nets above for images (size, size, 1), size a multiple of 4."""
 
     name: str
-    g_sizes: Tuple[int, ...]
-    d_sizes: Tuple[int, ...]
     batch: int
-    tanh_out: bool
+    latent: int
+    g_sizes: Tuple[int, ...] = ()
+    d_sizes: Tuple[int, ...] = ()
+    tanh_out: bool = True
+    size: int = 0
 
     @property
-    def latent(self) -> int:
-        """Length of the noise vector z."""
-        return self.g_sizes[0]
+    def start(self) -> int:
+        """Side of the generator's first map."""
+        return self.size // 4
+
+    @property
+    def shape(self) -> Tuple[int, ...]:
+        """Shape of one sample, channels last."""
+        return (self.size, self.size, 1) if self.size else self.d_sizes[:1]
 
 
 WORKS = {
-    "toy": Work("toy", g_sizes=(2, 128, 128, 2), d_sizes=(2, 128, 128, 1), batch=256, tanh_out=False),
-    "mlp": Work("mlp", g_sizes=(100, 256, 512, 1024, 784), d_sizes=(784, 512, 256, 1), batch=64, tanh_out=True),
+    "toy": Work("toy", 256, 2, g_sizes=(2, 128, 128, 2), d_sizes=(2, 128, 128, 1), tanh_out=False),
+    "mlp": Work("mlp", 64, 100, g_sizes=(100, 256, 512, 1024, 784), d_sizes=(784, 512, 256, 1)),
+    "dcgan": Work("dcgan", 64, 100, size=28),
 }
 
 
@@ -64,6 +89,7 @@ class Args:
     threads: int
     seconds: float
     repeats: int
+    warmup: int
     variant: Dict[str, str]
 
     def pick(self, knob: str, default: str) -> str:
@@ -78,6 +104,9 @@ def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]]) -> Args:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=4.0, help="timed seconds in all, warm-up apart")
     parser.add_argument("--repeats", type=int, default=5, help="blocks the timed seconds are cut into")
+    parser.add_argument("--warmup", type=int, default=WARMUP_STEPS, help="steps before the clock counts, at least")
+    parser.add_argument("--batch", type=int, default=0, help="instead of the work's own batch size")
+    parser.add_argument("--size", type=int, default=0, help="instead of a convolutional work's own image side")
     listing = "; ".join("{}={}".format(knob, "|".join(values)) for knob, values in knobs.items())
     parser.add_argument("--variant", nargs="*", default=[], metavar="KNOB=VALUE", help=listing)
     got = parser.parse_args()
@@ -87,21 +116,27 @@ def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]]) -> Args:
         if value not in knobs.get(knob, ()):
             parser.error("unknown variant {!r}; there are: {}".format(item, listing))
         variant[knob] = value
-    return Args(WORKS[got.work], got.threads, got.seconds, got.repeats, variant)
+    work = WORKS[got.work]
+    if got.size and (not work.size or got.size % 4):
+        parser.error("--size is for convolutional works, and a multiple of 4")
+    work = replace(work, batch=got.batch or work.batch, size=got.size or work.size)
+    return Args(work, got.threads, got.seconds, got.repeats, got.warmup, variant)
 
 
 def make_data(work: Work) -> np.ndarray:
-    """The real samples, float32 and seeded: 8 points on a ring (`toy`), or vectors in [-1, 1] (`mlp`)."""
+    """The real samples, float32 and seeded: 8 points on a ring (`toy`), or noise in [-1, 1], (N, *work.shape)."""
     rng = np.random.RandomState(SEED)
     if work.name == "toy":
         angle = 2 * np.pi * rng.randint(8, size=SAMPLES) / 8
         ring = 2.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         return (ring + 0.02 * rng.randn(SAMPLES, 2)).astype(np.float32)
-    return rng.uniform(-1.0, 1.0, size=(SAMPLES, work.d_sizes[0])).astype(np.float32)
+    each = int(np.prod(work.shape))
+    count = max(2 * work.batch, min(SAMPLES, DATA_FLOATS // each))
+    return rng.uniform(-1.0, 1.0, size=(count, *work.shape)).astype(np.float32)
 
 
 def time_steps(
-    step: Callable[[], Any], wait: Callable[[Any], Tuple[float, float]], seconds: float, repeats: int
+    step: Callable[[], Any], wait: Callable[[Any], Tuple[float, float]], seconds: float, repeats: int, warmup: int
 ) -> Tuple[float, List[float], Tuple[float, float]]:
     """Warm up, then time `repeats` blocks of `seconds / repeats`.
 
@@ -115,10 +150,10 @@ def time_steps(
     first_step_s = clock() - start
 
     start, done = clock(), 0
-    while done < WARMUP_STEPS or clock() - start < WARMUP_SECONDS:
+    while done < warmup or clock() - start < WARMUP_SECONDS:
         wait(step())
         done += 1
-    count = max(1, WARMUP_STEPS // 2)
+    count = max(1, warmup // 2)
     start = clock()
     for _ in range(count):
         handle = step()
@@ -137,6 +172,11 @@ def time_steps(
     return first_step_s, blocks, losses
 
 
+def peak_mib() -> float:
+    """The most memory this process has had resident, in MiB: libraries, compiler and all (Linux counts in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def report(
     peer: str,
     args: Args,
@@ -144,9 +184,10 @@ def report(
     step: Callable[[], Any],
     wait: Callable[[Any], Tuple[float, float]],
     steps_per_call: int = 1,
+    weights: Tuple[int, int] = (0, 0),
 ) -> None:
-    """Time `step` and print the one JSON line."""
-    first_step_s, blocks, losses = time_steps(step, wait, args.seconds, args.repeats)
+    """Time `step` and print the one JSON line; `weights` counts the learned numbers of G and of D (0: not told)."""
+    first_step_s, blocks, losses = time_steps(step, wait, args.seconds, args.repeats, args.warmup)
     blocks = [ms / steps_per_call for ms in blocks]
     line = {
         "peer": peer,
@@ -158,6 +199,10 @@ def report(
         "versions": dict(versions, python=platform.python_version(), numpy=np.__version__),
         "losses": [round(float(loss), 5) for loss in losses],
         "first_step_s": round(first_step_s, 4),
+        "peak_mib": round(peak_mib(), 1),
+        "weights": list(weights),
+        "batch": args.work.batch,
+        "size": args.work.size,
         "variant": args.variant,
     }
     print(json.dumps(line))
