@@ -15,6 +15,7 @@ twice the channels for each doubling beyond 32.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from minigan import nn
@@ -88,15 +89,9 @@ class DCGAN(base.GAN):
 
 
 def _dense(inputs: int, shape: tuple[int, ...]) -> list[nn.Module]:
-    """Dense to a map of that shape, batch norm over its channels, leaky ReLU."""
-    size = 1
-    for n in shape:
-        size *= n
-    return [
-        nn.Dense(inputs, size, bias=False, init="normal"),
-        nn.Reshape(*shape),
-        _norm(shape[-1]),
-    ]
+    """Dense to a map of that shape, batch norm of every feature, leaky ReLU."""
+    size = math.prod(shape)
+    return [nn.Dense(inputs, size, bias=False, init="normal"), _norm(size), nn.Reshape(*shape)]
 
 
 def _norm(channels: int) -> nn.BatchNorm:
