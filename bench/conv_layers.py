@@ -130,20 +130,19 @@ def planned(kernels: Any, name: str, *arguments: Any) -> Callable[[], Any]:
 
 
 def algorithms(layer: Layer) -> dict[str, str]:
-    """What `minigan.ops.conv_plan` says of each map; empty while there is no such function, or it is asked wrongly."""
+    """The algorithm that minigan's cost model takes for each map."""
     from minigan import ops
 
-    ask = getattr(ops, "conv_plan", None)
-    if ask is None:
-        return {}
-    x, w, _ = arrays(layer)
+    x, w, g = arrays(layer)
     names = ("conv_transpose", "conv", "conv_weight") if layer.transposed else ("conv", "conv_transpose", "conv_weight")
     found = {}
     for kind, name in zip(MAPS, names, strict=True):
-        try:
-            found[kind] = str(ask(name, x.shape, w.shape, layer.geometry()))
-        except (TypeError, ValueError) as error:
-            print(f"conv_plan: {error}", file=sys.stderr)
+        source = g if name == "conv_transpose" else x
+        size = layer.geometry().big if name == "conv_transpose" else None
+        plan = ops.conv_plan(
+            source.shape, w.shape, which=name, stride=layer.stride, padding=layer.padding, output_size=size
+        )
+        found[kind] = plan.algorithm
     return found
 
 

@@ -2,7 +2,8 @@
 
     python bench/scaling.py [--torch-python /path/python] [--threads 1 2] [--seconds 2] [--out FILE.md]
 
-The nets are the bench's `dcgan` for images (s, s, 1); each cell is a fresh process of bench/peers/minigan_step.py or of
+The nets are the bench's `dcgan` for images (s, s, 1), one stage more for each doubling beyond 32 pixels; each cell is
+a fresh process of bench/peers/minigan_step.py or of
 bench/peers/torch_eager.py with layout=channels_last. Time an image is the time of a step over the batch size (a step
 handles that many reals, and twice as many noise vectors). Memory is the process's peak, its libraries and data included.
 """

@@ -38,6 +38,7 @@ WARMUP_SECONDS = 1.0
 DATA_FLOATS = 8_000_000  # larger images come in smaller sets, so that the set does not drown the memory figures
 
 # The convolutional nets (`dcgan`), written channels last, padding "same", kernels 5x5, for images of side s:
+# (up to 32 pixels; larger images have more stages, see `Work`, in minigan and in torch_eager)
 #   G: z -> dense s/4 x s/4 x 256, no bias -> batch norm over its features -> leaky
 #        -> convT /1 128 -> batch norm -> leaky -> convT /2 64 -> batch norm -> leaky -> convT /2 1 -> tanh
 #        (no biases anywhere in G)
@@ -64,9 +65,32 @@ class Work:
     size: int = 0
 
     @property
+    def stages(self) -> int:
+        """Stride-2 layers of each net: two up to 32 pixels, one more for each doubling beyond (as minigan's dcgan)."""
+        stages = 2
+        while self.size >> stages > 8:
+            stages += 1
+        return stages
+
+    @property
     def start(self) -> int:
         """Side of the generator's first map."""
-        return self.size // 4
+        return self.size >> self.stages
+
+    @property
+    def g_channels(self) -> Tuple[int, ...]:
+        """The generator's channels, first map to image: G_CHANNELS up to 32 pixels."""
+        return (*(64 << stage for stage in range(self.stages, -1, -1)), 1)
+
+    @property
+    def g_strides(self) -> Tuple[int, ...]:
+        """The strides of its transposed convolutions: G_STRIDES up to 32 pixels."""
+        return (1, *(2,) * self.stages)
+
+    @property
+    def d_channels(self) -> Tuple[int, ...]:
+        """The discriminator's channels: D_CHANNELS up to 32 pixels."""
+        return (1, *(64 << stage for stage in range(self.stages)))
 
     @property
     def shape(self) -> Tuple[int, ...]:

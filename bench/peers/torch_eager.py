@@ -22,10 +22,7 @@ import torch
 from protocol import (
     BETA1,
     BETA2,
-    D_CHANNELS,
     DROP,
-    G_CHANNELS,
-    G_STRIDES,
     KERNEL,
     LEAK,
     LEARNING_RATE,
@@ -63,7 +60,7 @@ class Images(nn.Module):
 
 def make_conv_g(work: Work, channels_last: bool) -> nn.Sequential:
     """The convolutional generator of protocol.py."""
-    first = G_CHANNELS[0]
+    first = work.g_channels[0]
     features = work.start**2 * first
     layers: list[nn.Module] = [
         nn.Linear(work.latent, features, bias=False),
@@ -71,7 +68,7 @@ def make_conv_g(work: Work, channels_last: bool) -> nn.Sequential:
         nn.LeakyReLU(LEAK, inplace=True),
         Images(work.start, first, channels_last),
     ]
-    for inputs, outputs, stride in zip(G_CHANNELS[:-1], G_CHANNELS[1:], G_STRIDES, strict=True):
+    for inputs, outputs, stride in zip(work.g_channels[:-1], work.g_channels[1:], work.g_strides, strict=True):
         layers += [
             nn.ConvTranspose2d(inputs, outputs, KERNEL, stride, KERNEL // 2, output_padding=stride - 1, bias=False),
             nn.BatchNorm2d(outputs),
@@ -83,13 +80,13 @@ def make_conv_g(work: Work, channels_last: bool) -> nn.Sequential:
 def make_conv_d(work: Work) -> nn.Sequential:
     """The convolutional discriminator of protocol.py."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(D_CHANNELS[:-1], D_CHANNELS[1:], strict=True):
+    for inputs, outputs in zip(work.d_channels[:-1], work.d_channels[1:], strict=True):
         layers += [
             nn.Conv2d(inputs, outputs, KERNEL, 2, KERNEL // 2),
             nn.LeakyReLU(LEAK, inplace=True),
             nn.Dropout(DROP),
         ]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(work.start**2 * D_CHANNELS[-1], 1))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(work.start**2 * work.d_channels[-1], 1))
 
 
 def make_nets(work: Work, channels_last: bool = False) -> tuple[nn.Module, nn.Module]:

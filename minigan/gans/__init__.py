@@ -7,7 +7,7 @@ import importlib
 from typing import Any
 
 MODELS = {"dcgan": "minigan.gans.dcgan:DCGAN", "mlp": "minigan.gans.mlp:MLP", "toy": "minigan.gans.toy:Toy"}
-DEFAULT = "mlp"
+DEFAULT = "dcgan"
 
 
 def get(name: str) -> Any:

@@ -9,9 +9,10 @@ both operands are packed with the image as the fastest index but the channels of
 
     x as (blocks, position, image, TALL)      g as (panels, position, image, WIDTH)
 
-Positions of x along the last axis are stored by their remainder modulo the stride, so that the next o is the next stored position
-also where the stride is not 1. Packing costs one pass; all taps and all pairs of blocks and panels then read the same arrays.
-Images are taken in portions whose panel of g stays in the second-level cache; from the second portion on, tiles are added to the result.
+Positions of x along the last axis are stored by their remainder modulo the stride, so that the next o is the next stored
+position also where the stride is not 1. Packing costs one pass; all taps and all pairs of blocks and panels then read the same
+arrays. Images are taken in portions whose panel of g stays in the second-level cache; from the second portion on, tiles are
+added to the result.
 """
 
 from __future__ import annotations

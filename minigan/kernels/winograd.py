@@ -1,11 +1,13 @@
 """The three matrices of Winograd's short convolution, exactly, from a polynomial identity.
 
 **The problem.** m outputs of a filter of r taps, y_j = sum over k of g_k d_{j+k}, read n = m + r - 1 inputs and cost m r
-multiplications. Winograd (1980, "Arithmetic complexity of computations"; for networks Lavin, Gray 2015, arXiv 1509.09308) needs n.
+multiplications. Winograd (1980, "Arithmetic complexity of computations"; for networks Lavin, Gray 2015, arXiv 1509.09308)
+needs n.
 
-**1. Products of polynomials.** Let g(t) = sum g_k t^k and u(t) = sum u_j t^j have r and m coefficients. Their product s = g u has n, so
-it is known when its values at n points are: s(a) = g(a) u(a), one multiplication a point. One point may be "infinity", which stands
-for the leading coefficient. With E_r the n x r matrix of the powers of the points (row of infinity: 0 ... 0 1), E_m and E_n likewise,
+**1. Products of polynomials.** Let g(t) = sum g_k t^k and u(t) = sum u_j t^j have r and m coefficients. Their product s = g u
+has n, so it is known when its values at n points are: s(a) = g(a) u(a), one multiplication a point. One point may be
+"infinity", which stands for the leading coefficient. With E_r the n x r matrix of the powers of the points (row of infinity:
+0 ... 0 1), E_m and E_n likewise,
 
     s = E_n^-1 [(E_r g) * (E_m u)]          * is the product element by element.
 
@@ -22,15 +24,15 @@ and since this holds for every u,
 **3. A check by hand.** m = 2, r = 3, points 0, 1, -1, infinity: B^T d begins with d_0 - d_2, and
 y_0 = g_0 (d_0 - d_2) + (g_0 + g_1 + g_2)(d_1 + d_2)/2 + (g_0 - g_1 + g_2)(d_2 - d_1)/2 = g_0 d_0 + g_1 d_1 + g_2 d_2.
 
-**4. Why it pays.** With channels, g and d become matrices, and * the matrix products: n of them instead of m r. G acts once on the
-weights and B^T once on the inputs, whatever the number of channels on the other side. The weight gradient is the same filter with
-the roles changed: r outputs of a filter of m taps, so the same points serve, with E_r and E_m exchanged.
+**4. Why it pays.** With channels, g and d become matrices, and * the matrix products: n of them instead of m r. G acts once on
+the weights and B^T once on the inputs, whatever the number of channels on the other side. The weight gradient is the same
+filter with the roles changed: r outputs of a filter of m taps, so the same points serve, with E_r and E_m exchanged.
 
 **5. What it costs.** Rounding grows with |A^T| |G| |B^T|, hence small points and their inverses: 0, +-1, +-2, +-1/2. Here the
-identity is applied along one axis only, the others stay direct: that keeps the error near that of a plain sum, leaves out the padding
-along the other axes, and lets each tile of products be turned into outputs while it is in the first-level cache. (Along two axes
-the 5x5 kernel of a DCGAN would need a further 45 % fewer multiplications, but then almost three times as much memory is
-written and read again, which costs what they save.)
+identity is applied along one axis only, the others stay direct: that keeps the error near that of a plain sum, leaves out the
+padding along the other axes, and lets each tile of products be turned into outputs while it is in cache. (Along two axes the
+5x5 kernel of a DCGAN would need a further 45 % fewer multiplications, but almost three times as much memory would be written
+and read again: by the bandwidth measured here that costs what it saves. It has not been built.)
 """
 
 from __future__ import annotations
