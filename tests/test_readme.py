@@ -33,4 +33,4 @@ def test_shell_commands_in_order(tmp_path, monkeypatch, capsys):
     for command in commands:
         words = shlex.split(command, comments=True)
         assert main(words[1:]) == 0, command
-    assert list(tmp_path.glob("runs/mlp-*/samples/final.png")) and (tmp_path / "points.npy").exists()
+    assert list(tmp_path.glob("runs/dcgan-*/samples/final.png")) and (tmp_path / "points.npy").exists()

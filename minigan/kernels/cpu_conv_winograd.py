@@ -19,22 +19,38 @@ so inputs and cotangents are transformed while they are packed, and A'^T acts on
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 from minigan.backend import Array
 from minigan.kernels import cpu_conv_tiles, cpu_conv_weight, threads, winograd
 from minigan.kernels.compiler import address_of, array_at, compile_task, task
 from minigan.kernels.conv_cost import WINOGRAD_OUTPUTS as OUTPUTS
-from minigan.kernels.cpu_conv_tiles import PANEL, TASKS, in_turn, keeping
+from minigan.kernels.cpu_conv_tiles import PANEL, TASKS, copy_tile, in_turn, keeping
 from minigan.kernels.cpu_conv_weight import pack_row
-from minigan.kernels.cpu_gemm import LANES, TALL, WIDTH, leak, microkernel
+from minigan.kernels.cpu_gemm import (
+    LANES,
+    TALL,
+    VECTORS,
+    WIDTH,
+    counters,
+    fused_multiply_add,
+    leaky_relu,
+    load_vector,
+    microkernel,
+    spread,
+    store_vector,
+)
 from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.cpu_workspace import workspace
 from minigan.kernels.geometry import Geometry
 
 POINTS = winograd.LARGEST
 PART = 1024  # floats of a panel that are transformed at a time: eight such rows fit into the first-level cache
+ASIDE = 8 * LANES + PANEL * OUTPUTS  # bytes for outputs that are not stored where they are made
 KEPT = 256 * 1024  # bytes of M that a task keeps: they stay in the second-level cache
 
 
@@ -147,20 +163,57 @@ def plan_weights(packed: Array, panels: int, geometry: Geometry, depth: int, mat
 
 
 # -- the data maps ---------------------------------------------------------------------------------------------------
+def _inverse_row(typing: Any, m: Any, step: Any, points: Any, matrix: Any, bias: Any, slope: Any, targets: Any) -> Any:
+    """y_j = f(bias + sum over points of A^T[j, point] M[point]) for one row of a tile, WIDTH floats, and all OUTPUTS j.
+
+    M[point] at m + point step; A^T stored as (point, j) at `matrix`; y_j to the address at targets + 8 j.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        m, step, points, matrix, bias, slope, targets = args
+        fma, i64 = fused_multiply_add(builder), points.type
+        before, loop, after = builder.block, builder.append_basic_block("point"), builder.append_basic_block("after")
+        shift = [load_vector(builder, bias, 4 * LANES * half) for half in range(VECTORS)]
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        phis = counters(builder, [points, m, matrix, *shift * OUTPUTS], before)
+        left, m_p, a_p, *sums = phis
+        rows = [load_vector(builder, m_p, 4 * LANES * half) for half in range(VECTORS)]
+        results = []
+        for j in range(OUTPUTS):
+            number = spread(builder, builder.add(a_p, i64(4 * j)))
+            results += [builder.call(fma, [number, rows[h], sums[VECTORS * j + h]]) for h in range(VECTORS)]
+        steps = [builder.sub(left, i64(1)), builder.add(m_p, step), builder.add(a_p, i64(4 * OUTPUTS))]
+        for phi, value in zip(phis, [*steps, *results], strict=True):
+            phi.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_signed(">", steps[0], i64(0)), loop, after)
+        builder.position_at_end(after)
+        leaky = leaky_relu(builder, slope)
+        for j in range(OUTPUTS):
+            target = builder.load(builder.inttoptr(builder.add(targets, i64(8 * j)), i64.as_pointer()))
+            for h in range(VECTORS):
+                store_vector(builder, leaky(results[VECTORS * j + h]), builder.add(target, i64(4 * LANES * h)))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5, types.float32, types.int64), codegen
+
+
+inverse_row: Any = intrinsic(_inverse_row)
+
+
 @compile_task
-def _outputs(
-    m: int, points: int, matrix: Array, j: int, rows: Array, bias: Array, slope: float, width: int, c: int, c_row: int
-) -> None:
-    """y_j = f(bias + A^T[j] M) for the TALL rows of a tile and one output position."""
-    line = array_at(rows[POINTS], WIDTH, np.empty(0, np.float32))
+def _outputs(m: int, p: Array, count: int, bias: int, slope: float, width: int, c: int, aside: int) -> None:
+    """The outputs of one block for the TALL rows of its tiles, `count` <= OUTPUTS positions, `width` <= WIDTH channels; what is
+    not wanted goes to `aside` (the addresses of the rows, then OUTPUTS rows)."""
+    targets = array_at(aside, OUTPUTS, np.empty(0, np.int64))
     for r in range(TALL):
-        for point in range(POINTS):
-            rows[point] = m + PANEL * (TALL * (point if point < points else 0) + r)
-        combine(matrix, j, rows, WIDTH, line)
-        target = array_at(c + r * c_row, width, np.empty(0, np.float32))
-        for n in range(width):
-            v = line[n] + bias[n]
-            target[n] = leak(v, slope) if v <= 0 else v
+        for j in range(OUTPUTS):
+            whole = j < count and width == WIDTH
+            targets[j] = c + r * p[11] + j * p[12] if whole else aside + 8 * LANES + PANEL * j
+        inverse_row(m + PANEL * r, PANEL * TALL, p[4], p[29], bias, slope, aside)
+        if width < WIDTH:
+            for j in range(count):
+                copy_tile(aside + 8 * LANES + PANEL * j, 1, width, c + r * p[11] + j * p[12], 0)
 
 
 @compile_task
@@ -194,12 +247,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
     group_block, row_block = rest // row_blocks, rest % row_blocks
     width = min(WIDTH, columns - panel_index * WIDTH)
     panel, bias = p[5] + panel_index * p[6], p[16] + PANEL * panel_index * p[27]
-    matrix = array_at(p[29], POINTS * POINTS, like)
-    nothing, shift = p[30], array_at(bias, WIDTH, like)
-    tiles_of = array_at(
-        p[22] + (thread + 1) * p[23] - 8 * (POINTS + 1) - PANEL, POINTS + 1, runs
-    )  # addresses for `_outputs`
-    tiles_of[POINTS] = p[22] + (thread + 1) * p[23] - PANEL
+    nothing, aside = p[30], p[22] + (thread + 1) * p[23] - ASIDE
     first_row, last_row = rows * row_block // row_blocks, rows * (row_block + 1) // row_blocks
     stop = groups * (group_block + 1) // group_blocks
     for group in range(groups * group_block // group_blocks, stop):
@@ -224,9 +272,8 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
         for row in range(first_row, last_row):
             for block in range(blocks):
                 m = kept + PANEL * TALL * ((row - first_row) * blocks + block) * POINTS
-                for j in range(min(OUTPUTS, p[15] - block * OUTPUTS)):
-                    c = p[10] + first * p[11] + (row * p[15] + block * OUTPUTS + j) * p[12] + PANEL * panel_index
-                    _outputs(m, points, matrix, j, tiles_of, shift, slope, width, c, p[11])
+                c = p[10] + first * p[11] + (row * p[15] + block * OUTPUTS) * p[12] + PANEL * panel_index
+                _outputs(m, p, min(OUTPUTS, p[15] - block * OUTPUTS), bias, slope, width, c, aside)
 
 
 @cache
@@ -247,14 +294,14 @@ def plan(
     row_blocks = min(rows, -(-rows * blocks * POINTS * PANEL * TALL // KEPT))
     group_blocks = min(-(-images // TALL), max(1, -(-TASKS * size // (panels * row_blocks)))) if size > 1 else 1
     t0, t1, _, longest = cpu_conv_tiles.tables(geometry, transposed)
-    kept = -(-rows // row_blocks) * blocks * POINTS * WIDTH * TALL + WIDTH + 2 * LANES
+    kept = -(-rows // row_blocks) * blocks * POINTS * WIDTH * TALL + ASIDE // 4
     per_thread = -(-6 * longest // LANES) * LANES + kept
     source_rows = inputs[0] * inputs[1]
     packed, u, v, scratch, padded = workspace(
         panels * geometry.taps * depth * WIDTH, panels * points * others * depth * WIDTH,
         images * image_floats(source_rows * blocks * points * depth), size * per_thread, panels * WIDTH,
     )  # fmt: skip
-    matrix, nothing = _square(a), np.zeros(WIDTH, np.float32)
+    matrix, nothing = np.ascontiguousarray(a.T, np.float32), np.zeros(WIDTH, np.float32)
     p = np.empty(32, np.int64)
     p[:16] = (
         address_of(v), 4 * image_floats(source_rows * blocks * points * depth), inputs[1], blocks, points,
@@ -372,15 +419,13 @@ def plan_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
     jobs: list[Job] = []
     for first in range(0, images, portion):
         n = min(portion, images - first)
-        x_part = xs[: points * rows_x * n * wide_x].reshape(points, -1)
-        g_part = gs[: points * rows_g * n * wide_g].reshape(points, -1)
+        x_part = xs[: points * rows_x * n * wide_x]
+        g_part = gs[: points * rows_g * n * wide_g]
         jobs.append(plan_packing(x, first, n, three.low[2], blocks, b, TALL, x_part))
         jobs.append(plan_packing(g, first, n, 0, blocks, gm, WIDTH, g_part))
-        for i in range(points):
-            part = m.reshape(points, -1)[i]
-            jobs.append(
-                cpu_conv_weight.plan_tiles(x_part[i], g_part[i], point, n, ins, outs, part, scratch, first == 0)
-            )
+        jobs.append(
+            cpu_conv_weight.plan_tiles(x_part, g_part, point, n, ins, outs, m, scratch, first == 0, sets=points)
+        )
     parts = max(1, -(-4 * size // others))
     addresses, square = np.zeros(POINTS * size, np.int64), _square(a)
     p = np.array([

@@ -48,12 +48,14 @@ _FLOAT, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 
 
-def _load(builder: Any, address: Any, offset: int, align: int = 4) -> Any:
+def load_vector(builder: Any, address: Any, offset: int, align: int = 4) -> Any:
+    """Load LANES floats from an address and an offset in bytes."""
     pointer = builder.inttoptr(builder.add(address, _I64(offset)), _VECTOR.as_pointer())
     return builder.load(pointer, align=align)
 
 
-def _store(builder: Any, value: Any, address: Any, align: int = 4) -> None:
+def store_vector(builder: Any, value: Any, address: Any, align: int = 4) -> None:
+    """Store LANES floats at an address."""
     builder.store(value, builder.inttoptr(address, _VECTOR.as_pointer()), align=align)
 
 
@@ -67,7 +69,7 @@ def _broadcast(builder: Any, number: Any) -> Any:
     return _shuffle(builder, builder.insert_element(empty, number, _I32(0)), empty, [0] * LANES)
 
 
-def _spread(builder: Any, address: Any) -> Any:
+def spread(builder: Any, address: Any) -> Any:
     """The float at an address in every lane."""
     return _broadcast(builder, builder.load(builder.inttoptr(address, _FLOAT.as_pointer())))
 
@@ -80,6 +82,33 @@ def _prefetch(builder: Any, address: Any, level: int) -> None:
     builder.call(function, [builder.inttoptr(address, byte), _I32(0), _I32(4 - level), _I32(1)])
 
 
+def leaky_relu(builder: Any, slope: Any) -> Callable[[Any], Any]:
+    """f on vectors: f(v) = v where v > 0, else slope v, which is 0 for slope 0 also where v is infinite; NaN stays NaN."""
+    zero, slopes = ir.Constant(_VECTOR, [0.0] * LANES), _broadcast(builder, slope)
+    flat = builder.fcmp_ordered("==", slope, _FLOAT(0.0))
+
+    def f(v: Any) -> Any:
+        below = builder.select(flat, zero, builder.fmul(slopes, v))
+        return builder.select(builder.fcmp_ordered("<=", v, zero), below, v)
+
+    return f
+
+
+def counters(builder: Any, values: list[Any], block: Any) -> list[Any]:
+    """The variables of a loop, with the values that they have on coming from `block`."""
+    phis = [builder.phi(value.type) for value in values]
+    for phi, value in zip(phis, values, strict=True):
+        phi.add_incoming(value, block)
+    return phis
+
+
+def fused_multiply_add(builder: Any) -> Any:
+    """The function (a, b, c) -> a b + c on vectors, rounded once."""
+    name = f"llvm.fma.v{LANES}f32"
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    return builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+
+
 def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, list[Any]], list[Any]], ahead: list[Any]) -> None:
     """C[0:TALL, 0:WIDTH] = f(bias + sum over runs and k < depth of A[:, k] B[k, :]), f the leaky ReLU, all in registers.
 
@@ -88,42 +117,34 @@ def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, list[Any]], l
 
     Addresses and strides in bytes: A[i, k] at a + i row + k step; B[k, j] at b + k b_step + 4 j; C[i, j] at c + i c_row + 4 j;
     bias[j] at bias + 4 j.
-    Where v <= 0, f(v) = slope v, and 0 for slope 0 also where v is infinite; NaN stays NaN. Slope 1: identity.
+    f is that of :func:`leaky_relu`; slope 1: identity.
 
     Meanwhile cache lines that will be needed soon are asked for: in each round of the loop `asking(builder, ahead)` asks for one
     and returns the next values of its counters `ahead`.
     """
     runs, count, row, step, b_step, c, c_row, bias, slope = args
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-    name = f"llvm.fma.v{LANES}f32"
-    fma = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    fma = fused_multiply_add(builder)
     before, outer, loop, latch, after = (
         builder.block,
         *map(builder.append_basic_block, ("run", "depth", "next", "after")),
     )
     builder.branch(outer)
 
-    def counters(values: list[Any], block: Any) -> list[Any]:
-        phis = [builder.phi(value.type) for value in values]
-        for phi, value in zip(phis, values, strict=True):
-            phi.add_incoming(value, block)
-        return phis
-
     builder.position_at_end(outer)
     one, zeros = _I64(1), [ir.Constant(_VECTOR, [0.0] * LANES)] * (TALL * VECTORS)
-    run_phis = counters([runs, count, *ahead, *zeros], before)
+    run_phis = counters(builder, [runs, count, *ahead, *zeros], before)
     addresses = [builder.inttoptr(builder.add(run_phis[0], _I64(8 * i)), _I64.as_pointer()) for i in range(3)]
     a, b, depth = map(builder.load, addresses)
     builder.branch(loop)
     builder.position_at_end(loop)
-    phis = counters([a, b, depth, *run_phis[2:]], outer)
+    phis = counters(builder, [a, b, depth, *run_phis[2:]], outer)
     a_k, b_k, left = phis[:3]
     asked, sums = phis[3 : 3 + len(ahead)], phis[3 + len(ahead) :]
     asked = asking(builder, asked)
-    right = [_load(builder, b_k, 4 * LANES * j) for j in range(VECTORS)]
+    right = [load_vector(builder, b_k, 4 * LANES * j) for j in range(VECTORS)]
     results, a_i = [], a_k
     for i in range(TALL):
-        number = _spread(builder, a_i)
+        number = spread(builder, a_i)
         results += [builder.call(fma, [number, right[j], sums[VECTORS * i + j]]) for j in range(VECTORS)]
         a_i = builder.add(a_i, row)
     steps = [builder.add(a_k, step), builder.add(b_k, b_step), builder.sub(left, one)]
@@ -136,16 +157,11 @@ def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, list[Any]], l
         phi.add_incoming(value, latch)
     builder.cbranch(builder.icmp_signed(">", following[1], _I64(0)), outer, after)
     builder.position_at_end(after)
-    zero = zeros[0]
-    shift = [_load(builder, bias, 4 * LANES * j) for j in range(VECTORS)]
-    slopes = _broadcast(builder, slope)
-    flat = builder.fcmp_ordered("==", slope, _FLOAT(0.0))
+    shift, leaky = [load_vector(builder, bias, 4 * LANES * j) for j in range(VECTORS)], leaky_relu(builder, slope)
     for i in range(TALL):
         for j in range(VECTORS):
-            v = builder.fadd(results[VECTORS * i + j], shift[j])
-            below = builder.select(flat, zero, builder.fmul(slopes, v))
-            v = builder.select(builder.fcmp_ordered("<=", v, zero), below, v)
-            _store(builder, v, builder.add(c, _I64(4 * LANES * j)))
+            v = leaky(builder.fadd(results[VECTORS * i + j], shift[j]))
+            store_vector(builder, v, builder.add(c, _I64(4 * LANES * j)))
         c = builder.add(c, c_row)
 
 
@@ -223,8 +239,8 @@ def _copy_row(typing: Any, source: Any, target: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         for j in range(VECTORS):
-            value = _load(builder, args[0], 4 * LANES * j)
-            _store(builder, value, builder.add(args[1], _I64(4 * LANES * j)), 64)
+            value = load_vector(builder, args[0], 4 * LANES * j)
+            store_vector(builder, value, builder.add(args[1], _I64(4 * LANES * j)), 64)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), codegen
@@ -241,7 +257,7 @@ def _transpose_tile(typing: Any, source: Any, stride: Any, target: Any) -> Any:
         source, stride, target = args
         rows = []
         for _ in range(LANES):
-            rows.append(_load(builder, source, 0))
+            rows.append(load_vector(builder, source, 0))
             source = builder.add(source, stride)
         bit = 1
         while bit < LANES:
@@ -255,7 +271,7 @@ def _transpose_tile(typing: Any, source: Any, stride: Any, target: Any) -> Any:
             ]
             bit *= 2
         for i in range(LANES):
-            _store(builder, rows[i], builder.add(target, _I64(4 * WIDTH * i)), 64)
+            store_vector(builder, rows[i], builder.add(target, _I64(4 * WIDTH * i)), 64)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 3), codegen
