@@ -18,7 +18,7 @@ from minigan.kernels.geometry import Geometry
 from minigan.kernels.winograd import LARGEST
 
 MAPS = ("conv", "conv_transpose", "conv_weight")
-ALGORITHMS = ("direct", "tiles", "patches", "columns", "winograd")
+ALGORITHMS = ("direct", "tiles", "patches", "columns", "narrow", "winograd")
 
 RATE = 150e9  # operations a second and thread of the register tile, from the second-level cache
 DIRECT_RATE = 25e9  # the same of one product a tap with its copies
@@ -112,17 +112,32 @@ def _tiles(q: Problem) -> Choice | None:
 
 def _patches(q: Problem) -> Choice | None:
     rows, depth = q.images * math.prod(q.geometry.small), q.geometry.taps * q.ins
-    if q.which == "conv_transpose" or rows < TALL:
+    if q.which != "conv" or rows < TALL:
         return None
     gathered, b = rows * q.geometry.taps / 10, _up(q.outs, WIDTH)  # a tenth of a round for each tap of a patch
-    if q.which == "conv":
-        return _choice(
-            q, "patches", 2 * _up(rows, TALL) * depth * b, 20 * rows * depth + 8 * depth * b, gathered,
-            "im2col: few images, so positions fill the tiles",
-        )  # fmt: skip
-    a = _up(depth, TALL)
-    packed = 8 * rows * (a + (b if q.outs % WIDTH else 0))
-    return _choice(q, "patches", 2 * rows * a * b, packed, gathered, "im2col: few channels, so taps fill the tiles")
+    return _choice(
+        q, "patches", 2 * _up(rows, TALL) * depth * b, 20 * rows * depth + 8 * depth * b, gathered,
+        "im2col: few images, so positions fill the tiles",
+    )  # fmt: skip
+
+
+def _narrow(q: Problem) -> Choice | None:
+    geo = q.geometry
+    if q.which != "conv_weight" or geo.dilation[-1] != 1 or q.outs % WIDTH:
+        return None
+    last = geo.ndim - 1
+    others = math.prod(sum(len(geo.span(a, k)) for k in range(geo.kernel[a])) for a in range(last))
+    tiles = -(-geo.kernel[-1] * q.ins // TALL) * q.outs // WIDTH
+    operations = 2 * q.images * others * geo.small[-1] * tiles * TALL * WIDTH
+    copied = 8 * q.images * math.prod(geo.big) * q.ins
+    return _choice(
+        q,
+        "narrow",
+        operations,
+        copied,
+        q.images * others * tiles,
+        "few input channels: taps of the last axis fill the tiles",
+    )
 
 
 def _columns(q: Problem) -> Choice | None:
@@ -178,7 +193,7 @@ def choices(problem: Problem) -> list[Choice]:
     """The algorithms that can do it, the quickest by the model first."""
     found: list[Choice | None] = [_direct(problem)]
     if problem.single and problem.wide and problem.images:
-        found += [_tiles(problem), _patches(problem), _columns(problem), _winograd(problem)]
+        found += [_tiles(problem), _patches(problem), _columns(problem), _narrow(problem), _winograd(problem)]
     possible = [c for c in found if c is not None]
     return sorted(possible, key=lambda c: c.milliseconds)
 

@@ -1,6 +1,7 @@
 """Convolution on the CPU: asks the cost model which algorithm to take, and plans it.
 
-The algorithms: `cpu_conv_tiles.py` (in place, valid region and phases), `cpu_conv_weight.py` (its weight gradient),
+The algorithms: `cpu_conv_tiles.py` (in place, valid region and phases), `cpu_conv_weight.py` (its weight
+gradient), `cpu_conv_narrow.py` (the same for few input channels),
 `cpu_conv_patches.py` (im2col and its adjoint), `cpu_conv_winograd.py`, and the reference itself, one product a tap, for double
 precision, for processors without 16-lane registers and for whatever else does not fit.
 """
@@ -14,6 +15,7 @@ import numpy as np
 from minigan.backend import Array
 from minigan.kernels import (
     conv_cost,
+    cpu_conv_narrow,
     cpu_conv_patches,
     cpu_conv_tiles,
     cpu_conv_weight,
@@ -35,7 +37,7 @@ DATA_MAPS = {
 }
 WEIGHT_MAPS = {
     "tiles": cpu_conv_weight.plan,
-    "patches": cpu_conv_patches.plan_conv_weight,
+    "narrow": cpu_conv_narrow.plan,
     "winograd": cpu_conv_winograd.plan_weight,
 }
 
@@ -74,14 +76,14 @@ def _data_map(
     else:
         job = DATA_MAPS[algorithm](source, w, bias, geometry, fused, out, transposed)
     if below is not None:
-        return _alone(job)
-    return _alone(job, partial(bias_activation, _flat(out), None, kind, slope, _flat(out)))
+        return _alone((source, w, bias, out), job)
+    return _alone((source, w, bias, out), job, partial(bias_activation, _flat(out), None, kind, slope, _flat(out)))
 
 
-def _alone(*jobs: Job) -> Job:
-    """The jobs in turn, by one thread of the program at a time: they share the workspace."""
+def _alone(arrays: tuple[Array | None, ...], *jobs: Job) -> Job:
+    """The jobs in turn, by one thread of the program at a time: they share the workspace. They know `arrays` by address."""
 
-    def run() -> None:
+    def run(_kept: tuple[Array | None, ...] = arrays) -> None:
         with LOCK:
             for job in jobs:
                 job()
@@ -111,7 +113,7 @@ def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job 
     if algorithm == "direct":
         return partial(reference.conv_weight, x, g, geometry, out)
     with LOCK:
-        return _alone(WEIGHT_MAPS[algorithm](x, g, geometry, out))
+        return _alone((x, g, out), WEIGHT_MAPS[algorithm](x, g, geometry, out))
 
 
 def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:

@@ -3,10 +3,8 @@
 **Patches.** Row (n, o) of the patch matrix holds the inputs under all taps, zeros where a tap is in the padding:
 
     patches[n, o, (k, c)] = x[n, o s + k d - p, c]        conv = patches @ W,   W as (taps * in, out)
-                                                          conv_weight = patches^T @ g
 
-It serves few images (whose positions then fill the tiles) and, for the weight gradient, few input channels (whose taps fill
-them).
+It serves few images, whose positions then fill the tiles.
 
 **Columns.** With few *output* channels a tile of WIDTH columns would be mostly empty. Then every source position is multiplied
 with all taps at once, and each output position sums those that reach it:
@@ -24,13 +22,11 @@ from functools import cache, lru_cache
 import numpy as np
 
 from minigan.backend import Array
-from minigan.kernels import cpu_conv_tiles, cpu_conv_weight, threads
+from minigan.kernels import cpu_conv_tiles
 from minigan.kernels.compiler import address_of, array_at, compile_task, task
 from minigan.kernels.cpu_conv_tiles import in_turn, keeping
-from minigan.kernels.cpu_conv_weight import pack_row
-from minigan.kernels.cpu_gemm import TALL, WIDTH, leak
+from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
-from minigan.kernels.cpu_workspace import workspace
 from minigan.kernels.geometry import Geometry
 
 SPAN = 64  # rows of positions that a task takes
@@ -57,8 +53,8 @@ def _tables(geometry: Geometry, transposed: bool) -> tuple[Array, ...]:
 
 # -- patches ---------------------------------------------------------------------------------------------------------
 def _gather(parameters: int, index: int, thread: int) -> None:
-    """Some rows (n, o0, o1) of the patch matrix, as it is or packed for the weight gradient; see `plan_patches`."""
-    p = array_at(parameters, 19, np.empty(0, np.int64))
+    """Some rows (n, o0, o1) of the patch matrix; see `plan_patches` for the parameters."""
+    p = array_at(parameters, 16, np.empty(0, np.int64))
     size0, size1, size2, channels, k1, k2, out0, out1, out2, taps = (
         p[2],
         p[3],
@@ -74,11 +70,10 @@ def _gather(parameters: int, index: int, thread: int) -> None:
     like = np.empty(0, np.float32)
     t0 = array_at(p[13], 1 << 40, np.empty(0, np.int64))
     t1, t2 = array_at(p[14], 1 << 40, t0), array_at(p[15], 1 << 40, t0)
-    width, panel = taps * channels, p[16]
+    width = taps * channels
     for row in range(index * SPAN, min(p[12], (index + 1) * SPAN)):
         n, o0, o1 = row // (out0 * out1), row // out1 % out0, row % out1
-        place = p[17] + thread * p[18] if panel else p[1] + 4 * row * out2 * width
-        target = array_at(place, out2 * width, like)
+        target = array_at(p[1] + 4 * row * out2 * width, out2 * width, like)
         for j in range(out2 * width):
             target[j] = 0
         for e0 in range(t0[o0], t0[o0 + 1], 2):
@@ -91,10 +86,6 @@ def _gather(parameters: int, index: int, thread: int) -> None:
                         begin, end = t2[e2] * channels, (o2 * taps + tap + t2[e2 + 1]) * channels
                         for c in range(channels):
                             target[end + c] = source[begin + c]
-        if panel:
-            for o2 in range(out2):
-                packed = array_at(p[1] + 4 * TALL * (row * out2 + o2), 1 << 40, like)
-                pack_row(target[o2 * width : (o2 + 1) * width], width, TALL, packed, panel)
 
 
 @cache
@@ -102,17 +93,15 @@ def _gather_task() -> int:
     return task(_gather)
 
 
-def plan_patches(x: Array, geometry: Geometry, patches: Array, packed: bool = False) -> Job:
-    """The patch matrix (N, *small, taps * in) of x; `packed`: as (column // TALL, N, *small, TALL)."""
-    three, tables, size = geometry.lifted(), _tables(geometry, False), threads.THREADS
-    rows, width = len(x) * three.small[0] * three.small[1], geometry.taps * x.shape[-1]
-    panel = rows * three.small[2] * TALL if packed else 0
-    line = np.empty((size, three.small[2] * width if packed else 0), np.float32)
+def plan_patches(x: Array, geometry: Geometry, patches: Array) -> Job:
+    """The patch matrix (N, *small, taps * in) of x."""
+    three, tables = geometry.lifted(), _tables(geometry, False)
+    rows = len(x) * three.small[0] * three.small[1]
     p = np.array([
         address_of(x), address_of(patches), *three.big, x.shape[-1], *three.kernel[1:], *three.small, geometry.taps, rows,
-        *(address_of(t) for t in tables), panel, address_of(line), line.nbytes // size,
+        *(address_of(t) for t in tables),
     ])  # fmt: skip
-    return keeping(team().job(_gather_task(), p, -(-rows // SPAN)), *tables, line, patches)
+    return keeping(team().job(_gather_task(), p, -(-rows // SPAN)), *tables, patches)
 
 
 POINT = Geometry((1,), (1,), (1,), (0,), (1,), (1,))  # one position and one tap: a matrix product
@@ -127,32 +116,6 @@ def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, slope:
         patches, w.reshape(1, depth, columns), bias, POINT, slope, out.reshape(-1, 1, columns), False
     )
     return in_turn(plan_patches(x, geometry, patches), product)
-
-
-def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
-    """conv_weight as patches^T g. Where it can, g is read as it lies."""
-    positions, outs = int(np.prod(geometry.small)), g.shape[-1]
-    depth, whole = geometry.taps * x.shape[-1], outs % WIDTH == 0
-    wide, panels = -(-depth // TALL) * TALL, -(-outs // WIDTH)
-    portion = min(len(x), max(1, cpu_conv_weight.PORTION // positions))
-    rows, point = portion * positions, POINT.lifted()
-    scratch_floats = threads.THREADS * cpu_conv_weight.scratch_floats(point)
-    xs, gs, scratch = workspace(rows * wide, 0 if whole else rows * panels * WIDTH, scratch_floats)
-    matrix, jobs = out.reshape(1, depth, outs), []
-    for first in range(0, len(x), portion):
-        part, cotangent = x[first : first + portion], g[first : first + portion].reshape(-1, 1, outs)
-        n = len(cotangent)
-        packed = xs[: n * wide]
-        jobs.append(plan_patches(part, geometry, packed, packed=True))
-        if not whole:
-            used = gs[: n * panels * WIDTH]
-            jobs.append(cpu_conv_weight.plan_packing(cotangent, 0, n, np.zeros(1, np.int64), WIDTH, used))
-        jobs.append(
-            cpu_conv_weight.plan_tiles(
-                packed, cotangent if whole else used, point, n, depth, outs, matrix, scratch, first == 0, not whole
-            )
-        )
-    return in_turn(*jobs)
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------

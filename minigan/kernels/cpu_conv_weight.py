@@ -110,7 +110,7 @@ def _list_runs(p: Array, spans: Array, tap: int, block: int, panel: int, runs: A
             o1, i1 = spans[s1] + m1, spans[s1 + 1] + m1 * spans[s1 + 3]
             big, small = (i0 * size1 + i1) * size2 + spans[s2 + 1], (o0 * out1 + o1) * out2 + spans[s2]
             runs[3 * count] = block + big * images * (4 * TALL)
-            runs[3 * count + 1] = panel + small * images * p[23]
+            runs[3 * count + 1] = panel + small * images * PANEL
             runs[3 * count + 2] = spans[s2 + 2] * images
             count += 1
     return count
@@ -120,29 +120,29 @@ def _list_runs(p: Array, spans: Array, tap: int, block: int, panel: int, runs: A
 def _soon(p: Array, index: int, done: int, taps: int) -> tuple[int, int]:
     """While tap number `done` of a task's `taps` is computed: where the memory begins that is fetched meanwhile, and how many
     bytes. Even taps fetch the block of x that this thread is likely to take next, odd ones the next panel of g."""
-    blocks, tap_blocks, threads_ = p[13], p[14], p[24]
-    if done % 2 == 0 or p[23] != PANEL:
-        following = min(index + threads_, p[26] - 1) // tap_blocks
-        block = following // blocks // p[25] * blocks + following % blocks
+    blocks, tap_blocks, threads_ = p[13], p[14], p[23]
+    if done % 2 == 0:
+        following = min(index + threads_, p[25] - 1) // tap_blocks
+        block = following // blocks // p[24] * blocks + following % blocks
         size = p[1] // ((taps + 1) // 2)
         return p[0] + block * p[1] + size * (done // 2), size
     block, panel = index // tap_blocks % blocks, index // tap_blocks // blocks
     share = p[3] * threads_ // (blocks * tap_blocks)  # of the panel, by this task
     size = share // (taps // 2)
     start = min(p[3] - share, share * (block // threads_ * tap_blocks + index % tap_blocks))
-    return p[2] + min(panel + 1, p[26] // (tap_blocks * blocks) - 1) * p[3] + start + size * (done // 2), size
+    return p[2] + min(panel + 1, p[25] // (tap_blocks * blocks) - 1) * p[3] + start + size * (done // 2), size
 
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """Some taps of one block of input channels and one panel of output channels; see `plan_tiles` for the parameters."""
-    p = array_at(parameters, 27, np.empty(0, np.int64))
+    p = array_at(parameters, 26, np.empty(0, np.int64))
     blocks, tap_blocks, taps, ins, outs = p[13], p[14], p[15], p[16], p[17]
     spans = array_at(p[18], 1 << 40, np.empty(0, np.int64))
     tile = p[19] + thread * p[20]
     runs_at = tile + PANEL * TALL
     runs = array_at(runs_at, 1 << 40, np.empty(0, np.int64))
     product, block, part = index // tap_blocks // blocks, index // tap_blocks % blocks, index % tap_blocks
-    which, panel = product // p[25], product % p[25]
+    which, panel = product // p[24], product % p[24]
     rows, columns = min(TALL, ins - block * TALL), min(WIDTH, outs - panel * WIDTH)
     a, b = p[0] + (which * blocks + block) * p[1], p[2] + product * p[3]
     first, last = taps * part // tap_blocks, taps * (part + 1) // tap_blocks
@@ -163,9 +163,9 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                 copy_tile(tile, rows, columns, c, 4 * outs)
             continue
         if p[21] and rows == TALL and columns == WIDTH:
-            microkernel(runs_at, count, 4, 4 * TALL, p[23], c, 4 * outs, p[22], soon, pace, np.float32(1))
+            microkernel(runs_at, count, 4, 4 * TALL, PANEL, c, 4 * outs, p[22], soon, pace, np.float32(1))
             continue
-        microkernel(runs_at, count, 4, 4 * TALL, p[23], tile, PANEL, p[22], soon, pace, np.float32(1))
+        microkernel(runs_at, count, 4, 4 * TALL, PANEL, tile, PANEL, p[22], soon, pace, np.float32(1))
         if p[21]:
             copy_tile(tile, rows, columns, c, 4 * outs)
         else:
@@ -215,14 +215,12 @@ def plan_tiles(
     out: Array,
     scratch: Array,
     fresh: bool,
-    packed: bool = True,
     sets: int = 1,
 ) -> Job:
     """The tiles of all taps, from packed operands; `fresh`: they are the result, else they are added to it.
 
     `geometry` has three axes; `xs` is (sets, blocks, position, image, TALL), `gs` (sets, panels, position, image, WIDTH), and
-    `out` (sets, taps, ins, outs): as many independent products. Not `packed` (and one set): `gs` is (position, image, outs),
-    with `outs` a multiple of WIDTH.
+    `out` (sets, taps, ins, outs): as many independent products.
     """
     blocks, panels, size = -(-ins // TALL), -(-outs // WIDTH), threads.THREADS
     tap_blocks = min(geometry.taps, max(1, -(-TASKS * size // (sets * blocks * panels)))) if size > 1 else 1
@@ -231,10 +229,8 @@ def plan_tiles(
         address_of(xs), 4 * xs.size // (sets * blocks), address_of(gs), 4 * gs.size // (sets * panels), address_of(out), images,
         geometry.kernel[1], geometry.kernel[2], geometry.kernel[0], geometry.big[1], geometry.big[2],
         geometry.small[1], geometry.small[2], blocks, tap_blocks, geometry.taps, ins, outs, address_of(spans),
-        address_of(scratch), scratch.size // size * 4, int(fresh), address_of(_nothing), PANEL, size, panels, tasks,
+        address_of(scratch), scratch.size // size * 4, int(fresh), address_of(_nothing), size, panels, tasks,
     ])  # fmt: skip
-    if not packed:
-        p[3], p[23] = PANEL, 4 * outs
     job = team().job(_tiles_task(), p, tasks)
     return keeping(job, spans, xs, gs, scratch)
 

@@ -1,0 +1,135 @@
+"""The weight gradient of a convolution with few input channels: the taps of the last axis are the rows of a tile.
+
+With one input channel, a tile of TALL channels would be seven eighths empty. But channels come last, so the inputs that the
+taps of one row of the kernel meet are one stretch of memory:
+
+    out[k', (k, c), b] = sum over n and (o', o) of  x[n, i(o', k'), (o s + k, c)] g[n, o', o, b]
+
+(primes: all axes but the last). For each k' this is a product whose rows (k, c) lie 4 bytes apart and whose inner index o moves
+by s pixels: x is read where it lies, once each of its rows has zeros before and after it, and so is g. Nothing is gathered.
+
+A task takes a few images, whose g stays in the second-level cache, through all tiles, into sums of its own; these are added at
+the end, in order, so that results repeat.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from minigan.backend import Array
+from minigan.kernels import threads
+from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.cpu_conv_tiles import PANEL, copy_tile, in_turn, keeping
+from minigan.kernels.cpu_gemm import LANES, TALL, WIDTH, _nothing, microkernel
+from minigan.kernels.cpu_product import plan_column_sum
+from minigan.kernels.cpu_team import Job, team
+from minigan.kernels.cpu_workspace import workspace
+from minigan.kernels.geometry import Geometry
+
+KEPT = 128 * 1024  # floats of g that a task takes at a time, at most (or one image)
+LINES = 64  # rows of x that a task copies
+
+
+def _pad(parameters: int, index: int, thread: int) -> None:
+    """Some rows of x between zeros; see `_plan_padding` for the parameters."""
+    p = array_at(parameters, 6, np.empty(0, np.int64))
+    before, length, width, like = p[3], p[4], p[5], np.empty(0, np.float32)
+    for line in range(index * LINES, min(p[2], (index + 1) * LINES)):
+        source = array_at(p[0] + 4 * line * length, length, like)
+        target = array_at(p[1] + 4 * line * width, width, like)
+        for i in range(width):
+            target[i] = 0
+        for i in range(min(length, width - before)):
+            target[before + i] = source[i]
+
+
+@cache
+def _pad_task() -> int:
+    return task(_pad)
+
+
+@compile_task
+def _list_runs(p: Array, spans: Array, tap: int, row: int, panel: int, images: tuple[int, int], runs: Array) -> int:
+    """The runs of a tap of the other axes, one a row of outputs; how many."""
+    k1, size0, size1, out0, out1, width = p[5], p[6], p[7], p[8], p[9], p[10]
+    s0, s1 = 4 * (tap // k1), 4 * (p[4] + tap % k1)
+    count = 0
+    for n in range(images[0], images[1]):
+        for m0 in range(spans[s0 + 2]):
+            o0, i0 = spans[s0] + m0, spans[s0 + 1] + m0 * spans[s0 + 3]
+            for m1 in range(spans[s1 + 2]):
+                o1, i1 = spans[s1] + m1, spans[s1 + 1] + m1 * spans[s1 + 3]
+                runs[3 * count] = p[0] + 4 * (((n * size0 + i0) * size1 + i1) * width + row)
+                runs[3 * count + 1] = p[1] + 4 * ((n * out0 + o0) * out1 + o1) * p[11] * p[12] + PANEL * panel
+                runs[3 * count + 2] = p[11]
+                count += 1
+    return count
+
+
+def _tiles(parameters: int, index: int, thread: int) -> None:
+    """All tiles of some images; see `plan` for the parameters."""
+    p = array_at(parameters, 20, np.empty(0, np.int64))
+    spans = array_at(p[3], 1 << 40, np.empty(0, np.int64))
+    outs, rows = p[12], p[13]
+    tile = p[16] + thread * p[17]
+    runs_at = tile + PANEL * TALL
+    runs = array_at(runs_at, 1 << 40, np.empty(0, np.int64))
+    images = (index * p[15], min(p[14], (index + 1) * p[15]))
+    for tap in range(p[4] * p[5]):
+        for panel in range((outs + WIDTH - 1) // WIDTH):
+            for row in range(0, rows, TALL):
+                count = _list_runs(p, spans, tap, row, panel, images, runs)
+                c = p[2] + 4 * (((index * p[4] * p[5] + tap) * rows + row) * outs + panel * WIDTH)
+                if count:
+                    microkernel(runs_at, count, 4, p[18], 4 * outs, tile, PANEL, p[19], p[1], 0, np.float32(1))
+                else:
+                    zeros = array_at(tile, TALL * WIDTH, np.empty(0, np.float32))
+                    for i in range(TALL * WIDTH):
+                        zeros[i] = 0
+                copy_tile(tile, min(TALL, rows - row), min(WIDTH, outs - panel * WIDTH), c, 4 * outs)
+
+
+@cache
+def _tiles_task() -> int:
+    return task(_tiles)
+
+
+def _spans(geometry: Geometry) -> tuple[Array, int]:
+    """For both other axes and each tap: first output, its input, how many, the input's step; and the most rows a tap pairs."""
+    entries, most = [], [0, 0]
+    for axis in range(2):
+        for k in range(geometry.kernel[axis]):
+            span = geometry.span(axis, k)
+            i = geometry.position(axis, span[0], k) if span else 0
+            entries.append([span[0] if span else 0, i, len(span), geometry.stride[axis]])
+            most[axis] = max(most[axis], len(span))
+    return np.array(entries, np.int64).reshape(-1), most[0] * most[1]
+
+
+def plan(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
+    """conv_weight as a job; the last axis without dilation, and a multiple of WIDTH output channels. float32."""
+    three, images, channels, outs = geometry.lifted(), len(x), x.shape[-1], g.shape[-1]
+    rows, stride, (size0, size1, size2), small = three.kernel[2] * channels, three.stride[2], three.big, three.small
+    pixels = (small[2] - 1) * stride + three.kernel[2]  # what the outputs of a row reach
+    width, lines = pixels * channels, images * size0 * size1
+    portion = min(images, max(1, KEPT // (small[0] * small[1] * small[2] * outs)))
+    parts, others = -(-images // portion), three.kernel[0] * three.kernel[1]
+    spans, most = _spans(three)
+    per_thread = WIDTH * TALL + -(-6 * max(1, most * portion) // LANES) * LANES + LANES
+    padded, sums, scratch = workspace(
+        lines * width + TALL, parts * others * rows * outs, threads.THREADS * per_thread
+    )  # a tile of fewer taps reads up to TALL floats beyond the last row
+    before = three.low[2] * channels
+    pad = np.array([address_of(x), address_of(padded), lines, before, size2 * channels, width])
+    p = np.array([
+        address_of(padded), address_of(g), address_of(sums), address_of(spans), three.kernel[0], three.kernel[1],
+        size0, size1, small[0], small[1], width, small[2], outs, rows, images, portion,
+        address_of(scratch), 4 * per_thread, 4 * stride * channels, address_of(_nothing),
+    ])  # fmt: skip
+    return in_turn(
+        team().job(_pad_task(), pad, -(-lines // LINES)),
+        keeping(team().job(_tiles_task(), p, parts), padded, sums, spans, scratch),
+        plan_column_sum(sums.reshape(parts, -1), out.reshape(-1)),
+    )
