@@ -70,25 +70,30 @@ def _list_runs(p: Array, spans: Array, tap: int, row: int, panel: int, images: t
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """All tiles of some images; see `plan` for the parameters."""
-    p = array_at(parameters, 20, np.empty(0, np.int64))
+    p = array_at(parameters, 21, np.empty(0, np.int64))
     spans = array_at(p[3], 1 << 40, np.empty(0, np.int64))
     outs, rows = p[12], p[13]
     tile = p[16] + thread * p[17]
     runs_at = tile + PANEL * TALL
     runs = array_at(runs_at, 1 << 40, np.empty(0, np.int64))
     images = (index * p[15], min(p[14], (index + 1) * p[15]))
+    # Meanwhile the g of the images that this thread is likely to take next is fetched.
+    share = 4 * p[15] * p[8] * p[9] * p[11] * outs // (p[4] * p[5] * (outs // WIDTH) * ((rows + TALL - 1) // TALL))
+    soon = p[1] + min((index + p[20]) * p[15], p[14] - p[15]) * 4 * p[8] * p[9] * p[11] * outs
     for tap in range(p[4] * p[5]):
-        for panel in range((outs + WIDTH - 1) // WIDTH):
+        for panel in range(outs // WIDTH):
             for row in range(0, rows, TALL):
                 count = _list_runs(p, spans, tap, row, panel, images, runs)
                 c = p[2] + 4 * (((index * p[4] * p[5] + tap) * rows + row) * outs + panel * WIDTH)
                 if count:
-                    microkernel(runs_at, count, 4, p[18], 4 * outs, tile, PANEL, p[19], p[1], 0, np.float32(1))
+                    pace = share // (count * p[11]) + 1
+                    microkernel(runs_at, count, 4, p[18], 4 * outs, tile, PANEL, p[19], soon, pace, np.float32(1))
+                    soon += share
                 else:
                     zeros = array_at(tile, TALL * WIDTH, np.empty(0, np.float32))
                     for i in range(TALL * WIDTH):
                         zeros[i] = 0
-                copy_tile(tile, min(TALL, rows - row), min(WIDTH, outs - panel * WIDTH), c, 4 * outs)
+                copy_tile(tile, min(TALL, rows - row), WIDTH, c, 4 * outs)
 
 
 @cache
@@ -126,7 +131,7 @@ def plan(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
     p = np.array([
         address_of(padded), address_of(g), address_of(sums), address_of(spans), three.kernel[0], three.kernel[1],
         size0, size1, small[0], small[1], width, small[2], outs, rows, images, portion,
-        address_of(scratch), 4 * per_thread, 4 * stride * channels, address_of(_nothing),
+        address_of(scratch), 4 * per_thread, 4 * stride * channels, address_of(_nothing), threads.THREADS,
     ])  # fmt: skip
     return in_turn(
         team().job(_pad_task(), pad, -(-lines // LINES)),
