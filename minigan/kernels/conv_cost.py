@@ -99,8 +99,6 @@ def _tiles(q: Problem) -> Choice | None:
         return _choice(
             q, "tiles", 2 * q.images * pairs * a * b, packed, rounds, "both operands packed, every tap from cache"
         )
-    if q.images < TALL:
-        return None
     (_, depth), (positions, columns) = q.source, q.target
     images, b = _up(q.images, TALL), _up(columns, WIDTH)
     rounds = images // TALL * b // WIDTH * positions * math.prod(geo.kernel[:-1])

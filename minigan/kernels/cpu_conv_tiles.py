@@ -238,10 +238,28 @@ def _tiles_task() -> int:
     return task(_tiles)
 
 
+def _few_images(
+    source: Array, w: Array, bias: Array | None, geometry: Geometry, slope: float, out: Array, transposed: bool
+) -> Job:
+    """The same for fewer images than a tile has rows: with images of zeros beside them."""
+    n = len(source)
+    more, made = (np.zeros((TALL, *a.shape[1:]), np.float32) for a in (source, out))
+    job = plan(more, w, bias, geometry, slope, made, transposed)
+
+    def run() -> None:
+        more[:n] = source
+        job()
+        out[...] = made[:n]
+
+    return run
+
+
 def plan(
     source: Array, w: Array, bias: Array | None, geometry: Geometry, slope: float, out: Array, transposed: bool
 ) -> Job:
-    """conv (or conv_transpose) as a job, bias and leaky ReLU (slope 1: none) in the epilogue. At least TALL images; float32."""
+    """conv (or conv_transpose) as a job, bias and leaky ReLU (slope 1: none) in the epilogue. float32."""
+    if len(source) < TALL:
+        return _few_images(source, w, bias, geometry, slope, out, transposed)
     three = geometry.lifted()
     inputs, outputs = (three.small, three.big) if transposed else (three.big, three.small)
     images, depth, columns = len(source), source.shape[-1], out.shape[-1]

@@ -429,7 +429,9 @@ def suits(a: Array, b: Array, out: Array) -> bool:
     if not AVAILABLE or out.ndim != 2 or out.dtype != np.float32 or a.dtype != np.float32 or b.dtype != np.float32:
         return False
     (m, depth), n = a.shape, b.shape[1]
-    if m < TALL or n < WIDTH or not LANES <= depth <= DEEPEST or m * n * depth < 200_000:
+    if m < TALL or n < WIDTH or depth > DEEPEST or m * n * depth < 200_000:
+        return False
+    if depth < LANES and b.strides[1] != 4:  # columns of B are turned in tiles of LANES
         return False
     return out.strides[1] == 4 and 4 in b.strides and min(*a.strides, *b.strides, out.strides[0]) > 0
 
