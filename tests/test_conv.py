@@ -190,12 +190,16 @@ def test_every_algorithm_is_exact_to_rounding(algorithm: str, case: Any, images:
         assert error <= 2e-5, (algorithm, which, error)
 
 
+EVERYWHERE = {  # what an algorithm can do whatever the layer
+    "tiles": {"conv", "conv_transpose", "conv_weight"},
+    "patches": {"conv"},
+    "columns": {"conv", "conv_transpose"},
+}
 LAYERS = [  # kernel, stride, big, in, out: DCGAN-28 and DCGAN-64
     (5, 1, 7, 128, 256), (5, 2, 14, 64, 128), (5, 2, 28, 1, 64), (4, 2, 8, 256, 512), (4, 2, 64, 3, 64), (3, 1, 13, 40, 33),
 ]  # fmt: skip
 
 
-@pytest.mark.skipif(not AVAILABLE, reason="processor without 512-bit registers: only the direct algorithm exists here")
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("algorithm", conv_cost.ALGORITHMS[1:])
 def test_every_algorithm_on_the_layers_of_a_dcgan(algorithm: str, layer: Any) -> None:
@@ -203,7 +207,8 @@ def test_every_algorithm_on_the_layers_of_a_dcgan(algorithm: str, layer: Any) ->
     geometry = geo.of_conv((kernel, kernel), stride, "same", 1, (big, big))
     errors = relative_errors(algorithm, geometry, (16, a, b), 0, "leaky_relu")
     assert all(error <= 2e-5 for error in errors.values()), errors
-    assert errors or algorithm in ("winograd", "narrow")
+    expected = set() if not AVAILABLE else EVERYWHERE.get(algorithm, set())  # without 512-bit registers: direct only
+    assert expected <= set(errors)
 
 
 def test_double_precision_is_always_direct() -> None:
@@ -254,9 +259,11 @@ def test_winograd_inverts_exactly() -> None:
 
 
 # -- the cost model --------------------------------------------------------------------------------------------------
-@pytest.mark.skipif(not AVAILABLE, reason="processor without 512-bit registers: only the direct algorithm exists here")
 def test_the_plan_tells_what_runs_and_why() -> None:
     plan = ops.conv_plan((64, 7, 7, 256), (5, 5, 128, 256), which="conv_transpose")
+    if not AVAILABLE:  # without 512-bit registers there is one algorithm
+        assert [choice.algorithm for choice in plan.choices] == ["direct"]
+        return
     assert plan.algorithm == plan.choices[0].algorithm == "winograd"
     times = [choice.milliseconds for choice in plan.choices]
     assert times == sorted(times)

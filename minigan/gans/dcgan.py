@@ -27,7 +27,7 @@ from minigan.gans.base import option
 class DCGANConfig(base.GANConfig):
     """The DCGAN's options."""
 
-    steps: int = option(900, "steps to train: one update of every player each", low=0)
+    steps: int = option(700, "steps to train: one update of every player each", low=0)
     ema: float = option(
         0.99, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
     )
