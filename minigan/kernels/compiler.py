@@ -112,6 +112,12 @@ def compile_task(function: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
 
 
+def compile_ordered(function: Callable[..., Any]) -> Any:
+    """The same, with sums in the order that they are written in. LLVM keeps a plain copy of a vectorised loop for arrays that
+    might overlap; where a sum of several terms is free to be rearranged, the two copies may round differently."""
+    return numba.njit(nogil=True, fastmath=FAST_MATH - {"reassoc"}, error_model="numpy")(function)
+
+
 def task(function: Callable[[int, int, int], None]) -> int:
     """Compile `function(parameters, index, thread)` to machine code and return its address, for :mod:`cpu_team`."""
     try:

@@ -22,7 +22,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.compiler import address_of, array_at, compile_task, njit, task
+from minigan.kernels.compiler import address_of, array_at, compile_ordered, compile_task, njit, task
 from minigan.kernels.cpu_activation import bias_activation, slope_of
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
@@ -36,19 +36,19 @@ POLYNOMIAL = {"tanh": (1.0, 0.0, -1.0), "sigmoid": (0.0, 1.0, -1.0)}
 
 
 # -- one line --------------------------------------------------------------------------------------------------------
-@compile_task
+@compile_ordered
 def _clear(total: Array) -> None:
     for i in range(total.size):
         total[i] = 0
 
 
-@compile_task
+@compile_ordered
 def _add(v: Array, total: Array) -> None:
     for i in range(v.size):
         total[i] += v[i]
 
 
-@compile_task
+@compile_ordered
 def _add_moments(v: Array, shift: Array, first: Array, second: Array) -> None:
     for i in range(v.size):
         d = v[i] - shift[i]
@@ -56,7 +56,7 @@ def _add_moments(v: Array, shift: Array, first: Array, second: Array) -> None:
         second[i] += d * d
 
 
-@compile_task
+@compile_ordered
 def _pull_leaky(g: Array, y: Array, slope: float, u: Array, total: Array) -> None:
     for i in range(g.size):
         v = g[i] if y[i] > 0 else leak(g[i], slope)
@@ -64,7 +64,7 @@ def _pull_leaky(g: Array, y: Array, slope: float, u: Array, total: Array) -> Non
         total[i] += v
 
 
-@compile_task
+@compile_ordered
 def _pull_smooth(g: Array, y: Array, c: Array, u: Array, total: Array) -> None:
     c0, c1, c2 = c[0], c[1], c[2]
     for i in range(g.size):
@@ -73,13 +73,13 @@ def _pull_smooth(g: Array, y: Array, c: Array, u: Array, total: Array) -> None:
         total[i] += v
 
 
-@compile_task
+@compile_ordered
 def _add_product(u: Array, v: Array, shift: Array, total: Array) -> None:
     for i in range(v.size):
         total[i] += u[i] * (v[i] - shift[i])
 
 
-@compile_task
+@compile_ordered
 def _affine(v: Array, mean: Array, scale: Array, beta: Array, slope: float, out: Array) -> None:
     """The difference first, which keeps the digits where the mean is large."""
     for i in range(v.size):
@@ -87,7 +87,7 @@ def _affine(v: Array, mean: Array, scale: Array, beta: Array, slope: float, out:
         out[i] = leak(z, slope) if z <= 0 else z
 
 
-@compile_task
+@compile_ordered
 def _combine_leaky(
     g: Array, y: Array, slope: float, v: Array, mean: Array, a: Array, b: Array, c: Array, out: Array
 ) -> None:
@@ -96,7 +96,7 @@ def _combine_leaky(
         out[i] = u * a[i] + (v[i] - mean[i]) * b[i] + c[i]
 
 
-@compile_task
+@compile_ordered
 def _combine_smooth(
     g: Array, y: Array, k: Array, v: Array, mean: Array, a: Array, b: Array, c: Array, out: Array
 ) -> None:

@@ -27,7 +27,7 @@ from numba.extending import intrinsic
 
 from minigan.backend import Array
 from minigan.kernels import cpu_conv_tiles, cpu_conv_weight, threads, winograd
-from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.compiler import address_of, array_at, compile_ordered, compile_task, task
 from minigan.kernels.conv_cost import WINOGRAD_OUTPUTS as OUTPUTS
 from minigan.kernels.cpu_conv_tiles import PANEL, TASKS, copy_tile, in_turn, keeping
 from minigan.kernels.cpu_conv_weight import pack_row
@@ -60,7 +60,7 @@ def blocks_of(size: int) -> int:
 
 
 # -- linear combinations of rows -------------------------------------------------------------------------------------
-@compile_task
+@compile_ordered
 def combine(matrix: Array, row: int, rows: Array, length: int, target: Array) -> None:
     """target = sum over j of matrix[row, j] times the row of floats at address rows[j]; POINTS terms."""
     like = np.empty(0, np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import cpu_gemm
-from minigan.kernels.compiler import address_of, array_at, compile_task, njit, task
+from minigan.kernels.compiler import address_of, array_at, compile_ordered, njit, task
 from minigan.kernels.cpu_activation import bias_activation, slope_of
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
@@ -174,7 +174,7 @@ def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: 
         split(_narrow, len(x), 2 * out.size, x, w, bias, x.dtype.type(below), out)
 
 
-@compile_task
+@compile_ordered
 def _add_rows(x: Array, rows: int, columns: int, out: Array) -> None:
     """out = the sum of the rows of a flat matrix: four rows at a time, so that the sums are read and written once for them."""
     for j in range(columns):

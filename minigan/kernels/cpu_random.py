@@ -48,7 +48,7 @@ def _mask(parameters: int, index: int, thread: int) -> None:
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     m0, m1, w0, w1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57), np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
     half, sixteen, level = np.uint64(0xFFFF), np.uint64(16), np.uint64(p[8])
-    scale = np.float32(65536.0) / np.float32(p[8])
+    scale = array_at(parameters + 8 * 9, 1, like)[0]
     zero, blocks = np.float32(0), p[7]
     first = index * BLOCKS
     count = min(BLOCKS, blocks - first)
@@ -89,9 +89,10 @@ def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
     whole = out if out.dtype == np.float32 and out.size == 8 * blocks else np.empty(8 * blocks, np.float32)
     level = keep_level(keep)
     p = np.array([*(int(w) for w in (*key, *counter)), address_of(whole), whole.size, blocks, level, 0], np.int64)
+    p[9:].view(np.float32)[0] = 1 / keep
     team().run(_mask_task(), p, -(-blocks // BLOCKS))
     if whole is not out:
-        out[...] = (whole[: out.size] != 0) * out.dtype.type(65536.0 / level)
+        out[...] = (whole[: out.size] != 0) * out.dtype.type(1 / keep)
 
 
 # Box-Muller needs a logarithm, a sine and a cosine for each pair. Calls to the C library are scalar; the polynomials below

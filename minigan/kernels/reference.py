@@ -352,10 +352,10 @@ def philox(key: Any, counter: Any, out: Array) -> None:
 
 
 def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
-    """Fill `out` (float32 or float64, 1-D) with independent numbers that are 1/p with probability p, else 0.
+    """Fill `out` (float32 or float64, 1-D) with independent numbers that are 1/keep with probability keep, else 0.
 
-    p is `keep` in steps of 2^-16, so the mean is 1 exactly. Sixteen bits decide a number: with B = ceil(size / 8) blocks of the
-    Philox stream, number j B + i is decided by half j (low half first) of the four words of block i.
+    The probability is in steps of 2^-16, so the mean is 1 to 1e-5. Sixteen bits decide a number: with B = ceil(size / 8)
+    blocks of the Philox stream, number j B + i is decided by half j (low half first) of the four words of block i.
     """
     words = array_module(out).empty(4 * (-(-out.size // 8)), np.uint32)
     philox(key, counter, words)
@@ -366,7 +366,7 @@ def mask_of(words: Array, keep: float, out: Array) -> None:
     """The second half of :func:`mask`: four words to eight numbers."""
     xp, level = array_module(out), keep_level(keep)
     halves = xp.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=1).reshape(-1, 8).T.reshape(-1)
-    out[...] = (halves[: out.size] < level) * (65536.0 / level)
+    out[...] = (halves[: out.size] < level) * (1 / keep)
 
 
 def keep_level(keep: float) -> int:
