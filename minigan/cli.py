@@ -25,7 +25,7 @@ class Command(NamedTuple):
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-h", "--help", action="store_true", help="show this, and with MODEL all its settings")
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="see: minigan models (default: mlp)")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="see: minigan models, which marks the default")
     parser.add_argument("--data", metavar="NAME|PATH", help="see: minigan datasets; or a .npy or .npz file")
     parser.add_argument("--steps", metavar="N", help="steps to train")
     parser.add_argument("--batch-size", metavar="B", help="examples a step")

@@ -32,7 +32,7 @@ class DCGANConfig(base.GANConfig):
         0.99, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
     )
     net: str = option("s4", "networks: 5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
-    features: int = option(64, "channels f of the widest convolution's output in G, of the first in D", low=1)
+    features: int = option(64, "channels f: of the map before the image in G, after the first layer in D", low=1)
     dropout: float = option(0.3, "rate of dropout in D (s4)", low=0.0, high=0.99)
 
 
