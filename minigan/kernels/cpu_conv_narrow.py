@@ -22,7 +22,8 @@ from minigan.backend import Array
 from minigan.kernels import threads
 from minigan.kernels.compiler import address_of, array_at, compile_task, task
 from minigan.kernels.cpu_conv_tiles import PANEL, copy_tile, in_turn, keeping
-from minigan.kernels.cpu_gemm import LANES, TALL, WIDTH, _nothing, microkernel
+from minigan.kernels.cpu_conv_weight import scratch_floats, spans_of
+from minigan.kernels.cpu_gemm import TALL, WIDTH, _nothing, microkernel
 from minigan.kernels.cpu_product import plan_column_sum
 from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.cpu_workspace import workspace
@@ -101,18 +102,6 @@ def _tiles_task() -> int:
     return task(_tiles)
 
 
-def _spans(geometry: Geometry) -> tuple[Array, int]:
-    """For both other axes and each tap: first output, its input, how many, the input's step; and the most rows a tap pairs."""
-    entries, most = [], [0, 0]
-    for axis in range(2):
-        for k in range(geometry.kernel[axis]):
-            span = geometry.span(axis, k)
-            i = geometry.position(axis, span[0], k) if span else 0
-            entries.append([span[0] if span else 0, i, len(span), geometry.stride[axis]])
-            most[axis] = max(most[axis], len(span))
-    return np.array(entries, np.int64).reshape(-1), most[0] * most[1]
-
-
 def plan(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
     """conv_weight as a job; the last axis without dilation, and a multiple of WIDTH output channels. float32."""
     three, images, channels, outs = geometry.lifted(), len(x), x.shape[-1], g.shape[-1]
@@ -121,8 +110,7 @@ def plan(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
     width, lines = pixels * channels, images * size0 * size1
     portion = min(images, max(1, KEPT // (small[0] * small[1] * small[2] * outs)))
     parts, others = -(-images // portion), three.kernel[0] * three.kernel[1]
-    spans, most = _spans(three)
-    per_thread = WIDTH * TALL + -(-6 * max(1, most * portion) // LANES) * LANES + LANES
+    spans, per_thread = spans_of(three), scratch_floats(three, portion)
     padded, sums, scratch = workspace(
         lines * width + TALL, parts * others * rows * outs, threads.THREADS * per_thread
     )  # a tile of fewer taps reads up to TALL floats beyond the last row

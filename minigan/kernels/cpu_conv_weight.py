@@ -185,7 +185,7 @@ def _slots(geometry: Geometry) -> Array:
     return everything // last * last + rank[everything % last]
 
 
-def _spans(geometry: Geometry) -> Array:
+def spans_of(geometry: Geometry) -> Array:
     """For each axis and tap: first small position, its partner's slot, how many, the step from partner to partner."""
     rank, entries = _slots(geometry)[: geometry.big[-1]], []
     for axis in range(3):
@@ -198,10 +198,11 @@ def _spans(geometry: Geometry) -> Array:
     return np.array(entries, np.int64).reshape(-1)
 
 
-def scratch_floats(geometry: Geometry) -> int:
-    """Floats of scratch memory that a thread needs: a tile of the result and the runs of a tap."""
-    most = max(1, *(len(geometry.span(0, k)) for k in range(geometry.kernel[0])))
-    most *= max(1, *(len(geometry.span(1, k)) for k in range(geometry.kernel[1])))
+def scratch_floats(geometry: Geometry, images: int = 1) -> int:
+    """Floats of scratch memory that a thread needs: a tile of the result and the runs of a tap, `images` for each of its rows."""
+    most = images
+    for axis in range(2):
+        most *= max(1, *(len(geometry.span(axis, k)) for k in range(geometry.kernel[axis])))
     return WIDTH * TALL + -(-6 * most // LANES) * LANES + LANES
 
 
@@ -224,7 +225,7 @@ def plan_tiles(
     """
     blocks, panels, size = -(-ins // TALL), -(-outs // WIDTH), threads.THREADS
     tap_blocks = min(geometry.taps, max(1, -(-TASKS * size // (sets * blocks * panels)))) if size > 1 else 1
-    tasks, spans = sets * panels * blocks * tap_blocks, _spans(geometry)
+    tasks, spans = sets * panels * blocks * tap_blocks, spans_of(geometry)
     p = np.array([
         address_of(xs), 4 * xs.size // (sets * blocks), address_of(gs), 4 * gs.size // (sets * panels), address_of(out), images,
         geometry.kernel[1], geometry.kernel[2], geometry.kernel[0], geometry.big[1], geometry.big[2],

@@ -130,7 +130,7 @@ def plan_inputs(x: Array, before: int, blocks: int, matrix: Array, points: int, 
 # -- weights ---------------------------------------------------------------------------------------------------------
 def _weights(parameters: int, index: int, thread: int) -> None:
     """One tap of the other axes of one panel; see `plan_weights` for the parameters."""
-    p = array_at(parameters, 10, np.empty(0, np.int64))
+    p = array_at(parameters, 9, np.empty(0, np.int64))
     like = np.empty(0, np.float32)
     others, taps, points, length, zeros = p[2], p[3], p[4], p[5], p[6]
     matrix = array_at(p[7], POINTS * POINTS, like)
@@ -157,7 +157,7 @@ def plan_weights(packed: Array, panels: int, geometry: Geometry, depth: int, mat
     addresses, square = np.zeros(POINTS * threads.THREADS, np.int64), _square(matrix)
     p = np.array([
         address_of(packed), address_of(transformed), others, taps, points, depth * WIDTH, address_of(zeros),
-        address_of(square), address_of(addresses), 0,
+        address_of(square), address_of(addresses),
     ])  # fmt: skip
     return keeping(team().job(_weights_task(), p, panels * others), zeros, addresses, square, packed, transformed)
 
