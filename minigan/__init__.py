@@ -1,10 +1,11 @@
 """minigan: a GAN engine that a person can read.
 
 Tensors and derivatives: `tensor`, `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`, `no_grad`, `gradcheck`.
-Building blocks: `ops`, `nn`, `losses`, `optim`, `random`, `data`. GANs: `Game`, `Player`, and the models in `minigan.gans`.
+Building blocks: `ops`, `nn`, `losses`, `penalties`, `optim`, `random`, `data`.
+GANs: `Game`, `Player`, and the models in `minigan.gans`.
 """
 
-from minigan import data, losses, nn, ops, optim, random
+from minigan import data, losses, nn, ops, optim, penalties, random
 from minigan.autodiff import GraphError, Node, Tensor, grad, tensor
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
 from minigan.draw import graph_to_dot, graph_to_text
@@ -39,6 +40,7 @@ __all__ = [
     "no_grad",
     "ops",
     "optim",
+    "penalties",
     "random",
     "tensor",
     "vjp",

@@ -1,7 +1,9 @@
 """GAN losses as pairs, on logits.
 
 A logit is l = log D / (1 - D), so -log D = softplus(-l) and -log(1 - D) = softplus(l): no probability is ever formed, and
-every value and derivative is finite for |l| up to 1e30. Both losses of a pair are minimised, each by its own player.
+every value and derivative of the logistic and hinge losses is finite for |l| up to 1e30. Pairs that are not about
+probabilities (hinge, least squares, Wasserstein) read the same number as a score. Both losses of a pair are minimised, each by
+its own player, and every mean is over the batch.
 """
 
 from __future__ import annotations
@@ -14,25 +16,29 @@ from minigan.autodiff import Tensor
 
 
 class Pair(NamedTuple):
-    """What each player minimises: `discriminator(real_logits, fake_logits)` and `generator(fake_logits)`."""
+    """What each player minimises: `discriminator(real_logits, fake_logits)` and `generator(fake_logits, real_logits=None)`.
+
+    Only a relativistic generator reads the real logits; the others take and ignore them, so that one call serves all.
+    """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
+    generator: Callable[..., Tensor]
 
 
+# -- logistic: Goodfellow's game and its non-saturating variant ------------------------------------------------------
 def cross_entropy(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """-E log D(x) - E log(1 - D(G(z))) = E softplus(-l_real) + E softplus(l_fake)  (Goodfellow et al. 2014, arXiv
     1406.2661, eq. 1, negated). At D = 1/2 it is log 4."""
     return ops.mean_softplus(real_logits, sign=-1) + ops.mean_softplus(fake_logits)
 
 
-def saturating(fake_logits: Tensor) -> Tensor:
+def saturating(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
     """E log(1 - D(G(z))) = -E softplus(l_fake): the generator's half of the zero-sum game (ibid., eq. 1). Its derivative in a
     logit is -D, which vanishes where fakes are rejected with confidence."""
     return -ops.mean_softplus(fake_logits)
 
 
-def heuristic(fake_logits: Tensor) -> Tensor:
+def heuristic(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
     """-E log D(G(z)) = E softplus(-l_fake): the non-saturating loss (ibid., section 3). Its derivative in a logit is D - 1,
     largest where fakes are rejected. At D = 1/2 it is log 2."""
     return ops.mean_softplus(fake_logits, sign=-1)
@@ -41,7 +47,106 @@ def heuristic(fake_logits: Tensor) -> Tensor:
 minimax = Pair(cross_entropy, saturating)
 non_saturating = Pair(cross_entropy, heuristic)
 
-PAIRS = {"minimax": minimax, "non_saturating": non_saturating}
+
+# -- scores: Wasserstein, hinge, least squares -----------------------------------------------------------------------
+def critic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E D(G(z)) - E D(x), the negative of what a critic maximises (Arjovsky et al. 2017, arXiv 1701.07875, eq. 2).
+
+    Over all 1-Lipschitz D its minimum is -W1(p_data, p_g). It has none over all D: scaling D scales it. So the critic must be
+    constrained, by clipped weights (ibid.), a gradient penalty or spectral normalisation.
+    """
+    return ops.mean(fake_logits) - ops.mean(real_logits)
+
+
+def raise_score(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+    """-E D(G(z)): the generator's half of the Wasserstein and the hinge game. Its derivative in a score is -1, whatever the
+    score: it never saturates."""
+    return -ops.mean(fake_logits)
+
+
+def margins(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))  (Lim, Ye 2017, arXiv 1705.02894).
+
+    Pointwise p max(0, 1 - t) + q max(0, 1 + t) is linear in t between its kinks at -1 and 1, with slope q - p: the best score is
+    sign(p - q), and the minimum is the sum of 2 min(p, q), that is 2 - 2 TV(p, q). Scores beyond the margins get no gradient.
+    """
+    return ops.mean(ops.relu(1.0 - real_logits)) + ops.mean(ops.relu(1.0 + fake_logits))
+
+
+wasserstein = Pair(critic, raise_score)
+hinge = Pair(margins, raise_score)
+
+
+def least_squares(*, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Pair:
+    """LSGAN: D minimises 1/2 E (D(x) - b)^2 + 1/2 E (D(G(z)) - a)^2, G minimises 1/2 E (D(G(z)) - c)^2  (Mao et al. 2016,
+    arXiv 1611.04076, eq. 2).
+
+    Args:
+        a: the score D gives to fakes.
+        b: the score D gives to reals.
+        c: the score G wants for its fakes. (a, b, c) = (0, 1, 1) and (-1, 1, 0) are the paper's choices (eqs. 9 and 8).
+
+    Pointwise p (t - b)^2 + q (t - a)^2 is least at D* = (b p + a q) / (p + q). Where b - c = 1 and b - a = 2,
+    E_p (D* - c)^2 + E_q (D* - c)^2 is the Pearson divergence chi2(p + q || 2q); the paper adds the first term, which G cannot
+    change, and has no 1/2 there. Here the factor 1/2 of eq. 2 stays, so that the derivative in a score is D - b, D - a, D - c.
+
+    Raises:
+        ValueError: a = b, where D learns nothing.
+    """
+    if a == b:
+        raise ValueError(f"least_squares: got a = b = {a}, expected different scores for fakes (a) and reals (b)")
+
+    def discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return 0.5 * (ops.mean(ops.square(real_logits - b)) + ops.mean(ops.square(fake_logits - a)))
+
+    def generator(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        return 0.5 * ops.mean(ops.square(fake_logits - c))
+
+    return Pair(discriminator, generator)
+
+
+# -- relativistic: a fake is judged beside a real --------------------------------------------------------------------
+def _difference(left: Tensor, right: Tensor | None) -> Tensor:
+    if right is None or left.shape != right.shape:
+        raise ValueError(
+            f"relativistic: got logits {left.shape} and {None if right is None else right.shape}, expected as many of "
+            "reals as of fakes; the generator's loss needs both: generator(fake_logits, real_logits)"
+        )
+    return left - right
+
+
+def paired(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E softplus(-(D(x) - D(G(z)))), the i-th real beside the i-th fake (RpGAN: Jolicoeur-Martineau 2018, arXiv 1807.00734;
+    with R1 and R2 it is R3GAN: Huang et al. 2025, arXiv 2501.05441, section 2).
+
+    D(x) - D(y) is the logit of "x is the real one of the two". Over all functions of the pair the best logit is
+    log p(x) q(y) / (q(x) p(y)), and that is such a difference, with D* = log p/q: the minimum is
+    log 2 - JSD(p x q || q x p). At p = q it is log 2. Only differences count: a constant added to D changes nothing.
+
+    Raises:
+        ValueError: logits of different shapes.
+    """
+    return ops.mean_softplus(_difference(real_logits, fake_logits), sign=-1)
+
+
+def paired_generator(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+    """E softplus(D(x) - D(G(z))), the same with the roles exchanged (ibid.).
+
+    Raises:
+        ValueError: no real logits, or of another shape.
+    """
+    return ops.mean_softplus(_difference(fake_logits, real_logits), sign=-1)
+
+
+relativistic = Pair(paired, paired_generator)
+
+PAIRS = {  # what a model trains with as it is: no constraint on D, and a generator that reads fakes only
+    "minimax": minimax,
+    "non_saturating": non_saturating,
+    "hinge": hinge,
+    "least_squares": least_squares(),
+    "least_squares_pearson": least_squares(a=-1.0, b=1.0, c=0.0),
+}
 
 
 def bce_with_logits(logits: Tensor, target: Tensor) -> Tensor:

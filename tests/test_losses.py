@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigan as mg
+from minigan.gans.toy import Toy
+from minigan.run.plots import EQUILIBRIUM
 
 logits = hnp.arrays(np.float64, st.integers(1, 8), elements=st.floats(-15, 15))
 
@@ -32,24 +34,105 @@ def test_gradients_in_a_logit_are_minus_d_and_d_minus_one(fake):
     np.testing.assert_allclose(mg.grad(mg.losses.non_saturating.generator(x), x).data * len(fake), d - 1, atol=1e-12)
 
 
-@pytest.mark.parametrize("pair", mg.losses.PAIRS.values(), ids=mg.losses.PAIRS)
+ALL = {**mg.losses.PAIRS, "wasserstein": mg.losses.wasserstein, "relativistic": mg.losses.relativistic}
+all_pairs = pytest.mark.parametrize(("name", "pair"), ALL.items(), ids=ALL)
+
+
+@all_pairs
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1e30, -1e30, 0.0])
-def test_finite_to_1e30(pair, dtype, size):
+def test_finite_to_1e30(name, pair, dtype, size):
+    if name.startswith("least_squares"):
+        size *= 1e-12  # its square must fit: 1e18 ** 2 < 3e38
     real = mg.tensor(np.array([size, -size], dtype), requires_grad=True)
     fake = mg.tensor(np.array([-size, size], dtype), requires_grad=True)
-    for loss in (pair.discriminator(real, fake), pair.generator(fake)):
+    for loss in (pair.discriminator(real, fake), pair.generator(fake, real)):
         assert np.isfinite(loss.item())
         assert all(np.isfinite(g.data).all() for g in mg.grad(loss, [real, fake]))
 
 
-@pytest.mark.parametrize("pair", mg.losses.PAIRS.values(), ids=mg.losses.PAIRS)
-def test_signs(pair):
-    zero = mg.tensor(np.zeros(3), requires_grad=True)
-    other = mg.tensor(np.zeros(3), requires_grad=True)
-    real_slope, fake_slope = mg.grad(pair.discriminator(zero, other), [zero, other])
+@all_pairs
+def test_signs(name, pair):
+    between = 0.5 if name == "least_squares" else 0.0  # half-way from what D gives to fakes to what it gives to reals
+    real = mg.tensor(np.full(3, between), requires_grad=True)
+    fake = mg.tensor(np.full(3, between - 0.1), requires_grad=True)
+    real_slope, fake_slope = mg.grad(pair.discriminator(real, fake), [real, fake])
     assert (real_slope.data < 0).all() and (fake_slope.data > 0).all()  # D wants reals high and fakes low
-    assert (mg.grad(pair.generator(other), other).data < 0).all()  # G wants fakes high
+    assert (mg.grad(pair.generator(fake, real), fake).data < 0).all()  # G wants fakes high
+
+
+@all_pairs
+def test_gradients_against_finite_differences(name, pair):
+    real, fake = np.array([[0.3], [-0.7], [1.9]]), np.array([[-0.4], [0.2], [-2.1]])  # away from the hinge's kinks
+    assert mg.gradcheck(pair.discriminator, (real, fake), order=2)
+    assert mg.gradcheck(pair.generator, (fake, real), order=2)
+
+
+@all_pairs
+def test_only_relativistic_generators_read_the_reals(name, pair):
+    real, fake = mg.tensor(np.array([0.3, -1.0])), mg.tensor(np.array([0.5, 2.0]))
+    if name == "relativistic":
+        with pytest.raises(ValueError, match=r"generator\(fake_logits, real_logits\)"):
+            pair.generator(fake)
+        assert pair.generator(fake, real).item() != pair.generator(fake, real * 2.0).item()
+    else:
+        assert pair.generator(fake).item() == pair.generator(fake, real).item()
+
+
+@given(st.integers(1, 6).flatmap(lambda n: st.tuples(*[hnp.arrays(np.float64, n, elements=st.floats(-15, 15))] * 2)))
+def test_values_of_the_scores(arrays):
+    real, fake = arrays
+    r, f = mg.tensor(real), mg.tensor(fake)
+    hinge, ls = mg.losses.hinge, mg.losses.least_squares(a=-1.0, b=1.5, c=0.25)
+    want = np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean()
+    assert hinge.discriminator(r, f).item() == pytest.approx(want)
+    want = ((real - 1.5) ** 2).mean() / 2 + ((fake + 1) ** 2).mean() / 2
+    assert ls.discriminator(r, f).item() == pytest.approx(want)
+    assert ls.generator(f).item() == pytest.approx(((fake - 0.25) ** 2).mean() / 2)
+    for pair in (hinge, mg.losses.wasserstein):
+        assert pair.generator(f).item() == pytest.approx(-fake.mean(), abs=1e-12)
+    assert mg.losses.wasserstein.discriminator(r, f).item() == pytest.approx(fake.mean() - real.mean(), abs=1e-12)
+    paired = mg.losses.relativistic
+    assert paired.discriminator(r, f).item() == pytest.approx(np.logaddexp(0, fake - real).mean())
+    assert paired.generator(f, r).item() == pytest.approx(np.logaddexp(0, real - fake).mean())
+    shifted = paired.discriminator(r + 3.0, f + 3.0).item()
+    assert shifted == pytest.approx(paired.discriminator(r, f).item(), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("real", "fake"), [((3,), (2,)), ((3, 1), (3,))])
+def test_relativistic_logits_come_in_pairs(real, fake):
+    real, fake = mg.tensor(np.zeros(real)), mg.tensor(np.zeros(fake))
+    with pytest.raises(ValueError, match="as many of reals as of fakes"):
+        mg.losses.relativistic.discriminator(real, fake)
+    with pytest.raises(ValueError, match="as many of reals as of fakes"):
+        mg.losses.relativistic.generator(fake, real)
+
+
+def test_least_squares_needs_two_labels():
+    with pytest.raises(ValueError, match="a = b = 1"):
+        mg.losses.least_squares(a=1.0, b=1.0, c=0.0)
+
+
+@pytest.mark.parametrize("name", mg.losses.PAIRS)
+def test_equilibrium_of_the_plots_is_where_d_is_best_on_equal_samples(name):
+    """Reals and fakes from one law: the best constant score, found by a scan, gives the values that the plots draw."""
+    pair, scores = mg.losses.PAIRS[name], np.linspace(-1.5, 1.5, 301)
+    values = [pair.discriminator(mg.tensor(np.array([s])), mg.tensor(np.array([s]))).item() for s in scores]
+    best = scores[np.isclose(values, min(values), atol=1e-9)].mean()  # the middle, where many are as good
+    assert min(values) == pytest.approx(EQUILIBRIUM[name]["discriminator"][1])
+    generator = pair.generator(mg.tensor(np.array([best]))).item()
+    assert generator == pytest.approx(EQUILIBRIUM[name]["generator"][1], abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["hinge", "least_squares", "least_squares_pearson"])
+def test_models_train_with_the_pair(name):
+    model = Toy(Toy.Config(loss=name, batch_size=32, seed=3), (2,))
+    before = {k: v.copy() for k, v in model.generator.state().items()}
+    x = np.random.default_rng(0).standard_normal((32, 2)).astype(np.float32)
+    for _ in range(5):
+        values = model.game.step(x)
+    assert all(np.isfinite(v.item()) for v in values.values())
+    assert any((v != before[k]).any() for k, v in model.generator.state().items())
 
 
 def test_equilibrium_values():

@@ -20,9 +20,12 @@ from minigan.data.images import make_grid, save_gif, save_png
 BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#000000", "#8C8C8C"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9")
 SIDE = 480  # pixels: small images are enlarged by a whole factor until a grid is about this wide
-EQUILIBRIUM = {  # the losses at D = 1/2 everywhere, by the name of the pair (Goodfellow et al. 2014, section 4.1)
+EQUILIBRIUM = {  # both losses where fakes are as reals and D is best, by the name of the pair (derived in minigan/losses.py)
     "non_saturating": {"discriminator": ("log 4", math.log(4)), "generator": ("log 2", math.log(2))},
     "minimax": {"discriminator": ("log 4", math.log(4)), "generator": ("-log 2", -math.log(2))},
+    "hinge": {"discriminator": ("2", 2.0), "generator": ("0", 0.0)},  # at D = 0; any constant in [-1, 1] is as good for D
+    "least_squares": {"discriminator": ("1/4", 0.25), "generator": ("1/8", 0.125)},
+    "least_squares_pearson": {"discriminator": ("1", 1.0), "generator": ("0", 0.0)},
 }
 
 

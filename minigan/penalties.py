@@ -1,0 +1,111 @@
+"""Penalties on a critic's gradient in its input: WGAN-GP, DRAGAN, R1 and R2.
+
+Each is a tensor with one element that is added to the discriminator's loss. It holds the gradient as a graph, so its own
+derivative, which is of second order, is exact. `critic` maps inputs (N, ...) to one score each; a score must depend on its own
+input alone, so no batch norm: only then is the gradient of the sum of scores the gradient of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigan import ops
+from minigan.autodiff import Tensor
+from minigan.derivatives import vjp
+from minigan.random import Source
+from minigan.switches import state
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def input_gradient(critic: Critic, x: Any) -> Tensor:
+    """g_i = grad D(x_i), of the shape of x, and differentiable in the critic's parameters.
+
+    It is differentiable in x too, where x is in a graph.
+
+    Raises:
+        ValueError: the critic gives another number of scores than one an input.
+    """
+    x = ops.as_tensor(x)
+
+    def total(points: Tensor) -> Tensor:
+        scores = critic(points)
+        if scores.size != len(points):
+            raise ValueError(f"penalty: got scores {scores.shape} for inputs {x.shape}, expected one score an input")
+        return ops.sum(scores)
+
+    return vjp(total, x, 1.0, create_graph=state.enabled)[1]
+
+
+def gradient_norm(critic: Critic, x: Any) -> Tensor:
+    """|grad D(x_i)|, the Euclidean norm over all axes but the first: (N,). At a gradient of 0 its derivative is taken as 0."""
+    g = input_gradient(critic, x)
+    return ops.norm(ops.reshape(g, (len(g), -1)), axis=1)
+
+
+def _off_target(critic: Critic, x: Tensor, target: float, one_sided: bool) -> Tensor:
+    excess = gradient_norm(critic, x) - target
+    return ops.mean(ops.square(ops.relu(excess) if one_sided else excess))
+
+
+def gradient_penalty(
+    critic: Critic, real: Any, fake: Any, *, uniform: Any, target: float = 1.0, one_sided: bool = False
+) -> Tensor:
+    """E (|grad D(u x + (1 - u) y)| - target)^2, x real, y fake, u uniform in [0, 1)  (Gulrajani et al. 2017, arXiv
+    1704.00028, eq. 3 without its factor, lambda = 10).
+
+    The best critic has a gradient of norm 1 on the segments along which mass is moved, not elsewhere, so the penalty lies there.
+
+    Args:
+        critic: see the module.
+        real, fake: (N, ...), of one shape.
+        uniform: the numbers u, (N,) or one number for all; or a `minigan.random.Source` that draws them, from the stream
+            "gradient penalty".
+        target: the norm wanted. For 0 take :func:`r1`, whose square has no kink.
+        one_sided: only norms above the target cost: E max(0, |grad D| - target)^2 (ibid., section 4; Petzka et al. 2017,
+            arXiv 1709.08894).
+
+    Raises:
+        ValueError: shapes that differ, or numbers that are not one an example.
+    """
+    real, fake = ops.as_tensor(real), ops.as_tensor(fake)
+    if real.shape != fake.shape:
+        raise ValueError(f"gradient_penalty: got reals {real.shape} and fakes {fake.shape}, expected one shape")
+    u = uniform.uniform((len(real),), stream="gradient penalty") if isinstance(uniform, Source) else uniform
+    u = ops.cast(u, dtype=real.dtype)
+    if u.shape not in ((), (len(real),)):
+        raise ValueError(f"gradient_penalty: got uniform numbers {u.shape}, expected ({len(real)},) or one number")
+    u = ops.reshape(u, (-1,) + (1,) * (real.ndim - 1))
+    return _off_target(critic, u * real + (1.0 - u) * fake, target, one_sided)
+
+
+def dragan(critic: Critic, real: Any, *, noise: Any, target: float = 1.0) -> Tensor:
+    """E (|grad D(x + d)| - target)^2 around the data, d the noise, of the shape of x  (Kodali et al. 2017, arXiv 1705.07215,
+    without its factor; they draw d from N(0, c I)).
+
+    Raises:
+        ValueError: noise of another shape.
+    """
+    real, noise = ops.as_tensor(real), ops.as_tensor(noise)
+    if real.shape != noise.shape:
+        raise ValueError(f"dragan: got noise {noise.shape}, expected the shape of the data, {real.shape}")
+    return _off_target(critic, real + noise, target, False)
+
+
+def _mean_square(critic: Critic, x: Any, gamma: float) -> Tensor:
+    g = input_gradient(critic, x)
+    return (0.5 * gamma / len(g)) * ops.sum(ops.square(g))
+
+
+def r1(critic: Critic, real: Any, *, gamma: float) -> Tensor:
+    """gamma/2 E |grad D(x)|^2 over the data  (Mescheder et al. 2018, arXiv 1801.04406, eq. 9).
+
+    Where p_g = p_data the best D is constant, and this term pulls it there: the game's eigenvalues get a negative real part.
+    """
+    return _mean_square(critic, real, gamma)
+
+
+def r2(critic: Critic, fake: Any, *, gamma: float) -> Tensor:
+    """gamma/2 E |grad D(G(z))|^2 over the fakes  (ibid., eq. 10)."""
+    return _mean_square(critic, fake, gamma)
