@@ -92,6 +92,7 @@ from minigan.ops.shape import (
     take,
     transpose,
 )
+from minigan.ops.spectral import power_iteration, spectral_normalize
 
 pow = power  # the name used in formulas
 
@@ -164,6 +165,7 @@ __all__ = [
     "pixel_unshuffle",
     "pow",
     "power",
+    "power_iteration",
     "relu",
     "reshape",
     "sigmoid",
@@ -173,6 +175,7 @@ __all__ = [
     "softmax",
     "softplus",
     "sort",
+    "spectral_normalize",
     "split",
     "sqrt",
     "square",
