@@ -47,6 +47,7 @@ from minigan.ops.elementwise import (
     where,
 )
 from minigan.ops.linear import dense, matmul
+from minigan.ops.matrix import lyapunov, solve, sqrtm
 from minigan.ops.normalize import batch_norm, group_norm, instance_norm, layer_norm
 from minigan.ops.reduction import (
     cumsum,
@@ -148,6 +149,7 @@ __all__ = [
     "log1p",
     "log_softmax",
     "logsumexp",
+    "lyapunov",
     "matmul",
     "max",
     "max_pool",
@@ -174,10 +176,12 @@ __all__ = [
     "sin",
     "softmax",
     "softplus",
+    "solve",
     "sort",
     "spectral_normalize",
     "split",
     "sqrt",
+    "sqrtm",
     "square",
     "squeeze",
     "stack",
