@@ -1,4 +1,4 @@
-"""The command line: argument parsing only; every command calls one function of `minigan.run`.
+"""The command line: argument parsing only; every command calls one function of `minigan.run` or `minigan.lessons`.
 
 Heavy modules are imported by the command that needs them, so that `minigan --help` is quick.
 """
@@ -115,6 +115,34 @@ def _doctor(args: argparse.Namespace) -> int:
     return doctor.doctor()
 
 
+def _lessons_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = (
+        "minigan lessons [--dir DIR]\n"
+        "       minigan lessons run N [N ...] [--fast] [--solutions] [--out DIR] [--dir DIR]\n"
+        "       minigan lessons build [--only N ...] [--fast] [--out DIR] [--dir DIR]"
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "without an action: the list of the lessons. run: each as a script, then a line on its checks and exercises.\n"
+        "build: all as notebooks and as a static site. A check that does not hold, a lesson that raises and a\n"
+        "solution that is wrong end with exit code 4; exercises that are open or wrong do not."
+    )
+    parser.add_argument("action", nargs="?", default="list", metavar="ACTION", help="list, run or build (default: list)")
+    parser.add_argument("lessons", nargs="*", metavar="N", help="run: which, by number or name, or all")
+    parser.add_argument("--fast", action="store_true", help="small sizes; the same checks and tolerances")
+    parser.add_argument("--solutions", action="store_true", help="run: grade the solutions of the exercises")
+    parser.add_argument("--only", nargs="+", action="extend", default=[], metavar="N", help="build: these lessons only")
+    parser.add_argument("--out", metavar="DIR", help="run: folder for figures (runs/lessons); build: for the site (site)")
+    parser.add_argument("--dir", metavar="DIR", help="where the lessons are (default: in the checkout, or as installed)")
+
+
+def _lessons(args: argparse.Namespace) -> int:
+    from minigan.lessons import commands
+
+    print(commands.lessons(**{key: value for key, value in vars(args).items() if key != "parser"}))
+    return 0
+
+
 COMMANDS = {
     "train": Command("train a model; without arguments the default one, on embedded data", _train_arguments, _train),
     "resume": Command("go on with an interrupted run, or train a finished one for longer", _resume_arguments, _resume),
@@ -122,9 +150,10 @@ COMMANDS = {
     "models": Command("list the models", _no_arguments, _models),
     "datasets": Command("list the data sets", _no_arguments, _datasets),
     "doctor": Command("look at the installation and test it", _no_arguments, _doctor),
+    "lessons": Command("list the lessons, run them, or build their site", _lessons_arguments, _lessons),
 }
 EXIT_CODES = (
-    "exit codes: 0 done, 2 usage, 3 diverged, 4 bad data or checkpoint, 5 out of memory or disk,\n"
+    "exit codes: 0 done, 2 usage, 3 diverged, 4 bad data, checkpoint or lesson, 5 out of memory or disk,\n"
     "130 Ctrl-C or 143 SIGTERM, after a checkpoint"
 )
 

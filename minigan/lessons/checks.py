@@ -36,6 +36,7 @@ class Check:
         relation: "=", "<=", ">=" or "!=".
         error: the largest |left - right|, or for an inequality the largest excess over it (0 where it holds everywhere).
         atol, rtol: the tolerance, atol + rtol |right|.
+        ratio: the largest error / tolerance; at most 1 where a check holds, more than 1 for "!=".
         count: how many numbers were compared.
         errata: the errata that it refutes, for instance ("S0.7",).
         identity: the number of the identity that a property test holds beside it, or None.
@@ -48,6 +49,7 @@ class Check:
     error: float
     atol: float
     rtol: float
+    ratio: float
     count: int
     errata: tuple[str, ...]
     identity: int | None
@@ -124,9 +126,10 @@ def check(
     a, b = np.broadcast_arrays(_numbers(left), _numbers(right))
     if a.size == 0:
         raise ValueError(f"check {id}: got shapes {np.shape(left)} and {np.shape(right)}, nothing to compare")
-    error, holds = _compare(a, b, relation, atol, rtol)
+    error, ratio = _compare(a, b, relation, atol, rtol)
+    holds = ratio > 1 if relation == "!=" else ratio <= 1
     result = Check(
-        id, statement, relation, error, atol, rtol, a.size,
+        id, statement, relation, error, atol, rtol, ratio, a.size,
         (errata,) if isinstance(errata, str) else tuple(errata), identity, *place,
     )  # fmt: skip
     if not holds:
@@ -144,14 +147,13 @@ def _numbers(value: Any) -> np.ndarray:
     return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
 
 
-def _compare(a: np.ndarray, b: np.ndarray, relation: str, atol: float, rtol: float) -> tuple[float, bool]:
-    """(error, whether the relation holds). Equal infinities differ by 0; a NaN never holds."""
+def _compare(a: np.ndarray, b: np.ndarray, relation: str, atol: float, rtol: float) -> tuple[float, float]:
+    """(largest error, largest error / tolerance). Equal infinities differ by 0; a NaN gives NaN, which no relation holds for."""
     with np.errstate(invalid="ignore"):
         gap = np.where(a == b, 0.0, a - b)
     two_sided = relation in ("=", "!=")
     gap = np.abs(gap) if two_sided else np.maximum(gap if relation == "<=" else -gap, 0.0)
     limit = atol + rtol * np.where(np.isfinite(b), np.abs(b), 0.0)
-    error = float(gap.max())
-    if np.isnan(gap).any():
-        return float("nan"), False
-    return error, bool((gap > limit).any() if relation == "!=" else (gap <= limit).all())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(gap == 0, 0.0, gap / limit)
+    return float(gap.max()), float(ratio.max())

@@ -25,6 +25,18 @@ class Grade:
 
 
 _answers: list[tuple[ModuleType, str, Callable[[Grade], None]]] = []
+_listeners: list[Callable[[Grade], None]] = []
+
+
+@contextmanager
+def collected() -> Iterator[list[Grade]]:
+    """The grades that are given inside the block, in their order."""
+    grades: list[Grade] = []
+    _listeners.append(grades.append)
+    try:
+        yield grades
+    finally:
+        _listeners.remove(grades.append)
 
 
 @contextmanager
@@ -61,6 +73,8 @@ def grade(id: str, answer: Callable[..., Any], property: Callable[..., None], **
         tell(result)
     if not _answers:
         result = _grade(id, answer, property, strategies)
+    for listener in _listeners:
+        listener(result)
     print(_message(result))
     return result
 

@@ -1,0 +1,213 @@
+"""Where the lessons are, and what is in them: a small reader of py:percent files, without any dependency."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import minigan
+from minigan.data import DataError
+from minigan.run.errors import UsageError, command
+
+FILE = re.compile(r"(\d\d)_\w+\.py")
+MARKER = re.compile(r"# %%\s*(\[markdown\]|\[md\])?\s*$")
+TITLE = re.compile(r"#\s+(\d+)\.\s+(.+)")
+PREDICT = re.compile(r"predict", re.IGNORECASE)
+LABEL = re.compile(r"^\*\*.+?\*\*\s*")  # "**Predict first.** ..."
+EXTRA = {
+    "hypothesis", "scipy", "nbclient", "nbformat", "ipykernel", "jupyter_client", "jinja2", "pygments", "markdown_it",
+    "mdit_py_plugins", "latex2mathml",
+}  # fmt: skip
+
+
+class LessonError(DataError):
+    """A lesson cannot be read, fails a check, or raises."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a lesson: "markdown" or "code", its text, and the line of the file that the text begins on."""
+
+    kind: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson: `lessons/NN_name.py`."""
+
+    path: Path
+
+    @property
+    def stem(self) -> str:
+        """The file's name without ending: "05_jsd_and_friends"."""
+        return self.path.stem
+
+    @property
+    def number(self) -> int:
+        """The number, which its formulas carry before the dot."""
+        return int(self.stem[:2])
+
+    @property
+    def solutions(self) -> Path:
+        """The file with the solutions of the exercises."""
+        return self.path.parent / "solutions" / self.path.name
+
+    @cached_property
+    def source(self) -> str:
+        """The text of the file."""
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise LessonError(f"{self.path} cannot be read: {error}") from error
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """The cells, in their order."""
+        return list(cells(self.source))
+
+    @cached_property
+    def title(self) -> str:
+        """The title, without its number."""
+        match = TITLE.match(self._paragraphs[0]) if self._paragraphs else None
+        if match is None:
+            raise LessonError(f'{self.path}: the first cell must begin with the title, "# # {self.number}. Title"')
+        return match[2].strip()
+
+    @cached_property
+    def about(self) -> str:
+        """The first paragraph: what the lesson is about."""
+        return next((p for p in self._paragraphs[1:] if not p.startswith("#")), "")
+
+    @cached_property
+    def question(self) -> str:
+        """The question that the reader should answer before reading on (the paragraph that says "predict")."""
+        for i, paragraph in enumerate(self._paragraphs):
+            label = paragraph if paragraph.startswith("#") else (LABEL.match(paragraph) or [""])[0]
+            if PREDICT.search(label):
+                rest = "" if paragraph.startswith("#") else LABEL.sub("", paragraph)
+                return rest or next(iter(self._paragraphs[i + 1 : i + 2]), "")
+        return ""
+
+    @property
+    def _paragraphs(self) -> list[str]:
+        """The paragraphs of Markdown before the first line of code, each as one line."""
+        text = []
+        for cell in self.cells:
+            if cell.kind == "code" and text:
+                break
+            if cell.kind == "markdown":
+                text.append(cell.text)
+        return [" ".join(block.split()) for block in re.split(r"\n\s*\n", "\n\n".join(text)) if block.strip()]
+
+    def calls(self, name: str) -> dict[str, int]:
+        """The lines on which `name("id", ...)` is called, by id: for `check` and `grade`."""
+        try:
+            tree = ast.parse(self.source)
+        except SyntaxError as error:
+            raise LessonError(f"{self.path}, line {error.lineno}: {error.msg}") from error
+        found: dict[str, int] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name and node.args:
+                first = node.args[0]
+                if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                    found[first.value] = node.lineno
+        return found
+
+
+def cells(source: str) -> Iterator[Cell]:
+    """The cells of a py:percent text. Markdown loses its comment signs; blank lines around a cell are dropped."""
+    kind, begin, lines = "code", 1, []
+    for number, line in enumerate([*source.splitlines(), "# %%"], 1):
+        match = MARKER.match(line)
+        if match is None:
+            lines.append(line)
+            continue
+        yield from _cell(kind, lines, begin)
+        kind, begin, lines = "markdown" if match[1] else "code", number + 1, []
+
+
+def _cell(kind: str, lines: list[str], begin: int) -> Iterator[Cell]:
+    kept = [i for i, line in enumerate(lines) if line.strip(" #" if kind == "markdown" else None)]
+    if kept:
+        text = lines[kept[0] : kept[-1] + 1]
+        if kind == "markdown":
+            text = [re.sub(r"^# ?", "", line) for line in text]
+        yield Cell(kind, "\n".join(text), begin + kept[0])
+
+
+def folder(given: str | None = None) -> Path:
+    """The folder of the lessons: the one given, the one beside the package in a checkout, or the installed one."""
+    if given is not None:
+        if not Path(given).is_dir():
+            raise UsageError(f"--dir {given}: there is no such folder")
+        return Path(given)
+    package = Path(minigan.__file__).parent
+    places = (package.parent / "lessons", Path(sys.prefix, "share", "minigan", "lessons"))
+    for place in places:
+        if any(FILE.fullmatch(path.name) for path in place.glob("*.py")):
+            return place
+    raise UsageError(
+        f"found no lessons in {' or '.join(map(str, places))}; a wheel and a checkout of minigan have them, "
+        "or name their folder with --dir"
+    )
+
+
+def find(given: str | None = None) -> list[Lesson]:
+    """All lessons of :func:`folder`, in their order."""
+    place = folder(given)
+    found = [Lesson(path) for path in sorted(place.glob("*.py")) if FILE.fullmatch(path.name)]
+    if not found:
+        raise UsageError(f"found no lessons in {place}: they are files named NN_name.py")
+    return found
+
+
+def pick(lessons: Sequence[Lesson], wanted: Sequence[str]) -> list[Lesson]:
+    """The lessons with these numbers, or names; "all" stands for all."""
+    if list(wanted) == ["all"]:
+        return list(lessons)
+    return [_one(lessons, text) for text in wanted]
+
+
+def _one(lessons: Sequence[Lesson], text: str) -> Lesson:
+    names = {name: lesson for lesson in lessons for name in (str(lesson.number), lesson.stem, lesson.stem[3:])}
+    name = text.removesuffix(".py")
+    name = name.lstrip("0") or name if name.isdigit() else name
+    if name in names:
+        return names[name]
+    close = difflib.get_close_matches(name, names, 1, cutoff=0.5)
+    hint = f"; did you mean {close[0]}?" if close else "."
+    raise UsageError(f"there is no lesson {text}{hint} Lessons: {', '.join(str(lesson.number) for lesson in lessons)}")
+
+
+def listing(given: str | None = None) -> str:
+    """The lessons as a table: number, title, what it is about."""
+    lessons = find(given)
+    width = max(len(lesson.title) for lesson in lessons)
+    rows = [f"{lesson.number:>2}  {lesson.title:<{width}}  {_sentence(lesson.about)}".rstrip() for lesson in lessons]
+    return "\n".join([*rows, "", f"run one: {command('lessons', 'run', lessons[0].number)}", f"files: {folder(given)}"])
+
+
+def _sentence(text: str) -> str:
+    """The first sentence, without Markdown's signs."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return re.sub(r"[*`$]", "", re.split(r"(?<=[.!?])\s+(?=[A-Z])", plain)[0])
+
+
+@contextmanager
+def extra() -> Iterator[None]:
+    """Turn a missing package of the extra `lessons` into a message that says how to install it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA:
+            raise
+        raise UsageError(f'{error.name} is not installed, which the lessons need: pip install "minigan[lessons]"') from error
