@@ -210,4 +210,6 @@ def extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
-        raise UsageError(f'{error.name} is not installed, which the lessons need: pip install "minigan[lessons]"') from error
+        raise UsageError(
+            f'{error.name} is not installed, which the lessons need: pip install "minigan[lessons]"'
+        ) from error

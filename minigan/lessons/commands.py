@@ -7,7 +7,11 @@ import difflib
 from minigan.lessons import catalog
 from minigan.run.errors import UsageError, command
 
-ACTIONS = {"list": {"dir"}, "run": {"dir", "lessons", "fast", "solutions", "out"}, "build": {"dir", "fast", "only", "out"}}
+ACTIONS = {
+    "list": {"dir"},
+    "run": {"dir", "lessons", "fast", "solutions", "out"},
+    "build": {"dir", "fast", "only", "out"},
+}
 
 
 def lessons(action: str, **options: object) -> str:
@@ -27,7 +31,9 @@ def lessons(action: str, **options: object) -> str:
     return _carry_out(action, **options)
 
 
-def _carry_out(action: str, *, dir: str | None, lessons: list[str], fast: bool, solutions: bool, only: list[str], out: str | None) -> str:
+def _carry_out(
+    action: str, *, dir: str | None, lessons: list[str], fast: bool, solutions: bool, only: list[str], out: str | None
+) -> str:
     if action == "list":
         return catalog.listing(dir)
     if action == "run":

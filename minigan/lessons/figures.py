@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BLACK", "BLUE", "COLOURS", "FOLDER", "GREEN", "GREY", "ORANGE", "figure", "show"]
 
 FOLDER = "MINIGAN_FIGURES"  # where scripts save their figures; runs/lessons unless set
+DPI = 100  # pixels an inch on the screen
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))  # so that lines differ in black and white too
 STYLE: Any = {
     "font.size": 10, "axes.titlesize": 10.5, "axes.labelsize": 10, "legend.fontsize": 9, "legend.frameon": False,
@@ -51,9 +53,12 @@ def show(fig: Figure, name: str, *, alt: str) -> None:
     import matplotlib.pyplot as plt
 
     if "ipykernel" in sys.modules and FOLDER not in os.environ:
-        from IPython.display import display
+        from IPython.display import Image, display
 
-        display(fig, metadata={"image/png": {"alt": alt, "name": name}})
+        picture = io.BytesIO()
+        fig.savefig(picture, dpi=2 * DPI)  # sharp on screens with small pixels and in print
+        width = round(fig.get_figwidth() * DPI)
+        display(Image(picture.getvalue(), format="png", width=width, alt=alt, metadata={"name": name}))
     else:
         lesson = Path(inspect.stack()[1].filename).stem
         folder = Path(os.environ.get(FOLDER) or Path("runs", "lessons"))

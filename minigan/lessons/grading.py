@@ -23,6 +23,9 @@ class Grade:
     state: str
     counterexample: str = ""
 
+    def _ipython_display_(self) -> None:
+        """A notebook shows nothing: `grade` has printed it."""
+
 
 _answers: list[tuple[ModuleType, str, Callable[[Grade], None]]] = []
 _listeners: list[Callable[[Grade], None]] = []

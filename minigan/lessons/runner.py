@@ -80,7 +80,9 @@ def execute(lesson: Lesson, *, solutions: bool = False) -> Report:
         found = stack.enter_context(checks.collected())
         _script(lesson)
     if solutions and (wrong := [grade for grade in grades if grade.state != "right"]):
-        raise LessonError("\n".join(f"the solution of {grade.id} is {grade.state}: {grade.counterexample}" for grade in wrong))
+        raise LessonError(
+            "\n".join(f"the solution of {grade.id} is {grade.state}: {grade.counterexample}" for grade in wrong)
+        )
     return Report(lesson, found, grades, time.perf_counter() - start)
 
 
