@@ -11,6 +11,7 @@ from scipy import special
 import minigan as mg
 from minigan import ops, optim
 from minigan.lessons.strategies import arrays, floats
+from minigan.penalties import gradient_penalty
 from minigan.theory import lipschitz
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -283,6 +284,34 @@ def test_identity_53_the_reshaped_norm_is_no_bound(see, size, scale):
     see.equal(exact / scale, 1 + 2 * np.cos(np.pi / (size + 1)))
     see.equal(lipschitz.reshaped_norm(w) / scale, np.sqrt(3))
     see.true(exact > 1.15 * lipschitz.reshaped_norm(w))
+
+
+# -- gradient penalty ------------------------------------------------------------------------------------------------
+@given(dim=st.integers(1, 6), count=st.integers(1, 5), seed=SEEDS, length=floats(0.1, 3.0))
+@identity(54, "linear critic: GP = (|w| - 1)^2, gradient 2(|w| - 1) w/|w|, wherever the samples lie", atol=1e-12)
+def test_identity_54_gradient_penalty_of_a_linear_critic(see, dim, count, seed, length):
+    direction = normal(seed, dim)
+    w = mg.tensor(length * direction / np.linalg.norm(direction), requires_grad=True)
+    real, fake, uniform = normal(seed + 1, count, dim), normal(seed + 2, count, dim), np.linspace(0, 1, count)
+    penalty = gradient_penalty(lambda x: x @ w + 3.0, real, fake, uniform=uniform)
+    see.equal(penalty, (length - 1) ** 2)
+    see.equal(mg.grad(penalty, w), 2 * (length - 1) * w.data / length)
+
+
+@given(dim=st.integers(1, 4), seed=SEEDS, length=floats(0.1, 3.0))
+@identity(
+    54,
+    "its Hessian is 2 w w^T/|w|^2 + 2 (1 - 1/|w|)(I - w w^T/|w|^2): below |w| = 1 the penalty is not convex",
+    atol=1e-11,
+)
+def test_identity_54_hessian_of_the_penalty(see, dim, seed, length):
+    # atol 1e-11: an element is made of terms of size 1/|w| <= 10, through a root and a division
+    unit = normal(seed, dim)
+    unit /= np.linalg.norm(unit)
+    points = normal(seed + 1, 2, 3, dim)
+    found = mg.hessian(lambda w: gradient_penalty(lambda x: x @ w, *points, uniform=0.5), length * unit)
+    along = np.outer(unit, unit)
+    see.equal(found, 2 * along + 2 * (1 - 1 / length) * (np.eye(dim) - along))
 
 
 # -- Adam ------------------------------------------------------------------------------------------------------------
