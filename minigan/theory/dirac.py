@@ -120,18 +120,11 @@ class DiracGAN:
 
     def _expected(self, loss: Callable[[Tensor, Tensor], Tensor], theta: Tensor, psi: Tensor) -> Tensor:
         """E loss(D(x), D(y)) over a real x and a fake y."""
-        theta, psi = ops.reshape(theta, ()), ops.reshape(psi, ())
         if self.regularizer != "instance_noise":
-            return loss(_one(psi * 0.0), _one(psi * theta))
+            return loss(psi * 0.0, psi * theta)
         points, weights = np.polynomial.hermite_e.hermegauss(self.nodes)
         noise, chance = self.sigma * points, weights / math.sqrt(2 * math.pi)
-        return ops.sum(
-            ops.stack([p * loss(_one(psi * x), _one(psi * (theta + y))) for x, y, p in _draws(loss, noise, chance)])
-        )
-
-
-def _one(logit: Tensor) -> Tensor:
-    return ops.reshape(logit, (1, 1))
+        return ops.sum(ops.stack([p * loss(psi * x, psi * (theta + y)) for x, y, p in _draws(loss, noise, chance)]))
 
 
 def _draws(loss: Any, noise: np.ndarray, chance: np.ndarray) -> list[tuple[float, float, float]]:
@@ -139,7 +132,7 @@ def _draws(loss: Any, noise: np.ndarray, chance: np.ndarray) -> list[tuple[float
     law only, so one noise serves both; a relativistic loss needs all pairs of independent noises."""
 
     def at(real: float, fake: float) -> float:
-        return float(loss(_one(ops.as_tensor(real)), _one(ops.as_tensor(fake))).item())
+        return float(loss(ops.as_tensor(real), ops.as_tensor(fake)).item())
 
     if math.isclose(at(0.3, -0.7) + at(0.9, 0.4), at(0.3, 0.4) + at(0.9, -0.7), rel_tol=1e-5, abs_tol=1e-6):
         return [(x, x, p) for x, p in zip(noise.tolist(), chance.tolist(), strict=True)]

@@ -95,7 +95,7 @@ def _number(value: Any, name: str) -> Tensor:
     value = ops.as_tensor(value)
     if value.size != 1:
         raise ValueError(f"game: {name} has shape {value.shape}, expected one number")
-    return ops.reshape(value, ())
+    return value if value.ndim == 0 else ops.reshape(value, ())
 
 
 def _descent(losses: Sequence[Loss], xs: Sequence[Tensor], k: int) -> Tensor:
