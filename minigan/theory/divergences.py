@@ -56,6 +56,14 @@ def _both(a: Tensor, b: Tensor) -> Tensor:
     return ops.greater(ops.minimum(a, b), 0.0)
 
 
+def small_excess(x: Tensor) -> Tensor:
+    """(1+x) log(1+x) - x = x^2/2 - x^3/6 + x^4/12 - ..., for |x| <= NEAR, with all its digits."""
+    series = 0.0 * x
+    for coefficient in SERIES:
+        series = series * x + coefficient
+    return series * x * x
+
+
 def _excess(p: Tensor, q: Tensor, gap: Tensor) -> Tensor:
     """p log(p/q) - p + q, elementwise: never negative, 0 only at p = q, inf where q = 0 < p.
 
@@ -65,10 +73,7 @@ def _excess(p: Tensor, q: Tensor, gap: Tensor) -> Tensor:
     """
     near = ops.less(ops.abs(gap) - NEAR * q, 0.0)
     x = ops.where(near, gap, 0.0) / ops.where(near, q, 1.0)
-    series = 0.0 * x
-    for coefficient in SERIES:
-        series = series * x + coefficient
-    return ops.where(near, q * x * x * series, xlogy(p, p) - xlogy(p, q) - gap)
+    return ops.where(near, q * small_excess(x), xlogy(p, p) - xlogy(p, q) - gap)
 
 
 def _log_ratio(p: Tensor, q: Tensor) -> Tensor:
@@ -444,7 +449,7 @@ GENERATORS: dict[str, Generator] = {
             high=math.inf, at_zero=1.0, slope_at_infinity=math.inf, curvature=2.0,
         ),
         _generator(
-            "neyman", lambda u: ops.square(1.0 - u) / u, lambda u: 1.0 - 1.0 / ops.square(u),
+            "neyman", lambda u: (1.0 - u) * ((1.0 - u) / u), lambda u: 1.0 - 1.0 / ops.square(u),
             lambda t: 2.0 - 2.0 * ops.sqrt(1.0 - t), lambda v: 1.0 - ops.exp(v),
             high=1.0, at_zero=math.inf, slope_at_infinity=1.0, curvature=2.0,
         ),
@@ -473,7 +478,7 @@ GENERATORS: dict[str, Generator] = {
             v: v, high=math.inf, at_zero=math.inf, slope_at_infinity=math.inf, curvature=2.0,
         ),
         _generator(
-            "le_cam", lambda u: 0.5 * ops.square(u - 1.0) / (u + 1.0), lambda u: 0.5 - 2.0 / ops.square(u + 1.0),
+            "le_cam", lambda u: 0.5 * (u - 1.0) * ((u - 1.0) / (u + 1.0)), lambda u: 0.5 - 2.0 / ops.square(u + 1.0),
             lambda t: 0.5 * (_roots(t) - 1.0) * (_roots(t) - 3.0), lambda v: 0.5 - 2.0 * ops.square(ops.sigmoid(-v)),
             high=0.5, at_zero=0.5, slope_at_infinity=0.5, curvature=0.5,
         ),

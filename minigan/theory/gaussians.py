@@ -1,0 +1,186 @@
+"""Closed forms for Gaussians: entropy and divergences of N(m1, S1) and N(m2, S2).
+
+Means have shape (..., d), covariances (..., d, d), and leading axes are a batch that broadcasts. A covariance that is a
+single number is that variance in every direction; a mean that is a single number is one in one dimension. So `kl(0.0,
+1.0, 3.0, 4.0)` compares N(0, 1) with N(3, 4), standard deviation 2. Everything is in nats and differentiable in means
+and covariances.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minigan import ops
+from minigan.autodiff import Tensor
+from minigan.backend import array_module
+from minigan.theory.arrays import on_arrays
+from minigan.theory.linalg import inverse, log_determinant, positive_definite
+
+LOG_2PI = math.log(2.0 * math.pi)
+PAIR = ("mean1", "cov1", "mean2", "cov2")
+
+
+def _covariance(name: str, cov: Tensor, d: int) -> Tensor:
+    """`cov` as matrices (..., d, d), checked to be symmetric and positive definite."""
+    xp = array_module(cov.data)
+    if cov.ndim == 0:
+        cov = cov * xp.eye(d, dtype=cov.dtype)
+    if cov.ndim < 2 or cov.shape[-2:] != (d, d):
+        raise ValueError(f"{name}: got shape {cov.shape}, expected (..., {d}, {d}) or a single variance")
+    gap = abs(cov.data - cov.data.swapaxes(-1, -2)).max(initial=0.0)
+    if not gap <= 1e-6 * abs(cov.data).max(initial=0.0):
+        raise ValueError(f"{name}: got a matrix that is {float(gap):.3g} off its transpose, expected a symmetric one")
+    if not bool(positive_definite(cov).data.all()):
+        raise ValueError(f"{name}: got a matrix that is not positive definite; a density needs one (add eps I)")
+    return cov
+
+
+def _mean(name: str, mean: Tensor) -> Tensor:
+    if mean.ndim and not mean.shape[-1]:
+        raise ValueError(f"{name}: got shape {mean.shape}, expected (..., d) with d >= 1")
+    return mean if mean.ndim else ops.reshape(mean, (1,))
+
+
+def _moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(m1 - m2, S1, S2), checked."""
+    mean1, mean2 = _mean("mean1", mean1), _mean("mean2", mean2)
+    if mean1.shape[-1] != mean2.shape[-1]:
+        raise ValueError(f"gaussians: got means of shapes {mean1.shape} and {mean2.shape}, expected one dimension d")
+    d = mean1.shape[-1]
+    return mean1 - mean2, _covariance("cov1", cov1, d), _covariance("cov2", cov2, d)
+
+
+def _quadratic(v: Tensor, matrix: Tensor) -> Tensor:
+    """v^T A v, (...)."""
+    row = ops.expand_dims(v, -2)
+    product = row @ matrix @ ops.swapaxes(row, -1, -2)
+    return ops.squeeze(ops.squeeze(product, -1), -1)
+
+
+def _trace(a: Tensor) -> Tensor:
+    eye = array_module(a.data).eye(a.shape[-1], dtype=a.dtype)
+    return ops.sum(a * eye, axis=(-1, -2))
+
+
+@on_arrays("x", "mean", "cov")
+def log_density(x: Any, mean: Any, cov: Any) -> Any:
+    """log N(x; m, S) = -(x-m)^T S^-1 (x-m)/2 - log det(2 pi S)/2.
+
+    Args:
+        x: points (..., d); of any shape, elementwise, where the mean is a single number.
+        mean: (..., d) or a single number.
+        cov: (..., d, d) or a single variance.
+
+    Returns:
+        (...), one value a point.
+
+    Raises:
+        ValueError: shapes that do not fit, or a covariance that is not symmetric and positive definite.
+    """
+    if mean.ndim == 0:
+        x = ops.expand_dims(x, -1)
+    mean = _mean("mean", mean)
+    if x.ndim == 0 or x.shape[-1] != mean.shape[-1]:
+        raise ValueError(f"log_density: got points of shape {x.shape}, expected (..., {mean.shape[-1]})")
+    cov = _covariance("cov", cov, mean.shape[-1])
+    return -0.5 * (_quadratic(x - mean, inverse(cov)) + log_determinant(cov) + LOG_2PI * mean.shape[-1])
+
+
+@on_arrays("cov")
+def entropy(cov: Any) -> Any:
+    """H(N(m, S)) = log det(2 pi e S)/2, whatever the mean; negative for small S.
+
+    Args:
+        cov: (..., d, d), or a single variance for one dimension.
+    """
+    d = cov.shape[-1] if cov.ndim else 1
+    return 0.5 * (log_determinant(_covariance("cov", cov, d)) + d * (1.0 + LOG_2PI))
+
+
+@on_arrays(*PAIR)
+def kl(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
+    """KL(N1 || N2) = (tr(S2^-1 S1) - d + (m1-m2)^T S2^-1 (m1-m2) + log det S2 - log det S1)/2.
+
+    In one dimension: log(s2/s1) + (s1^2 + (m1-m2)^2)/(2 s2^2) - 1/2.
+
+    Args:
+        mean1, mean2: (..., d) or single numbers.
+        cov1, cov2: (..., d, d) or single variances.
+
+    Returns:
+        (...), a float for one pair.
+
+    Raises:
+        ValueError: shapes that do not fit, or a covariance that is not symmetric and positive definite.
+    """
+    gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
+    precision = inverse(cov2)
+    spread = _trace(precision @ cov1) - float(gap.shape[-1]) + log_determinant(cov2) - log_determinant(cov1)
+    return 0.5 * (spread + _quadratic(gap, precision))
+
+
+@on_arrays(*PAIR)
+def jeffreys(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
+    """KL(N1 || N2) + KL(N2 || N1). Arguments as :func:`kl`."""
+    return kl(mean1, cov1, mean2, cov2) + kl(mean2, cov2, mean1, cov1)
+
+
+@on_arrays(*PAIR)
+def hellinger_squared(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
+    """H^2 = 1 - int sqrt(p q), in [0, 1). With S = (S1 + S2)/2 the integral is
+
+        (det S1 det S2)^(1/4) det S^(-1/2) exp(-(m1-m2)^T S^-1 (m1-m2)/8).
+
+    Arguments as :func:`kl`.
+    """
+    gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
+    middle = 0.5 * (cov1 + cov2)
+    spread = 0.25 * (log_determinant(cov1) + log_determinant(cov2)) - 0.5 * log_determinant(middle)
+    return -ops.expm1(spread - _quadratic(gap, inverse(middle)) / 8.0)
+
+
+@on_arrays(*PAIR)
+def renyi(mean1: Any, cov1: Any, mean2: Any, cov2: Any, *, alpha: float) -> Any:
+    """R_a(N1 || N2) = log(int p^a q^(1-a)) / (a - 1), a >= 0; KL(N1 || N2) at a = 1 (Gil, Alajaji, Linder 2013).
+
+    With S = (1-a) S1 + a S2 and B = 1 - S2^-1 S1 it is
+
+        a/2 (m1-m2)^T S^-1 (m1-m2) - (log det(1 + (a-1) B)/(a-1) + log det S1 - log det S2)/2,
+
+    and inf where S is not positive definite: then a > 1 and p^a outweighs q^(a-1) in the tails. Arguments as
+    :func:`kl`.
+
+    Raises:
+        ValueError: as :func:`kl`; or alpha is negative or not finite.
+    """
+    if not 0 <= alpha < math.inf:
+        raise ValueError(f"renyi: got alpha {alpha!r}, expected a finite number >= 0")
+    gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
+    mixed = (1.0 - alpha) * cov1 + alpha * cov2
+    finite = positive_definite(mixed)
+    mixed = ops.where(Tensor(finite.data[..., None, None]), mixed, cov1)
+    eye = array_module(mixed.data).eye(gap.shape[-1], dtype=mixed.dtype)
+    spread = _log_det_slope(eye - inverse(cov2) @ cov1, inverse(cov2) @ mixed, alpha - 1.0)
+    value = 0.5 * (alpha * _quadratic(gap, inverse(mixed)) - spread - log_determinant(cov1) + log_determinant(cov2))
+    return ops.where(finite, value, math.inf)
+
+
+def _log_det_slope(b: Tensor, one_plus: Tensor, step: float) -> Tensor:
+    """log det(1 + h B)/h with one_plus = 1 + h B; for small h B by tr B - h tr B^2/2 + h^2 tr B^3/3 - ..., which has no 0/0."""
+    size = abs(step) * abs(b.data).sum(axis=(-1, -2))
+    small = Tensor(size < 1e-3)
+    powers, series = b, _trace(b)
+    for k in range(2, 6):
+        powers = powers @ b
+        series = series + (-step) ** (k - 1) / k * _trace(powers)
+    return ops.where(small, series, log_determinant(one_plus) / (step or 1.0))
+
+
+@on_arrays(*PAIR)
+def chi_squared(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
+    """Pearson's chi^2(N1 || N2) = int p^2/q - 1 = exp(R_2) - 1; inf unless 2 S2 - S1 is positive definite.
+
+    For equal covariances: exp((m1-m2)^T S^-1 (m1-m2)) - 1. Arguments as :func:`kl`.
+    """
+    return ops.expm1(renyi(mean1, cov1, mean2, cov2, alpha=2.0))
