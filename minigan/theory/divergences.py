@@ -51,11 +51,6 @@ def _total(terms: Tensor) -> Tensor:
     return ops.sum(terms, axis=-1)
 
 
-def _both(a: Tensor, b: Tensor) -> Tensor:
-    """a > 0 and b > 0, elementwise."""
-    return ops.greater(ops.minimum(a, b), 0.0)
-
-
 def small_excess(x: Tensor) -> Tensor:
     """(1+x) log(1+x) - x = x^2/2 - x^3/6 + x^4/12 - ..., for |x| <= NEAR, with all its digits."""
     series = 0.0 * x
@@ -246,7 +241,7 @@ def _alpha_terms(p: Tensor, q: Tensor, alpha: float) -> Tensor:
     """
     if alpha < 0.5:
         return _alpha_terms(q, p, 1.0 - alpha)
-    both = _both(p, q)
+    both = ops.greater(ops.minimum(p, q), 0.0)
     if alpha == 1:
         return _excess(p, q, p - q)
     log_u = _log_ratio(ops.where(both, p, 1.0), ops.where(both, q, 1.0))
@@ -296,7 +291,7 @@ def renyi(p: Any, q: Any, *, alpha: float) -> Any:
     p, q = _pair(p, q)
     if alpha == 1:
         return kl(p, q)
-    some, both = ops.greater(p, 0.0), _both(p, q)
+    some, both = ops.greater(p, 0.0), ops.greater(ops.minimum(p, q), 0.0)
     safe_p, safe_q = ops.where(both, p, 1.0), ops.where(both, q, 1.0)
     absent = -math.inf if alpha < 1 else math.inf  # log of p^a q^(1-a) where q = 0 < p
     if alpha == math.inf:
@@ -500,9 +495,18 @@ def generator(f: str | Generator) -> Generator:
 
 
 def _ratio(p: Tensor, q: Tensor) -> Tensor:
-    """p/q, with 1 for 0/0 and inf for p/0."""
+    """p/q, with 1 for 0/0 and inf for p/0 (or for a q so small that p/q is above the largest float)."""
     some = ops.greater(p + q, 0.0)
     return ops.where(some, p, 1.0) / ops.where(some, q, 1.0)
+
+
+def _values(g: Generator, u: Tensor) -> Tensor:
+    """f(u), with f(0) from the generator where its formula has no value (u log u is NaN at 0)."""
+    values = g.f(u)
+    undefined = (values.data != values.data) & (u.data == 0)
+    if not bool(undefined.any()):
+        return values
+    return ops.where(undefined, g.at_zero, g.f(ops.where(undefined, 1.0, u)))
 
 
 @on_arrays("p", "q")
@@ -522,8 +526,8 @@ def f_divergence(p: Any, q: Any, f: str | Generator) -> Any:
     """
     g = generator(f)
     p, q = _pair(p, q)
-    lost = ops.greater(ops.where(ops.equal(q, 0.0), p, 0.0), 0.0)  # q = 0 < p
-    inside = ops.where(lost, 0.0, q * g.f(_ratio(ops.where(lost, 1.0, p), ops.where(lost, 1.0, q))))
+    lost = ops.equal(_ratio(p, q), math.inf)
+    inside = q * _values(g, _ratio(ops.where(lost, 1.0, p), ops.where(lost, 1.0, q)))
     outside = math.inf if g.slope_at_infinity == math.inf else g.slope_at_infinity * p
     return _total(ops.where(lost, outside, inside))
 
@@ -537,7 +541,7 @@ def optimal_t(p: Any, q: Any, f: str | Generator) -> Any:
     """
     g = generator(f)
     p, q = _pair(p, q)
-    lost = ops.greater(ops.where(ops.equal(q, 0.0), p, 0.0), 0.0)
+    lost = ops.equal(_ratio(p, q), math.inf)
     inside = g.derivative(_ratio(ops.where(lost, 1.0, p), ops.where(lost, 1.0, q)))
     return ops.where(lost, g.slope_at_infinity, inside)
 
