@@ -145,6 +145,7 @@ def kl(p: Any, q: Any) -> Any:
 @on_arrays("p", "q")
 def reverse_kl(p: Any, q: Any) -> Any:
     """KL(q || p) = sum q log(q/p): :func:`kl` with its arguments swapped."""
+    p, q = _pair(p, q)  # so that errors name them as they were given
     return kl(q, p)
 
 
