@@ -144,8 +144,9 @@ def knn_entropy(x: Any, *, k: int = 3) -> Any:
 
         psi(N) - psi(k) + log V_d + (d/N) sum_i log r_i,        V_d the volume of the unit ball.
 
-    Bias: as if the density were constant in each ball. Exactly 0 where it is (a circle, a torus); otherwise of order
-    (k/N)^(2/d), and too high by the mass of the balls that stick out of the support or into the tails.
+    Bias: as if the density were constant in each ball. 0 where it is (on a circle or torus), otherwise of order (k/N)^(2/d): too
+    low for tails, where the density is convex and the balls are large (Gaussians), too high at the edges of a bounded
+    support, where balls stick out (uniform on a square).
 
     Args:
         x: samples (N, d) or (N,); a tensor is differentiated with the neighbours held fixed.
