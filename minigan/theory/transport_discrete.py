@@ -40,7 +40,9 @@ def check_problem(a: Tensor, b: Tensor, cost: Tensor) -> None:
     """Two tables (n,), (m,) and finite costs (n, m); ValueError otherwise."""
     table("a", a), table("b", b)
     if a.ndim != 1 or b.ndim != 1 or cost.shape != (a.size, b.size):
-        raise ValueError(f"cost: got shape {cost.shape} for tables {a.shape} and {b.shape}, expected (n,), (m,), (n, m)")
+        raise ValueError(
+            f"cost: got shape {cost.shape} for tables {a.shape} and {b.shape}, expected (n,), (m,), (n, m)"
+        )
     if not bool(array_module(cost.data).isfinite(cost.data).all()):
         raise ValueError("cost: got a number that is NaN or infinite, expected finite costs")
 

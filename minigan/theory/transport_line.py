@@ -165,7 +165,9 @@ def wasserstein_tables(p: Any, q: Any, support: Any, *, order: float = 1) -> Any
     if p.shape != q.shape:
         raise ValueError(f"wasserstein_tables: got tables of shapes {p.shape} and {q.shape}, expected equal ones")
     lines = (ops.reshape(t, (-1, support.size)) for t in (p, q))
-    values = [_power_mean(*_monotone_pieces(support, support, a, b), _order(order)) for a, b in zip(*lines, strict=True)]
+    values = [
+        _power_mean(*_monotone_pieces(support, support, a, b), _order(order)) for a, b in zip(*lines, strict=True)
+    ]
     return ops.reshape(ops.stack(values), p.shape[:-1])
 
 
@@ -216,8 +218,8 @@ def sliced_wasserstein(x: Any, y: Any, *, p: float = 2, directions: Any = 128, s
     if x.shape[0] == y.shape[0]:
         distances = _power_mean(ops.sort(lines[0]) - ops.sort(lines[1]), 1.0 / x.shape[0], p)
     else:
-        masses = [_masses("", None, points[0]) for points in lines]
-        distances = ops.stack([_distance(a, b, *masses, p) for a, b in zip(*lines, strict=True)])
+        a, b = (_masses("", None, points[0]) for points in lines)
+        distances = ops.stack([_distance(s, t, a, b, p) for s, t in zip(*lines, strict=True)])
     return _power_mean(distances, 1.0 / u.shape[0], p)
 
 
