@@ -361,12 +361,16 @@ check(
 
 
 # %%
+def shaped(vector, like):
+    """A long vector as arrays of the shapes of `like`, one after the other."""
+    pieces = np.split(vector, np.cumsum([p.size for p in like])[:-1])
+    return [piece.reshape(p.shape) for piece, p in zip(pieces, like, strict=True)]
+
+
 def loss_of(vector):
-    cut = np.split(vector, np.cumsum([p.size for p in params])[:-1])
-    g, d = [c.reshape(s) for c, s in zip(cut[:4], shapes[:4], strict=True)], cut[4:]
-    d = [c.reshape(s) for c, s in zip(d, shapes[4:], strict=True)]
-    x = np.tanh(noise @ g[0] + g[1]) @ g[2] + g[3]
-    return np.logaddexp(0, -(np.tanh(x @ d[0] + d[1]) @ d[2] + d[3])).mean()
+    w1, b1, w2, b2, v1, c1, v2, c2 = shaped(vector, params)
+    x = np.tanh(noise @ w1 + b1) @ w2 + b2
+    return np.logaddexp(0, -(np.tanh(x @ v1 + c1) @ v2 + c2)).mean()
 
 
 check("1.8a", "and so do central differences", flat(our_gradient), differences(loss_of, flat(params))[0], atol=1e-8)
@@ -588,6 +592,20 @@ _, jtu = mg.vjp(net, noise, u)
 check("1.16", "<J v, u> = <v, J^T u>", (jv * u).sum(), (v * jtu.data).sum(), atol=1e-8)
 
 # %% [markdown]
+# For an operation that is linear already, no difference quotient is needed, and the identity says what its derivative
+# *is*. A convolution's is the transposed convolution, the layer that generators upsample with:
+
+# %%
+image, kernel, seen_as = (
+    rng.standard_normal((1, 6, 6, 2)),
+    rng.standard_normal((3, 3, 2, 4)),
+    rng.standard_normal((1, 3, 3, 4)),
+)
+left = (ops.conv(image, kernel, stride=2).data * seen_as).sum()
+right = (image * ops.conv_transpose(seen_as, kernel, stride=2, output_size=6).data).sum()
+check("1.16a", "<conv x, y> = <x, conv_transpose y>", left, right, atol=1e-12, identity=46)
+
+# %% [markdown]
 # Could a wrong vjp pass by luck? Let it compute $B^{\top} u$ with $B \ne J$. The test compares
 # $\langle v, (B - J)^{\top} u\rangle$ with 0, a bilinear function of $u$ and $v$ that is not zero everywhere; its
 # zeros have no volume. So for *random* $u$ and $v$,
@@ -655,6 +673,13 @@ check("1.19", "H v = grad <grad f, v>", mg.grad((first * v6).sum(), leaf), by_ha
 hessian = mg.hessian(ops.logsumexp, x6)
 check("1.20", "the Hessian of log-sum-exp is diag(p) - p p^T", hessian, by_hand, atol=1e-14)
 check("1.20a", "and symmetric", hessian, hessian.data.T, atol=1e-15)
+
+# %% [markdown]
+# In practice one line asks all of this, of your own function too: random $u$ and $v$, both modes, every order up to
+# the given one. It raises, with code that repeats the failure, where a derivative is wrong.
+
+# %%
+print("right up to order 3:", mg.gradcheck(lambda t: ops.logsumexp(ops.tanh(t) * t), x6, order=3))
 
 # %% [markdown]
 # **The derivative of a gradient's length.** Wasserstein GANs want a critic $D$ with $|\nabla_x D| = 1$, and punish
@@ -752,18 +777,17 @@ reals = rng.standard_normal((32, 2))
 loss_d = lambda images: losses.non_saturating.discriminator(
     two_layers(mg.tensor(reals), *psi), two_layers(images, *psi)
 )
-whole, cut = mg.grad(loss_d(fake), psi), mg.grad(loss_d(fake.detach()), psi)
-d_numpy = lambda q: [q[:32].reshape(2, 16), q[32:48], q[48:64].reshape(16, 1), q[64:]]
+whole, detached = mg.grad(loss_d(fake), psi), mg.grad(loss_d(fake.detach()), psi)
 
 
-def loss_d_numpy(q):
-    w1, b1, w2, b2 = d_numpy(q)
+def loss_d_numpy(vector):
+    w1, b1, w2, b2 = shaped(vector, params[4:])
     on = lambda x: np.tanh(x @ w1 + b1) @ w2 + b2
     return np.logaddexp(0, -on(reals)).mean() + np.logaddexp(0, on(fake.data)).mean()
 
 
-check("1.24", "detaching fakes leaves D's gradient as it is", flat(cut), flat(whole), atol=1e-15)
-check("1.24a", "which is the true one", flat(cut), differences(loss_d_numpy, flat(params[4:]))[0], atol=1e-8)
+check("1.24", "detaching fakes leaves D's gradient as it is", flat(detached), flat(whole), atol=1e-15)
+check("1.24a", "which is the true one", flat(detached), differences(loss_d_numpy, flat(params[4:]))[0], atol=1e-8)
 
 # %% [markdown]
 # *Article S1, section 2.4* says two more things. First, that the two players have different losses, one "cross
