@@ -88,6 +88,19 @@ def test_elbo_where_q_asks_for_what_the_model_excludes() -> None:
     assert information.elbo_gap([0.5, 0.5], likelihood, q)[1] == np.inf
 
 
+def test_infonce_bound_by_enumeration() -> None:
+    joint, scores = rng.dirichlet(np.ones(6)).reshape(2, 3), rng.normal(size=(2, 3))
+    lone, total = joint.sum(0), 0.0
+    for x, y, z, w in np.ndindex(2, 3, 3, 3):
+        spread = np.exp(scores[x, [y, z, w]])
+        total += joint[x, y] * lone[z] * lone[w] * np.log(spread[0] / spread.mean())
+    assert information.infonce_bound(joint, scores, samples=3) == pytest.approx(total, abs=1e-14)
+    assert information.infonce_bound(joint, scores, samples=1) == pytest.approx(0, abs=1e-15)
+    best = [information.infonce_bound(joint, np.log(joint / lone), samples=k) for k in (2, 4, 8)]
+    assert best[0] < best[1] < best[2] < information.mutual_information(joint)
+    mg.gradcheck(lambda s: information.infonce_bound(joint, s, samples=3), scores)
+
+
 def test_inception_score_of_extremes() -> None:
     assert information.inception_score(np.eye(10)) == pytest.approx(10, rel=1e-14)
     assert information.inception_score(np.repeat(rng.dirichlet(np.ones(10), 1), 7, axis=0)) == pytest.approx(
@@ -147,6 +160,8 @@ BAD: list[tuple[Any, str]] = [
     (lambda: information.conditional_entropy([[-0.5, 1.5]]), "probability -0.5"),
     (lambda: information.infogan_bound(np.eye(2) / 2, np.ones((2, 1))), "expected equal ones"),
     (lambda: information.infogan_bound(np.eye(2) / 2, np.ones((2, 2))), "q: got probabilities"),
+    (lambda: information.infonce_bound(np.eye(2) / 2, np.ones((2, 3)), samples=2), "expected equal ones"),
+    (lambda: information.infonce_bound(np.eye(2) / 2, np.ones((2, 2)), samples=40), "samples: got 40"),
     (lambda: information.elbo([1.0], np.full((2, 2), 0.5), np.full((2, 2), 0.5)), "prior, likelihood: got shapes"),
     (lambda: information.elbo([0.5, 0.5], np.full((2, 4), 0.25), np.full((2, 4), 0.25)), "a row for each x"),
     (lambda: information.inception_score([0.5, 0.5]), r"expected a table for each sample"),

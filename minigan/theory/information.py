@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigan import ops
 from minigan.autodiff import Tensor
 from minigan.theory.arrays import on_arrays, table, xlogy
@@ -89,6 +91,45 @@ def infogan_bound(joint: Any, q: Any) -> Any:
         raise ValueError(f"infogan_bound: got shapes {joint.shape} and {q.shape}, expected equal ones (..., n, m)")
     code = ops.sum(joint, -2)
     return _total(xlogy(joint, q)) - ops.sum(xlogy(code, code), -1)
+
+
+MOST = 2**24  # numbers in the table that infonce_bound adds up
+
+
+@on_arrays("joint", "scores")
+def infonce_bound(joint: Any, scores: Any, *, samples: int) -> Any:
+    """The InfoNCE bound on I(X; Y), its expectation added up over all that can be drawn:
+
+        E log( e^s(x, y_1) / ( (1/K) sum_k e^s(x, y_k) ) ) <= min( I(X; Y), log K ),
+
+    (x, y_1) from the joint law and y_2, ..., y_K from p(y) alone. It is tight in K only: with s = log p(y | x) it tends to
+    I(X; Y) as K grows, and where I > log K no critic reaches it.
+
+    Args:
+        joint: (n, m), p(x, y). scores: (n, m) finite numbers, the critic s(x, y).
+        samples: K >= 1, small: the table has n m^K K entries.
+
+    Returns:
+        A number, in nats.
+
+    Raises:
+        ValueError: not probabilities, shapes that differ, K < 1, or a table that is too large.
+
+    Source: van den Oord, Li, Vinyals 2018 (arXiv 1807.03748), eq. 4; Poole, Ozair, van den Oord, Alemi, Tucker 2019 (arXiv
+    1905.06922), eq. 10.
+    """
+    joint = _joint("joint", joint)
+    if joint.ndim != 2 or scores.shape != joint.shape:
+        raise ValueError(f"infonce_bound: got shapes {joint.shape} and {scores.shape}, expected equal ones (n, m)")
+    n, m = joint.shape
+    if samples < 1 or samples != int(samples) or n * m**samples * samples > MOST:
+        raise ValueError(f"samples: got {samples!r} for tables {joint.shape}, expected K >= 1 with n m^K K <= {MOST}")
+    lone, together, weight = ops.sum(joint, -2), [], joint
+    for k in range(samples):  # axis 1 + k of the table is y_(k + 1)
+        shape = [n] + [m if i == k else 1 for i in range(samples)]
+        together.append(ops.broadcast_to(ops.reshape(scores, shape), (n,) + (m,) * samples))
+        weight = weight if k == 0 else ops.expand_dims(weight, -1) * lone
+    return ops.sum(weight * (together[0] + float(np.log(samples)) - ops.logsumexp(ops.stack(together), 0)))
 
 
 # -- discrete latent-variable models ---------------------------------------------------------------------------------
