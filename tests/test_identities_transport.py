@@ -12,7 +12,7 @@ from scipy import optimize
 
 import minigan as mg
 from minigan.lessons.strategies import arrays, floats, tables
-from minigan.theory import transport
+from minigan.theory import divergences, transport
 from minigan.theory.arrays import xlogy
 
 
@@ -153,6 +153,20 @@ def test_identity_36_parallel_lines_transport(see, theta, y):
     moved = mg.tensor(np.array(theta), requires_grad=True)  # and dW1/dtheta = sign(theta): it can be followed downhill
     w1 = transport.wasserstein_1d(0 * y, mg.tensor(0 * y) + moved)
     see.equal(mg.grad(w1, moved), np.sign(theta))
+
+
+@given(theta=floats(-3, 3).filter(lambda t: abs(t) > 1e-3), p=tables(1, max_size=8))
+@identity(36, "Lines {0} x [0,1] and {theta} x [0,1], theta != 0: JSD = log 2, KL = inf, whatever theta is", atol=1e-12)
+def test_identity_36_parallel_lines_divergences(see, theta, p):
+    heights = np.linspace(0.0, 1.0, len(p[0]))
+    places = [(x, y) for x in (0.0, theta) for y in heights]  # the outcomes: all points of both lines
+    on_left = np.array([p[0][k % len(p[0])] * (x == 0.0) for k, (x, _) in enumerate(places)])
+    on_right = np.array([p[0][k % len(p[0])] * (x == theta) for k, (x, _) in enumerate(places)])
+    see.equal(divergences.jsd(on_left, on_right), np.log(2))
+    see.equal(divergences.kl(on_left, on_right), np.inf)
+    see.equal(divergences.total_variation(on_left, on_right), 1.0)
+    cost = np.linalg.norm(np.array(places)[:, None] - np.array(places), axis=-1)
+    see.equal(transport.discrete_transport(on_left, on_right, cost).cost, np.abs(theta))
 
 
 @given(problem=problems())

@@ -13,6 +13,7 @@ import numpy as np
 
 from minigan import ops
 from minigan.autodiff import Tensor
+from minigan.theory import divergences
 from minigan.theory.arrays import on_arrays, table, xlogy
 
 
@@ -33,13 +34,6 @@ def _total(x: Tensor) -> Tensor:
     return ops.sum(x, (-2, -1))
 
 
-def _kl(p: Tensor, q: Tensor) -> Tensor:
-    """sum p log(p / q) over the last axis, inf where p > 0 = q."""
-    terms = xlogy(p, _over(p, q))
-    missing = (p.data > 0) & (q.data == 0)
-    return ops.sum(ops.where(Tensor(missing), float("inf"), terms), -1)
-
-
 @on_arrays("joint")
 def mutual_information(joint: Any) -> Any:
     """I(X; Y) = sum p(x, y) log( p(x, y) / (p(x) p(y)) ) >= 0, and 0 exactly where X and Y are independent.
@@ -51,8 +45,9 @@ def mutual_information(joint: Any) -> Any:
         (...), in nats.
     """
     joint = _joint("joint", joint)
-    rows, columns = ops.sum(joint, -1, keepdims=True), ops.sum(joint, -2, keepdims=True)
-    return _total(xlogy(joint, _over(_over(joint, rows), columns)))
+    product = ops.sum(joint, -1, keepdims=True) * ops.sum(joint, -2, keepdims=True)
+    product = ops.where(ops.equal(product, 0.0), joint, product)  # where it underflows, the term is below 1e-150
+    return divergences.kl(ops.flatten(joint, joint.ndim - 2), ops.flatten(product, joint.ndim - 2))
 
 
 @on_arrays("joint")
@@ -204,7 +199,7 @@ def elbo(prior: Any, likelihood: Any, q: Any) -> Any:
     Source: Jordan, Ghahramani, Jaakkola, Saul 1999; Kingma, Welling 2013 (arXiv 1312.6114), eq. 2.
     """
     joint = _model(prior, likelihood)
-    return -_kl(_recogniser(joint, q), ops.swapaxes(joint, -1, -2))
+    return ops.sum(xlogy(_recogniser(joint, q), ops.swapaxes(joint, -1, -2)), -1) + divergences.entropy(q)
 
 
 @on_arrays("prior", "likelihood", "q")
@@ -217,7 +212,7 @@ def elbo_gap(prior: Any, likelihood: Any, q: Any) -> Any:
         (..., n), in nats.
     """
     joint = _model(prior, likelihood)
-    return _kl(_recogniser(joint, q), _posterior(prior, joint))
+    return divergences.kl(_recogniser(joint, q), _posterior(prior, joint))
 
 
 @on_arrays("class_probabilities")
@@ -238,4 +233,4 @@ def inception_score(class_probabilities: Any) -> Any:
     rows = table("class_probabilities", class_probabilities)
     if rows.ndim < 2:
         raise ValueError(f"class_probabilities: got shape {rows.shape}, expected a table for each sample, (n, K)")
-    return ops.exp(ops.mean(_kl(rows, ops.mean(rows, -2, keepdims=True)), -1))
+    return ops.exp(ops.mean(divergences.kl(rows, ops.mean(rows, -2, keepdims=True)), -1))
