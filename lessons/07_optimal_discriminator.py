@@ -699,8 +699,8 @@ fig, ax = figure(width=6.4, height=3.6)
 for line, colour, dash, label, place in (
     (ratio, "#666666", ":", "logit log p/q", (1.65, 1.45)),
     (share, BLUE, "-", "D* = p/(p+q)", (-4.9, 0.07)),
-    (0.9 * share, BLUE, "--", "smoothed, α = 0.9", (3.0, 0.74)),
-    (2 * share - 1, GREEN, "-.", "least squares, a = -1, b = 1", (-4.9, -0.88)),
+    (0.9 * share, BLUE, "--", "smoothed, α = 0.9", (2.85, 0.72)),
+    (2 * share - 1, GREEN, "-.", "least squares, a = -1, b = 1", (-4.9, -0.66)),
     (np.sign(ratio), ORANGE, "-", "hinge, bounded critic", (-4.9, -1.17)),
 ):
     ax.plot(ratio, line, color=colour, linestyle=dash)
