@@ -24,7 +24,7 @@ from scipy.optimize import linprog, minimize
 import minigan as mg
 from minigan import losses, ops
 from minigan.lessons import COLOURS, check, figure, grade, show, sized
-from minigan.lessons.strategies import arrays, floats, tables
+from minigan.lessons.strategies import arrays, tables
 from minigan.theory import divergences, optimal
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
@@ -101,17 +101,17 @@ check("8.3a", "at D = 0.001 the ratio is 999", pushes, 999, atol=1e-9)
 check("8.3b", "the two slopes add up to -1", saturating + heuristic, -1.0, atol=1e-12)
 
 # %%
-l = np.linspace(-7, 7, 400)
+ell = np.linspace(-7, 7, 400)
 fig, (left, right) = figure(1, 2, width=8.0, height=3.4)
-left.plot(l, -np.logaddexp(0, l), color=BLUE, linestyle="-")
-left.plot(l, np.logaddexp(0, -l), color=ORANGE, linestyle="--")
-left.text(-6.6, -1.1, "log(1 - D)\nsaturating", color=BLUE)
-left.text(-5.2, 5.5, "-log D\nnon-saturating", color=ORANGE)
+left.plot(ell, -np.logaddexp(0, ell), color=BLUE, linestyle="-")
+left.plot(ell, np.logaddexp(0, -ell), color=ORANGE, linestyle="--")
+left.text(-6.6, -1.9, "log(1 - D)\nsaturating", color=BLUE)
+left.text(-4.6, 5.3, "-log D\nnon-saturating", color=ORANGE)
 left.set(xlabel="logit of a fake", ylabel="generator's loss (nats)", xlim=(-7, 7))
-right.plot(l, sigmoid(l), color=BLUE, linestyle="-")
-right.plot(l, 1 - sigmoid(l), color=ORANGE, linestyle="--")
+right.plot(ell, sigmoid(ell), color=BLUE, linestyle="-")
+right.plot(ell, 1 - sigmoid(ell), color=ORANGE, linestyle="--")
 right.text(3.0, 0.84, "saturating: D", color=BLUE)
-right.text(-6.8, 0.84, "non-saturating: 1 - D", color=ORANGE)
+right.text(-6.8, 0.78, "non-saturating:\n1 - D", color=ORANGE)
 right.set(xlabel="logit of a fake", ylabel="push on the logit, -dL/dl", xlim=(-7, 7), ylim=(0, 1.05))
 right.annotate(
     "fakes caught:\nno push", (-5, 0.01), (-6.5, 0.28), color=BLUE, arrowprops={"arrowstyle": "->", "color": BLUE}
@@ -134,8 +134,8 @@ show(
 
 # %%
 early = np.array([-20.0])
-check("8.4", "at l = -20 the saturating slope is -e^-20", slope(losses.minimax.generator, early), -np.exp(-20), atol=0.0, rtol=1e-8,
-      errata="S0.12")  # fmt: skip
+tiny = slope(losses.minimax.generator, early)
+check("8.4", "at l = -20 the saturating slope is -e^-20", tiny, -np.exp(-20), atol=0.0, rtol=1e-8, errata="S0.12")
 check("8.4a", "the non-saturating one is -1", slope(losses.non_saturating.generator, early), -1.0, atol=1e-8)
 
 # %% [markdown]
@@ -436,7 +436,8 @@ check("8.15b", "their sum is -r", np.log(1 - best) - np.log(best), -r, atol=1e-1
 # $\mathbb{E}_q \log\frac{1 - D}{D} = -\mathbb{E}_q \ell$, follows the sum of (8.11) and (8.12). The JSD cancels, and
 # what remains is exactly the reverse KL:
 #
-# $$ \nabla_\theta \, \mathbb{E}_{q_\theta}[-\ell^*] \big|_{\ell^* \text{ held}} = \nabla_\theta \operatorname{KL}(q_\theta \Vert p) \tag{8.16} $$
+# $$ \nabla_\theta \, \mathbb{E}_{q_\theta}[-\ell^*] \big|_{\ell^* \text{ held}}
+#    = \nabla_\theta \operatorname{KL}(q_\theta \Vert p) \tag{8.16} $$
 #
 # Raising the mean logit, no logarithm at all, is the steepest descent of the reverse KL (Sønderby et al. 2016).
 
@@ -496,16 +497,18 @@ for name, aim in aims.items():
 
 # %% [markdown]
 # Maximum likelihood must not miss any data, so it spreads its hump over both and the desert between them. The
-# non-saturating loss takes the larger hump, drops the other, and looks sharp. The saturating loss does the same here.
-# In one number, the mass that each puts on the smaller hump's side:
+# non-saturating loss takes the larger hump, drops the other, and looks sharp. The saturating loss charges little for
+# either sin: it has a local minimum of each kind, and here the wide one is the lower. In one number, the mass that each
+# puts on the smaller hump's side:
 #
-# $$ q(x > 0): \quad \operatorname{KL}(p \Vert q) \text{ gives } > 0.3, \qquad 2\operatorname{KL}(m \Vert p) \text{ gives } < 0.01 \tag{8.18} $$
+# $$ q(x > 0): \quad \operatorname{KL}(p \Vert q) \text{ and } 2\operatorname{JSD} \text{ give } > 0.3, \qquad
+#    2\operatorname{KL}(m \Vert p) \text{ gives } < 0.01 \tag{8.18} $$
 
 # %%
 laws = {name: hump(*(mg.tensor(np.array(v)) for v in fit)).data for name, fit in fits.items()}
 right_mass = {name: law[places > 0].sum() for name, law in laws.items()}
-covering, _, dropping = right_mass.values()
-check("8.18", "maximum likelihood covers both humps", covering, 0.3, relation=">=", atol=0.0)
+covering, undecided, dropping = right_mass.values()
+check("8.18", "KL(p||q) and 2 JSD cover both humps", [covering, undecided], 0.3, relation=">=", atol=0.0)
 check("8.18a", "the non-saturating loss drops one", dropping, 0.01, relation="<=", atol=0.0)
 
 # %%
@@ -513,24 +516,24 @@ fig, (left, right) = figure(1, 2, width=8.0, height=3.4)
 r = np.linspace(-5, 5, 200)
 left.plot(r, -np.logaddexp(0, r), color=BLUE, linestyle="-")
 left.plot(r, np.logaddexp(0, -r), color=ORANGE, linestyle="--")
-left.text(1.1, -3.2, "saturating", color=BLUE, ha="right")
-left.text(-2.6, 3.2, "non-saturating", color=ORANGE)
-left.text(-4.9, -4.9, "fakes,\nno data", fontsize=9, color="#444444")
+left.text(1.6, -3.2, "saturating", color=BLUE, ha="right")
+left.text(-2.2, 3.2, "non-saturating", color=ORANGE)
+left.text(-4.8, -4.9, "fakes,\nno data", fontsize=9, color="#444444")
 left.text(4.9, 4.1, "data,\nno fakes", fontsize=9, color="#444444", ha="right")
 left.set(xlabel="r = log p(x)/q(x)  (nats)", ylabel="price of the outcome (nats)", xlim=(-5, 5))
 right.fill_between(places, data / 0.05, color="#D5D5D5")
 for law, colour, dash in zip(laws.values(), (GREEN, BLUE, ORANGE), ("-.", "-", "--"), strict=True):
     right.plot(places, law / 0.05, color=colour, linestyle=dash)
-right.text(2.7, 0.2, "data", color="#666666")
-right.text(-0.4, 0.21, "KL(p||q)", color=GREEN)
-right.text(-1.2, 0.55, "2 JSD and 2 KL(m||p),\nalmost the same", color=ORANGE)
-right.set(xlabel="place", ylabel="density", ylim=(0, 0.66))
+right.text(2.7, 0.19, "data", color="#666666")
+right.text(-0.4, 0.25, "KL(p||q) and 2 JSD,\nalmost the same", color=BLUE)
+right.text(-1.2, 0.5, "2 KL(m||p),\nnon-saturating", color=ORANGE)
+right.set(xlabel="place", ylabel="density", ylim=(0, 0.62))
 show(
     fig,
     "prices",
     alt="Left: the price of an outcome against log p/q; the saturating loss rewards missed data without bound, the "
     "non-saturating one charges for invented samples without bound. Right: one hump fitted to two; maximum likelihood "
-    "lies across both, the GAN losses sit on the larger one.",
+    "and the JSD lie across both, the non-saturating loss sits on the larger one.",
 )
 
 # %% [markdown]
@@ -613,17 +616,17 @@ left.plot(apart, field["non_saturating"], color=ORANGE, linestyle="--")
 left.plot(apart, field["wasserstein"], color=GREEN, linestyle="-.")
 left.text(4.2, 4.8, "non-saturating", color=ORANGE, ha="right")
 left.text(9.9, 1.3, "Wasserstein", color=GREEN, ha="right")
-left.text(4.4, 0.12, "saturating", color=BLUE)
+left.text(3.9, 0.3, "saturating", color=BLUE)
 left.set(xlabel="distance d of the two normal laws", ylabel="slope of the loss in d", xlim=(0, 10), ylim=(0, 8))
 right.plot(step, -saturating, color=BLUE, linestyle="-")
 right.plot(step, -heuristic, color=ORANGE, linestyle="--")
-right.text(250, 5.0, "non-saturating", color=ORANGE)
-right.text(250, 0.09, "saturating", color=BLUE)
+right.text(250, 3.1, "non-saturating", color=ORANGE)
+right.text(250, 0.04, "saturating", color=BLUE)
 right.set(xlabel="training steps of the discriminator", ylabel="push on the generator", yscale="log", xlim=(0, 1000))
 show(
     fig,
     "vanishing",
-    alt="Left: against the best discriminator the saturating slope rises to 0.5 and falls to zero with the distance, the "
+    alt="Left: against the best discriminator the saturating slope rises to about 0.5 and falls to zero with the distance, the "
     "non-saturating one grows like d, the Wasserstein one is 1. Right: while a discriminator learns to separate two "
     "clusters, the saturating push falls by a factor 30, the non-saturating one grows.",
 )
@@ -634,7 +637,8 @@ show(
 # So far the generator took small steps. What if it is optimised to the end while the discriminator waits? Its loss is
 # linear in $q$, a mean of prices, and a mean is never below the smallest of its terms:
 #
-# $$ \min_q \sum_x q(x) \log(1 - D(x)) = \min_x \log(1 - D(x)), \quad \text{attained by all mass on } \arg\max_x D(x) \tag{8.21} $$
+# $$ \min_q \sum_x q(x) \log(1 - D(x)) = \min_x \log(1 - D(x)), \quad
+#    \text{attained by all mass on } \arg\max_x D(x) \tag{8.21} $$
 #
 # For a *fixed* discriminator the optimal generator produces one single outcome. Article S0, section 5.1, explains
 # collapse by a discriminator that "loses its ability"; here $D$ is the best possible one for the last generator, and
@@ -658,7 +662,7 @@ for _ in range(12):
     made = np.eye(8)[reply_to.argmax()]
     visited.append(int(reply_to.argmax()))
 print("the generator's only outcome, round by round:", visited)
-check("8.21c", "it never stays", np.diff(visited), 0, atol=0.0, relation="!=", errata="S0.18")
+check("8.21c", "it never stays", np.abs(np.diff(visited)), 1, atol=0.0, relation=">=", errata="S0.18")
 check(
     "8.21d", "and each law is a single outcome: 2 JSD > 0.5", 2 * divergences.jsd(p, made), 0.5, relation=">=", atol=0.0
 )
@@ -668,7 +672,8 @@ check(
 # $\min_q 2 \operatorname{JSD} - \log 4 = -\log 4$, and only $q = p$ attains it. In $\max_D \min_G V$ the generator
 # reacts to each $D$, by (8.21):
 #
-# $$ \max_D \left[ \sum_x p(x) \log D(x) + \log\left(1 - \max_x D(x)\right) \right] = -\log 4, \quad \text{at } D = \tfrac{1}{2} \tag{8.22} $$
+# $$ \max_D \left[ \sum_x p(x) \log D(x) + \log\left(1 - \max_x D(x)\right) \right] = -\log 4, \quad
+#    \text{at } D = \tfrac{1}{2} \tag{8.22} $$
 #
 # because $\sum p \log D \le \log \max D$ and $M(1 - M) \le \frac{1}{4}$. The two values are *equal*: when the generator
 # may be any law, $V$ is linear in $q$ and concave in $D$, and the minimax theorem applies. The *solutions* are not
@@ -686,7 +691,8 @@ check("8.22a", "at D = 1/2 every generator attains -log 4", anything, -math.log(
 # Real generators are not "any law". Take away the mixtures: let a generator only be able to produce a single outcome.
 # Then even the values part, because there is no $q = p$ any more:
 #
-# $$ \min_x \max_D V(D, \delta_x) = \min_x 2 \operatorname{JSD}(p, \delta_x) - \log 4 \;>\; -\log 4 = \max_D \min_x V(D, \delta_x) \tag{8.23} $$
+# $$ \min_x \max_D V(D, \delta_x) = \min_x 2 \operatorname{JSD}(p, \delta_x) - \log 4
+#    \;>\; -\log 4 = \max_D \min_x V(D, \delta_x) \tag{8.23} $$
 #
 # Whoever moves second has the advantage. Gradient steps in turns are neither order; lessons 11 and 12 study what they
 # do.
@@ -700,7 +706,7 @@ check(
     "8.23a",
     "max min is lower by more than 0.5",
     minimax_value,
-    replied.max() + 0.5,
+    0.5 - math.log(4),
     relation=">=",
     atol=0.0,
     errata="S0.18",
@@ -712,7 +718,7 @@ check(
 # | loss of the generator | push on a logit | descends, against $D^*$ held | character |
 # |---|---|---|---|
 # | $\log(1 - D)$, saturating | $D$ | $2 \operatorname{JSD}(p, q)$ | zero-sum; silent when fakes are caught |
-# | $-\log D$, non-saturating | $1 - D$ | $\operatorname{KL}(q \Vert p) - 2\operatorname{JSD} = 2 \operatorname{KL}(m \Vert p)$ | strong early; drops modes |
+# | $-\log D$, non-saturating | $1 - D$ | $2 \operatorname{KL}(m \Vert p)$, see (8.13) | strong early; drops modes |
 # | $-\ell$, mean logit | 1 | $\operatorname{KL}(q \Vert p)$ | strong always; drops modes |
 #
 # All three vanish only at $q = p$, and near it the first two are equal.
