@@ -271,7 +271,7 @@ check(
 # where $F$ denotes the area left of a point. Differentiate both sides in $x$, by the chain rule, to get densities. For
 # a decreasing $G$ a minus sign appears twice; the absolute value covers both cases:
 #
-# $$ p_g(x) = p_z\left(G^{-1}(x)\right)\left|\frac{d G^{-1}}{d x}\right| \qquad\Longleftrightarrow\qquad
+# $$ p_g(x) = p_z\left(G^{-1}(x)\right)\left|\frac{d G^{-1}}{d x}\right| \qquad\iff\qquad
 # p_g(G(z)) = \frac{p_z(z)}{|G'(z)|} \tag{3.12} $$
 #
 # The second form reads: *where $G$ is steep, it stretches and thins; where it is flat, it piles up.* It needs no

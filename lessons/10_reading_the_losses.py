@@ -123,7 +123,7 @@ check("10.6", "L_D,fake − L_G = mean logit of the fakes", L_D_fake - L_G, ell.
 # 1. $e^{-L_G} = \exp\left(\frac1n\sum\log D_i\right) = (D_1 \cdots D_n)^{1/n}$, a geometric mean. It is at most the arithmetic
 #    mean, $\frac1n \sum D_i$. (That is Jensen's inequality for the concave logarithm.)
 # 2. In the same way $e^{-L_{D,\text{fake}}} \le \frac1n \sum (1 - D_i)$.
-# 3. Add: the right-hand sides sum to exactly 1. Equality in steps 1 and 2 needs all $D_i$ equal. $\blacksquare$
+# 3. Add: the right-hand sides sum to exactly 1. Equality in steps 1 and 2 needs all $D_i$ equal. That is the claim.
 #
 # A thousand random batches, of all sizes and spreads, and one constant batch:
 
