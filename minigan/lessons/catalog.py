@@ -23,7 +23,7 @@ PREDICT = re.compile(r"predict", re.IGNORECASE)
 LABEL = re.compile(r"^\*\*.+?\*\*\s*")  # "**Predict first.** ..."
 EXTRA = {
     "hypothesis", "scipy", "nbclient", "nbformat", "ipykernel", "jupyter_client", "jinja2", "pygments", "markdown_it",
-    "mdit_py_plugins", "latex2mathml",
+    "mdit_py_plugins",
 }  # fmt: skip
 
 
@@ -100,7 +100,7 @@ class Lesson:
     @property
     def _paragraphs(self) -> list[str]:
         """The paragraphs of Markdown before the first line of code, each as one line."""
-        text = []
+        text: list[str] = []
         for cell in self.cells:
             if cell.kind == "code" and text:
                 break

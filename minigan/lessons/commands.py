@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 from minigan.lessons import catalog
 from minigan.run.errors import UsageError, command
 
 ACTIONS = {
-    "list": {"dir"},
-    "run": {"dir", "lessons", "fast", "solutions", "out"},
-    "build": {"dir", "fast", "only", "out"},
+    "list": (),
+    "run": ("lesson numbers", "--fast", "--solutions", "--out"),
+    "build": ("--fast", "--only", "--out"),
 }
 
 
-def lessons(action: str, **options: object) -> str:
-    """Carry out `minigan lessons ACTION` and return what to print.
-
-    Options: dir, lessons, fast, solutions, only, out, as on the command line; a false value means that it was not given.
+def lessons(
+    action: str,
+    *,
+    dir: str | None = None,
+    lessons: Sequence[str] = (),
+    fast: bool = False,
+    solutions: bool = False,
+    only: Sequence[str] = (),
+    out: str | None = None,
+) -> str:
+    """Carry out `minigan lessons ACTION`, with the options of the command line, and return what to print.
 
     Raises:
         UsageError: for an unknown action or lesson, or an option that the action does not take.
@@ -25,15 +33,10 @@ def lessons(action: str, **options: object) -> str:
     """
     if action not in ACTIONS:
         raise UsageError(_unknown(action))
-    for name, value in options.items():
+    given = {"lesson numbers": lessons, "--fast": fast, "--solutions": solutions, "--only": only, "--out": out}
+    for name, value in given.items():
         if value and name not in ACTIONS[action]:
-            raise UsageError(f"lessons {action} does not take {'lesson numbers' if name == 'lessons' else '--' + name}")
-    return _carry_out(action, **options)
-
-
-def _carry_out(
-    action: str, *, dir: str | None, lessons: list[str], fast: bool, solutions: bool, only: list[str], out: str | None
-) -> str:
+            raise UsageError(f"lessons {action} does not take {name}")
     if action == "list":
         return catalog.listing(dir)
     if action == "run":

@@ -1,6 +1,6 @@
 r"""LaTeX to MathML: the mathematics of the lessons, which a browser then sets without a script or a font from elsewhere.
 
-It knows the commands in the tables below and `\frac`, `\sqrt`, `\text`, `\left`, `\begin`, ...; anything else raises, so that
+It knows the commands of `symbols.py` and `\frac`, `\sqrt`, `\text`, `\left`, `\begin`, ...; anything else raises, so that
 no page shows a formula half converted. TeX's spacing is kept where MathML's own rules differ: a sign after a relation is a
 prefix, and a named function stands a thin space from its argument, but not from a parenthesis.
 """
@@ -12,109 +12,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
+from minigan.lessons.symbols import (
+    ACCENTS,
+    ALPHABETS,
+    BARS,
+    BIG,
+    BINARY,
+    CLOSE,
+    ENVIRONMENTS,
+    FUNCTIONS,
+    GREEK,
+    INTEGRALS,
+    LETTERS,
+    LIMITS,
+    OLDER,
+    OPEN,
+    RELATIONS,
+    SIZES,
+    SPACES,
+    THIN,
+    WIDE,
+)  # fmt: skip
+
 WORDS = re.compile(
     r"\\(text|textrm|textbf|textit|texttt|mbox|mathrm|operatorname\*?|begin|end)\s*\{([^{}]*)\}(.*)", re.DOTALL
 )
 TOKEN = re.compile(
     WORDS.pattern.replace("(", "(?:").removesuffix("(?:.*)") + r"|\\[a-zA-Z]+|\\.|\d+(?:\.\d+)?|[^\s]", re.DOTALL
 )
-THIN = "0.167em"
-
-GREEK = dict(
-    alpha="α", beta="β", gamma="γ", delta="δ", epsilon="ϵ", varepsilon="ε", zeta="ζ", eta="η", theta="θ", vartheta="ϑ", iota="ι",
-    kappa="κ", lambda_="λ", mu="μ", nu="ν", xi="ξ", pi="π", rho="ρ", varrho="ϱ", sigma="σ", tau="τ", upsilon="υ", phi="ϕ",
-    varphi="φ", chi="χ", psi="ψ", omega="ω", Gamma="Γ", Delta="Δ", Theta="Θ", Lambda="Λ", Xi="Ξ", Pi="Π", Sigma="Σ",
-    Upsilon="Υ", Phi="Φ", Psi="Ψ", Omega="Ω",
-)  # fmt: skip
-GREEK["lambda"] = GREEK.pop("lambda_")
-LETTERS = dict(
-    infty="∞", partial="∂", nabla="∇", ell="ℓ", emptyset="∅", varnothing="∅", forall="∀", exists="∃", hbar="ℏ", Re="ℜ", Im="ℑ",
-    top="⊤", bot="⊥", dots="…", ldots="…", cdots="⋯", vdots="⋮", ddots="⋱", prime="′", angle="∠", neg="¬", lnot="¬", checkmark="✓",
-)  # fmt: skip
-BINARY = dict(
-    cdot="⋅", times="×", div="÷", pm="±", mp="∓", circ="∘", ast="∗", star="⋆", cup="∪", cap="∩", setminus="∖", oplus="⊕", otimes="⊗",
-    odot="⊙", wedge="∧", land="∧", vee="∨", lor="∨", bullet="∙",
-)  # fmt: skip
-RELATIONS = dict(
-    le="≤", leq="≤", ge="≥", geq="≥", ne="≠", neq="≠", ll="≪", gg="≫", approx="≈", equiv="≡", sim="∼", simeq="≃", cong="≅",
-    propto="∝", to="→", rightarrow="→", leftarrow="←", longrightarrow="⟶", Rightarrow="⇒", implies="⟹", Longrightarrow="⟹",
-    Leftarrow="⇐", iff="⟺", Leftrightarrow="⇔", leftrightarrow="↔", mapsto="↦", longmapsto="⟼", in_="∈", notin="∉", ni="∋",
-    subset="⊂", subseteq="⊆", supset="⊃", supseteq="⊇", perp="⊥", mid="∣", parallel="∥", coloneqq="≔", doteq="≐", prec="≺",
-    preceq="⪯", succ="≻", succeq="⪰", uparrow="↑", downarrow="↓", nearrow="↗", searrow="↘", models="⊨", vdash="⊢", nmid="∤",
-    hookrightarrow="↪", rightharpoonup="⇀", rightsquigarrow="⇝", gtrsim="≳", lesssim="≲", asymp="≍", triangleq="≜",
-)  # fmt: skip
-RELATIONS["in"] = RELATIONS.pop("in_")
-BIG = dict(
-    sum="∑", prod="∏", coprod="∐", bigcup="⋃", bigcap="⋂", bigoplus="⨁", bigotimes="⨂", bigwedge="⋀", bigvee="⋁", int="∫",
-    iint="∬", iiint="∭", oint="∮",
-)  # fmt: skip
-INTEGRALS = "∫∬∭∮"
-FUNCTIONS = (
-    "log ln exp sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arg deg det dim gcd hom inf ker lg lim liminf "
-    "limsup max min Pr sup"
-).split()
-LIMITS = {"det", "gcd", "inf", "lim", "liminf", "limsup", "max", "min", "Pr", "sup"}
-ACCENTS = dict(
-    hat="^", widehat="^", tilde="˜", widetilde="˜", bar="¯", overline="‾", vec="→", dot="˙", ddot="¨", check="ˇ", breve="˘",
-    overrightarrow="→", mathring="˚",
-)  # fmt: skip
-WIDE = {"widehat", "widetilde", "overline", "overrightarrow"}
-OPEN = {
-    "(": "(",
-    "[": "[",
-    "{": "{",
-    "lbrace": "{",
-    "langle": "⟨",
-    "lfloor": "⌊",
-    "lceil": "⌈",
-    "lvert": "|",
-    "lVert": "‖",
-    "lbrack": "[",
-}
-CLOSE = {
-    ")": ")",
-    "]": "]",
-    "}": "}",
-    "rbrace": "}",
-    "rangle": "⟩",
-    "rfloor": "⌋",
-    "rceil": "⌉",
-    "rvert": "|",
-    "rVert": "‖",
-    "rbrack": "]",
-}
-BARS = {"|": "|", "vert": "|", "Vert": "‖", "\\|": "‖", "/": "/", "backslash": "\\"}
-SPACES = {
-    ",": THIN,
-    ":": "0.222em",
-    ">": "0.222em",
-    ";": "0.278em",
-    "!": "-0.167em",
-    " ": "0.333em",
-    "quad": "1em",
-    "qquad": "2em",
-}
-SPACES |= {"thinspace": THIN, "enspace": "0.5em"}
-SIZES = {"big": "1.2em", "Big": "1.8em", "bigg": "2.4em", "Bigg": "3em"}
-ENVIRONMENTS = {  # fences, alignment of the columns, whether cells are in display style
-    "matrix": ("", "", "c", False), "pmatrix": ("(", ")", "c", False), "bmatrix": ("[", "]", "c", False),
-    "vmatrix": ("|", "|", "c", False), "Vmatrix": ("‖", "‖", "c", False), "smallmatrix": ("", "", "c", False),
-    "cases": ("{", "", "l", False), "aligned": ("", "", "rl", True), "align": ("", "", "rl", True), "align*": ("", "", "rl", True),
-    "split": ("", "", "rl", True), "alignedat": ("", "", "rl", True), "gathered": ("", "", "c", True), "gather*": ("", "", "c", True),
-    "array": ("", "", "c", False),
-}  # fmt: skip
-ALPHABETS = {  # of Unicode's mathematical letters: (capital A, small a, digit 0, Greek capital, Greek small), 0 where none
-    "mathbb": (0x1D538, 0x1D552, 0x1D7D8, 0, 0), "mathcal": (0x1D49C, 0x1D4B6, 0, 0, 0), "mathscr": (0x1D49C, 0x1D4B6, 0, 0, 0),
-    "mathbf": (0x1D400, 0x1D41A, 0x1D7CE, 0x1D6A8, 0x1D6C2), "boldsymbol": (0x1D468, 0x1D482, 0x1D7CE, 0x1D71C, 0x1D736),
-    "bm": (0x1D468, 0x1D482, 0x1D7CE, 0x1D71C, 0x1D736), "mathfrak": (0x1D504, 0x1D51E, 0, 0, 0),
-    "mathsf": (0x1D5A0, 0x1D5BA, 0x1D7E2, 0, 0), "mathtt": (0x1D670, 0x1D68A, 0x1D7F6, 0, 0),
-}  # fmt: skip
-OLDER = {  # letters that Unicode had before its mathematical alphabets
-    "mathbb": dict(zip("CHNPQRZ", "ℂℍℕℙℚℝℤ", strict=True)),
-    "mathcal": dict(zip("BEFHILMRego", "ℬℰℱℋℐℒℳℛℯℊℴ", strict=True)),
-    "mathscr": dict(zip("BEFHILMRego", "ℬℰℱℋℐℒℳℛℯℊℴ", strict=True)),
-    "mathfrak": dict(zip("CHIRZ", "ℭℌℑℜℨ", strict=True)),
-}
 
 
 @dataclass(frozen=True)
@@ -254,7 +179,7 @@ class _Parser:
             return Atom(f'<mover accent="true">{inside}<mo stretchy="{str(wide).lower()}">{ACCENTS[name]}</mo></mover>')
         if name in ALPHABETS:
             return _alphabet(name, self.argument())
-        if name.rstrip("lrm") in SIZES and name not in SIZES or name in SIZES:
+        if name in SIZES or (name[-1] in "lrm" and name[:-1] in SIZES):
             return self.sized(name)
         method = COMMANDS.get(name)
         if method is None:
@@ -507,9 +432,8 @@ def _symbol(name: str) -> Atom | None:
     if name == "colon":
         return Atom('<mo lspace="0" rspace="0.167em">:</mo>', "punct")
     for known, kind in ((OPEN, "open"), (CLOSE, "close"), (BARS, "ord")):
-        sign = known.get("\\" + name) or known.get(name)
-        if sign is not None:
-            return _bracket(sign, kind)
+        if bracket := known.get("\\" + name) or known.get(name):
+            return _bracket(bracket, kind)
     return None
 
 

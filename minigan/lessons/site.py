@@ -1,0 +1,273 @@
+"""`minigan lessons build`: the lessons as a static site, which needs no script and nothing from elsewhere.
+
+index.html              the syllabus, the sections of the articles, the errata
+05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
+identities.html         the identities that hold by property test, if their table has been written
+source/...              every file that a lesson cites, with an anchor for each line
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+from markupsafe import Markup
+
+from minigan.lessons import catalog, errata, notebooks, pages, sources, text
+from minigan.lessons.catalog import Lesson
+from minigan.lessons.checks import Check
+from minigan.lessons.pages import Page
+from minigan.lessons.sources import Sources
+from minigan.run.errors import UsageError
+from minigan.run.progress import duration, note
+from minigan.version import __version__
+
+LISTED = ".minigan-site.json"  # the files of a site, so that the next build can replace them and touch nothing else
+IDENTITIES = "bench/results/identities-*.md"
+TEST = re.compile(r"test_identity_(\d+)_")
+KERNELS = 2  # lessons that run at a time
+
+
+@dataclass
+class Site:
+    """A site that is being made: what its pages share, its files by name, and the links that lead nowhere."""
+
+    lessons: list[Lesson]
+    sources: Sources
+    templates: jinja2.Environment
+    files: dict[str, str | bytes] = field(default_factory=dict)
+    problems: set[str] = field(default_factory=set)
+
+    def render(self, name: str, template: str, /, **values: Any) -> None:
+        """Write a page from a template; addresses in it are relative, so that the site works from any folder."""
+        root = "../" * name.count("/")
+        self.files[name] = self.templates.get_template(template).render(root=root, **values)
+
+    def linker(self, page: str, title: str, folder: str = "lessons") -> Any:
+        """What resolves the links of a text in a file of `folder`, shown on `page`."""
+
+        def link(href: str) -> str | None:
+            if re.match(r"[a-z]+:|#", href):
+                return href
+            name, symbol = sources.target(href, folder)
+            stem = Path(name).stem
+            if name == f"lessons/{stem}.py" and not symbol and any(lesson.stem == stem for lesson in self.lessons):
+                return f"{stem}.html"
+            found = self.sources.cite(name, symbol, page, title)
+            if found is None:
+                self.problems.add(f"{page}: {href} does not exist")
+            return found
+
+        return link
+
+
+def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = False, out: str = "site") -> str:
+    """Execute the lessons and write the site.
+
+    Args:
+        only: numbers or names of lessons; all if empty.
+        given: the folder of the lessons, or None for the usual places.
+        fast: take the small sizes.
+        out: the folder of the site; one that holds anything else is refused.
+
+    Returns:
+        What to print: where it is, and its totals.
+
+    Raises:
+        UsageError: for an unknown lesson, or a folder that is no site.
+        LessonError: where a lesson does not hold, or a formula or a link of it does not resolve.
+    """
+    found = catalog.find(given)
+    lessons = catalog.pick(found, only) if only else found
+    folder = lessons[0].path.parent
+    ledger, syllabus = errata.errata(folder), errata.articles(folder)
+    before = _files_before(Path(out))
+    site = Site(lessons, Sources(folder), _templates())
+    written = _lessons(site, fast)
+    _lesson_pages(site, written)
+    checks = [check for page in written for check in page.checks]
+    identities = _identities(site)
+    totals = _totals(written, checks, ledger, identities)
+    site.render(
+        "index.html", "index.html", pages=written, articles=syllabus, errata=ledger, refuted=errata.refuted(checks),
+        totals=totals, numbers={page.lesson.number: page for page in written}, kinds=errata.KINDS, whole=not only,
+        identities=bool(identities), of_check=_by_check(written),
+    )  # fmt: skip
+    _source_pages(site)
+    site.files["style.css"] = _asset("style.css")
+    _publish(Path(out), site.files, before)
+    for problem in sorted(site.problems):
+        note(f"note: {problem}")
+    return f"{Path(out, 'index.html')}: " + ", ".join(f"{count} {what}" for what, count in totals.items() if count)
+
+
+def _lessons(site: Site, fast: bool) -> list[Page]:
+    """Execute the lessons, a few at a time, and make their pages."""
+
+    def run(lesson: Lesson) -> notebooks.Executed:
+        executed = notebooks.execute(lesson, fast=fast)
+        note(f"lesson {lesson.number}: {len(executed.checks)} checks hold, {duration(executed.seconds)}")
+        return executed
+
+    note(f"executing {len(site.lessons)} lessons ...")
+    with ThreadPoolExecutor(KERNELS) as pool:
+        futures = [pool.submit(run, lesson) for lesson in site.lessons]
+        try:
+            executed = [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+    return [_page(site, lesson, each) for lesson, each in zip(site.lessons, executed, strict=True)]
+
+
+def _page(site: Site, lesson: Lesson, executed: notebooks.Executed) -> Page:
+    url = f"{lesson.stem}.html"
+    writer = text.Text(
+        link=site.linker(url, lesson.title),
+        equations={tag: f"{each.stem}.html#eq-{tag}" for each in site.lessons for tag in text.TAG.findall(each.source)}
+        | {tag: f"#eq-{tag}" for tag in text.TAG.findall(lesson.source)},
+        lessons={each.number: f"{each.stem}.html" for each in site.lessons if each is not lesson},
+        checks=executed.checks,
+        place=str(lesson.path),
+    )
+    return pages.page(lesson, executed, writer)
+
+
+def _lesson_pages(site: Site, written: list[Page]) -> None:
+    tests = _identity_tests(site)
+    for i, page in enumerate(written):
+        lesson, link = page.lesson, site.linker(page.url, page.lesson.title)
+        source = site.sources.cite(f"lessons/{lesson.path.name}", "", page.url, lesson.title)
+        solutions = None
+        if lesson.solutions.is_file():
+            solutions = site.sources.cite(f"lessons/solutions/{lesson.path.name}", "", page.url, lesson.title)
+        for figure in page.figures:
+            site.files[f"figures/{figure.name}"] = figure.data
+        site.files[f"notebooks/{lesson.stem}.ipynb"] = nbformat.writes(page.notebook)
+        site.render(
+            page.url, "lesson.html", lesson=lesson, it=page, source=source, solutions=solutions, contents=_contents(page),
+            before=written[i - 1] if i else None, after=written[i + 1] if i + 1 < len(written) else None,
+            identities={n: link("../{}#{}".format(*tests[n])) for n in tests.keys() & {c.identity for c in page.checks}},
+        )  # fmt: skip
+
+
+def _contents(page: Page) -> list[tuple[int, str, str]]:
+    """The headings of a page for its contents: two levels, without links inside."""
+    return [(level, id, re.sub(r"</?a\b[^>]*>", "", html)) for level, id, html in page.headings if level in (2, 3)]
+
+
+def _identity_tests(site: Site) -> dict[int, tuple[str, str]]:
+    """For each identity, the file and the name of its first property test."""
+    folder = site.sources.lessons.parent / "tests"
+    found: dict[int, tuple[str, str]] = {}
+    for path in sorted(folder.glob("test_identities_*.py")):
+        for name in sources.names(path):
+            if match := TEST.match(name):
+                found.setdefault(int(match[1]), (f"tests/{path.name}", name))
+    return found
+
+
+def _identities(site: Site) -> int:
+    """Write the page of the identities from the newest table of them; returns how many it has, 0 where there is none."""
+    tables = sorted(site.sources.lessons.parent.glob(IDENTITIES))
+    if not tables:
+        return 0
+    source = tables[-1].read_text(encoding="utf-8")
+    title = "The identities"
+    link = site.linker("identities.html", title, "bench/results")
+    writer = text.Text(link=link, place=str(tables[-1]))
+    body = writer.html(re.sub(r"\A# .*\n", "", source))
+    site.render("identities.html", "identities.html", title=title, body=Markup(body))
+    return len(set(re.findall(r"^\| *(\d+) *\|", source, re.MULTILINE)))
+
+
+def _by_check(written: Iterable[Page]) -> dict[str, str]:
+    return {check.id: f"{page.url}#check-{check.id}" for page in written for check in page.checks}
+
+
+def _totals(written: list[Page], checks: list[Check], ledger: list[errata.Erratum], identities: int) -> dict[str, int]:
+    kinds, refuted = Counter(each.kind for each in ledger), errata.refuted(checks)
+    return {
+        "lessons": len(written),
+        "numbered formulas": sum(len(page.formulas) for page in written),
+        "checks": len(checks),
+        "figures": sum(len(page.figures) for page in written),
+        "errata refuted by a check": sum(each.id in refuted for each in ledger if each.kind == "check"),
+        "errata of wording": kinds["wording"],
+        "errata for a later lesson": kinds["later"],
+        "identities": identities,
+    }
+
+
+def _source_pages(site: Site) -> None:
+    """A page for every file that was cited, with the places that cite it."""
+    for name in sorted(site.sources.cited):
+        path = site.sources.path(name)
+        assert path is not None
+        code = path.read_text(encoding="utf-8")
+        defined = sorted(sources.names(path).items(), key=lambda item: item[1])
+        cited: dict[tuple[str, str], list[str]] = {}
+        for citation in site.sources.cited[name]:
+            cited.setdefault((citation.page, citation.title), []).append(citation.symbol)
+        site.render(
+            sources.address(name), "source.html", name=name, body=Markup(pages.listing(code, path.name)), cited=cited,
+            defined=[(symbol, line) for symbol, line in defined if "." not in symbol and not symbol.startswith("_")],
+        )  # fmt: skip
+
+
+def _files_before(out: Path) -> list[str]:
+    """The files of the site that is in a folder already; a folder that holds anything else is refused."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; the site needs a folder")
+    if not out.is_dir() or not any(out.iterdir()):
+        return []
+    listed = out / LISTED
+    if not listed.is_file():
+        raise UsageError(f"--out {out} holds something else; name an empty folder or a new one")
+    try:
+        names = [str(name) for name in json.loads(listed.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--out {out}: {LISTED} is broken; name another folder") from error
+    return [name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+
+
+def _publish(out: Path, files: dict[str, str | bytes], before: list[str]) -> None:
+    """Write the files of a site, and remove those of the last build that it no longer has."""
+    for name in set(before) - files.keys():
+        (out / name).unlink(missing_ok=True)
+    files[LISTED] = json.dumps(sorted(files), indent=0)
+    for name, content in files.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _asset(name: str) -> str:
+    return (resources.files("minigan.lessons") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    writer = text.Text()
+    environment.filters |= {
+        "error": text.error,
+        "number": text.number,
+        "tolerance": text.tolerance,
+        "safe_html": Markup,
+    }
+    environment.filters["markdown"] = lambda words: Markup(writer.inline(words))
+    environment.filters["relation"] = lambda check: text.SIGNS[check.relation]
+    environment.globals |= {"version": __version__}
+    return environment

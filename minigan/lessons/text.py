@@ -1,0 +1,150 @@
+"""The Markdown of a lesson as HTML: formulas with their numbers and their checks, links to sources, headings with anchors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+from minigan.lessons import mathml
+from minigan.lessons.catalog import LessonError
+from minigan.lessons.checks import SHOWN, Check
+
+TAG = re.compile(r"\\tag\{([^{}]*)\}")
+NUMBER = re.compile(r"\((\d+\.\d+[a-z]?)\)")
+LESSON = re.compile(r"\b([Ll]essons? )(\d+)\b")
+SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "=": "=", ">": ">"}
+
+
+@dataclass
+class Text:
+    """Renders the Markdown of one page.
+
+    Attributes:
+        link: the address that a link of the text means, or None where it has none.
+        equations: for each numbered formula that exists, its address from here.
+        lessons: for each lesson, its address from here.
+        checks: the checks of this page; those of a formula are shown beside it.
+        headings: (level, id, text as HTML) of the headings so far.
+        place: what to name in an error.
+    """
+
+    link: Callable[[str], str | None] = lambda href: href
+    equations: dict[str, str] = field(default_factory=dict)
+    lessons: dict[int, str] = field(default_factory=dict)
+    checks: Sequence[Check] = ()
+    headings: list[tuple[int, str, str]] = field(default_factory=list)
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        self._parser = MarkdownIt("commonmark", {"html": False, "typographer": False}).enable(
+            ["table", "strikethrough"]
+        )
+        self._parser.use(dollarmath_plugin, allow_labels=False, double_inline=True)
+        rules = self._parser.renderer.rules  # type: ignore[attr-defined]
+        rules |= {
+            "math_inline": self._inline, "math_inline_double": self._block, "math_block": self._block, "text": self._words,
+            "link_open": self._link_open, "link_close": self._link_close, "heading_open": self._heading,
+            "table_open": lambda *_: '<div class="scroll"><table>\n', "table_close": lambda *_: "</table></div>\n",
+        }  # fmt: skip
+        self._links: list[bool] = []
+
+    def html(self, markdown: str) -> str:
+        """A text as HTML."""
+        return str(self._parser.render(markdown))
+
+    def inline(self, markdown: str) -> str:
+        """A line of text as HTML, without a paragraph around it."""
+        return str(self._parser.renderInline(markdown))
+
+    def _math(self, latex: str, display: bool) -> str:
+        try:
+            return mathml.convert(latex, display=display)
+        except ValueError as error:
+            raise LessonError(f"{self.place}: {error}") from error
+
+    def _inline(self, tokens: Any, at: int, *_: Any) -> str:
+        return self._math(tokens[at].content, False)
+
+    def _block(self, tokens: Any, at: int, *_: Any) -> str:
+        latex = tokens[at].content
+        tags = TAG.findall(latex)
+        formula = f'<div class="scroll" tabindex="0">{self._math(TAG.sub("", latex), True)}</div>'
+        if not tags:
+            return f'<div class="equation">{formula}</div>\n'
+        numbers = "".join(f'<a class="number" href="#eq-{t}" aria-label="Formula {t}">({t})</a>' for t in tags)
+        anchors = "".join(f'<span id="eq-{tag}"></span>' for tag in tags[1:])
+        verdicts = "".join(verdict(check) for tag in tags for check in of(tag, self.checks))
+        beside = f'<div class="verdicts">{verdicts}</div>' if verdicts else ""
+        return f'<div class="equation" id="eq-{tags[0]}">{anchors}{formula}{numbers}</div>{beside}\n'
+
+    def _words(self, tokens: Any, at: int, *_: Any) -> str:
+        text = escape(tokens[at].content, quote=False)
+        if self._links:
+            return text
+        text = NUMBER.sub(self._to_equation, text)
+        return LESSON.sub(self._to_lesson, text)
+
+    def _to_equation(self, match: re.Match[str]) -> str:
+        url = self.equations.get(match[1])
+        return f'<a href="{url}">{match[0]}</a>' if url else match[0]
+
+    def _to_lesson(self, match: re.Match[str]) -> str:
+        url = self.lessons.get(int(match[2]))
+        return f'<a href="{url}">{match[0]}</a>' if url else match[0]
+
+    def _link_open(self, tokens: Any, at: int, *_: Any) -> str:
+        url = self.link(tokens[at].attrGet("href") or "")
+        self._links.append(url is not None)
+        return f'<a href="{escape(url)}">' if url is not None else ""
+
+    def _link_close(self, *_: Any) -> str:
+        return "</a>" if self._links.pop() else ""
+
+    def _heading(self, tokens: Any, at: int, *_: Any) -> str:
+        level, inside = int(tokens[at].tag[1]), tokens[at + 1]
+        plain = "".join(t.content for t in inside.children or [])
+        name = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "section"
+        taken = {id for _, id, _ in self.headings}
+        unique = next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
+        self.headings.append((level, unique, self.inline(inside.content)))
+        return f'<h{level} id="{unique}">'
+
+
+def of(tag: str, checks: Sequence[Check]) -> list[Check]:
+    """The checks of a formula: those with its number, and its parts (5.3a, 5.3b)."""
+    return [check for check in checks if re.fullmatch(re.escape(tag) + "[a-z]?", check.id)]
+
+
+def verdict(check: Check) -> str:
+    """A check in a few words: its number, error and tolerance, with a link to its row in the table."""
+    return (
+        f'<a class="verdict" href="#check-{check.id}" title="{escape(check.statement)}">'
+        f"<span>✓ {check.id}</span> {escape(error(check))}</a>"
+    )
+
+
+def error(check: Check) -> str:
+    """The error observed against the tolerance: "error 2e-16 ≤ 1e-12"."""
+    word = "differ by" if check.relation == "!=" else "error"
+    return f"{word} {number(check.error)} {SIGNS[SHOWN[check.relation]]} {tolerance(check)}"
+
+
+def tolerance(check: Check) -> str:
+    """The tolerance of a check."""
+    parts = [number(check.atol)] if check.atol or not check.rtol else []
+    return " + ".join([*parts, *([f"{number(check.rtol)} |right|"] if check.rtol else [])])
+
+
+def number(value: float) -> str:
+    """A small number in few characters: 0, 2e-16, 0.013, ∞."""
+    if value == float("inf"):
+        return "∞"
+    if value == 0 or 0.001 <= abs(value) < 1000:
+        return f"{value:.2g}"
+    return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-").replace("e+0", "e")
