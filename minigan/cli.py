@@ -127,13 +127,19 @@ def _lessons_arguments(parser: argparse.ArgumentParser) -> None:
         "build: all as notebooks and as a static site. A check that does not hold, a lesson that raises and a\n"
         "solution that is wrong end with exit code 4; exercises that are open or wrong do not."
     )
-    parser.add_argument("action", nargs="?", default="list", metavar="ACTION", help="list, run or build (default: list)")
+    parser.add_argument(
+        "action", nargs="?", default="list", metavar="ACTION", help="list, run or build (default: list)"
+    )
     parser.add_argument("lessons", nargs="*", metavar="N", help="run: which, by number or name, or all")
     parser.add_argument("--fast", action="store_true", help="small sizes; the same checks and tolerances")
     parser.add_argument("--solutions", action="store_true", help="run: grade the solutions of the exercises")
     parser.add_argument("--only", nargs="+", action="extend", default=[], metavar="N", help="build: these lessons only")
-    parser.add_argument("--out", metavar="DIR", help="run: folder for figures (runs/lessons); build: for the site (site)")
-    parser.add_argument("--dir", metavar="DIR", help="where the lessons are (default: in the checkout, or as installed)")
+    parser.add_argument(
+        "--out", metavar="DIR", help="run: folder for figures (runs/lessons); build: for the site (site)"
+    )
+    parser.add_argument(
+        "--dir", metavar="DIR", help="where the lessons are (default: in the checkout, or as installed)"
+    )
 
 
 def _lessons(args: argparse.Namespace) -> int:

@@ -118,6 +118,11 @@ def _lessons(site: Site, fast: bool) -> list[Page]:
         note(f"lesson {lesson.number}: {len(executed.checks)} checks hold, {duration(executed.seconds)}")
         return executed
 
+    for lesson in site.lessons:  # what is wrong in the text shall not wait for the numbers
+        writer = text.Text(place=str(lesson.path))
+        for cell in lesson.cells:
+            if cell.kind == "markdown":
+                writer.html(cell.text)
     note(f"executing {len(site.lessons)} lessons ...")
     with ThreadPoolExecutor(KERNELS) as pool:
         futures = [pool.submit(run, lesson) for lesson in site.lessons]

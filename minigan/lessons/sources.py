@@ -78,7 +78,7 @@ def target(href: str, folder: str = "lessons") -> tuple[str, str]:
 
 @cache
 def names(path: Path) -> dict[str, int]:
-    """The line on which each function, class, method ("Class.method") and constant of a Python file begins."""
+    """The line on which each function, class, method ("Class.method") and constant of a Python file begins, decorators and all."""
     if path.suffix != ".py":
         return {}
     found: dict[str, int] = {}
@@ -89,7 +89,7 @@ def names(path: Path) -> dict[str, int]:
 def _collect(body: list[ast.stmt], prefix: str, found: dict[str, int]) -> None:
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.setdefault(prefix + node.name, node.lineno)
+            found.setdefault(prefix + node.name, min(n.lineno for n in (node, *node.decorator_list)))
             if isinstance(node, ast.ClassDef):
                 _collect(node.body, f"{prefix}{node.name}.", found)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):

@@ -14,7 +14,7 @@ GREEK["lambda"] = GREEK.pop("lambda_")
 LETTERS = dict(
     infty="∞", partial="∂", nabla="∇", ell="ℓ", emptyset="∅", varnothing="∅", forall="∀", exists="∃", hbar="ℏ", Re="ℜ", Im="ℑ",
     top="⊤", bot="⊥", dots="…", ldots="…", cdots="⋯", vdots="⋮", ddots="⋱", prime="′", angle="∠",
-    neg="¬", lnot="¬", checkmark="✓",
+    neg="¬", lnot="¬", checkmark="✓", blacksquare="■", square="□", Box="□",
 )  # fmt: skip
 BINARY = dict(
     cdot="⋅", times="×", div="÷", pm="±", mp="∓", circ="∘", ast="∗", star="⋆", cup="∪", cap="∩", setminus="∖", oplus="⊕",
@@ -23,7 +23,7 @@ BINARY = dict(
 RELATIONS = dict(
     le="≤", leq="≤", ge="≥", geq="≥", ne="≠", neq="≠", ll="≪", gg="≫", approx="≈", equiv="≡", sim="∼", simeq="≃", cong="≅",
     propto="∝", to="→", rightarrow="→", leftarrow="←", longrightarrow="⟶", Rightarrow="⇒", implies="⟹", Longrightarrow="⟹",
-    Leftarrow="⇐", iff="⟺", Leftrightarrow="⇔", leftrightarrow="↔", mapsto="↦", longmapsto="⟼", in_="∈", notin="∉", ni="∋",
+    Leftarrow="⇐", iff="⟺", Longleftrightarrow="⟺", longleftrightarrow="⟷", gets="←", leadsto="⇝", Leftrightarrow="⇔", leftrightarrow="↔", mapsto="↦", longmapsto="⟼", in_="∈", notin="∉", ni="∋",
     subset="⊂", subseteq="⊆", supset="⊃", supseteq="⊇", perp="⊥", mid="∣", parallel="∥", coloneqq="≔", doteq="≐", prec="≺",
     preceq="⪯", succ="≻", succeq="⪰", uparrow="↑", downarrow="↓", nearrow="↗", searrow="↘", models="⊨", vdash="⊢", nmid="∤",
     hookrightarrow="↪", rightharpoonup="⇀", rightsquigarrow="⇝", gtrsim="≳", lesssim="≲", asymp="≍", triangleq="≜",
