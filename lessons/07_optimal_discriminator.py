@@ -96,7 +96,7 @@ check("7.3a", "no mixed second derivatives", hessian - np.diag(np.diag(hessian))
 
 # %%
 def search(loss, low, high):
-    """The minimiser of a function of one number, by golden-section search."""
+    """The minimiser of a function of one number, inside bounds."""
     return minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-10}).x
 
 
@@ -595,7 +595,8 @@ check("7.26a", "both players push the fakes' scores the same way", d_slope, g_sl
 #
 # A Wasserstein critic $f$ maximises $\mathbb{E}_p f - \mathbb{E}_q f$, which is linear: without a constraint the
 # supremum is infinite. The constraint decides which distance comes out. Bounded scores see total variation; scores that
-# may rise by at most 1 per unit of length see the Wasserstein distance (lesson on transport):
+# may rise by at most 1 per unit of length see the Wasserstein distance, the least cost of carrying the mass of one law
+# to the places of the other:
 #
 # $$ \sup_{|f| \le 1} \mathbb{E}_p f - \mathbb{E}_q f = 2 \operatorname{TV}(p, q), \qquad
 #    \sup_{|f(x) - f(y)| \le |x - y|} \mathbb{E}_p f - \mathbb{E}_q f = W_1(p, q) = \int |F - G| \, dx \tag{7.27} $$
@@ -742,7 +743,10 @@ grade("7.E1", best_discriminator, is_best, pq=tables(2), prior=floats(0.05, 0.95
 
 # %%
 def best_score(p, q):
-    """max_D V(D), for tables that may contain zeros. No discriminator needed: plain NumPy, and no warnings."""
+    """max_D V(D), for tables that may contain zeros.
+
+    No discriminator needed: plain NumPy, and no warnings.
+    """
     raise NotImplementedError
 
 
@@ -758,8 +762,11 @@ grade("7.E2", best_score, is_the_score, pq=tables(2, zeros=True))
 
 # %%
 def density_ratio(d, prior, real_label):
-    """p/q, read off a perfect discriminator that was trained with this share of reals, and with `real_label` for reals (0 for
-    fakes). d: its probabilities, each below real_label."""
+    """p/q, read off a perfect discriminator.
+
+    It was trained with a share `prior` of reals, with the label `real_label` for
+    reals and 0 for fakes. d: its probabilities, each below real_label.
+    """
     raise NotImplementedError
 
 
@@ -776,7 +783,10 @@ grade(
 
 # %%
 def least_squares_scores(p, q, fake_label, real_label):
-    """The best scores of an LSGAN discriminator, where p + q > 0; the middle of the labels where p = q = 0."""
+    """The best scores of an LSGAN discriminator, where p + q > 0.
+
+    The middle of the labels where p = q = 0.
+    """
     raise NotImplementedError
 
 

@@ -216,7 +216,7 @@ check("8.7a", "L_G does not", generator_losses[0], generator_losses[1], atol=0.0
 #    L_G^{\text{ns}} + L_D &= -\mathbb{E}_p \log D - \mathbb{E}_q \log D (1 - D) && \text{not} \end{aligned} \tag{8.8} $$
 #
 # The last term is largest where $D$ is far from 1/2: there both players lose, so they have something to agree on.
-# Article S3, sections 2.2 and 4.1, calls the game with $-\log D(G(z))$ zero-sum.
+# Article S3 calls GAN training a zero-sum game (section 2.2) and prints this loss for it (section 4.1).
 
 # %%
 ell = np.random.default_rng(2).normal(size=8)  # a discriminator that is nothing special
@@ -286,9 +286,9 @@ print(f"accuracy {accuracy:.3f}; descending instead gives {1 - accuracy:.3f}")
 # $W(\theta) = \max_D V(D, \theta) = V(D^*_\theta, \theta)$. By lesson 7,
 # $W = 2 \operatorname{JSD}(p, q_\theta) - \log 4$. Differentiate $W$ by the chain rule:
 #
-# $$ \nabla_\theta W = \underbrace{\frac{\partial V}{\partial D}\bigg|_{D^*}}_{= \, 0} \cdot \frac{d D^*_\theta}{d \theta}
-#    + \frac{\partial V}{\partial \theta}\bigg|_{D^*}
-#    = \nabla_\theta \, \mathbb{E}_{q_\theta} \log(1 - D^*) \big|_{D^* \text{ held}} \tag{8.11} $$
+# $$ \nabla_\theta W = \frac{\partial V}{\partial D}(D^*) \cdot \frac{d D^*_\theta}{d \theta}
+#    + \frac{\partial V}{\partial \theta}(D^*)
+#    = 0 + \nabla_\theta \, \mathbb{E}_{q_\theta} \log(1 - D^*) \;\text{ with } D^* \text{ held} \tag{8.11} $$
 #
 # The first term vanishes because $D^*$ is a maximum: that the discriminator *would* react does not matter to first
 # order (the envelope theorem). So **the saturating gradient, with $D^*$ held, is the gradient of
@@ -350,7 +350,7 @@ check("8.11c", "which is not the same", reacting, held, atol=0.01, relation="!="
 # subtracted KL is 0 at $\theta_0$ and never negative: it has a minimum there, its gradient is 0. Together (Arjovsky and
 # Bottou 2017, theorem 2.5):
 #
-# $$ \nabla_\theta \, \mathbb{E}_{q_\theta}[-\log D^*] \big|_{D^* \text{ held}}
+# $$ \nabla_\theta \, \mathbb{E}_{q_\theta}[-\log D^*] \;\text{ with } D^* \text{ held}
 #    = \nabla_\theta \left[ \operatorname{KL}(q_\theta \Vert p) - 2 \operatorname{JSD}(p, q_\theta) \right] \tag{8.12} $$
 #
 # The answer to the second question is no: the two losses descend different distances.
@@ -376,9 +376,9 @@ check("8.12c", "not the saturating gradient", held_ns, held, atol=0.01, relation
 # The minus sign looks alarming: a generator that *increases* the JSD? Write out the terms with $m = (p + q)/2$. The JSD
 # is $\frac{1}{2} \sum p \log \frac{p}{m} + \frac{1}{2} \sum q \log \frac{q}{m}$, so
 #
-# $$ \operatorname{KL}(q \Vert p) - 2 \operatorname{JSD}(p, q)
-#    = \sum q \log \frac{q}{p} - \sum q \log \frac{q}{m} - \sum p \log \frac{p}{m}
-#    = \sum q \log \frac{m}{p} + \sum p \log \frac{m}{p} = 2 \operatorname{KL}(m \Vert p) \tag{8.13} $$
+# $$ \begin{aligned} \operatorname{KL}(q \Vert p) - 2 \operatorname{JSD}(p, q)
+#    &= \sum q \log \frac{q}{p} - \sum q \log \frac{q}{m} - \sum p \log \frac{p}{m} \\
+#    &= \sum q \log \frac{m}{p} + \sum p \log \frac{m}{p} = 2 \operatorname{KL}(m \Vert p) \end{aligned} \tag{8.13} $$
 #
 # There is no alarm. The difference is twice a Kullback-Leibler divergence: never negative, and 0 only at $q = p$.
 # Non-saturating training with the best discriminator descends a **softened reverse KL**, from the mixture of both laws
@@ -414,8 +414,9 @@ check("8.14b", "KL(q||p) = ε²/2 Σ h²/p", divergences.kl(near, p) / form, 1 /
 # With $D^*$ held, the generator's loss is linear in $q_\theta$: each outcome has a **price**, and the generator moves
 # mass to the cheap ones. With $r = \log p/q$ the two price lists are
 #
-# $$ u_{\text{sat}}(x) = \log(1 - D^*) = -\operatorname{softplus}(r), \qquad
-#    u_{\text{ns}}(x) = -\log D^* = \operatorname{softplus}(-r), \qquad u_{\text{sat}} + u_{\text{ns}} = -r \tag{8.15} $$
+# $$ \begin{aligned} u_{\text{sat}}(x) &= \log(1 - D^*) = -\operatorname{softplus}(r) \\
+#    u_{\text{ns}}(x) &= -\log D^* = \operatorname{softplus}(-r) \\
+#    u_{\text{sat}} + u_{\text{ns}} &= -r \end{aligned} \tag{8.15} $$
 #
 # | the outcome | $r$ | saturating price | non-saturating price |
 # |---|---|---|---|
@@ -436,7 +437,7 @@ check("8.15b", "their sum is -r", np.log(1 - best) - np.log(best), -r, atol=1e-1
 # $\mathbb{E}_q \log\frac{1 - D}{D} = -\mathbb{E}_q \ell$, follows the sum of (8.11) and (8.12). The JSD cancels, and
 # what remains is exactly the reverse KL:
 #
-# $$ \nabla_\theta \, \mathbb{E}_{q_\theta}[-\ell^*] \big|_{\ell^* \text{ held}}
+# $$ \nabla_\theta \, \mathbb{E}_{q_\theta}[-\ell^*] \;\text{ with } \ell^* \text{ held}
 #    = \nabla_\theta \operatorname{KL}(q_\theta \Vert p) \tag{8.16} $$
 #
 # Raising the mean logit, no logarithm at all, is the steepest descent of the reverse KL (Sønderby et al. 2016).
@@ -578,7 +579,6 @@ check("8.19b", "the Wasserstein slope is 1 at every d", field["wasserstein"], 1.
 # %%
 spread = np.linspace(-0.2, 0.2, 9)
 reals, fakes = 1 + spread, -1 + spread
-on_the_real = mg.tensor(reals)
 
 
 def discriminator_loss(t):
@@ -653,7 +653,8 @@ check("8.21b", "which is below the loss of q = p", price.min(), p @ price, relat
 
 # %% [markdown]
 # Let both players reply to the end, in turns. The discriminator finds the one outcome that the generator makes and
-# rejects it; the generator jumps to another; and so on. Nothing converges: the generator **hops between modes**.
+# rejects it; the generator jumps to another (the first, where several are equally good); and so on. Nothing converges:
+# the generator **hops between modes**.
 
 # %%
 made, visited = q, []
@@ -728,7 +729,10 @@ check(
 
 # %%
 def pushes(logits):
-    """(saturating, non_saturating): -dL/dl of log(1 - D) and of -log D, for logits from -1000 to 1000, without overflow."""
+    """(saturating, non_saturating): -dL/dl of log(1 - D) and of -log D at logits l.
+
+    For l from -1000 to 1000, without overflow, and to nine digits.
+    """
     raise NotImplementedError
 
 
@@ -745,7 +749,10 @@ grade("8.E1", pushes, pushes_hold, logits=arrays(6, -1000.0, 1000.0))
 
 # %%
 def frozen_gradient(theta, p):
-    """The gradient in theta of E_q[-log D*], D* held, for q = softmax(theta): plain NumPy, no autodiff."""
+    """The gradient in theta of E_q[-log D*], D* held, for q = softmax(theta).
+
+    Plain NumPy, no autodiff.
+    """
     raise NotImplementedError
 
 
@@ -775,8 +782,11 @@ grade("8.E3", best_reply, nothing_is_better, d=arrays(6, 0.01, 0.99))
 
 # %%
 def price_of_forward_kl(logit):
-    """A price u(l*) for an outcome with best logit l* = log p/q, such that the generator that minimises E_q u with D* held
-    descends KL(p || q), the divergence of maximum likelihood (Goodfellow 2014, arXiv 1412.6515)."""
+    """A price u(l*) for an outcome with best logit l* = log p/q.
+
+    The generator that minimises E_q u, D* held, is to descend KL(p || q), the
+    divergence of maximum likelihood (Goodfellow 2014, arXiv 1412.6515).
+    """
     raise NotImplementedError
 
 
@@ -792,7 +802,10 @@ grade("8.E4", price_of_forward_kl, descends_forward_kl, pq=tables(2, bound=2.0))
 
 # %%
 def softened_reverse_kl(p, q):
-    """KL(q||p) - 2 JSD(p, q) for tables that may contain zeros: right, without NaN, and inf only where it is infinite."""
+    """KL(q||p) - 2 JSD(p, q), for tables that may contain zeros.
+
+    No NaN, and inf only where it is infinite.
+    """
     raise NotImplementedError
 
 

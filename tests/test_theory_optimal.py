@@ -86,6 +86,12 @@ def test_batches_lists_and_dtypes():
     assert isinstance(optimal.value([0.5, 0.5], [1, 0], [0, 1]), float)
     single = mg.tensor(P.astype(np.float32))
     assert optimal.optimal_logit(single, mg.tensor(Q.astype(np.float32))).dtype == np.float32
+    assert optimal.optimal_logit(single, Q).dtype == np.float64
+    for game in (*SMOOTH, *KINKED):
+        outputs = mg.tensor(game.optimum(P, Q).astype(np.float32), requires_grad=True)
+        assert game.discriminator(outputs, single, mg.tensor(Q.astype(np.float32))).dtype == np.float32
+        assert mg.grad(game.discriminator(outputs, P, Q), outputs).dtype == np.float32
+        assert game.discriminator(outputs, single, Q).item() == pytest.approx(game.value(P, Q), abs=1e-6)
 
 
 @pytest.mark.parametrize(

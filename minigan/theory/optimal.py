@@ -31,7 +31,7 @@ def optimal_logit(p: Any, q: Any, *, prior: float = 0.5, real_label: float = 1.0
 
     With prior pi and labels a (reals) and b (fakes), log [pi a p + (1-pi) b q] - log [pi (1-a) p + (1-pi) (1-b) q].
     """
-    real, fake = _label_masses(*_laws(p, q), prior, real_label, fake_label)
+    real, fake = _label_masses(p, q, prior, real_label, fake_label)
     nowhere = ops.equal(real + fake, 0.0)
     return ops.log(ops.where(nowhere, 1.0, real)) - ops.log(ops.where(nowhere, 1.0, fake))
 
@@ -52,18 +52,24 @@ def optimal_discriminator(
     Raises:
         ValueError: p or q is no probability table; a prior or label outside its range.
     """
-    real, fake = _label_masses(*_laws(p, q), prior, real_label, fake_label)
+    real, fake = _label_masses(p, q, prior, real_label, fake_label)
     total = real + fake
     nowhere = ops.equal(total, 0.0)
     return ops.where(nowhere, 0.5, real / ops.where(nowhere, 1.0, total))
 
 
-def _laws(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    """The tables of the data and of the generator, over the same outcomes."""
+def _laws(p: Tensor, q: Tensor, *outputs: Tensor) -> list[Tensor]:
+    """The tables of the data and of the generator and a discriminator's outputs, over the same outcomes and in one dtype."""
     table("p", p), table("q", q)
     if p.shape[-1] != q.shape[-1]:
         raise ValueError(f"got p with {p.shape[-1]} outcomes and q with {q.shape[-1]}, expected equally many")
-    return p, q
+    for given in outputs:
+        if given.shape[-1:] != p.shape[-1:]:
+            raise ValueError(
+                f"got outputs {given.shape} for p {p.shape}, expected one for each outcome, on the last axis"
+            )
+    dtype = np.result_type(*(t.dtype for t in (p, q, *outputs)))
+    return [t if t.dtype == dtype else ops.cast(t, dtype=dtype) for t in (p, q, *outputs)]
 
 
 def _label_masses(p: Tensor, q: Tensor, prior: float, real_label: float, fake_label: float) -> tuple[Tensor, Tensor]:
@@ -74,7 +80,7 @@ def _label_masses(p: Tensor, q: Tensor, prior: float, real_label: float, fake_la
         raise ValueError(
             f"labels: got {real_label!r} for reals and {fake_label!r} for fakes, expected 0 <= fake < real <= 1"
         )
-    odds = (1 - prior) / prior
+    (p, q), odds = _laws(p, q), (1 - prior) / prior
     return real_label * p + (odds * fake_label) * q, (1 - real_label) * p + (odds * (1 - fake_label)) * q
 
 
@@ -85,20 +91,21 @@ def value(discriminator: Any, p: Any, q: Any) -> Any:
 
     At D* it is 2 JSD(p, q) - log 4; -inf where D is certain and wrong. Near 0 and 1 prefer :func:`value_of_logits`.
     """
-    (p, q), d = _laws(p, q), _probability(discriminator)
+    p, q, d = _laws(p, q, _probability(discriminator))
     return ops.sum(xlogy(p, d) + xlogy(q, 1.0 - d), axis=-1)
 
 
 @on_arrays("logits", "p", "q")
 def value_of_logits(logits: Any, p: Any, q: Any) -> Any:
     """V(D) = -E_p softplus(-l) - E_q softplus(l), from logits l = log D/(1-D), (..., n); l may be infinite."""
-    return -_logistic(logits, *_laws(p, q))
+    p, q, logits = _laws(p, q, logits)
+    return -_logistic(logits, p, q)
 
 
 @on_arrays("discriminator", "p", "q")
 def regret(discriminator: Any, p: Any, q: Any) -> Any:
     """V(D*) - V(D) = sum (p + q) KL(Bern D* || Bern D) >= 0, from probabilities; +inf where D is certain and wrong."""
-    d = _probability(discriminator)
+    p, q, d = _laws(p, q, _probability(discriminator))
     real, fake = optimal_discriminator(p, q), optimal_discriminator(q, p)
     return _expect(p + q, xlogy(real, real) - xlogy(real, d) + xlogy(fake, fake) - xlogy(fake, 1.0 - d))
 
@@ -106,6 +113,7 @@ def regret(discriminator: Any, p: Any, q: Any) -> Any:
 @on_arrays("logits", "p", "q")
 def regret_of_logits(logits: Any, p: Any, q: Any) -> Any:
     """:func:`regret` from logits: sum (p + q) KL(Bern D* || Bern D) with log D = -softplus(-l)."""
+    p, q, logits = _laws(p, q, logits)
     real, fake = optimal_discriminator(p, q), optimal_discriminator(q, p)
     cross = _times(real, ops.softplus(-logits)) + _times(fake, ops.softplus(logits))
     return _expect(p + q, xlogy(real, real) + xlogy(fake, fake) + cross)
@@ -162,9 +170,8 @@ def _game(name: str, discriminator: Loss, generator: Loss, optimum: Closed, valu
 
     def loss(of: Loss) -> Callable[[Any, Any, Any], Any]:
         def checked(outputs: Any, p: Any, q: Any) -> Any:
-            if outputs.shape[-1:] != p.shape[-1:]:
-                raise ValueError(f"{name}: got outputs {outputs.shape} for p {p.shape}, expected one for each outcome")
-            return of(outputs, *_laws(p, q))
+            p, q, outputs = _laws(p, q, outputs)
+            return of(outputs, p, q)
 
         return on_arrays("outputs", "p", "q")(checked)
 
