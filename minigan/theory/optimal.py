@@ -369,7 +369,7 @@ relativistic = _game(
     "log 2 - JSD(p x q, q x p)",
 )
 """L_D = E softplus(-(C(x) - C(y))), L_G = E softplus(-(C(y) - C(x))), x ~ p and y ~ q independent (Jolicoeur-Martineau 2018,
-arXiv 1807.00734, eq. 7 and 8): C* = log p/q up to a constant. p x q is the law of the pair (x, y)."""
+arXiv 1807.00734): C* = log p/q up to a constant. p x q is the law of the pair (x, y)."""
 
 
 def f_gan(f: str | divergences.Generator) -> Game:
@@ -401,8 +401,8 @@ def generator_gradient(game: Game, p: Any, law: Callable[[Tensor], Tensor], thet
     """The gradient in theta of the generator's loss against the optimal discriminator of q = law(theta).
 
     With `frozen` the discriminator is that of this theta and held there, as in training. For :data:`minimax` the result is the
-    gradient of 2 JSD(p, q) (ibid., theorem 1), for :data:`non_saturating` that of KL(q||p) - 2 JSD(p, q) (Arjovsky, Bottou 2017,
-    arXiv 1701.04862, theorem 2.5). Without, the derivative also runs through the discriminator's reaction to theta.
+    gradient of 2 JSD(p, q) (Goodfellow et al. 2014, theorem 1), for :data:`non_saturating` that of
+    KL(q||p) - 2 JSD(p, q) = 2 KL((p+q)/2 || p) (Arjovsky, Bottou 2017, arXiv 1701.04862, theorem 2.5). Without, the derivative also runs through the discriminator's reaction to theta.
 
     Args:
         game: the losses.
