@@ -402,7 +402,8 @@ def generator_gradient(game: Game, p: Any, law: Callable[[Tensor], Tensor], thet
 
     With `frozen` the discriminator is that of this theta and held there, as in training. For :data:`minimax` the result is the
     gradient of 2 JSD(p, q) (Goodfellow et al. 2014, theorem 1), for :data:`non_saturating` that of
-    KL(q||p) - 2 JSD(p, q) = 2 KL((p+q)/2 || p) (Arjovsky, Bottou 2017, arXiv 1701.04862, theorem 2.5). Without, the derivative also runs through the discriminator's reaction to theta.
+    KL(q||p) - 2 JSD(p, q) = 2 KL((p+q)/2 || p) (Arjovsky, Bottou 2017, arXiv 1701.04862, theorem 2.5). Without,
+    the derivative also runs through the discriminator's reaction to theta.
 
     Args:
         game: the losses.
