@@ -73,7 +73,9 @@ for dtype, p in DIGITS.items():
 # is at most $u = 2^{-p}$, the **unit roundoff**: $6 \cdot 10^{-8}$, or $1.1 \cdot 10^{-16}$. Writing
 # $\operatorname{fl}$ for rounding,
 #
-# $$ \operatorname{fl}(x) = x\,(1 + \delta), \qquad |\delta| \le u. \tag{2.2} $$
+# $$ \operatorname{fl}(x) = x\,(1 + \delta), \qquad |\delta| \le u \tag{2.2} $$
+#
+# (unless it overflows or underflows).
 #
 # The hardware computes $+, -, \times, /$ and roots *as if exactly, then rounded*. So for each single operation
 #
@@ -408,9 +410,9 @@ for dtype, (colour, name) in styles.items():
     ax.text(end + 0.4, 3.0, f"{name}:\ninfinite from {end:.1f}", color=colour, fontsize=9, va="bottom")
 ax.text(8.5, 3e-3, "naive, float32", color=ORANGE, fontsize=9, ha="right")
 ax.text(27, 1e-5, "naive, float64", color=BLUE, fontsize=9, ha="right")
-ax.text(44.5, 2e-7, "softplus, float32", color=ORANGE, fontsize=9, ha="right")
-ax.text(44.5, 4e-16, "softplus, float64", color=BLUE, fontsize=9, ha="right")
-ax.set(xlabel="logit of the fake", ylabel="relative error of -log(1 - D)", ylim=(1e-17, 3e3), xlim=(0, 45))
+ax.text(9, 5e-8, "softplus, float32", color=ORANGE, fontsize=9, va="top")
+ax.text(22, 4e-16, "softplus, float64", color=BLUE, fontsize=9)
+ax.set(xlabel="logit of the fake", ylabel="relative error of -log(1 - D)", ylim=(1e-17, 3e3), xlim=(0, 46.5))
 show(
     fig,
     "lost-digits",
@@ -425,7 +427,7 @@ show(
 #
 # $$ \infty \cdot 0 = \text{nan}, \qquad \text{nan} + \text{anything} = \text{nan}. \tag{2.19} $$
 #
-# Then one Adam step sets every weight of the network to `nan`.
+# Then one step of the optimizer sets every weight to `nan`, and training is over.
 
 # %%
 batch = np.append(rng.normal(-2, 1, 127), -100.0).astype(np.float32)
@@ -465,7 +467,7 @@ check("2.20a", "where the true one is -1", on_logits[dead], -1.0, atol=1e-6)
 # %% [markdown]
 # ## 6. Two sentences of article S0
 #
-# *Section 2.3.2* explains vanishing gradients by "the gradient is too small", and recommends batch normalisation,
+# *Section 2.3.2* explains vanishing gradients by gradients that are too small, and recommends batch normalisation,
 # initialisation and Adam. The cause is in the loss. The generator of the zero-sum game minimises $\log(1 - D)$ on its
 # fakes, and by (2.14), (2.16)
 #
