@@ -32,7 +32,7 @@ sigmoid = lambda t: 1 / (1 + np.exp(-t))
 
 
 def differences(f, x, h=1e-6):
-    """The Jacobian of f at x by central differences, a column an element of x: slow, plain, and independent of any engine."""
+    """The Jacobian of f at x by central differences, a column an element of x: slow, plain, without any engine."""
     columns = []
     for i in range(x.size):
         step = np.zeros(x.size)
@@ -99,11 +99,8 @@ ax.text(-1.9, 0.62, "value", color=BLUE)
 ax.text(-1.9, -0.74, "cotangent", color=ORANGE)
 ax.set(xlim=(-2.0, 6.6), ylim=(-1.0, 1.0))
 ax.axis("off")
-show(
-    fig,
-    "chain",
-    alt="A chain a, x, l, L: values run to the right, cotangents to the left, multiplied by each link's slope",
-)
+show(fig, "chain",
+     alt="A chain a, x, l, L: values run to the right, cotangents to the left, multiplied by each link's slope")  # fmt: skip
 
 # %% [markdown]
 # ## 2. Many numbers: Jacobians, and the order of multiplication
@@ -190,13 +187,8 @@ x0, ybar = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
 f = lambda v: np.exp(v) * np.sin(v)
 _, xbar = mg.vjp(lambda v: ops.exp(v) * ops.sin(v), x0, ybar)
 dx = 1e-6 * rng.standard_normal((3, 4))
-check(
-    "1.4",
-    "<ybar, f(x+dx) - f(x)> = <xbar, dx>",
-    (ybar * (f(x0 + dx) - f(x0))).sum(),
-    (xbar.data * dx).sum(),
-    atol=1e-11,
-)
+check("1.4", "<ybar, f(x+dx) - f(x)> = <xbar, dx>", (ybar * (f(x0 + dx) - f(x0))).sum(),
+      (xbar.data * dx).sum(), atol=1e-11)  # fmt: skip
 
 # %% [markdown]
 # **A matrix product.** $Y = AB$, and $G$ is the cotangent of $Y$. Change $A$ by $dA$: then $dY = dA\,B$, and
@@ -348,13 +340,8 @@ our_gradient = gradient(mean_softplus(two_layers(fake, *ours[4:], **mine), -1.0)
 theirs = [mg.tensor(p, requires_grad=True) for p in params]
 value = losses.non_saturating.generator(two_layers(two_layers(mg.tensor(noise), *theirs[:4]), *theirs[4:]))
 flat = lambda arrays: np.concatenate([np.asarray(getattr(g, "data", g)).ravel() for g in arrays])
-check(
-    "1.8",
-    "forty lines of NumPy give the engine's gradient",
-    flat(our_gradient),
-    flat(mg.grad(value, theirs)),
-    atol=1e-13,
-)
+check("1.8", "forty lines of NumPy give the engine's gradient", flat(our_gradient),
+      flat(mg.grad(value, theirs)), atol=1e-13)  # fmt: skip
 
 # %% [markdown]
 # Two engines that agree could share a mistake, if only through their author. So, once, against brute force:
@@ -435,14 +422,8 @@ def operations(width):
 
 
 table = np.array([operations(width) for width in (4, 16, 64, sized(256, 128))])
-check(
-    "1.10",
-    "a gradient costs at most 4 evaluations, whatever the size",
-    table[:, 1],
-    4 * table[:, 0],
-    atol=0,
-    relation="<=",
-)
+check("1.10", "a gradient costs at most 4 evaluations, whatever the size", table[:, 1], 4 * table[:, 0],
+      atol=0, relation="<=")  # fmt: skip
 
 # %%
 fig, ax = figure(width=6.0, height=3.0)
@@ -451,11 +432,8 @@ ax.loglog(table[:, 2], table[:, 1] / table[:, 0], "-s", color=BLUE)
 ax.text(table[2, 2] * 0.7, table[2, 2] * 1.5, "differences: n + 1 evaluations", color=ORANGE, ha="right")
 ax.text(table[-1, 2], 5.5, "reverse mode: about 3", color=BLUE, ha="right")
 ax.set(xlabel="number of parameters n", ylabel="cost of a gradient / cost of the loss", ylim=(1, None))
-show(
-    fig,
-    "cost",
-    alt="By differences the cost of a gradient grows with the number of parameters; by reverse mode it stays near 3",
-)
+show(fig, "cost",
+     alt="Cost of a gradient: by differences it grows with the parameters, in reverse mode it stays near 3")  # fmt: skip
 
 # %% [markdown]
 # This is what made deep learning possible, and it holds for *one* output. For many outputs and one input, forward
@@ -488,9 +466,8 @@ eps = np.finfo(np.float64).eps
 grid = steps[:, None]
 error = abs(central(np.exp, xs, grid) - np.exp(xs))
 top = np.exp(xs + grid)  # bounds f and f''' on [x - h, x + h]
-check(
-    "1.12", "|D(h) - f'| <= M h^2/6 + eps F/h", error, top * grid**2 / 6 + eps * top / grid, atol=1e-15, relation="<="
-)
+check("1.12", "|D(h) - f'| <= M h^2/6 + eps F/h", error, top * grid**2 / 6 + eps * top / grid, atol=1e-15,
+      relation="<=")  # fmt: skip
 
 # %% [markdown]
 # The best step balances the two. $E'(h) = M h/3 - \varepsilon F/h^2 = 0$ gives
@@ -619,14 +596,8 @@ check("1.16a", "<conv x, y> = <x, conv_transpose y>", left, right, atol=1e-12, i
 x5, v5, u5 = rng.standard_normal((3, 5))
 slope = lambda u: (u * (x5 + v5)[::-1]).sum() - (u * x5[::-1]).sum()  # exact: reversing is linear
 wrong_vjp = lambda u: u
-check(
-    "1.17",
-    "random cotangents see the forgotten reversal",
-    slope(u5),
-    (v5 * wrong_vjp(u5)).sum(),
-    atol=0.1,
-    relation="!=",
-)
+check("1.17", "random cotangents see the forgotten reversal", slope(u5), (v5 * wrong_vjp(u5)).sum(),
+      atol=0.1, relation="!=")  # fmt: skip
 check("1.17a", "cotangents of ones do not", slope(np.ones(5)), (v5 * wrong_vjp(np.ones(5))).sum(), atol=1e-14)
 
 # %% [markdown]
@@ -790,9 +761,9 @@ check("1.24", "detaching fakes leaves D's gradient as it is", flat(detached), fl
 check("1.24a", "which is the true one", flat(detached), differences(loss_d_numpy, flat(params[4:]))[0], atol=1e-8)
 
 # %% [markdown]
-# *Article S1, section 2.4* says two more things. First, that the two players have different losses, one "cross
-# entropy", the other "binary cross entropy". Both are the same function, the binary cross entropy of a logit and a
-# label, $\operatorname{BCE}(\ell, y) = -y \log \sigma(\ell) - (1 - y) \log \sigma(-\ell)$. Only the labels differ:
+# *Article S1, section 2.4* says two things. First, that the two players have different losses, one "cross entropy",
+# the other "binary cross entropy". Both are the same function, the binary cross entropy of a logit and a label,
+# $\operatorname{BCE}(\ell, y) = -y \log \sigma(\ell) - (1 - y) \log \sigma(-\ell)$. Only the labels differ:
 #
 # $$ L_G = E\operatorname{BCE}(\ell_{\text{fake}}, 1), \qquad
 # L_D = E\operatorname{BCE}(\ell_{\text{real}}, 1) + E\operatorname{BCE}(\ell_{\text{fake}}, 0). \tag{1.25} $$
@@ -806,24 +777,44 @@ check("1.25", "both players: BCE with other labels",
       [bce(on_fake, 1), bce(on_real, 1) + bce(on_fake, 0)], atol=1e-13, errata="S1.2")  # fmt: skip
 
 # %% [markdown]
-# Second, that backpropagation *is* the training method, which updates the parameters. It updates nothing: it computes
-# a gradient, and the parameters are the same before and after. What to do with the gradient is the optimizer's
-# business. The plainest, $\theta_{\text{new}} = \theta - \eta g$, lowers the loss because
-# $L(\theta - \eta g) - L(\theta) = -\eta\, \langle g, g\rangle$ to first order:
+# Labels matter. *Article S3, section 5.2*, gives the generator's loss the labels of the whole mixed batch, half of
+# them 1 and half 0, though all its logits are of fakes. (The shapes do not even match, 256 labels against 128
+# logits.) Suppose they did. Then by $\partial \operatorname{BCE}/\partial \ell = \sigma(\ell) - y$, derived in lesson
+# 2, a fake is pulled on average by
+#
+# $$ \frac{\partial}{\partial \ell} \left[ \tfrac{1}{2} \operatorname{BCE}(\ell, 1)
+# + \tfrac{1}{2} \operatorname{BCE}(\ell, 0) \right]
+# = \sigma(\ell) - \tfrac{1}{2}. \tag{1.26} $$
+#
+# It vanishes at $D = 1/2$ and pushes fakes that fool the discriminator *down*. A generator's labels are all 1.
+
+# %%
+leaf = mg.tensor(on_fake, requires_grad=True)
+mixed = 0.5 * (ops.bce_with_logits(leaf, np.ones(50)) + ops.bce_with_logits(leaf, np.zeros(50)))
+pull = mg.grad(mixed.sum(), leaf).data
+check("1.26", "mixed labels pull to D = 1/2: sigma(l) - 1/2", pull, sigmoid(on_fake) - 0.5, atol=1e-14, errata="S3.3")
+wanted = mg.grad(ops.bce_with_logits(leaf, np.ones(50)).sum(), leaf).data
+check("1.26a", "labels of 1 always pull up", wanted, 0.0, atol=0, relation="<=")
+
+# %% [markdown]
+# *Section 2.4 of article S1* says, second, that backpropagation *is* the training method, which updates the
+# parameters. It updates nothing: it computes a gradient, and the parameters are the same before and after. What to do
+# with the gradient is the optimizer's business. The plainest, $\theta_{\text{new}} = \theta - \eta g$, lowers the
+# loss because $L(\theta - \eta g) - L(\theta) = -\eta\, \langle g, g\rangle$ to first order:
 #
 # $$ \text{grad: } \theta_{\text{after}} = \theta, \qquad
-# \text{step: } L(\theta - \eta g) = L(\theta) - \eta\, |g|^2 + O(\eta^2). \tag{1.26} $$
+# \text{step: } L(\theta - \eta g) = L(\theta) - \eta\, |g|^2 + O(\eta^2). \tag{1.27} $$
 
 # %%
 start = flat(params[:4])
 gradients = mg.grad(losses.non_saturating.generator(two_layers(two_layers(mg.tensor(noise), *theta), *psi)), theta)
-check("1.26", "a backward pass leaves the parameters alone", flat(theta), start, atol=0, errata="S1.2")
+check("1.27", "a backward pass leaves the parameters alone", flat(theta), start, atol=0, errata="S1.2")
 
 rate = 1e-7
 mg.optim.SGD(theta, lr=rate).step(gradients)
-check("1.26a", "the optimizer's step moves them", flat(theta), start, atol=1e-9, relation="!=", errata="S1.2")
+check("1.27a", "the optimizer's step moves them", flat(theta), start, atol=1e-9, relation="!=", errata="S1.2")
 drop = loss_of(np.concatenate([start, flat(params[4:])])) - loss_of(np.concatenate([flat(theta), flat(params[4:])]))
-check("1.26b", "and lowers the loss by lr |g|^2", drop / rate, (flat(gradients) ** 2).sum(), atol=0, rtol=1e-5)
+check("1.27b", "and lowers the loss by lr |g|^2", drop / rate, (flat(gradients) ** 2).sum(), atol=0, rtol=1e-5)
 
 # %% [markdown]
 # "Lowers the loss" holds for one player with the other one frozen. That both do it at once, and why the losses then

@@ -147,14 +147,8 @@ print("condition of log at", at, "is", kappa.round(1))
 small = 10.0 ** -np.arange(3, 20)
 series = small - small**2 / 2 + small**3 / 3 - small**4 / 4 + small**5 / 5
 check("2.6", "log1p(y) = y - y^2/2 + ...", ops.log1p(small), series, atol=0, rtol=1e-15)
-check(
-    "2.6a",
-    "log(1 + y) as written has lost everything by y = 1e-17",
-    np.log(1 + small) / series,
-    1.0,
-    atol=0.5,
-    relation="!=",
-)
+check("2.6a", "log(1 + y) as written has lost everything by y = 1e-17", np.log(1 + small) / series, 1.0,
+      atol=0.5, relation="!=")  # fmt: skip
 for y, got, want in zip(small[::4], np.log(1 + small)[::4], series[::4], strict=True):
     print(f"y = {y:.0e}   log(1 + y) = {got:.16e}   true {want:.16e}")
 
@@ -169,14 +163,8 @@ for y, got, want in zip(small[::4], np.log(1 + small)[::4], series[::4], strict=
 
 # %%
 w = 1 + small[:13]
-check(
-    "2.7",
-    "y log(w)/(w - 1), w = fl(1 + y), is log1p(y)",
-    small[:13] * np.log(w) / (w - 1),
-    np.log1p(small[:13]),
-    atol=0,
-    rtol=1e-15,
-)
+check("2.7", "y log(w)/(w - 1), w = fl(1 + y), is log1p(y)", small[:13] * np.log(w) / (w - 1),
+      np.log1p(small[:13]), atol=0, rtol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # ## 3. Exponentials: the range is as short as the digits
@@ -255,14 +243,8 @@ print("row 2, log of softmax:", naive[1], "  log_softmax:", ops.log_softmax(scor
 logits = np.array([5.0, 20.0, 40.0, 300.0])
 want = exact(lambda t: 1 / (1 + t.exp()), logits)
 check("2.12", "sigma(-l), to all digits", ops.sigmoid(-logits), want, atol=0, rtol=1e-15)
-check(
-    "2.12a",
-    "1 - sigma(l) is not the same computation",
-    (1 - ops.sigmoid(logits).data) / want,
-    1.0,
-    atol=0.9,
-    relation="!=",
-)
+check("2.12a", "1 - sigma(l) is not the same computation", (1 - ops.sigmoid(logits).data) / want, 1.0,
+      atol=0.9, relation="!=")  # fmt: skip
 print("1 - sigma(l):", 1 - ops.sigmoid(logits).data, "\nsigma(-l):   ", ops.sigmoid(-logits).data)
 
 # %% [markdown]
@@ -357,26 +339,18 @@ for dtype in DIGITS:
     points = grid.astype(dtype)
     truth = exact(lambda t: (1 + t.exp()).ln(), points)
     with quiet():
-        errors[dtype] = [
-            abs(f.astype(float) - truth) / truth for f in (naive_fake_loss(points), ops.softplus(points).data)
-        ]
+        values = naive_fake_loss(points), ops.softplus(points).data
+        errors[dtype] = [abs(v.astype(float) - truth) / truth for v in values]
 low = grid < 15
 r = 3 * 2.0**-24 * (1 + np.exp(grid[low]))
 bound = np.where(r < 1, -np.log1p(-np.minimum(r, 0.999)), np.inf) / np.log1p(np.exp(grid[low]))
-check(
-    "2.17",
-    "float32: relative error <= -log(1 - 3u (1 + e^l))/softplus(l)",
-    errors[np.float32][0][low],
-    bound,
-    atol=3e-7,
-    relation="<=",
-)
+check("2.17", "float32: relative error <= -log(1 - 3u (1 + e^l))/softplus(l)", errors[np.float32][0][low],
+      bound, atol=3e-7, relation="<=")  # fmt: skip
 check("2.17a", "softplus keeps all digits, float32", errors[np.float32][1], 0.0, atol=2.5e-7)
 check("2.17b", "and float64", errors[np.float64][1], 0.0, atol=5e-16)
-at_10 = {dtype: abs(float(naive_fake_loss(np.array(10, dtype))) / math.log1p(math.exp(10)) - 1) for dtype in DIGITS}
-print(
-    f"digits left at l = 10: float32 {-math.log10(at_10[np.float32]):.1f}, float64 {-math.log10(at_10[np.float64]):.1f}"
-)
+for dtype in DIGITS:
+    off = abs(float(naive_fake_loss(np.array(10, dtype))) / math.log1p(math.exp(10)) - 1)
+    print(f"{dtype.__name__}: {-math.log10(off):.1f} digits are left at l = 10")
 
 # %% [markdown]
 # When does it become infinite? When $1 + e^{-\ell}$ rounds to 1, that is when $e^{-\ell}$ is at most half the spacing
@@ -388,14 +362,8 @@ print(
 
 # %%
 ends = [last(lambda t: np.isfinite(naive_fake_loss(t)), 1, 88, dtype) for dtype in DIGITS]
-check(
-    "2.18",
-    "log(1 - sigmoid(l)) is -inf from p log 2 on",
-    ends,
-    [24 * math.log(2), 53 * math.log(2)],
-    atol=1e-5,
-    errata="S1.6",
-)
+check("2.18", "log(1 - sigmoid(l)) is -inf from p log 2 on", ends, [24 * math.log(2), 53 * math.log(2)],
+      atol=1e-5, errata="S1.6")  # fmt: skip
 
 # %%
 fig, ax = figure(width=6.4, height=3.6)
@@ -413,11 +381,8 @@ ax.text(27, 1e-5, "naive, float64", color=BLUE, fontsize=9, ha="right")
 ax.text(9, 5e-8, "softplus, float32", color=ORANGE, fontsize=9, va="top")
 ax.text(22, 4e-16, "softplus, float64", color=BLUE, fontsize=9)
 ax.set(xlabel="logit of the fake", ylabel="relative error of -log(1 - D)", ylim=(1e-17, 3e3), xlim=(0, 46.5))
-show(
-    fig,
-    "lost-digits",
-    alt="The naive loss loses digits exponentially and is infinite from 16.6 or 36.7 on; softplus keeps all",
-)
+show(fig, "lost-digits",
+     alt="The naive loss loses digits exponentially and is infinite from 16.6 or 36.7 on; softplus keeps all")  # fmt: skip
 
 # %% [markdown]
 # The other loss, $-\log \hat\sigma(\ell)$, fails on the other side: for $\ell < -88.7$ in float32, $e^{-\ell}$ is
@@ -434,12 +399,10 @@ batch = np.append(rng.normal(-2, 1, 127), -100.0).astype(np.float32)
 scale = mg.tensor(np.ones((), np.float32), requires_grad=True)  # stands for the last layer's weight
 with quiet():
     naive = ops.mean(-ops.log(1.0 / (1.0 + ops.exp(-(scale * batch)))))
-    check(
-        "2.19", "127 good images and one bad: the loss is infinite", np.isinf(naive.data), True, atol=0, errata="S1.6"
-    )
-    check(
-        "2.19a", "and the gradient is not a number", np.isnan(mg.grad(naive, scale).data), True, atol=0, errata="S1.6"
-    )
+    check("2.19", "127 good images and one bad: the loss is infinite", np.isinf(naive.data), True, atol=0,
+          errata="S1.6")  # fmt: skip
+    check("2.19a", "and the gradient is not a number", np.isnan(mg.grad(naive, scale).data), True, atol=0,
+          errata="S1.6")  # fmt: skip
 stable = mg.losses.non_saturating.generator(scale * batch)
 truth = float(np.mean(-batch.astype(float) / (1 + np.exp(batch.astype(float)))))
 check("2.19b", "on logits: the right gradient", mg.grad(stable, scale), truth, atol=0, rtol=1e-5, errata="S1.6")
@@ -478,22 +441,10 @@ check("2.20a", "where the true one is -1", on_logits[dead], -1.0, atol=1e-6)
 # (lesson 8).
 
 # %%
-check(
-    "2.21",
-    "d/dl log(1 - sigma(l)) = -sigma(l)",
-    saturating,
-    exact(lambda t: -1 / (1 + (-t).exp()), line),
-    atol=1e-15,
-    errata="S0.12",
-)
-check(
-    "2.21a",
-    "d/dl [-log sigma(l)] = -sigma(-l)",
-    on_logits,
-    exact(lambda t: -1 / (1 + t.exp()), line),
-    atol=1e-15,
-    errata="S0.12",
-)
+check("2.21", "d/dl log(1 - sigma(l)) = -sigma(l)", saturating,
+      exact(lambda t: -1 / (1 + (-t).exp()), line), atol=1e-15, errata="S0.12")  # fmt: skip
+check("2.21a", "d/dl [-log sigma(l)] = -sigma(-l)", on_logits, exact(lambda t: -1 / (1 + t.exp()), line),
+      atol=1e-15, errata="S0.12")  # fmt: skip
 
 # %%
 fig, ax = figure(width=6.4, height=3.0)
@@ -504,11 +455,7 @@ ax.text(-39, 1.03, "-log D on logits", color=BLUE, fontsize=9, va="bottom")
 ax.text(-39, 0.04, "-log max(D, 1e-7): dead below -16.1", color=ORANGE, fontsize=9, va="bottom")
 ax.text(12, 1.03, "log(1 - D), saturating", color=GREEN, fontsize=9, ha="right", va="bottom")
 ax.set(xlabel="logit of the fake", ylabel="pull on the logit, -dL/dl", ylim=(-0.05, 1.15), xlim=(-40, 12.5))
-show(
-    fig,
-    "pull",
-    alt="The pull of three losses on a fake's logit: two of them leave the worst fakes alone",
-)
+show(fig, "pull", alt="The pull of three losses on a fake's logit: two of them leave the worst fakes alone")  # fmt: skip
 
 # %% [markdown]
 # *Section 2.3.3* advises "to add a logarithm to the output layer" of both networks, to make the outputs smoother. A
@@ -526,36 +473,16 @@ show(
 first = mg.grad(ops.softplus(leaf).sum(), leaf, create_graph=True)
 second = mg.grad(first.sum(), leaf).data
 check("2.22", "the slope of softplus is at most 1", first, 1.0, atol=0, relation="<=", errata="S0.13")
-check(
-    "2.22a",
-    "its curvature is s(l) s(-l) <= 1/4",
-    second,
-    np.exp(-abs(line)) / (1 + np.exp(-abs(line))) ** 2,
-    atol=1e-15,
-    errata="S0.13",
-)
+check("2.22a", "its curvature is s(l) s(-l) <= 1/4", second,
+      np.exp(-abs(line)) / (1 + np.exp(-abs(line))) ** 2, atol=1e-15, errata="S0.13")  # fmt: skip
 output = mg.tensor(np.array([1e-3, 1e-6, 1e-12]), requires_grad=True)
 steep = mg.grad(ops.log(output).sum(), output).data
-check(
-    "2.22b",
-    "the slope of a log layer is 1/o, without bound",
-    steep,
-    [1e3, 1e6, 1e12],
-    atol=0,
-    rtol=1e-12,
-    errata="S0.13",
-)
+check("2.22b", "the slope of a log layer is 1/o, without bound", steep, [1e3, 1e6, 1e12], atol=0,
+      rtol=1e-12, errata="S0.13")  # fmt: skip
 with quiet():
     pixels = ops.log(np.tanh(rng.standard_normal(1000))).data
-check(
-    "2.22c",
-    "and half of a generator's pixels have no log",
-    np.isnan(pixels).mean(),
-    0.4,
-    atol=0,
-    relation=">=",
-    errata="S0.13",
-)
+check("2.22c", "and half of a generator's pixels have no log", np.isnan(pixels).mean(), 0.4, atol=0,
+      relation=">=", errata="S0.13")  # fmt: skip
 
 # %% [markdown]
 # ## 7. Sums
@@ -604,12 +531,10 @@ for n in sizes:
     for f, found in table.items():
         found.append((abs(f(x).astype(float) - truth) / abs(x.astype(float)).sum(axis=0)).max())
 n, u32 = np.array(sizes), 2.0**-24
-check(
-    "2.23", "one by one: error <= (n-1) u sum |x|", table[one_by_one], (n - 1) * u32, atol=0, rtol=1e-2, relation="<="
-)
-check(
-    "2.24", "in pairs: error <= log2(n) u sum |x|", table[in_pairs], np.log2(n) * u32, atol=0, rtol=1e-2, relation="<="
-)
+check("2.23", "one by one: error <= (n-1) u sum |x|", table[one_by_one], (n - 1) * u32, atol=0, rtol=1e-2,
+      relation="<=")  # fmt: skip
+check("2.24", "in pairs: error <= log2(n) u sum |x|", table[in_pairs], np.log2(n) * u32, atol=0, rtol=1e-2,
+      relation="<=")  # fmt: skip
 check("2.25", "Kahan: error <= 2u sum |x|", table[kahan], 2 * u32 + n * u32**2, atol=0, relation="<=")
 
 # %%
@@ -622,9 +547,8 @@ ax.text(sizes[-1] * 1.25, table[one_by_one][-1], "one by one", color=BLUE, fonts
 ax.text(sizes[-1] * 1.25, table[in_pairs][-1] * 1.3, "in pairs", color=ORANGE, fontsize=9, va="center")
 ax.text(sizes[-1] * 1.25, table[kahan][-1] / 1.3, "Kahan", color=GREEN, fontsize=9, va="center")
 ax.set(xlabel="numbers summed, float32", ylabel="largest error / sum of |x|", xlim=(3, sizes[-1] * 9))
-show(
-    fig, "sums", alt="Error of float32 sums against their length: growing one by one, almost flat in pairs and by Kahan"
-)
+show(fig, "sums",
+     alt="Error of float32 sums against their length: growing one by one, almost flat in pairs and by Kahan")  # fmt: skip
 
 # %% [markdown]
 # A famous end of the road: counting in float32. From $2^{24}$ on the spacing is 2, so adding 1 is halfway, and rounds
@@ -662,13 +586,8 @@ one_pass = float((x * x).mean() - x.mean() ** 2)
 check("2.27", "two passes: right", ops.var(x), truth, atol=0, rtol=1e-4)
 check("2.27a", "one pass: no digit is right", one_pass, truth, atol=0, rtol=0.5, relation="!=")
 exactly = np.array([1.0, 2.0, 4.0, 9.0])
-check(
-    "2.27b",
-    "on small integers both are the same",
-    (exactly**2).mean() - exactly.mean() ** 2,
-    ops.var(exactly),
-    atol=1e-14,
-)
+check("2.27b", "on small integers both are the same", (exactly**2).mean() - exactly.mean() ** 2,
+      ops.var(exactly), atol=1e-14)  # fmt: skip
 print(f"true variance {truth:.6f}, two passes {ops.var(x).item():.6f}, one pass {one_pass:.6f}")
 
 # %% [markdown]
@@ -685,9 +604,8 @@ p, q = np.array([5e-324, 1.0]), np.array([0.0, 1.0])
 with quiet():
     naive = (p * np.log(p / ((p + q) / 2))).sum() / 2
 stable = p * (math.log(2) + np.log(p / (p + q)))
-check(
-    "2.28", "p log(p/m) = p (log 2 + log(p/(p+q)))", stable, exact(lambda t: t * Decimal(2).ln(), p) * (q == 0), atol=0
-)
+check("2.28", "p log(p/m) = p (log 2 + log(p/(p+q)))", stable,
+      exact(lambda t: t * Decimal(2).ln(), p) * (q == 0), atol=0)  # fmt: skip
 check("2.28a", "as written it is infinite", np.isinf(naive), True, atol=0)
 check("2.28b", "minigan's is not", divergences.jsd(p, q), 0.0, atol=1e-15)
 
@@ -762,23 +680,10 @@ def first_step(logit, lr=1e-3):
 
 logits = [0.0, -10.0, -15.0, -18.0, -20.0]
 size = exact(lambda t: 1 / (1 + (-t).exp()), np.array(logits))
-check(
-    "2.31",
-    "Adam's first step is -lr g/(|g| + eps)",
-    [first_step(t) for t in logits],
-    size / (size + 1e-8),
-    atol=1e-10,
-    identity=55,
-)
-check(
-    "2.31a",
-    "so it does not cure vanishing: at logit -20",
-    first_step(-20.0),
-    0.2,
-    atol=0,
-    relation="<=",
-    errata="S0.12",
-)
+check("2.31", "Adam's first step is -lr g/(|g| + eps)", [first_step(t) for t in logits],
+      size / (size + 1e-8), atol=1e-10, identity=55)  # fmt: skip
+check("2.31a", "so it does not cure vanishing: at logit -20", first_step(-20.0), 0.2, atol=0, relation="<=",
+      errata="S0.12")  # fmt: skip
 for t, s in zip(logits, size, strict=True):
     print(f"logit {t:4.0f}: gradient {-s:9.1e}, first step of Adam {first_step(t):.3f} lr")
 
