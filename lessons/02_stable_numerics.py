@@ -169,12 +169,11 @@ check("2.7", "y log(w)/(w - 1), w = fl(1 + y), is log1p(y)", small[:13] * np.log
 # %% [markdown]
 # ## 3. Exponentials: the range is as short as the digits
 #
-# The largest number is just below $2^{128}$ in float32 and $2^{1024}$ in float64. Hence $e^x$ is infinite from
+# The largest number is just below $2^{128}$ in float32 and $2^{1024}$ in float64. Hence $e^x$ is infinite beyond
 #
-# $$ x_{\max} = 128 \log 2 = 88.72 \quad \text{(float32)}, \qquad
-# x_{\max} = 1024 \log 2 = 709.78 \quad \text{(float64)} \tag{2.8} $$
+# $$ x_{\max} = 128 \log 2 = 88.72 \;\text{ (float32)}, \qquad 1024 \log 2 = 709.78 \;\text{ (float64)}. \tag{2.8} $$
 #
-# on. A logit of 89 is nothing unusual in a discriminator that has separated its data.
+# A logit of 89 is nothing unusual in a discriminator that has separated its data.
 
 # %%
 with quiet():
@@ -434,11 +433,11 @@ check("2.20a", "where the true one is -1", on_logits[dead], -1.0, atol=1e-6)
 # initialisation and Adam. The cause is in the loss. The generator of the zero-sum game minimises $\log(1 - D)$ on its
 # fakes, and by (2.14), (2.16)
 #
-# $$ \frac{\partial}{\partial \ell} \log(1 - \sigma(\ell)) = -\sigma(\ell) \;\to\; 0 \quad \text{as } \ell \to -\infty, \qquad
-# \frac{\partial}{\partial \ell} \left[-\log \sigma(\ell)\right] = -\sigma(-\ell) \;\to\; -1: \tag{2.21} $$
+# $$ \frac{\partial}{\partial \ell} \log(1 - \sigma(\ell)) = -\sigma(\ell), \qquad
+# \frac{\partial}{\partial \ell} \left[-\log \sigma(\ell)\right] = -\sigma(-\ell). \tag{2.21} $$
 #
-# it vanishes exactly on fakes that are rejected with confidence. The non-saturating loss on the right does not
-# (lesson 8).
+# As $\ell \to -\infty$, the first goes to 0: it vanishes exactly on fakes that are rejected with confidence. The
+# second, of the non-saturating loss $-\log D$, goes to $-1$ (lesson 8).
 
 # %%
 check("2.21", "d/dl log(1 - sigma(l)) = -sigma(l)", saturating,
@@ -463,8 +462,8 @@ show(fig, "pull", alt="The pull of three losses on a fake's logit: two of them l
 # generator, pixels in $[-1, 1]$, half of it is not even defined. What *is* smooth is the logarithm of a sigmoid, as a
 # function of the logit:
 #
-# $$ 0 \le \operatorname{softplus}'(\ell) = \sigma(\ell) \le 1, \qquad
-# 0 \le \operatorname{softplus}''(\ell) = \sigma(\ell)\,\sigma(-\ell) \le \tfrac{1}{4}, \qquad
+# $$ 0 \le \operatorname{softplus}' = \sigma \le 1, \qquad
+# 0 \le \operatorname{softplus}'' = \sigma\,(1 - \sigma) \le \tfrac{1}{4}, \qquad
 # \frac{d \log o}{d o} = \frac{1}{o}. \tag{2.22} $$
 #
 # So the log belongs to the loss, together with the sigmoid, on logits; and to no output layer.
