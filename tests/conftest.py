@@ -1,4 +1,5 @@
-"""Settings for the whole test suite: Hypothesis profiles, GPU tests, figures without a screen, and a summary at the end.
+"""Settings for the whole test suite: Hypothesis profiles, tests that need what a machine may lack, figures without a screen,
+and a summary at the end.
 
 `HYPOTHESIS_PROFILE=dev|ci` chooses how many random examples run; `CI=true` means ci.
 """
@@ -30,20 +31,31 @@ EXAMPLES = "hypothesis examples"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `gpu` where no GPU works; asking costs an import of CuPy, so only if there are any."""
-    marked = [item for item in items if item.get_closest_marker("gpu")]
-    if not marked:
-        return
-    from minigan.backend import gpu_problem
-
-    problem = gpu_problem()
-    if problem:
-        items[:] = [item for item in items if item not in set(marked)]
-        config.hook.pytest_deselected(items=marked)
-        config.stash[GPU_NOTE] = f"{len(marked)} gpu tests deselected: {problem}"
+    """Leave out the tests marked `gpu` or `browser` where there is none; asking costs time, so only if there are such tests."""
+    for marker, problem_of in NEEDS.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if marked and (problem := problem_of()):
+            items[:] = [item for item in items if item not in set(marked)]
+            config.hook.pytest_deselected(items=marked)
+            config.stash.setdefault(NOTES, []).append(f"{len(marked)} {marker} tests deselected: {problem}")
 
 
-GPU_NOTE = pytest.StashKey[str]()
+def gpu_problem() -> str:
+    """Why no GPU works, or ""."""
+    from minigan.backend import gpu_problem as problem
+
+    return problem() or ""
+
+
+def browser_problem() -> str:
+    """Why no browser can be driven, or ""."""
+    from browsers import problem
+
+    return problem()
+
+
+NEEDS = {"gpu": gpu_problem, "browser": browser_problem}
+NOTES = pytest.StashKey[list[str]]()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -59,11 +71,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The number of random examples, the GPU tests left out and the slowest tests."""
+    """The number of random examples, the tests left out for want of a GPU or a browser, and the slowest tests."""
     calls = [r for group in terminalreporter.stats.values() for r in group if getattr(r, "when", "") == "call"]
     examples = sum(value for r in calls for key, value in r.user_properties if key == EXAMPLES)
     terminalreporter.write_line(f"{examples} hypothesis examples")
-    if note := config.stash.get(GPU_NOTE, ""):
+    for note in config.stash.get(NOTES, []):
         terminalreporter.write_line(note)
     for report in sorted(calls, key=lambda r: -r.duration)[:SLOWEST]:
         terminalreporter.write_line(f"{report.duration:7.2f} s  {report.nodeid}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import re
 import sys
@@ -108,20 +107,6 @@ class Lesson:
                 text.append(cell.text)
         return [" ".join(block.split()) for block in re.split(r"\n\s*\n", "\n\n".join(text)) if block.strip()]
 
-    def calls(self, name: str) -> dict[str, int]:
-        """The lines on which `name("id", ...)` is called, by id: for `check` and `grade`."""
-        try:
-            tree = ast.parse(self.source)
-        except SyntaxError as error:
-            raise LessonError(f"{self.path}, line {error.lineno}: {error.msg}") from error
-        found: dict[str, int] = {}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name and node.args:
-                first = node.args[0]
-                if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                    found[first.value] = node.lineno
-        return found
-
 
 def cells(source: str) -> Iterator[Cell]:
     """The cells of a py:percent text. Markdown loses its comment signs; blank lines around a cell are dropped."""
@@ -171,10 +156,10 @@ def find(given: str | None = None) -> list[Lesson]:
 
 
 def pick(lessons: Sequence[Lesson], wanted: Sequence[str]) -> list[Lesson]:
-    """The lessons with these numbers, or names; "all" stands for all."""
+    """The lessons with these numbers, or names, in their order; "all" stands for all."""
     if list(wanted) == ["all"]:
         return list(lessons)
-    return [_one(lessons, text) for text in wanted]
+    return sorted({_one(lessons, text) for text in wanted}, key=lambda lesson: lesson.path.name)
 
 
 def _one(lessons: Sequence[Lesson], text: str) -> Lesson:

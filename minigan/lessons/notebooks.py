@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from ipykernel.compiler import get_file_name
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -58,7 +59,9 @@ def execute(lesson: Lesson, *, fast: bool = False) -> Executed:
     with tempfile.TemporaryDirectory(prefix="minigan-lesson-") as place, _kernel(Path(place)) as kernel:
         log = Path(place, "checks.jsonl")
         resources = {"metadata": {"path": place}}
-        client = NotebookClient(book, km=kernel, timeout=TIMEOUT, resources=resources, record_timing=False)
+        client = NotebookClient(
+            book, km=kernel, timeout=TIMEOUT, resources=resources, record_timing=False, coalesce_streams=True
+        )
         try:
             client.execute(env=_environment(log, fast))
         except CellExecutionError as error:
@@ -86,7 +89,11 @@ def _kernel(place: Path) -> Iterator[AsyncKernelManager]:
 
 def _environment(log: Path, fast: bool) -> dict[str, str]:
     """That of this process, with this minigan on the path, and figures inline instead of in files."""
-    env = {name: value for name, value in os.environ.items() if name not in (figures.FOLDER, "MPLBACKEND")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (figures.FOLDER, "MPLBACKEND", "IPYKERNEL_CELL_NAME")
+    }
     paths = [str(Path(minigan.__file__).parent.parent), env.get("PYTHONPATH", "")]
     env |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), checks.LOG: str(log)}
     env |= {"IPYTHONDIR": str(log.parent / "ipython"), "JPY_PARENT_PID": str(os.getpid())}
@@ -102,13 +109,16 @@ def _told(error: CellExecutionError) -> str:
 
 
 def _checks(log: Path, lesson: Lesson) -> list[checks.Check]:
-    """The checks of a log, with the lines of the lesson, which a kernel does not know."""
+    """The checks of a log, on the lines of the lesson; a kernel knows only those of the cell."""
     if not log.exists():
         return []
-    lines = lesson.calls("check")
+    begins = {Path(get_file_name(cell.text)).stem: cell.line for cell in lesson.cells if cell.kind == "code"}
     found = []
     for text in log.read_text(encoding="utf-8").splitlines():
         values = json.loads(text)
-        values |= {"errata": tuple(values["errata"]), "file": lesson.path.name, "line": lines.get(values["id"], 1)}
+        line = (
+            begins[Path(values["file"]).stem] + values["line"] - 1
+        )  # a kernel names the file of a cell by the cell's hash
+        values |= {"errata": tuple(values["errata"]), "file": lesson.path.name, "line": line}
         found.append(checks.Check(**values))
     return found

@@ -23,7 +23,7 @@ import nbformat
 from markupsafe import Markup
 
 from minigan.lessons import catalog, errata, notebooks, pages, sources, text
-from minigan.lessons.catalog import Lesson
+from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
 from minigan.lessons.pages import Page
 from minigan.lessons.sources import Sources
@@ -95,6 +95,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     written = _lessons(site, fast)
     _lesson_pages(site, written)
     checks = [check for page in written for check in page.checks]
+    _known(checks, ledger)
     identities = _identities(site)
     totals = _totals(written, checks, ledger, identities)
     site.render(
@@ -193,6 +194,14 @@ def _identities(site: Site) -> int:
     body = writer.html(re.sub(r"\A# .*\n", "", source))
     site.render("identities.html", "identities.html", title=title, body=Markup(body))
     return len(set(re.findall(r"^\| *(\d+) *\|", source, re.MULTILINE)))
+
+
+def _known(checks: list[Check], ledger: list[errata.Erratum]) -> None:
+    """Each erratum that a check names must be in the ledger, if there is one."""
+    ids = {each.id for each in ledger}
+    for check in checks:
+        if ids and (unknown := set(check.errata) - ids):
+            raise LessonError(f"{check.file}, line {check.line}: errata.toml has no {', '.join(sorted(unknown))}")
 
 
 def _by_check(written: Iterable[Page]) -> dict[str, str]:

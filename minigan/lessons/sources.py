@@ -78,7 +78,7 @@ def target(href: str, folder: str = "lessons") -> tuple[str, str]:
 
 @cache
 def names(path: Path) -> dict[str, int]:
-    """The line on which each function, class, method ("Class.method") and constant of a Python file begins, decorators and all."""
+    """The line on which each function, class, method ("Class.method") and constant begins, decorators and all."""
     if path.suffix != ".py":
         return {}
     found: dict[str, int] = {}

@@ -23,7 +23,8 @@ BINARY = dict(
 RELATIONS = dict(
     le="≤", leq="≤", ge="≥", geq="≥", ne="≠", neq="≠", ll="≪", gg="≫", approx="≈", equiv="≡", sim="∼", simeq="≃", cong="≅",
     propto="∝", to="→", rightarrow="→", leftarrow="←", longrightarrow="⟶", Rightarrow="⇒", implies="⟹", Longrightarrow="⟹",
-    Leftarrow="⇐", iff="⟺", Longleftrightarrow="⟺", longleftrightarrow="⟷", gets="←", leadsto="⇝", Leftrightarrow="⇔", leftrightarrow="↔", mapsto="↦", longmapsto="⟼", in_="∈", notin="∉", ni="∋",
+    Leftarrow="⇐", iff="⟺", Longleftrightarrow="⟺", longleftrightarrow="⟷", gets="←", leadsto="⇝",
+    Leftrightarrow="⇔", leftrightarrow="↔", mapsto="↦", longmapsto="⟼", in_="∈", notin="∉", ni="∋",
     subset="⊂", subseteq="⊆", supset="⊃", supseteq="⊇", perp="⊥", mid="∣", parallel="∥", coloneqq="≔", doteq="≐", prec="≺",
     preceq="⪯", succ="≻", succeq="⪰", uparrow="↑", downarrow="↓", nearrow="↗", searrow="↘", models="⊨", vdash="⊢", nmid="∤",
     hookrightarrow="↪", rightharpoonup="⇀", rightsquigarrow="⇝", gtrsim="≳", lesssim="≲", asymp="≍", triangleq="≜",

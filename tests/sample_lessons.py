@@ -1,0 +1,129 @@
+"""Two small lessons for the tests of the tools, with everything that a lesson may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FIRST = r'''# %% [markdown]
+# # 1. Halves
+#
+# What a half is. And *why*.
+#
+# Prerequisites: numbers; see lesson 2.
+#
+# **Predict first.** Is $\frac12 + \frac12$ more than 1?
+
+# %%
+import numpy as np
+
+from minigan.lessons import check, figure, grade, show, sized
+from minigan.lessons.strategies import floats
+
+x = np.linspace(0, 1, sized(50, 5))
+
+# %% [markdown]
+# ## Two halves
+#
+# A *half* of $x$ is $x / 2$, and two of them make the whole, by [multiply](../minigan/ops/elementwise.py#multiply):
+#
+# $$ \begin{aligned} \frac{x}{2} + \frac{x}{2} &= x \\ &\le \max(x, 1). \end{aligned} \tag{1.1} $$
+#
+# That is (1.1), and (2.1) follows. See also [the second](02_thirds.py), and <b>no HTML</b>.
+#
+# | a | b |
+# |---|---|
+# | $\sqrt{x}$ | `code` |
+
+# %%
+check("1.1", "x/2 + x/2 = x", x / 2 + x / 2, x, atol=1e-12, identity=50, errata="S0.7")
+check("1.1a", "<= max(x, 1)", x, np.maximum(x, 1), atol=0, relation="<=", errata=("S0.5", "S0.7"))
+for name in ("b", "c"):
+    check(f"1.1{name}", "a half is not a third", 1 / 2, 1 / 3, atol=0.1, relation="!=")
+print("the first", x[:2], "<&>")
+
+# %%
+fig, ax = figure()
+ax.plot(x, x / 2)
+show(fig, "half", alt="A straight line with slope one half.")
+
+
+# %% [markdown]
+# ## Exercises
+# %%
+def double(x):
+    """Return 2 x."""
+    raise NotImplementedError
+
+
+def is_double(answer, x):
+    assert answer(x) == x + x
+
+
+grade("1.E1", double, is_double, x=floats(-1, 1))
+'''
+FIRST_SOLUTIONS = '''"""Solutions of lesson 1."""
+
+
+def double(x):
+    return 2 * x
+
+
+def wrong_double(x):
+    return x * x
+'''
+SECOND = r"""# %% [markdown]
+# # 2. Thirds
+#
+# What a third is.
+#
+# **Predict first.** How many make 1?
+#
+# $$ \frac{x}{3} \cdot 3 = x. \tag{2.1} $$
+
+# %%
+from minigan.lessons import check
+
+check("2.1", "3 (x / 3) = x", 3 * (1 / 3), 1, atol=1e-12)
+"""
+ERRATA = """
+[[erratum]]
+id = "S0.7"
+where = "2.1.3"
+claim = "Halves are $\\\\infty$."
+right = "They are not."
+kind = "check"
+
+[[erratum]]
+id = "S0.5"
+where = "2.1.2"
+claim = "Another claim."
+right = "Another fact."
+kind = "check"
+
+[[erratum]]
+id = "S0.8"
+where = "2.2"
+claim = "A name."
+right = "Another name."
+kind = "wording"
+reason = "A name is no number."
+"""
+ARTICLES = """
+[[article]]
+id = "S0"
+title = "On halves"
+original = "Des moitiés"
+sections = [["1", "Halves", 1, 7], ["2", "Quarters", "later: quarters"]]
+"""
+
+
+def write(root: Path) -> Path:
+    """The folder of the lessons, under root."""
+    folder = root / "lessons"
+    (folder / "solutions").mkdir(parents=True)
+    (folder / "01_halves.py").write_text(FIRST, encoding="utf-8")
+    (folder / "02_thirds.py").write_text(SECOND, encoding="utf-8")
+    (folder / "solutions" / "01_halves.py").write_text(FIRST_SOLUTIONS, encoding="utf-8")
+    (folder / "errata.toml").write_text(ERRATA, encoding="utf-8")
+    (folder / "articles.toml").write_text(ARTICLES, encoding="utf-8")
+    return folder

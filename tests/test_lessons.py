@@ -1,0 +1,118 @@
+"""The lessons: each runs, each formula has its check, links lead somewhere, solutions are right and misconceptions are refuted."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+
+from minigan.lessons import catalog, checks, errata, grading, runner, sources, text
+from minigan.lessons.catalog import Lesson
+
+FOLDER = Path(__file__).parent.parent / "lessons"
+LESSONS = [Lesson(path) for path in sorted(FOLDER.glob("*.py")) if catalog.FILE.fullmatch(path.name)]
+FIGURE = re.compile(r"^figure: (.+\.png) \((.*)\)$", re.MULTILINE)
+ERRATA = {each.id: each for each in errata.errata(FOLDER)}
+
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+
+
+def refuted_in(lesson: Lesson) -> set[str]:
+    """The errata that the lesson's checks name, read from its text."""
+    found = set()
+    for node in ast.walk(ast.parse(lesson.source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check":
+            for keyword in node.keywords:
+                if keyword.arg == "errata":
+                    value = ast.literal_eval(keyword.value)
+                    found |= {value} if isinstance(value, str) else set(value)
+    return found
+
+
+@each_lesson
+def test_it_runs_and_every_formula_has_its_check(lesson, tmp_path, capsys):
+    solutions = runner.solutions_of(lesson)
+    with (
+        runner.surroundings(fast=True, figures_to=str(tmp_path)),
+        grading.answers_from(solutions) as right,
+        grading.answers_from(solutions, "wrong_") as wrong,
+    ):
+        report = runner.execute(lesson)
+    said = capsys.readouterr().out
+    numbers = {check.id.rstrip("abcdefghijklmnopqrstuvwxyz") for check in report.checks}  # 5.3a is a part of 5.3
+    tags = text.TAG.findall(lesson.source)
+    assert len(tags) == len(set(tags))
+    assert set(tags) <= numbers, "a numbered formula has no check of its number"
+    assert numbers <= set(tags), "a check belongs to no numbered formula"
+    assert all(tag.startswith(f"{lesson.number}.") for tag in tags)
+    assert {id for check in report.checks for id in check.errata} == refuted_in(lesson)
+
+    assert 3 <= len(right) <= 5
+    assert [grade.id for grade in right] == [f"{lesson.number}.E{i + 1}" for i in range(len(right))]
+    assert {grade.name: grade.state for grade in right} == {grade.name: "right" for grade in right}
+    assert {grade.name: grade.state for grade in wrong} == {grade.name: "wrong" for grade in wrong}
+    assert all(grade.counterexample for grade in wrong)
+
+    figures = FIGURE.findall(said)
+    assert figures and len({name for name, _ in figures}) == len(figures)
+    assert all(Path(name).stat().st_size > 1000 and len(alt) >= 20 for name, alt in figures)
+
+
+@each_lesson
+def test_formulas_convert_and_links_lead_somewhere(lesson):
+    cited = sources.Sources(FOLDER)
+    dead = []
+
+    def link(href):
+        if re.match(r"https?://|mailto:", href):
+            return href
+        name, symbol = sources.target(href)
+        found = cited.cite(name, symbol, lesson.stem, lesson.title)  # raises for a name that the file does not have
+        if found is None:
+            dead.append(href)
+        return found
+
+    writer = text.Text(link=link, place=lesson.stem)
+    html = "".join(writer.html(cell.text) for cell in lesson.cells if cell.kind == "markdown")
+    assert not dead
+    assert "<math" in html
+    assert any(name.startswith("minigan/") for name in cited.cited), "no line of the engine is cited"
+
+
+@each_lesson
+def test_it_begins_with_its_title_its_subject_and_a_question(lesson):
+    assert lesson.title and lesson.about and lesson.question
+    assert lesson.about != lesson.question
+
+
+@each_lesson
+def test_jupytext_reads_the_same_cells(lesson):
+    book = jupytext.reads(lesson.source, fmt="py:percent")
+    theirs = [(cell.cell_type, cell.source.strip()) for cell in book.cells if cell.source.strip()]
+    assert theirs == [(cell.kind, cell.text.strip()) for cell in lesson.cells]
+
+
+@each_lesson
+def test_fast_sizes_are_the_only_difference(lesson):
+    """No lesson looks at the variable itself: sizes go through `sized`, and checks are the same."""
+    assert checks.FAST not in lesson.source
+
+
+def test_the_errata_that_checks_name_are_those_that_a_number_can_refute():
+    refuted = set().union(*map(refuted_in, LESSONS)) if LESSONS else set()
+    assert refuted <= ERRATA.keys()
+    assert {id for id in refuted if ERRATA[id].kind == "wording"} == set()
+
+
+def test_every_section_and_erratum_of_the_articles_is_accounted_for():
+    articles = {article.id: article for article in errata.articles(FOLDER)}
+    assert list(articles) == ["S0", "S1", "S2", "S3", "S4"]
+    counts = {"shared": 5, "S0": 19, "S1": 6, "S2": 14, "S3": 4, "S4": 9}
+    assert list(ERRATA) == [f"{article}.{i + 1}" for article, count in counts.items() for i in range(count)]
+    for article in articles.values():
+        numbers = [section.number for section in article.sections]
+        assert len(numbers) == len(set(numbers))
+        assert all(1 <= lesson <= 12 for section in article.sections for lesson in section.lessons)

@@ -1,0 +1,229 @@
+"""The site of the lessons: pages that are whole, links that lead somewhere, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import nbformat
+import pytest
+import sample_lessons
+
+from minigan.lessons import site
+from minigan.lessons.catalog import LessonError
+from minigan.run.errors import UsageError
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """The elements of a page, its ids and addresses; raises where tags do not match."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        assert not self.open, f"{path}: {self.open} left open"
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in values:
+            self.ids.append(values["id"])
+        if tag == "a":
+            self.links.append(values["href"])
+        elif "href" in values or "src" in values:
+            self.loads.append(values.get("href") or values["src"])
+        if tag == "img":
+            self.images.append(values)
+        assert not any(name.startswith("on") for name in values), "a script in an attribute"
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """(folder of the site, folder of the lessons, what the build said)."""
+    root = tmp_path_factory.mktemp("site")
+    lessons = sample_lessons.write(root)
+    (root / "tests").mkdir()
+    (root / "tests" / "test_identities_x.py").write_text(
+        "\n\n@given()\ndef test_identity_50_softplus(see):\n    pass\n"
+    )
+    (root / "bench" / "results").mkdir(parents=True)
+    link = "[softplus](../../tests/test_identities_x.py#test_identity_50_softplus)"
+    table = (
+        f"# The identities\n\nTwo.\n\n| | identity | test |\n|---|---|---|\n| 4 | a \\|\\| b | |\n| 50 | x | {link} |\n"
+    )
+    (root / "bench" / "results" / "identities-2026-01-01.md").write_text(table)
+    said = site.build(given=str(lessons), fast=True, out=str(root / "site"))
+    return root / "site", lessons, said
+
+
+@pytest.fixture(scope="module")
+def pages(built):
+    return {path.relative_to(built[0]).as_posix(): Page(path) for path in built[0].rglob("*.html")}
+
+
+def text_of(built, name):
+    return (built[0] / name).read_text(encoding="utf-8")
+
+
+def test_the_files(built, pages):
+    names = {path.relative_to(built[0]).as_posix() for path in built[0].rglob("*") if path.is_file()}
+    assert names >= {
+        "index.html", "identities.html", "01_halves.html", "02_thirds.html", "style.css", "notebooks/01_halves.ipynb",
+        "figures/01_halves-half.png", "source/minigan/ops/elementwise.py.html", "source/lessons/01_halves.py.html",
+        "source/lessons/solutions/01_halves.py.html", "source/tests/test_identities_x.py.html",
+    }  # fmt: skip
+    assert set(json.loads(text_of(built, site.LISTED))) == names - {site.LISTED}
+    assert built[2].endswith(
+        "index.html: 2 lessons, 2 numbered formulas, 5 checks, 1 figures, 2 errata refuted by a check, 1 errata of wording, 2 identities"
+    )
+
+
+def test_nothing_is_loaded_from_elsewhere_and_nothing_is_a_script(pages):
+    for page in pages.values():
+        assert "script" not in page.tags and "iframe" not in page.tags
+        assert not any(re.match(r"[a-z]+:|//", url) for url in page.loads if url != "data:,")
+    assert "url(" not in (Path(site.__file__).parent / "templates" / "style.css").read_text()
+
+
+def test_every_link_and_anchor_leads_somewhere(built, pages):
+    count = 0
+    for name, page in pages.items():
+        assert len(page.ids) == len(set(page.ids)), name
+        for url in page.links + page.loads:
+            if re.match(r"https?:|data:", url):
+                continue
+            path, fragment = urldefrag(url)
+            target = (built[0] / name).parent / unquote(path) if path else built[0] / name
+            assert target.is_file(), f"{name}: {url}"
+            count += 1
+            if fragment:
+                key = target.resolve().relative_to(built[0].resolve()).as_posix()
+                assert fragment in pages[key].ids, f"{name}: {url}"
+    assert count > 50
+
+
+def test_a_page_has_one_title_and_headings_in_order(pages):
+    for name, page in pages.items():
+        assert page.tags.count("h1") == 1 and page.tags.count("main") == 1, name
+        levels = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h\d", tag)]
+        assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)), name
+        assert page.links[0] == "#main"
+
+
+def test_formulas_are_mathml_with_number_and_check(built, pages):
+    html = text_of(built, "01_halves.html")
+    assert pages["01_halves.html"].tags.count("math") >= 5
+    assert {"eq-1.1", "check-1.1", "check-1.1a", "check-1.1b"} <= set(pages["01_halves.html"].ids)
+    assert "\\frac" not in html and "\\tag" not in html and "$" not in html.replace("$$", "")
+    assert html.count('class="verdict"') == 4  # 1.1, 1.1a, 1.1b, 1.1c beside the formula
+    assert '<a href="#eq-1.1">(1.1)</a>' in html and '<a href="02_thirds.html#eq-2.1">(2.1)</a>' in html
+    assert '<a href="02_thirds.html">lesson 2</a>' in html and "&lt;b&gt;no HTML" in html
+
+
+def test_checks_stand_on_their_lines_and_link_to_tests_and_errata(built):
+    html, source = text_of(built, "01_halves.html"), sample_lessons.FIRST.splitlines()
+    line = next(i for i, text in enumerate(source, 1) if text.startswith('check("1.1",'))
+    assert f'<a href="source/lessons/01_halves.py.html#L{line}">line {line}</a>' in html
+    loop = next(i for i, text in enumerate(source, 1) if text.startswith('    check(f"1.1{name}"'))
+    assert html.count(f"#L{loop}") == 2
+    assert '<a href="source/tests/test_identities_x.py.html#L3">identity 50</a>' in html  # with its decorator
+    assert '<a class="erratum" href="index.html#S0.7">S0.7</a>' in html
+
+
+def test_output_is_shown_as_text(built):
+    html = text_of(built, "01_halves.html")
+    assert "the first [0.   0.25] &lt;&amp;&gt;" in html
+    assert "exercise 1.E1, double: still open" in html and "Grade(" not in html
+
+
+def test_figures_have_size_and_description(built, pages):
+    (image,) = pages["01_halves.html"].images
+    assert image["alt"] == "A straight line with slope one half." and image["width"] == "640"
+    assert int(image["height"]) == 340
+
+
+def test_sources_cite_back(built):
+    html = text_of(built, "source/minigan/ops/elementwise.py.html")
+    assert '<a href="../../../01_halves.html">Halves</a>' in html and "<code>multiply</code>" in html
+
+
+def test_the_index_accounts_for_articles_and_errata(built):
+    html = text_of(built, "index.html")
+    assert 'href="01_halves.html#check-1.1"' in html and "A name is no number." in html
+    assert "later: quarters" in html and 'title="Halves">1</a>, 7' in html
+    assert "Is <math" in html  # the question of the first lesson
+
+
+def test_the_notebook_is_valid_and_has_outputs(built):
+    book = nbformat.read(built[0] / "notebooks" / "01_halves.ipynb", as_version=4)
+    nbformat.validate(book)
+    kinds = [output.output_type for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert "display_data" in kinds and "stream" in kinds
+
+
+def test_a_second_build_replaces_the_first_and_only_that(built, tmp_path):
+    lessons, out = built[1], tmp_path / "site"
+    site.build(["1"], given=str(lessons), fast=True, out=str(out))
+    (out / "mine.txt").write_text("mine")
+    site.build(["2"], given=str(lessons), fast=True, out=str(out))
+    assert (out / "02_thirds.html").is_file() and (out / "mine.txt").is_file()
+    assert not (out / "01_halves.html").exists()
+    assert "a lesson that is not part of this build" in (out / "index.html").read_text()
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path):
+    lessons = sample_lessons.write(tmp_path)
+    with pytest.raises(UsageError, match="holds something else"):
+        site.build(given=str(lessons), out=str(tmp_path))
+    with pytest.raises(UsageError, match="is a file"):
+        site.build(given=str(lessons), out=str(lessons / "01_halves.py"))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / site.LISTED).write_text("{")
+    with pytest.raises(UsageError, match="is broken"):
+        site.build(given=str(lessons), out=str(broken))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("x / 2 + x / 2, x,", "x / 2 + x / 3, x,", r"1\.1.*does not hold"),
+        ("ax.plot", "ax.plod", "AttributeError"),
+        (r"\frac{x}{2}", r"\fraction{x}{2}", r"\\fraction is not known"),
+        ("elementwise.py#multiply", "elementwise.py#multiplied", "no 'multiplied'"),
+        ('errata="S0.7"', 'errata="S0.77"', "errata.toml has no S0.77"),
+        ("# # 1. Halves", "# Halves", "title"),
+    ],
+)
+def test_a_lesson_that_is_wrong_gives_no_site(tmp_path, old, new, message):
+    lessons = sample_lessons.write(tmp_path)
+    path = lessons / "01_halves.py"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(LessonError, match=f"(?s){message}"):
+        site.build(["1"], given=str(lessons), fast=True, out=str(tmp_path / "site"))
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_link_to_a_missing_file_is_text_and_is_told(tmp_path, capsys):
+    lessons = sample_lessons.write(tmp_path)
+    path = lessons / "02_thirds.py"
+    path.write_text(path.read_text().replace("What a third is.", "See [this](../tests/none.py#f)."))
+    site.build(["2"], given=str(lessons), fast=True, out=str(tmp_path / "site"))
+    assert "../tests/none.py#f does not exist" in capsys.readouterr().err
+    assert "See this." in (tmp_path / "site" / "02_thirds.html").read_text()

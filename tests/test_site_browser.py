@@ -1,0 +1,108 @@
+"""The site of the lessons in a browser: nothing fails to load, formulas and figures have a size, no page scrolls sideways."""
+
+from __future__ import annotations
+
+import pytest
+import sample_lessons
+from browsers import chromium
+
+from minigan.lessons import site
+
+pytestmark = pytest.mark.browser
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+OVERFLOW = """() => [...document.querySelectorAll('body *')].filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.right > innerWidth + 1 && !e.closest('.scroll, pre, .listing, .skip');
+}).map(e => e.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    root = tmp_path_factory.mktemp("browser")
+    lessons = sample_lessons.write(root)
+    site.build(given=str(lessons), fast=True, out=str(root / "site"))
+    return root / "site"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=chromium(), args=list(OPTIONS))
+        yield running
+        running.close()
+
+
+@pytest.fixture(params=[400, 1400], ids=["400px", "1400px"])
+def page(request, browser):
+    """A page of one width; its `trouble` lists messages on the console and requests that failed or left the disk."""
+    page = browser.new_page(viewport={"width": request.param, "height": 900})
+    page.trouble = []
+    page.on("console", lambda message: page.trouble.append(message.text))
+    page.on("pageerror", lambda error: page.trouble.append(str(error)))
+    page.on("requestfailed", lambda asked: page.trouble.append(asked.url))
+    page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or page.trouble.append(asked.url))
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["index.html", "01_halves.html", "02_thirds.html", "source/minigan/ops/elementwise.py.html"]
+)
+def test_pages_load_and_fit(built, page, name):
+    page.goto((built / name).as_uri())
+    assert page.trouble == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(OVERFLOW) == []
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('math')].map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])"
+    )
+    assert all(width > 3 and height > 3 for width, height in sizes)
+    if "/" not in name:
+        assert sizes
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
+
+def test_contents_show_in_one_place(built, page):
+    page.goto((built / "01_halves.html").as_uri())
+    wide = page.viewport_size["width"] > 1000
+    assert page.locator("nav.contents").is_visible() == wide
+    assert page.locator("details.contents-narrow").is_visible() != wide
+
+
+def test_a_fraction_is_stacked_and_its_number_beside_it(built, page):
+    page.goto((built / "02_thirds.html").as_uri())
+    over, under = page.evaluate(
+        "[...document.querySelector('.equation mfrac').children].map(e => e.getBoundingClientRect().top)"
+    )
+    assert over + 5 < under
+    number, formula = (page.locator(f"#eq-2\\.1 {part}").bounding_box() for part in (".number", "math"))
+    assert number["x"] > formula["x"] + formula["width"] - 1
+
+
+def test_the_keyboard_reaches_the_text(built, page):
+    page.goto((built / "01_halves.html").as_uri())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.locator(".skip").bounding_box()["x"] >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_dark_and_light_differ(built, page):
+    page.goto((built / "01_halves.html").as_uri())
+    colours = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colours[scheme] = page.evaluate(
+            "['body', 'figure'].map(name => getComputedStyle(document.querySelector(name)).backgroundColor)"
+        )
+    assert colours["light"][0] != colours["dark"][0]
+    assert colours["light"][1] == colours["dark"][1] == "rgb(255, 255, 255)"  # figures are drawn on white
