@@ -95,16 +95,20 @@ def report(found: list[Any], watch: Watch, options: argparse.Namespace) -> list[
     numbers = len({seen.number for seen in found})
     machine = f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores, {platform.platform()}"
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Hypothesis {hypothesis.__version__}"
+    told = (
+        f"{numbers} identities hold by {len(found)} property tests on {sum(seen.examples for seen in found):,} random "
+        "examples. The error is the largest that was seen in float64; for an inequality it is the excess."
+    )
+    if missing or watch.failed:
+        told = f"{numbers} identities have tests; failed: {len(watch.failed)}; without a test: {missing or 'none'}."
     lines = [
         "# The identities",
         "",
         f"{datetime.date.today()}, {machine}; {versions}.",
         "",
-        f"Command: `python bench/identities.py --examples {options.examples}`. {numbers} identities hold by {len(found)} property "
-        f"tests on {sum(seen.examples for seen in found):,} random examples. The error is the largest that was seen in float64; "
-        "for an inequality it is the excess, 0 where it never was exceeded."
-        if not (missing or watch.failed)
-        else f"{numbers} identities have tests; failed: {len(watch.failed)}, missing: {missing or 'none'}.",
+        f"Command: `python bench/identities.py --examples {options.examples}`",
+        "",
+        told,
         "",
         f"| {' | '.join(HEAD)} |",
         "|" + "---|" * len(HEAD),

@@ -1,4 +1,4 @@
-"""The lessons: each runs, each formula has its check, links lead somewhere, solutions are right and misconceptions are refuted."""
+"""The lessons: each runs, each formula has its check, links lead somewhere, solutions are right, misconceptions refuted."""
 
 from __future__ import annotations
 
