@@ -10,7 +10,7 @@ import numpy as np
 
 from minigan.autodiff import Tensor, grad
 from minigan.backend import Array, array_module
-from minigan.optim import Optimizer
+from minigan.optim import Optimizer, Snapshot
 from minigan.random import Source
 from minigan.replay import Recording
 
@@ -79,15 +79,37 @@ def alternating(players: Sequence[Player], batches: Sequence[Tensor]) -> dict[st
 
 def simultaneous(players: Sequence[Player], batches: Sequence[Tensor]) -> dict[str, Tensor]:
     """All gradients at the same point, then all moves: the vector field of the game, one step along it."""
-    if any(player.updates != 1 for player in players):
-        raise ValueError("simultaneous: got a player with several updates a step; use the alternating rule")
+    _check_single_updates("simultaneous", players)
     results = [player.gradients(batches[0], _others(players, player)) for player in players]
     for player, (_, grads) in zip(players, results, strict=True):
         player.optimizer.step(grads)
     return {player.name: loss for player, (loss, _) in zip(players, results, strict=True)}
 
 
-RULES: dict[str, Rule] = {"alternating": alternating, "simultaneous": simultaneous}
+def extragradient(players: Sequence[Player], batches: Sequence[Tensor]) -> dict[str, Tensor]:
+    """All players look ahead by one simultaneous step, take their gradients there, go back, and step by those (Korpelevich
+    1976; Gidel et al. 2018, arXiv 1802.10551, algorithm 2).
+
+    Going back restores the optimizers' state too: the look-ahead is the step that the optimizer would take, and leaves no other
+    trace. It reads the first batch, the step itself the second one where there is one. Returns the losses of where one stood.
+    """
+    _check_single_updates("extragradient", players)
+    standing = [Snapshot(player.optimizer) for player in players]
+    losses = simultaneous(players, batches[:1])
+    batch = batches[1 % len(batches)]
+    ahead = [player.gradients(batch, _others(players, player))[1] for player in players]
+    for player, place, grads in zip(players, standing, ahead, strict=True):
+        place.restore()
+        player.optimizer.step(grads)
+    return losses
+
+
+def _check_single_updates(rule: str, players: Sequence[Player]) -> None:
+    if any(player.updates != 1 for player in players):
+        raise ValueError(f"{rule}: got a player with several updates a step; use the alternating rule")
+
+
+RULES: dict[str, Rule] = {"alternating": alternating, "simultaneous": simultaneous, "extragradient": extragradient}
 
 
 class Game:
@@ -95,7 +117,7 @@ class Game:
 
     Args:
         players: in the order in which they move.
-        rule: "alternating" or "simultaneous", or a function such as :func:`alternating`.
+        rule: "alternating", "simultaneous" or "extragradient", or a function such as :func:`alternating`.
         random: the source whose step advances with the game; None where losses draw no numbers.
         replay: record the first step for each batch shape and replay it afterwards (see `minigan.replay`): the same numbers,
             less time. Losses must then not depend on Python values that change from step to step.

@@ -158,6 +158,40 @@ class Optimizer:
         self.steps = int(state["steps"])
 
 
+class Snapshot:
+    """An optimizer's parameters and state as they are now, to go back to: what a look-ahead needs.
+
+    Taking and restoring are in-place writes that a recorded step repeats.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.steps = optimizer, optimizer.steps
+        self.copies = [Tensor(t.data.copy()) for t in optimizer.parameters.values()]
+        self.slots = {slot: [a.copy() for a in arrays] for slot, arrays in optimizer.slot_arrays.items()}
+        effect(self._take, self.copies, list(optimizer.parameters.values()))
+
+    def restore(self) -> None:
+        """Bring parameters, state arrays and the number of updates back."""
+        effect(self._bring_back, list(self.optimizer.parameters.values()), self.copies)
+
+    def _take(self, copies: Sequence[Array], params: Sequence[Array]) -> None:
+        _copy(copies, params)
+        for slot, arrays in self.slots.items():
+            _copy(arrays, self.optimizer.slot_arrays[slot])
+        self.steps = self.optimizer.steps
+
+    def _bring_back(self, params: Sequence[Array], copies: Sequence[Array]) -> None:
+        _copy(params, copies)
+        for slot, arrays in self.slots.items():
+            _copy(self.optimizer.slot_arrays[slot], arrays)
+        self.optimizer.steps = self.steps
+
+
+def _copy(targets: Sequence[Array], sources: Sequence[Array]) -> None:
+    for target, source in zip(targets, sources, strict=True):
+        target[...] = source
+
+
 def _check_unit(owner: object, **values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:

@@ -5,9 +5,11 @@ import pytest
 
 import minigan as mg
 from minigan import nn, ops, optim
+from minigan.game import RULES
 from minigan.gans.mlp import MLP
 from minigan.gans.toy import Toy
 from minigan.random import Source
+from minigan.theory import dynamics
 
 
 def bilinear(h=0.1, rule="alternating", updates=1):
@@ -38,6 +40,62 @@ def test_simultaneous_descent_grows_by_sqrt_1_plus_h2():
     assert np.hypot(x.item(), y.item()) == pytest.approx(start * (1 + 0.09) ** 5)
 
 
+@pytest.mark.parametrize("replay", [False, True])
+@pytest.mark.parametrize("rule", ["simultaneous", "alternating", "extragradient"])
+def test_rules_are_those_of_the_theory(rule, replay):
+    game, x, y = bilinear(h=0.3, rule=rule)
+    game.replay = replay
+    path = dynamics.iterate(getattr(dynamics, rule), dynamics.bilinear_game(), (1.0, 0.5), steps=20, step=0.3)
+    for want in path[1:]:
+        game.step(np.zeros(1))
+        np.testing.assert_allclose([x.item(), y.item()], want, atol=1e-14)
+
+
+def test_extragradient_reads_two_batches_and_reports_the_losses_of_where_it_stood():
+    seen = []
+    x = mg.tensor(np.ones(1), requires_grad=True)
+    loss = lambda batch: (seen.append((x.item(), batch.item())), (x * x * batch).sum())[1]  # noqa: E731
+    game = mg.Game([mg.Player("x", loss, optim.SGD([x], lr=0.1))], rule="extragradient")
+    losses = game.step([np.full(1, 2.0), np.full(1, 3.0)])
+    assert seen == [(1.0, 2.0), (pytest.approx(0.6), 3.0)]  # the look-ahead is 1 - 0.1 * 4
+    assert losses["x"].item() == 2.0
+    assert x.item() == pytest.approx(1 - 0.1 * 2 * 3 * 0.6)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: optim.Adam(p, lr=optim.linear(0.1, steps=30), beta1=0.5),
+        lambda p: optim.SGD(p, lr=0.1, momentum=0.7, clip_norm=0.4),
+        lambda p: optim.RMSProp(p, lr=0.05),
+    ],
+    ids=["adam", "momentum", "rmsprop"],
+)
+@pytest.mark.parametrize("replay", [False, True])
+def test_extragradient_leaves_no_trace_of_the_look_ahead_in_any_optimizer(optimizer, replay):
+    """The same by hand: a second set of optimizers, brought to the same state, makes the look-ahead."""
+    game, x, y = bilinear(rule="extragradient")
+    for player in game.players:
+        player.optimizer = optimizer(list(player.optimizer.parameters.values()))
+    game.replay = replay
+    here, ahead = ([mg.tensor(np.array([v]), requires_grad=True) for v in (1.0, 0.5)] for _ in range(2))
+    movers, scouts = [optimizer([t]) for t in here], [optimizer([t]) for t in ahead]
+    slopes = lambda x, y: ([mg.tensor(y.data.copy())], [mg.tensor(-x.data)])  # noqa: E731
+    for _ in range(12):
+        game.step(np.zeros(1))
+        for t, scout, mover in zip(ahead, scouts, movers, strict=True):
+            scout.load_state(mover.state())
+            t.assign(mover.parameters["0"])
+        for scout, grads in zip(scouts, slopes(*here), strict=True):
+            scout.step(grads)
+        for mover, grads in zip(movers, slopes(*ahead), strict=True):
+            mover.step(grads)
+        assert (x.item(), y.item()) == (here[0].item(), here[1].item())
+    assert [p.optimizer.steps for p in game.players] == [12, 12]
+    for player, mover in zip(game.players, movers, strict=True):
+        assert all((v == mover.state()[k]).all() for k, v in player.optimizer.state().items())
+
+
 def test_updates_read_one_batch_each():
     seen = []
     x = mg.tensor(np.zeros(1), requires_grad=True)
@@ -55,6 +113,8 @@ def test_bad_games_are_refused():
         bilinear(rule="sideways")
     with pytest.raises(ValueError, match="several updates"):
         bilinear(rule="simultaneous", updates=2)[0].step(np.zeros(1))
+    with pytest.raises(ValueError, match="extragradient: got a player with several updates"):
+        bilinear(rule="extragradient", updates=2)[0].step(np.zeros(1))
 
 
 def small(model=Toy, shape=(2,), **options):
@@ -101,6 +161,19 @@ def test_frozen_parameters_thaw_after_an_error():
     with pytest.raises(ValueError, match="matmul"):
         broken.gradients(mg.tensor(np.zeros((3, 2))), [model.game.players[1]])
     assert all(t.requires_grad for t in model.generator.parameters().values())
+
+
+def test_a_replayed_gan_under_extragradient_is_the_eager_one_bit_for_bit():
+    games = [Toy(Toy.Config(batch_size=8), (2,), replay=replay) for replay in (False, True)]
+    for model in games:
+        model.game.rule = RULES["extragradient"]
+    r = np.random.default_rng(0)
+    for _ in range(4):
+        x = r.standard_normal((8, 2)).astype(np.float32)
+        a, b = (model.game.step(x) for model in games)
+        assert {k: v.item() for k, v in a.items()} == {k: v.item() for k, v in b.items()}
+    ours = games[1].state()
+    assert all((v == ours[k]).all() for k, v in games[0].state().items())
 
 
 @pytest.mark.parametrize(
