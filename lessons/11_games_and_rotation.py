@@ -85,7 +85,7 @@ check("11.2a", "J is symmetric", jacobian, jacobian.T, atol=1e-15)
 # What does symmetry buy? The eigenvalues $\lambda$ of a $2 \times 2$ matrix with rows $(a, b)$ and $(c, d)$ solve
 # $\lambda^2 - (a + d)\lambda + (ad - bc) = 0$, so
 #
-# $$ \lambda_\pm = \frac{a + d}{2} \pm \sqrt{\Big(\frac{a - d}{2}\Big)^2 + bc} . \tag{11.3} $$
+# $$ \lambda_\pm = \frac{a + d}{2} \pm \sqrt{\left(\frac{a - d}{2}\right)^2 + bc} . \tag{11.3} $$
 #
 # If $b = c$ nothing under the root is negative, and both are real: along two fixed directions the motion is a pure
 # $e^{\lambda t}$, in or out. If $bc$ is negative enough, the root is imaginary, and imaginary exponents turn. Symmetric
@@ -109,7 +109,7 @@ check("11.3a", "a symmetric J has real eigenvalues", dynamics.eigenvalues(jacobi
 # Now $f(x, y) = xy$. Player one descends on $f$ over $x$ only; player two ascends over $y$ only, that is, descends on
 # $-f$. Each holds the other fixed when it differentiates. The field of the game is
 #
-# $$ v(x, y) = \Big(-\frac{\partial f}{\partial x},\; \frac{\partial f}{\partial y}\Big) = (-y,\; x) . \tag{11.4} $$
+# $$ v(x, y) = \left(-\frac{\partial f}{\partial x},\; \frac{\partial f}{\partial y}\right) = (-y,\; x) . \tag{11.4} $$
 #
 # In minigan a game is a list of losses, one a player, and every function of [`dynamics`](../minigan/theory/dynamics.py)
 # takes it. Nothing is special about two players or about one number each.
@@ -418,10 +418,10 @@ check(
 # The new point depends on the last two, so one step is a matrix on the pair $(w_t, w_{t-1})$. Insert
 # $w_t = \mu^t w$ with $Jw = iw$ and divide by $\mu^{t-1}$:
 #
-# $$ \mu^2 - (1 + 2ih)\,\mu + ih = 0, \qquad \mu = \tfrac12\Big(1 + 2ih \pm \sqrt{1 - 4h^2}\Big) . \tag{11.24} $$
+# $$ \mu^2 - (1 + 2ih)\,\mu + ih = 0, \qquad \mu = \tfrac12\left(1 + 2ih \pm \sqrt{1 - 4h^2}\right) . \tag{11.24} $$
 #
 # For $h \le \frac12$ the root is real. Write $s = \sqrt{1 - 4h^2}$; the larger solution has
-# $|\mu|^2 = \frac14\big((1 + s)^2 + 4h^2\big) = \frac14(1 + 2s + s^2 + 1 - s^2) = \frac12(1 + s)$:
+# $|\mu|^2 = \frac14\left((1 + s)^2 + 4h^2\right) = \frac14(1 + 2s + s^2 + 1 - s^2) = \frac12(1 + s)$:
 #
 # $$ \rho = \sqrt{\frac{1 + \sqrt{1 - 4h^2}}{2}} \text{ for } h \le \frac12, \qquad
 # \rho < 1 \iff h < \frac{1}{\sqrt3} . \tag{11.25} $$
@@ -691,8 +691,8 @@ check(
 #
 # So far the rules were mathematics. [`Game`](../minigan/game.py#Game) and [`Player`](../minigan/game.py#Player) are what
 # trains networks: parameters, optimizers, recorded steps. Two parameters of one number each make them play $xy$. Its
-# rules [`simultaneous`](../minigan/game.py#simultaneous) and [`alternating`](../minigan/game.py#alternating) must give
-# our paths, step by step:
+# rules [`simultaneous`](../minigan/game.py#simultaneous), [`alternating`](../minigan/game.py#alternating) and
+# [`extragradient`](../minigan/game.py#extragradient) must give our paths, step by step:
 #
 # $$ w_t^{\text{engine}} = w_t^{\text{theory}} \quad \text{for } t = 1, \dots, 50 . \tag{11.35} $$
 
@@ -712,9 +712,9 @@ def play(rule, optimizer, steps, **options):
     return np.array(path)
 
 
-for number, name in enumerate(("simultaneous", "alternating")):
+for number, name in enumerate(("simultaneous", "alternating", "extragradient")):
     expected = dynamics.iterate(getattr(dynamics, name), game, (1.0, 0.0), steps=50, step=0.2)
-    check(f"11.35{'ab'[number]}", f"engine = theory, {name}", play(name, optim.SGD, 50, lr=0.2), expected, atol=1e-13)
+    check(f"11.35{'abc'[number]}", f"engine = theory, {name}", play(name, optim.SGD, 50, lr=0.2), expected, atol=1e-13)
 
 # %% [markdown]
 # Does Adam, which trains nearly every GAN, save us? It rescales each coordinate by the recent size of its gradient. It

@@ -91,7 +91,8 @@ def extragradient(players: Sequence[Player], batches: Sequence[Tensor]) -> dict[
     1976; Gidel et al. 2018, arXiv 1802.10551, algorithm 2).
 
     Going back restores the optimizers' state too: the look-ahead is the step that the optimizer would take, and leaves no other
-    trace. It reads the first batch, the step itself the second one where there is one. Returns the losses of where one stood.
+    trace (running statistics of batch norm see both passes). It reads the first batch, the step itself the second one where
+    there is one. Returns the losses of where one stood.
     """
     _check_single_updates("extragradient", players)
     standing = [Snapshot(player.optimizer) for player in players]
