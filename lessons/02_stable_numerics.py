@@ -159,7 +159,7 @@ for y, got, want in zip(small[::4], np.log(1 + small)[::4], series[::4], strict=
 #
 # is right to a few $u$. Numerator and denominator see the *same* wrong $w$, $w - 1$ is exact, and the function
 # $\log(w)/(w - 1)$ is so flat near 1 that taking it at $w$ in place of $1 + y$ changes nothing. Two large errors
-# cancel (Kahan; Higham 2002, section 1.14).
+# cancel (Kahan; Higham 2002, section 1.14, explains the effect).
 
 # %%
 w = 1 + small[:13]
@@ -495,8 +495,9 @@ check("2.22c", "and half of a generator's pixels have no log", np.isnan(pixels).
 #
 # $$ |\hat s - s| \;\le\; \lceil \log_2 n \rceil\, u \sum_i |x_i|. \tag{2.24} $$
 #
-# NumPy's `sum` does that along the last axis. And a loop can carry along what each addition has rounded away, and add
-# it to the next term. That is Kahan's summation; its error does not grow with $n$ at all, as long as $nu$ is small:
+# NumPy's `sum` does nearly that along the last axis: in pairs of blocks. And a loop can carry along what each
+# addition has rounded away, and add it to the next term. That is Kahan's summation; its error does not grow with $n$
+# at all, as long as $nu$ is small:
 #
 # $$ |\hat s - s| \;\le\; (2u + O(n u^2)) \sum_i |x_i|. \tag{2.25} $$
 
@@ -691,7 +692,7 @@ for t, s in zip(logits, size, strict=True):
 #
 # $$ g^2 = 0 \text{ in float32 for } |g| \le 2^{-75} \approx 2.6 \cdot 10^{-23}, \tag{2.32} $$
 #
-# and without $\epsilon$ the step would be $g/0$. That is the reason that $\epsilon$ was put there in the first place.
+# and without $\epsilon$ the step would be $g/0$. That is one reason why $\epsilon$ is there.
 
 # %%
 edge = 2.0**-75 * np.array([0.999, 1.001], dtype=np.float32)
@@ -789,7 +790,7 @@ grade("2.E5", log_optimal_discriminator, right_log_d, log_p=arrays(3, -1e5, 10),
 # ## What to read next
 #
 # * N. J. Higham, *Accuracy and Stability of Numerical Algorithms* (2nd edition 2002): chapter 1 is the best thirty
-#   pages on rounding, chapter 4 is on sums. Its section 1.14 is formula (2.7).
+#   pages on rounding, chapter 4 is on sums. Its section 1.14 explains (2.7).
 # * D. Goldberg, *What every computer scientist should know about floating-point arithmetic* (1991).
 # * P. Blanchard, D. J. Higham, N. J. Higham, *Accurately computing the log-sum-exp and softmax functions* (2021).
 # * I. Goodfellow and others, *Generative Adversarial Networks* (2014, arXiv 1406.2661), section 3: the saturating and
