@@ -453,7 +453,7 @@ steps = 2.0 ** -np.arange(4, 53)
 central = lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h)
 h = 2.0**-6
 series = np.exp(xs) * (1 + h**2 / 6 + h**4 / 120)
-check("1.11", "D(h) = f' + h^2 f'''/6 + h^4 f(5)/120 + ..., f = exp", central(np.exp, xs, h), series, atol=1e-13)
+check("1.11", "D(h) = f' + h^2 f'''/6 + h^4 f(5)/120 + ..., f = exp", central(np.exp, xs, h), series, atol=2e-13)
 
 # %% [markdown]
 # So a small $h$ is good. But a computed value of $f$ is off by up to $\varepsilon F$, with $F \ge |f|$ and
@@ -629,9 +629,9 @@ check("1.18a", "and that is mg.jvp", mg.jvp(net, noise, v)[1], jv, atol=1e-7)
 #
 # $$ H v = \nabla \langle \nabla f(x),\, v\rangle \quad (v \text{ fixed}), \tag{1.19} $$
 #
-# two backward passes for any $n$. Test it on log-sum-exp, $f(x) = \log \sum_i e^{x_i}$. Its gradient is
-# $p_i = e^{x_i}/\sum_j e^{x_j}$, the softmax, and one more derivative gives, with the right-hand side symmetric as
-# mixed derivatives must be,
+# two backward passes for any $n$: that is [hvp](../minigan/derivatives.py#hvp). Test it on log-sum-exp,
+# $f(x) = \log \sum_i e^{x_i}$. Its gradient is $p_i = e^{x_i}/\sum_j e^{x_j}$, the softmax, and one more derivative
+# gives, with the right-hand side symmetric as mixed derivatives must be,
 #
 # $$ H = \operatorname{diag}(p) - p\, p^{\top} = H^{\top}. \tag{1.20} $$
 
@@ -663,6 +663,8 @@ print("right up to order 3:", mg.gradcheck(lambda t: ops.logsumexp(ops.tanh(t) *
 # $$ GP = (|w| - 1)^2, \qquad \nabla_w GP = 2\, (|w| - 1)\, \frac{w}{|w|}. \tag{1.21} $$
 #
 # A gradient step lengthens a short $w$ and shortens a long one, and never turns it.
+# ([Identity 54](../tests/test_identities_layers.py#test_identity_54_gradient_penalty_of_a_linear_critic) holds it on
+# random critics.)
 
 # %%
 w5 = rng.standard_normal(5)

@@ -164,7 +164,7 @@ for y, got, want in zip(small[::4], np.log(1 + small)[::4], series[::4], strict=
 # %%
 w = 1 + small[:13]
 check("2.7", "y log(w)/(w - 1), w = fl(1 + y), is log1p(y)", small[:13] * np.log(w) / (w - 1),
-      np.log1p(small[:13]), atol=0, rtol=1e-15)  # fmt: skip
+      np.log1p(small[:13]), atol=0, rtol=2e-15)  # fmt: skip
 
 # %% [markdown]
 # ## 3. Exponentials: the range is as short as the digits
@@ -178,7 +178,7 @@ check("2.7", "y log(w)/(w - 1), w = fl(1 + y), is log1p(y)", small[:13] * np.log
 # %%
 with quiet():
     tops = [last(lambda t: np.isfinite(np.exp(t)), 1, 1000, dtype) for dtype in DIGITS]
-check("2.8", "exp is finite up to log(largest number)", tops, [128 * math.log(2), 1024 * math.log(2)], atol=1e-5)
+check("2.8", "exp is finite up to log(largest number)", tops, [128 * math.log(2), 1024 * math.log(2)], atol=2e-5)
 
 # %% [markdown]
 # **Log-sum-exp.** To normalise $n$ scores one needs $\operatorname{LSE}(x) = \log \sum_i e^{x_i}$. With
@@ -241,7 +241,7 @@ print("row 2, log of softmax:", naive[1], "  log_softmax:", ops.log_softmax(scor
 # %%
 logits = np.array([5.0, 20.0, 40.0, 300.0])
 want = exact(lambda t: 1 / (1 + t.exp()), logits)
-check("2.12", "sigma(-l), to all digits", ops.sigmoid(-logits), want, atol=0, rtol=1e-15)
+check("2.12", "sigma(-l), to all digits", ops.sigmoid(-logits), want, atol=0, rtol=2e-15)
 check("2.12a", "1 - sigma(l) is not the same computation", (1 - ops.sigmoid(logits).data) / want, 1.0,
       atol=0.9, relation="!=")  # fmt: skip
 print("1 - sigma(l):", 1 - ops.sigmoid(logits).data, "\nsigma(-l):   ", ops.sigmoid(-logits).data)
@@ -258,7 +258,7 @@ print("1 - sigma(l):", 1 - ops.sigmoid(logits).data, "\nsigma(-l):   ", ops.sigm
 # %%
 xs = np.linspace(-700, 700, sized(281, 57))
 true_softplus = exact(lambda t: (1 + t.exp()).ln(), xs)
-check("2.13", "softplus = max(x, 0) + log1p(e^-|x|)", ops.softplus(xs), true_softplus, atol=0, rtol=4e-16)
+check("2.13", "softplus = max(x, 0) + log1p(e^-|x|)", ops.softplus(xs), true_softplus, atol=0, rtol=1e-15)
 
 # %% [markdown]
 # And now the point for GANs. Put (2.12) into the logarithms of the loss:
@@ -279,8 +279,8 @@ real, fake = (
     exact(lambda t: -(1 / (1 + (-t).exp())).ln(), logit),
     exact(lambda t: -(1 - 1 / (1 + (-t).exp())).ln(), logit),
 )
-check("2.14", "-log D = softplus(-l)", ops.softplus(-logit), real, atol=0, rtol=4e-16)
-check("2.14a", "-log(1 - D) = softplus(l)", ops.softplus(logit), fake, atol=0, rtol=4e-16)
+check("2.14", "-log D = softplus(-l)", ops.softplus(-logit), real, atol=0, rtol=1e-15)
+check("2.14a", "-log(1 - D) = softplus(l)", ops.softplus(logit), fake, atol=0, rtol=1e-15)
 check("2.15", "softplus(x) - softplus(-x) = x", ops.softplus(xs) - ops.softplus(-xs), xs, atol=1e-12, identity=50)
 
 # %% [markdown]
@@ -346,7 +346,7 @@ bound = np.where(r < 1, -np.log1p(-np.minimum(r, 0.999)), np.inf) / np.log1p(np.
 check("2.17", "float32: relative error <= -log(1 - 3u (1 + e^l))/softplus(l)", errors[np.float32][0][low],
       bound, atol=3e-7, relation="<=")  # fmt: skip
 check("2.17a", "softplus keeps all digits, float32", errors[np.float32][1], 0.0, atol=2.5e-7)
-check("2.17b", "and float64", errors[np.float64][1], 0.0, atol=5e-16)
+check("2.17b", "and float64", errors[np.float64][1], 0.0, atol=1e-15)
 for dtype in DIGITS:
     off = abs(float(naive_fake_loss(np.array(10, dtype))) / math.log1p(math.exp(10)) - 1)
     print(f"{dtype.__name__}: {-math.log10(off):.1f} digits are left at l = 10")
