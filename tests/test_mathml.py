@@ -28,6 +28,14 @@ def test_spacing_is_that_of_tex():
     assert '<mo lspace="0" rspace="0">=</mo>' in mathml.convert("x_{i=1}")
 
 
+def test_a_long_formula_in_a_line_can_break():
+    latex = "a + b + c = (d - e) f g h"
+    assert mathml.convert(latex, display=True).count("<math") == 1 and mathml.convert("a = b").count("<math") == 1
+    parts = mathml.convert(latex).split("<wbr>")
+    assert [part.count("<mi>") for part in parts] == [1, 1, 1, 1, 4]
+    assert parts[0] == '<math><mrow><mi>a</mi><mo lspace="0.222em" rspace="0.222em">+</mo></mrow></math>'
+
+
 @pytest.mark.parametrize(
     "latex",
     [

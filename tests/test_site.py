@@ -17,7 +17,7 @@ from minigan.lessons import site
 from minigan.lessons.catalog import LessonError
 from minigan.run.errors import UsageError
 
-VOID = {"meta", "link", "img", "br", "hr", "input"}
+VOID = {"meta", "link", "img", "br", "hr", "wbr"}
 
 
 class Page(HTMLParser):

@@ -42,6 +42,9 @@ TOKEN = re.compile(
 )
 
 
+LONG = 12  # atoms from which a formula in a line of text may be broken
+
+
 @dataclass(frozen=True)
 class Atom:
     """A piece of a formula: its MathML, in which NUL stands for attributes that its neighbours decide, and TeX's class."""
@@ -51,19 +54,21 @@ class Atom:
 
 
 def convert(latex: str, *, display: bool = False) -> str:
-    """The `<math>` element of a formula.
+    """The `<math>` element of a formula; a long one in a line of text is several, so that the line can break between them.
 
     Raises:
         ValueError: for a command that is not known, or braces and delimiters that do not match.
     """
     parser = _Parser(latex)
     try:
-        body = parser.row()
+        atoms = parser.atoms()
         if parser.token is not None:
             raise ValueError(f"{parser.token!r} closes nothing")
     except ValueError as error:
         raise ValueError(f"{error}, in the formula {latex.strip()!r}") from None
-    return f"<math{' display=' + chr(34) + 'block' + chr(34) if display else ''}>{body}</math>"
+    if display:
+        return f'<math display="block">{_joined(_spaced(atoms))}</math>'
+    return "<wbr>".join(f"<math>{_joined(part)}</math>" for part in _parts(atoms))
 
 
 class _Parser:
@@ -335,18 +340,37 @@ def _ends_row(token: str) -> bool:
 
 
 def _row(atoms: list[Atom], *, tight: bool = False) -> str:
-    """Atoms side by side in one element, each with the space that its neighbours ask for."""
+    """Atoms side by side in one element."""
+    return _joined(_spaced(atoms, tight=tight))
+
+
+def _joined(elements: list[str]) -> str:
+    return elements[0] if len(elements) == 1 else f"<mrow>{''.join(elements)}</mrow>"
+
+
+def _parts(atoms: list[Atom]) -> list[list[str]]:
+    """The elements of a formula, parted after each relation and sign between terms if there are many, as TeX would break it."""
+    parts: list[list[str]] = [[]]
+    for atom, element in zip(atoms, _spaced(atoms), strict=True):
+        parts[-1].append(element)
+        if len(atoms) >= LONG and atom.kind in ("rel", "bin") and 'form="prefix"' not in element:
+            parts.append([])
+    return parts if parts[-1] else parts[:-1] or [[]]
+
+
+def _spaced(atoms: list[Atom], *, tight: bool = False) -> list[str]:
+    """The elements of atoms, each with the space that its neighbours ask for."""
     solid = [atom for atom in atoms if atom.kind != "space"]
-    parts, at = [], 0
+    elements, at = list[str](), 0
     for atom in atoms:
         if atom.kind == "space":
-            parts.append(atom.xml)
+            elements.append(atom.xml)
             continue
         before = solid[at - 1].kind if at else None
         after = solid[at + 1].kind if at + 1 < len(solid) else None
-        parts.append(atom.xml.replace("\0", _attributes(atom.kind, before, after, tight)))
+        elements.append(atom.xml.replace("\0", _attributes(atom.kind, before, after, tight)))
         at += 1
-    return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
+    return elements
 
 
 def _attributes(kind: str, before: str | None, after: str | None, tight: bool) -> str:
