@@ -719,17 +719,23 @@ check("6.32b", "at p = q: 3/4", article.optimum(p, p), 0.75, atol=1e-15, errata=
 #
 # In a zero-sum game the first equation would have a minus sign.
 
-# %%
-theta = mg.tensor(np.array([0.2, -0.1, 0.0, 0.3, -0.4, 0.1]), requires_grad=True)
-D = mg.tensor(best)
-on_real = ops.sum(p * ops.square(D - 1.0)) + 0.0 * ops.sum(theta)
-on_fake = ops.sum(ops.softmax(theta) * ops.square(D - 0.5))
-slope_g = mg.grad(on_real + on_fake, theta)  # the article's L_G
 
-law, cost = np.exp(theta.data) / np.exp(theta.data).sum(), (best - 0.5) ** 2
+# %%
+def on_real(theta):
+    return ops.sum(p * ops.square(mg.tensor(best) - 1.0))
+
+
+def on_fake(theta):
+    return ops.sum(ops.softmax(theta) * np.square(best - 0.5))
+
+
+theta = np.array([0.2, -0.1, 0.0, 0.3, -0.4, 0.1])
+slope_g = mg.jacobian(lambda theta: on_real(theta) + on_fake(theta), theta)  # of the article's L_G
+
+law, cost = np.exp(theta) / np.exp(theta).sum(), (best - 0.5) ** 2
 slope_d = law * (cost - law @ cost)  # of E (D(G) - 1/2)², which the discriminator minimises, by hand
 check("6.33", "both players want the same", slope_g, slope_d, atol=1e-15, errata="S2.4")
-check("6.33a", "the real term is free of G", mg.grad(on_real, theta), 0.0, atol=0.0, errata="S2.4")
+check("6.33a", "the real term is free of G", mg.jacobian(on_real, theta), 0.0, atol=0.0, errata="S2.4")
 
 # %% [markdown]
 # What does a proper LSGAN minimise? Insert (6.32) into $\mathbb{E}_p (D^* - c)^2 + \mathbb{E}_q (D^* - c)^2$. The
