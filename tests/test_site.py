@@ -157,6 +157,16 @@ def test_figures_have_size_and_description(built, pages):
     assert int(image["height"]) == 340
 
 
+def test_code_that_only_draws_is_folded_away(built):
+    html = text_of(built, "01_halves.html")
+    assert html.count('<details class="drawing">') == 1
+    assert (
+        html.index("figures/01_halves-half.png")
+        < html.index('<details class="drawing">')
+        < html.index("Exercises</h2>")
+    )
+
+
 def test_sources_cite_back(built):
     html = text_of(built, "source/minigan/ops/elementwise.py.html")
     assert '<a href="../../../01_halves.html">Halves</a>' in html and "<code>multiply</code>" in html

@@ -374,7 +374,7 @@ def _spaced(atoms: list[Atom], *, tight: bool = False) -> list[str]:
 
 
 def _attributes(kind: str, before: str | None, after: str | None, tight: bool) -> str:
-    if kind == "bin" and before in (None, "open", "rel", "bin", "punct", "op", "big"):
+    if kind == "bin" and before in (None, "open", "rel", "bin", "punct", "op", "big", "integral"):
         return ' form="prefix" lspace="0" rspace="0"'
     if kind in ("bin", "rel"):
         space = "0" if tight else "0.222em" if kind == "bin" else "0.278em"

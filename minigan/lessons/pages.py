@@ -21,6 +21,7 @@ from minigan.lessons.notebooks import Executed
 from minigan.lessons.text import Text
 
 CHECK = re.compile(r"\[([\w.]+)\] .*")
+DRAWS, HOLDS = re.compile(r"^\s*show\(", re.MULTILINE), re.compile(r"\b(check|grade)\(|^def ", re.MULTILINE)
 EXERCISE = re.compile(r"exercise [\w.]+, \w+: (right|wrong|still open)")
 
 
@@ -58,12 +59,12 @@ def page(lesson: Lesson, executed: Executed, writer: Text) -> Page:
     cells = executed.notebook.cells
     waiting, parts = list(executed.checks), list[str]()
     figures: list[Figure] = []
-    for cell, source in zip(cells, lesson.cells, strict=True):
+    for cell in cells:
         if cell.cell_type == "markdown":
             parts.append(f'<div class="prose">{writer.html(_untitled(cell.source))}</div>')
         else:
             shown = [_output(output, lesson, waiting, figures) for output in cell.outputs]
-            parts.append(f'<div class="cell" id="L{source.line}">{python(cell.source)}{"".join(shown)}</div>')
+            parts.append(_cell(cell.source, "".join(shown)))
     formulas = [tag for cell in cells if cell.cell_type == "markdown" for tag in text.TAG.findall(cell.source)]
     return Page(
         lesson, "\n".join(parts), writer.headings, executed.checks, formulas, figures,
@@ -85,6 +86,14 @@ def listing(code: str, name: str) -> str:
     lines = highlight(code, lexer, HtmlFormatter(nowrap=True)).splitlines()
     rows = (f'<span class="line" id="L{i}"><a href="#L{i}">{i}</a>{line}\n</span>' for i, line in enumerate(lines, 1))
     return f'<div class="code listing" tabindex="0"><pre><code>{"".join(rows)}</code></pre></div>'
+
+
+def _cell(code: str, shown: str) -> str:
+    """Code and what it printed; code that only draws is folded away below its figure."""
+    if DRAWS.search(code) and not HOLDS.search(code):
+        folded = f'<details class="drawing"><summary>Code of the figure</summary>{python(code)}</details>'
+        return f'<div class="cell">{shown}{folded}</div>'
+    return f'<div class="cell">{python(code)}{shown}</div>'
 
 
 def _untitled(markdown: str) -> str:
@@ -147,4 +156,5 @@ def _figure(encoded: str, metadata: Any, lesson: Lesson, figures: list[Figure]) 
     width, height = struct.unpack(">II", data[16:24])  # of the PNG header
     shown = int(metadata.get("width", width))
     size = f'width="{shown}" height="{round(height * shown / width)}"'
-    return f'<figure><img src="figures/{name}" {size} alt="{escape(metadata.get("alt", ""))}"></figure>'
+    image = f'<img src="figures/{name}" {size} alt="{escape(metadata.get("alt", ""))}">'
+    return f'<figure><a href="figures/{name}">{image}</a></figure>'

@@ -92,7 +92,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     ledger, syllabus = errata.errata(folder), errata.articles(folder)
     before = _files_before(Path(out))
     site = Site(lessons, Sources(folder), _templates())
-    written = _lessons(site, fast)
+    written = _lessons(site, fast, "index.html" if syllabus else "")
     _lesson_pages(site, written)
     checks = [check for page in written for check in page.checks]
     _known(checks, ledger)
@@ -111,7 +111,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     return f"{Path(out, 'index.html')}: " + ", ".join(f"{count} {what}" for what, count in totals.items() if count)
 
 
-def _lessons(site: Site, fast: bool) -> list[Page]:
+def _lessons(site: Site, fast: bool, articles: str) -> list[Page]:
     """Execute the lessons, a few at a time, and make their pages."""
 
     def run(lesson: Lesson) -> notebooks.Executed:
@@ -132,16 +132,17 @@ def _lessons(site: Site, fast: bool) -> list[Page]:
         finally:
             for future in futures:
                 future.cancel()
-    return [_page(site, lesson, each) for lesson, each in zip(site.lessons, executed, strict=True)]
+    return [_page(site, lesson, each, articles) for lesson, each in zip(site.lessons, executed, strict=True)]
 
 
-def _page(site: Site, lesson: Lesson, executed: notebooks.Executed) -> Page:
+def _page(site: Site, lesson: Lesson, executed: notebooks.Executed, articles: str) -> Page:
     url = f"{lesson.stem}.html"
     writer = text.Text(
         link=site.linker(url, lesson.title),
         equations={tag: f"{each.stem}.html#eq-{tag}" for each in site.lessons for tag in text.TAG.findall(each.source)}
         | {tag: f"#eq-{tag}" for tag in text.TAG.findall(lesson.source)},
         lessons={each.number: f"{each.stem}.html" for each in site.lessons if each is not lesson},
+        articles=articles,
         checks=executed.checks,
         place=str(lesson.path),
     )

@@ -17,6 +17,7 @@ from minigan.lessons.checks import SHOWN, Check
 
 TAG = re.compile(r"\\tag\{([^{}]*)\}")
 NUMBER = re.compile(r"\((\d+\.\d+[a-z]?)\)")
+ARTICLE = re.compile(r"\b([Aa]rticles? )(S[0-4])\b")
 LESSON = re.compile(r"\b([Ll]essons? )(\d+)\b")
 SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "=": "=", ">": ">"}
 
@@ -29,6 +30,7 @@ class Text:
         link: the address that a link of the text means, or None where it has none.
         equations: for each numbered formula that exists, its address from here.
         lessons: for each lesson, its address from here.
+        articles: the address from here of the page that lists the articles, if one does.
         checks: the checks of this page; those of a formula are shown beside it.
         headings: (level, id, text as HTML) of the headings so far.
         place: what to name in an error.
@@ -37,6 +39,7 @@ class Text:
     link: Callable[[str], str | None] = lambda href: href
     equations: dict[str, str] = field(default_factory=dict)
     lessons: dict[int, str] = field(default_factory=dict)
+    articles: str = ""
     checks: Sequence[Check] = ()
     headings: list[tuple[int, str, str]] = field(default_factory=list)
     place: str = ""
@@ -87,6 +90,8 @@ class Text:
         text = escape(tokens[at].content, quote=False)
         if self._links:
             return text
+        if self.articles:
+            text = ARTICLE.sub(rf'\1<a href="{self.articles}#\2">\2</a>', text)
         text = NUMBER.sub(self._to_equation, text)
         return LESSON.sub(self._to_lesson, text)
 
