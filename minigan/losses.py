@@ -84,7 +84,7 @@ def least_squares(*, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Pair:
     Args:
         a: the score D gives to fakes.
         b: the score D gives to reals.
-        c: the score G wants for its fakes. (a, b, c) = (0, 1, 1) and (-1, 1, 0) are the paper's choices (eqs. 9 and 8).
+        c: the score G wants for its fakes. (a, b, c) = (0, 1, 1) and (-1, 1, 0) are the paper's two choices.
 
     Pointwise p (t - b)^2 + q (t - a)^2 is least at D* = (b p + a q) / (p + q). Where b - c = 1 and b - a = 2,
     E_p (D* - c)^2 + E_q (D* - c)^2 is the Pearson divergence chi2(p + q || 2q); the paper adds the first term, which G cannot

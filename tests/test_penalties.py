@@ -119,6 +119,28 @@ def test_wgan_gp_trains_a_critic_towards_slope_one(replay):
     assert estimate == pytest.approx(1.05, abs=0.03)  # slope s maximises s - 10 (s - 1)^2: s = 1 + 1/20
 
 
+def test_a_replayed_step_with_r1_r2_and_a_penalty_is_the_eager_one_bit_for_bit():
+    """The recording holds the graph of the inner gradient and its derivative."""
+
+    def build(replay):
+        random = mg.random.Source(1)
+        critic = nn.Sequential(nn.Dense(2, 8, activation="leaky_relu"), nn.Dense(8, 1)).initialize(random, "D")
+
+        def loss(x):
+            y = random.normal(x.shape, stream="fakes")
+            penalty = penalties.r1(critic, x, gamma=1.0) + penalties.r2(critic, y, gamma=1.0)
+            penalty = penalty + penalties.gradient_penalty(critic, x, y, uniform=random)
+            return mg.losses.relativistic.discriminator(critic(x), critic(y)) + penalty
+
+        return mg.Game([mg.Player("D", loss, optim.Adam(critic, lr=0.01))], random=random, replay=replay), critic
+
+    (eager, left), (recorded, right) = build(False), build(True)
+    for _ in range(4):
+        x = rng.standard_normal((6, 2)).astype(np.float32)
+        assert eager.step(x)["D"].item() == recorded.step(x)["D"].item()
+    assert all((v == right.state()[k]).all() for k, v in left.state().items())
+
+
 def test_what_does_not_fit_is_refused():
     critic = tanh_critic(mg.tensor(W), mg.tensor(V))
     with pytest.raises(ValueError, match="one shape"):

@@ -185,7 +185,7 @@ def optimistic(
     losses: Sequence[Loss], players: Sequence[Any], previous: Sequence[Any] | None = None, *, step: Step
 ) -> Players:
     """x_t + 2 h v(x_t) - h v(x_{t-1}): the last change of v is expected once more (Daskalakis et al. 2017, arXiv
-    1711.00141, eq. 4). `previous` is x_{t-1}; at the start it is x_t, and the step is that of :func:`simultaneous`."""
+    1711.00141, section 2). `previous` is x_{t-1}; at the start it is x_t, and the step is that of :func:`simultaneous`."""
     xs = _tensors(losses, players)
     hs = _sizes(step, xs)
     now = _field(losses, xs)
@@ -222,7 +222,7 @@ def implicit(losses: Sequence[Loss], players: Sequence[Any], *, step: Step) -> P
 
 def consensus(losses: Sequence[Loss], players: Sequence[Any], *, step: Step, gamma: float) -> Players:
     """x + h (v - gamma J^T v): descent that also shrinks |v|^2 / 2, whose gradient is J^T v (Mescheder et al. 2017, arXiv
-    1705.10461, eq. 14)."""
+    1705.10461, section 4)."""
     return simultaneous(consensus_losses(losses, gamma=gamma), players, step=step)
 
 
