@@ -21,7 +21,7 @@ from formulas import FORMULAS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigan import backend, ops
+from minigan import backend, ops, theory
 from minigan.autodiff import REGISTRY, Primitive, Tensor, apply, as_tensor, grad
 from minigan.derivatives import vjp
 from minigan.gradcheck import GradientError, gradcheck
@@ -29,8 +29,9 @@ from minigan.kernels import dispatch, reference
 from minigan.primitive import Unsaved
 from minigan.samples import SeededDraw
 
-for _module in pkgutil.iter_modules(ops.__path__, "minigan.ops."):
-    importlib.import_module(_module.name)
+for _package in (ops, theory):
+    for _module in pkgutil.iter_modules(_package.__path__, f"{_package.__name__}."):
+        importlib.import_module(_module.name)
 
 PLAIN = {
     f"minigan.ops.{name}" for name in ("conv", "elementwise", "linear", "normalize", "reduction", "resample", "shape")

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigan import ops
 from minigan.autodiff import Tensor
-from minigan.backend import to_numpy
+from minigan.backend import array_module, to_numpy
 from minigan.theory import divergences
 from minigan.theory.arrays import on_arrays
 
@@ -194,7 +194,7 @@ def _weights(name: str, t: Tensor, weights: Tensor | None) -> Tensor:
     if not t.size:
         raise ValueError(f"{name}: got shape {t.shape}, expected at least one value")
     if weights is None:
-        return Tensor(np.full(t.shape, 1.0 / t.size, dtype=t.dtype))
+        return Tensor(array_module(t.data).full(t.shape, 1.0 / t.size, dtype=t.dtype))
     if weights.shape != t.shape or abs(float(weights.data.sum()) - 1.0) > 1e-6 or bool((weights.data < 0).any()):
         raise ValueError(f"{name}: got weights of shape {weights.shape}, expected probabilities of shape {t.shape}")
     return weights
@@ -279,5 +279,5 @@ def infonce(scores: Any) -> Any:
             f"infonce: got scores of shape {scores.shape}, expected (..., K, K), K pairs against each other"
         )
     k = scores.shape[-1]
-    true = ops.sum(ops.where(np.eye(k, dtype=bool), scores, 0.0), axis=-1)
+    true = ops.sum(ops.where(array_module(scores.data).eye(k, dtype=bool), scores, 0.0), axis=-1)
     return ops.mean(true - ops.logsumexp(scores, axis=-1), axis=-1) + math.log(k)
