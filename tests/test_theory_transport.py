@@ -213,6 +213,67 @@ def test_sinkhorn_tends_to_independence_and_to_transport() -> None:
     assert exact - 1e-10 <= transport.sinkhorn(a, b, cost, epsilon=1e-3).cost <= exact + 1e-3 * np.log(5)
 
 
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-4, 1e-3, 1e-2, 1.0, 1e4])
+@pytest.mark.parametrize("n, m", [(3, 3), (12, 12), (60, 45)])
+def test_sinkhorn_converges_at_every_epsilon(n: int, m: int, epsilon: float) -> None:
+    draw = np.random.default_rng([n, m])
+    places = draw.normal(size=(n, 2)), draw.normal(size=(m, 2))
+    costs = [
+        draw.random((n, m)),
+        10 * draw.normal(size=(n, m)),
+        draw.integers(0, 3, (n, m)) * 1.0,
+        ((places[0][:, None] - places[1]) ** 2).sum(-1),
+        1000 + draw.random((n, m)),
+    ]
+    some = [draw.dirichlet(np.ones(k)) * (draw.random(k) < 0.7) + 1e-9 * np.eye(k)[0] for k in (n, m)]
+    masses = [
+        (draw.dirichlet(np.ones(n)), draw.dirichlet(np.ones(m))),
+        (np.full(n, 1 / n), np.full(m, 1 / m)),
+        (some[0] / some[0].sum(), some[1] / some[1].sum()),
+        (draw.dirichlet(np.full(n, 0.05)), draw.dirichlet(np.full(m, 0.05))),
+    ]
+    for cost in costs:
+        spread = float(np.ptp(cost))
+        for a, b in masses:
+            plan, value, (f, g) = transport.sinkhorn(a, b, cost, epsilon=epsilon * spread)
+            assert np.abs(plan.sum(1) - a).sum() + np.abs(plan.sum(0) - b).sum() <= 1e-10
+            assert np.isfinite(f).all() and np.isfinite(g).all()
+            exact = transport.discrete_transport(a, b, cost).cost
+            assert -1e-10 * spread <= value - exact <= epsilon * spread * np.log(max(n, m)) + 1e-10 * spread
+
+
+@pytest.mark.parametrize("seed", [20, 29, 39])
+def test_sinkhorn_of_plans_that_are_nearly_trees(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    a, b = draw.dirichlet(np.ones(12), 2)
+    cost = draw.random((12, 12))
+    value = transport.sinkhorn(a, b, cost, epsilon=1e-3).cost
+    assert 0 <= value - transport.discrete_transport(a, b, cost).cost <= 1e-3 * np.log(12)
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-10])
+def test_sinkhorn_of_large_costs_keeps_its_marginals(epsilon: float) -> None:
+    a, b, cost = np.array([0.3, 0.7]), np.array([0.6, 0.4]), np.array([[1000.0, 1001.3], [1000.7, 1000.2]])
+    plan, value, _ = transport.sinkhorn(a, b, cost, epsilon=epsilon)
+    assert np.abs(plan.sum(1) - a).sum() + np.abs(plan.sum(0) - b).sum() <= 1e-10
+    assert value == pytest.approx(transport.discrete_transport(a, b, cost).cost, abs=1e-9)
+
+
+def test_sinkhorn_differentiates_plans_in_parts_that_nothing_joins() -> None:
+    cost = mg.tensor(1.0 - np.eye(3), requires_grad=True)
+    equal = np.full(3, 1 / 3)
+    result = transport.sinkhorn(equal, equal, cost, epsilon=1e-4)
+    np.testing.assert_allclose(result.plan.data, np.eye(3) / 3, atol=1e-15)
+    np.testing.assert_allclose(mg.grad(result.cost, cost).data, np.eye(3) / 3, atol=1e-12)
+
+
+@pytest.mark.parametrize("epsilon", [0.02, 30.0])
+def test_sinkhorn_has_derivatives_at_small_and_large_epsilon(epsilon: float) -> None:
+    draw = np.random.default_rng(3)
+    a, b, cost = draw.dirichlet(np.ones(4)), draw.dirichlet(np.ones(3)), draw.random((4, 3))
+    mg.gradcheck(lambda c: transport.sinkhorn(a, b, c, epsilon=epsilon, tolerance=1e-13).plan, cost)
+
+
 def test_sinkhorn_has_derivatives() -> None:
     def solve(u: Any, v: Any, cost: Any) -> Any:
         plan, value, (f, g) = transport.sinkhorn(ops.softmax(u), ops.softmax(v), cost, epsilon=0.3, tolerance=1e-13)
@@ -364,6 +425,8 @@ BAD: list[tuple[Any, str]] = [
     (lambda: transport.discrete_transport(HALF, HALF, np.full((2, 2), np.inf)), "infinite"),
     (lambda: transport.discrete_transport([0.5, 0.4], HALF, np.ones((2, 2))), "a: got probabilities"),
     (lambda: transport.sinkhorn(HALF, HALF, np.ones((2, 2)), epsilon=0), "epsilon 0"),
+    (lambda: transport.sinkhorn(HALF, HALF, np.ones((2, 2)), epsilon=np.inf), "epsilon inf"),
+    (lambda: transport.sinkhorn(HALF, HALF, np.ones((2, 2)), epsilon=np.nan), "epsilon nan"),
     (lambda: transport.energy_distance(np.ones((2, 2)), np.ones(2)), "energy_distance: got shapes"),
     (lambda: transport.mmd_squared([1.0], [1.0, 2.0]), "at least 2"),
     (lambda: transport.mmd_squared(HALF, HALF, kernel="cubic"), "kernel: got 'cubic'"),
