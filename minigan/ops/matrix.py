@@ -82,15 +82,16 @@ def _lyapunov(r: Array, b: Array) -> Array:
     values, v = _spectrum(r)
     sums = values[..., :, None] + values[..., None, :]
     vt = xp.swapaxes(v, -1, -2)
-    inverse = xp.where(sums > 0, 1 / xp.where(sums > 0, sums, 1), 0).astype(b.dtype)
+    rounding = values.shape[-1] * np.finfo(values.dtype).eps * sums.max(axis=(-1, -2), keepdims=True)
+    inverse = xp.where(sums > rounding, 1 / xp.where(sums > rounding, sums, 1), 0).astype(b.dtype)
     return v @ ((vt @ b @ v) * inverse) @ vt
 
 
 def lyapunov(r: Any, b: Any) -> Tensor:
     """The solution y of r y + y r = b, for r symmetric and positive (semidefinite: the least one, zero where r is).
 
-    With r = V diag(s) V^T it is V ((V^T b V)_ij / (s_i + s_j)) V^T. The map b -> y is its own adjoint, so db = lyapunov(r, g)
-    and dr = -(db y^T + y^T db), made symmetric.
+    With r = V diag(s) V^T it is V ((V^T b V)_ij / (s_i + s_j)) V^T; sums s_i + s_j of the size of rounding count as 0. The
+    map b -> y is its own adjoint, so db = lyapunov(r, g) and dr = -(db y^T + y^T db), made symmetric.
 
     Args:
         r: (..., n, n); only its symmetric part is read.

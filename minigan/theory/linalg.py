@@ -1,4 +1,4 @@
-"""Inverse and log-determinant of covariance matrices, with derivatives of every order."""
+"""Inverse, log-determinant, root and trace of covariance matrices (..., n, n), with derivatives of every order."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from minigan.autodiff import Tensor, primitive
 from minigan.backend import Array, array_module
 
 
-def _transposed(a: Tensor) -> Tensor:
+def transposed(a: Tensor) -> Tensor:
+    """With the last two axes swapped."""
     return ops.swapaxes(a, -1, -2)
+
+
+def trace(a: Tensor) -> Tensor:
+    """The sums of the diagonals, (...)."""
+    return ops.sum(a * Tensor(array_module(a.data).eye(a.shape[-1], dtype=a.dtype)), axis=(-1, -2))
 
 
 def _spd_samples(draw: Any) -> Any:
@@ -22,14 +28,14 @@ def _spd_samples(draw: Any) -> Any:
     return (draw.array((*shape, n, n), -0.3, 0.3) + 2.0 * np.eye(n),), {}
 
 
-@primitive((lambda g, y, _a: -(_transposed(y) @ g @ _transposed(y)),), samples=_spd_samples)
+@primitive((lambda g, y, _a: -(transposed(y) @ g @ transposed(y)),), samples=_spd_samples)
 def inverse(a: Array) -> Array:
     """A^-1 of matrices (..., n, n);  dA = -A^-T g A^-T."""
     return array_module(a).linalg.inv(a)
 
 
 @primitive(
-    (lambda g, _y, a: ops.expand_dims(ops.expand_dims(g, -1), -1) * _transposed(inverse(a)),), samples=_spd_samples
+    (lambda g, _y, a: ops.expand_dims(ops.expand_dims(g, -1), -1) * transposed(inverse(a)),), samples=_spd_samples
 )
 def log_determinant(a: Array) -> Array:
     """log |det A| of matrices (..., n, n);  dA = g A^-T."""
@@ -40,3 +46,32 @@ def positive_definite(a: Tensor) -> Tensor:
     """Which of the symmetric matrices (..., n, n) are positive definite: booleans (...)."""
     values = array_module(a.data).linalg.eigvalsh(a.data)
     return Tensor(values[..., 0] > 0)
+
+
+def rounding_of_zero(values: Array) -> Array:
+    """(..., 1): how large an eigenvalue of a covariance may be in floats where it is 0 in truth, given all (..., n) in order.
+
+    Rounding a matrix moves its eigenvalues by up to about its norm times 2^-52, a few times that where it is a sum of many.
+    """
+    return 4.0 * values.shape[-1] ** 0.5 * np.finfo(values.dtype).eps * values[..., -1:].clip(0)
+
+
+def _root_cotangent(g: Tensor, y: Tensor, _a: Tensor) -> Tensor:
+    half = ops.lyapunov(y, g)
+    return 0.5 * (half + transposed(half))
+
+
+@primitive((_root_cotangent,), samples=_spd_samples, name="positive_root")
+def _positive_root(a: Array) -> Array:
+    xp = array_module(a)
+    values, v = xp.linalg.eigh(0.5 * (a + a.swapaxes(-1, -2)))
+    root = xp.sqrt(xp.where(values > rounding_of_zero(values), values, 0))
+    return (v * root[..., None, :]) @ v.swapaxes(-1, -2)
+
+
+def positive_root(a: Tensor) -> Tensor:
+    """The root of a covariance, as `ops.sqrtm`, but with eigenvalues that may be mere rounding taken as 0.
+
+    The root of a rounding error of 1e-16 is 1e-8: kept, it would spoil a trace, and derivatives by its inverse.
+    """
+    return _positive_root(a)
