@@ -163,7 +163,7 @@ def test_identity_60_limits_of_the_temperature(see, logits):
 @st.composite
 def gaussians(draw: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(m1, S1, m2, S2, Q), covariances with eigenvalues of at least 0.1 (below, the roots of rounding errors, 1e-8, would
-    show), Q orthogonal."""
+    show in the eigenvalues of S1 S2), Q orthogonal."""
     d = draw(st.integers(1, 6))
     m1, m2 = draw(arrays((2, d), -3, 3))
     s1, s2 = (x @ x.T / d + 0.1 * np.eye(d) for x in draw(arrays((2, d, d), -2, 2)))
@@ -180,6 +180,25 @@ def test_identity_61_frechet_distance(see, laws):
     see.equal(value, ((m1 - m2) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * roots.sum())
     see.equal(value, transport.frechet_distance(m2, s2, m1, s1))
     see.equal(value, transport.frechet_distance(q @ m1, q @ s1 @ q.T, q @ m2, q @ s2 @ q.T))
+
+
+@given(factors=st.tuples(st.integers(2, 8), st.integers(1, 3)).flatmap(lambda size: arrays((2, *size), -2, 2)))
+@identity(
+    61, "FID of singular covariances S = A A^T: tr S1 + tr S2 - 2 |A^T B|_*, the sum of singular values", atol=1e-10
+)
+def test_identity_61_of_fewer_samples_than_features(see, factors):
+    a, b = np.round(
+        factors
+    )  # whole numbers: an eigenvalue is 0 or far from it, and no root of a rounding error is asked for
+    d = len(a)
+    zero, s1, s2 = np.zeros(d), a @ a.T, b @ b.T
+    scale = np.trace(s1) + np.trace(s2) + 1.0  # rounding is relative to the traces
+    value = transport.frechet_distance(zero, s1, zero, s2)
+    nuclear = np.linalg.svd(a.T @ b, compute_uv=False).sum()
+    see.equal(value / scale, (np.trace(s1) + np.trace(s2) - 2 * nuclear) / scale)
+    see.equal(value / scale, transport.frechet_distance(zero, s2, zero, s1) / scale)
+    q, _ = np.linalg.qr(np.vander(np.linspace(-1, 1, d)))
+    see.equal(value / scale, transport.frechet_distance(zero, q @ s1 @ q.T, zero, q @ s2 @ q.T) / scale)
 
 
 @given(data=st.data(), n=st.integers(1, 12), k=st.integers(2, 10))

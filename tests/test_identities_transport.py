@@ -83,6 +83,7 @@ def test_identity_33_kantorovich_and_rubinstein(see, pq, data):
     order = np.argsort(support)
     slopes, gaps = np.diff(critic[order]), np.diff(support[order])
     lag = np.cumsum(q[order] - p[order])[:-1]
+    lag[np.abs(lag) < len(p) * 2.0**-52] = 0.0  # there F = G but for rounding, and any slope is best
     see.equal(slopes, np.sign(lag) * gaps)
     other = data.draw(arrays(len(p), -20, 20))  # no other 1-Lipschitz function is better: make any function so
     lipschitz = (other[None, :] + distances(support, support)).min(axis=1)

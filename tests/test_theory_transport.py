@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import integrate, linalg, optimize, stats
 import minigan as mg
 from minigan import ops
 from minigan.lessons.strategies import arrays, tables
-from minigan.theory import transport
+from minigan.theory import relaxation, transport
 
 rng = np.random.default_rng(7)
 
@@ -22,11 +23,14 @@ def points(min_size: int = 1, max_size: int = 9) -> st.SearchStrategy[np.ndarray
     return st.integers(min_size, max_size).flatmap(lambda n: arrays(n, -5, 5))
 
 
+EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}  # the least that HiGHS takes
+
+
 def linear_program(a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> float:
     """min <P, C> by HiGHS: the oracle."""
     n, m = cost.shape
     sums = np.vstack([np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))])
-    found = optimize.linprog(cost.ravel(), A_eq=sums, b_eq=np.concatenate([a, b]), method="highs")
+    found = optimize.linprog(cost.ravel(), A_eq=sums, b_eq=np.concatenate([a, b]), method="highs", options=EXACT)
     assert found.status == 0
     return float(found.fun)
 
@@ -68,10 +72,80 @@ def test_order_two_of_quantiles_is_the_integral() -> None:
     assert transport.wasserstein_1d(x, y, p=2) == pytest.approx(np.sqrt(np.mean(gaps**2)), abs=1e-12)
 
 
+@given(left=points(), right=points(), data=st.data())
+def test_order_infinity_is_the_longest_way_and_the_limit(left: Any, right: Any, data: Any) -> None:
+    a, b = (data.draw(arrays(len(v), 0.1, 3.0)) for v in (left, right))
+    longest = transport.wasserstein_1d(left, right, order=np.inf, weights_x=a, weights_y=b)
+    cost = np.abs(left[:, None] - right)
+    blocked = np.nextafter(longest, -1) * 0.999999 - 1e-12  # no plan stays strictly below, and one needs no more
+    assert linear_program(a / a.sum(), b / b.sum(), (cost > longest + 1e-12) * 1.0) <= 1e-9
+    if blocked > 0:
+        assert linear_program(a / a.sum(), b / b.sum(), (cost > blocked) * 1.0) > 1e-9
+    below = transport.wasserstein_1d(left, right, order=50, weights_x=a, weights_y=b)
+    assert below <= longest * (1 + 1e-12) and longest <= below * 1e3 ** (1 / 50) + 1e-12
+
+
+def test_order_infinity_of_equal_sizes_tables_and_slices() -> None:
+    x, y = rng.normal(size=(2, 30))
+    assert transport.wasserstein_1d(x, y, order=np.inf) == np.abs(np.sort(x) - np.sort(y)).max()
+    assert transport.wasserstein_1d(x, np.repeat(x, 3), order=np.inf) == 0  # no piece of rounding's mass is left
+    p, q = np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]), np.array([0.0, 0.5, 0.5])
+    np.testing.assert_allclose(transport.wasserstein_tables(p, q, [0.0, 1.0, 5.0], order=np.inf), [4.0, 1.0])
+    u = rng.normal(size=(4, 2))
+    z, w = rng.normal(size=(2, 9, 2))
+    lines = [transport.wasserstein_1d(z @ v, w @ v, order=np.inf) for v in u / np.linalg.norm(u, axis=1, keepdims=True)]
+    assert transport.sliced_wasserstein(z, w, order=np.inf, directions=u) == pytest.approx(max(lines))
+
+
+def test_small_masses_that_are_true_are_kept() -> None:
+    x, a = np.r_[np.arange(9.0), 1e5], [1 - 1e-15, *[0.0] * 8, 1e-15]
+    for order in (1, 2, 3):
+        assert transport.wasserstein_1d(x, [0.0], order=order, weights_x=a) == pytest.approx(1e-15 ** (1 / order) * 1e5)
+        assert transport.wasserstein_1d([0.0], x, order=order, weights_y=a) == pytest.approx(1e-15 ** (1 / order) * 1e5)
+    assert transport.wasserstein_1d([0.0, 1e6], [0.0], order=2, weights_x=[1.0, 1e-15]) == pytest.approx(10**-1.5)
+
+
+def test_equal_laws_in_other_pieces_are_at_distance_zero() -> None:
+    draw = np.random.default_rng(11)
+    for _ in range(30):
+        n, k = draw.integers(2, 40), draw.integers(2, 6)
+        x, a = draw.normal(size=n), draw.random(n)
+        shares = draw.integers(1, 9, (n, k)) * 1.0
+        parts = (a[:, None] * shares / shares.sum(1, keepdims=True)).ravel()
+        order = draw.permutation(n * k)
+        for p in (2, 4, np.inf):
+            assert transport.wasserstein_1d(x, np.repeat(x, k)[order], p=p, weights_x=a, weights_y=parts[order]) == 0
+
+
+def test_order_has_one_name_everywhere_and_p_is_another() -> None:
+    x, y = rng.normal(size=(2, 5, 2))
+    for order in (1, 2, 3.5):
+        for f, u, v in ((transport.wasserstein_1d, x[:, 0], y[:, 0]), (transport.sliced_wasserstein, x, y)):
+            assert f(u, v, order=order) == f(u, v, p=order)
+
+
+def test_critic_is_flat_where_sums_differ_by_rounding_only() -> None:
+    critic = transport.kantorovich_critic([0, 0.4, 0.1, 0.5], [0.4, 0.1, 0, 0.5], [0.0, 1.0, 2.0, 3.0])
+    assert critic.tolist() == [0.0, 1.0, 2.0, 2.0]
+    p = np.array([0.1, 0.2, 0.3, 0.4])
+    for order in itertools.permutations(range(4)):
+        q = p[list(order)]
+        exact = np.sign(np.round(10 * np.cumsum(q - p)[:-1]))
+        assert np.diff(transport.kantorovich_critic(p, q, np.arange(4.0))).tolist() == exact.tolist()
+
+
+def test_line_is_fast_enough_for_large_samples() -> None:
+    x, y = rng.normal(size=100_000), rng.normal(size=99_991) + 1
+    assert transport.wasserstein_1d(x, y, order=2) == pytest.approx(1.0, abs=0.05)
+
+
 def test_tables_come_in_batches() -> None:
     p, q = rng.dirichlet(np.ones(5), size=(2, 3)), rng.dirichlet(np.ones(5), size=(2, 3))
     support = rng.normal(size=5)
-    for order in (1, 2):
+    for order in (1, 2, np.inf):
+        one = transport.wasserstein_tables(p, q[0, 0], support, order=order)
+        assert one[1, 2] == pytest.approx(transport.wasserstein_tables(p[1, 2], q[0, 0], support, order=order))
+        assert transport.wasserstein_tables(p[:, :0], q[0, 0], support, order=order).shape == (2, 0)
         each = transport.wasserstein_tables(p, q, support, order=order)
         assert each.shape == (2, 3)
         assert each[1, 2] == pytest.approx(transport.wasserstein_tables(p[1, 2], q[1, 2], support, order=order))
@@ -80,7 +154,7 @@ def test_tables_come_in_batches() -> None:
     assert (np.abs(f[..., :, None] - f[..., None, :]) <= np.abs(support[:, None] - support) + 1e-14).all()
 
 
-@pytest.mark.parametrize("p", [1, 2, 1.5])
+@pytest.mark.parametrize("p", [1, 2, 1.5, np.inf])
 def test_line_has_derivatives_of_two_orders(p: float) -> None:
     x, y, a, b = rng.normal(size=4), rng.normal(size=3), rng.random(4) + 0.1, rng.random(3) + 0.1
     mg.gradcheck(lambda x, y, a, b: transport.wasserstein_1d(x, y, p=p, weights_x=a, weights_y=b), (x, y, a, b))
@@ -489,7 +563,21 @@ BAD: list[tuple[Any, str]] = [
     (lambda: transport.wasserstein_1d(np.ones((2, 2)), [1.0]), r"x: got shape \(2, 2\)"),
     (lambda: transport.wasserstein_1d([np.nan], [1.0]), "NaN"),
     (lambda: transport.wasserstein_1d([1.0], [1.0], p=0.5), "p: got 0.5"),
-    (lambda: transport.wasserstein_1d([1.0], [1.0], p=np.inf), "p: got inf"),
+    (lambda: transport.wasserstein_1d([1.0], [1.0], order=np.nan), "order: got nan"),
+    (lambda: transport.wasserstein_1d([1.0], [1.0], order="two"), "order: got 'two'"),
+    (lambda: transport.wasserstein_tables(HALF, HALF, [0.0, 1.0], order=0), "order: got 0"),
+    (lambda: transport.wasserstein_tables(np.full((2, 2), 0.5), np.full((3, 2), 0.5), [0.0, 1.0]), "broadcast"),
+    (lambda: transport.sliced_wasserstein([[np.nan]], [[1.0]]), "x: got a number that is NaN"),
+    (lambda: transport.sliced_wasserstein(HALF[:, None], HALF[:, None], directions=2.5), "expected how many"),
+    (lambda: transport.energy_distance([1.0], [np.inf]), "y: got a number that is NaN or infinite"),
+    (lambda: transport.mmd_squared([np.nan, 1.0], HALF), "x: got a number that is NaN"),
+    (lambda: transport.mmd_squared(HALF, HALF, kernel=lambda x, y: 1.0), r"kernel: got values of shape \(\)"),
+    (lambda: transport.gaussian_kernel(np.inf), "bandwidth: got inf"),
+    (lambda: transport.polynomial_kernel(np.inf), "degree: got inf"),
+    (lambda: relaxation.gumbel([0.5, 1.5]), r"outside \[0, 1\]"),
+    (lambda: relaxation.gumbel_max([0.0, 1.0], [0.0]), "logits, noise: got shapes"),
+    (lambda: relaxation.gumbel_softmax([0.0, np.nan], HALF, temperature=1.0), "without NaN"),
+    (lambda: relaxation.gumbel_softmax(HALF, HALF, temperature=0.0), "temperature: got 0.0"),
     (lambda: transport.wasserstein_1d([1.0], [1.0], weights_x=[-1.0]), "weights_x"),
     (lambda: transport.wasserstein_1d([1.0], [1.0], weights_y=[0.0]), "weights_y"),
     (lambda: transport.wasserstein_1d([1.0], [1.0], weights_y=[1.0, 1.0]), r"weights_y: got shape \(2,\)"),

@@ -8,14 +8,23 @@ Y, Y' ~ Q are independent.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigan import ops
 from minigan.autodiff import Tensor
+from minigan.backend import array_module
 from minigan.theory.arrays import on_arrays
 
 Kernel = Callable[[Tensor, Tensor], Any]
+
+
+def finite(name: str, x: Tensor) -> Tensor:
+    """`x`; ValueError where it holds a number that is NaN or infinite."""
+    if not bool(array_module(x.data).isfinite(x.data).all()):
+        raise ValueError(f"{name}: got a number that is NaN or infinite, expected finite ones")
+    return x
 
 
 def _points(what: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,7 +33,7 @@ def _points(what: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         x, y = ops.reshape(x, (-1, 1)), ops.reshape(y, (-1, 1))
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not (x.size and y.size):
         raise ValueError(f"{what}: got shapes {x.shape} and {y.shape}, expected (n, d) and (m, d), or (n,) and (m,)")
-    return x, y
+    return finite("x", x), finite("y", y)
 
 
 def _differences(x: Tensor, y: Tensor) -> Tensor:
@@ -37,11 +46,11 @@ def negative_distance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def gaussian_kernel(bandwidth: float = 1.0) -> Kernel:
-    """k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)); bandwidth > 0, in the units of x."""
-    if not bandwidth > 0:
-        raise ValueError(f"bandwidth: got {bandwidth!r}, expected a positive number")
-    scale = -0.5 / float(bandwidth) ** 2
-    return lambda x, y: ops.exp(scale * ops.sum(ops.square(_differences(x, y)), -1))
+    """k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)); bandwidth > 0 and finite, in the units of x."""
+    if not 0 < bandwidth < math.inf:
+        raise ValueError(f"bandwidth: got {bandwidth!r}, expected a positive, finite number")
+    scale = 1.0 / float(bandwidth)
+    return lambda x, y: ops.exp(-0.5 * ops.sum(ops.square(scale * _differences(x, y)), -1))
 
 
 def mixture_kernel(kernels: Sequence[Kernel], weights: Sequence[float] | None = None) -> Kernel:
@@ -64,7 +73,7 @@ def mixture_kernel(kernels: Sequence[Kernel], weights: Sequence[float] | None = 
 def polynomial_kernel(degree: int = 3, *, scale: float | None = None, offset: float = 1.0) -> Kernel:
     """k(x, y) = (scale <x, y> + offset)^degree, scale = 1/d where not given: with degree 3 the kernel of the KID (Binkowski,
     Sutherland, Arbel, Gretton 2018, arXiv 1801.01401). It compares moments up to `degree` only."""
-    if degree < 1 or degree != int(degree):
+    if not 1 <= degree < math.inf or degree != int(degree):
         raise ValueError(f"degree: got {degree!r}, expected a whole number >= 1")
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -100,9 +109,10 @@ def mmd_squared(x: Any, y: Any, *, kernel: str | Kernel = "gaussian", unbiased: 
         unbiased: which of the two; the unbiased one needs n, m >= 2.
 
     Raises:
-        ValueError: shapes that do not fit, an unknown kernel, too few points.
+        ValueError: shapes that do not fit, a number that is not finite, an unknown kernel or one that gives another shape,
+            too few points.
 
-    Source: Gretton, Borgwardt, Rasch, Scholkopf, Smola 2012 (JMLR 13), eqs. 3 and 5.
+    Source: Gretton, Borgwardt, Rasch, Scholkopf, Smola 2012 (JMLR 13), eq. 5 (biased, squared) and eq. 3 (unbiased).
     """
     x, y = _points("mmd_squared", x, y)
     if isinstance(kernel, str):
@@ -113,19 +123,26 @@ def mmd_squared(x: Any, y: Any, *, kernel: str | Kernel = "gaussian", unbiased: 
         raise ValueError(
             f"mmd_squared: got {x.shape[0]} and {y.shape[0]} points, expected at least 2 for unbiased=True"
         )
-    return _within(kernel, x, unbiased) - 2.0 * ops.mean(ops.as_tensor(kernel(x, y))) + _within(kernel, y, unbiased)
+    return _within(kernel, x, unbiased) - 2.0 * ops.mean(_values(kernel, x, y)) + _within(kernel, y, unbiased)
+
+
+def _values(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+    values = ops.as_tensor(kernel(x, y))
+    if values.shape != (x.shape[0], y.shape[0]):
+        raise ValueError(
+            f"kernel: got values of shape {values.shape} for {x.shape[0]} and {y.shape[0]} points, expected the (n, m) table"
+        )
+    return values
 
 
 def _within(kernel: Kernel, x: Tensor, unbiased: bool) -> Tensor:
     """The mean of k over the pairs of a sample, without the diagonal where unbiased."""
-    values = ops.as_tensor(kernel(x, x))
+    values = _values(kernel, x, x)
     if not unbiased:
         return ops.mean(values)
     n = x.shape[0]
-    other = ops.reshape(ops.flatten(values)[1:], (n - 1, n + 1))[
-        :, :-1
-    ]  # row by row, what lies between diagonal elements
-    return ops.mean(other)
+    between = ops.reshape(ops.flatten(values)[1:], (n - 1, n + 1))  # each row ends with an element of the diagonal
+    return ops.mean(between[:, :-1])
 
 
 @on_arrays("x", "y")
@@ -139,7 +156,7 @@ def energy_distance(x: Any, y: Any, *, unbiased: bool = False) -> Any:
         unbiased: leave out the pairs i = i, as :func:`mmd_squared` does. Otherwise the result is >= 0.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, a number that is not finite, one point where unbiased.
 
     Source: Szekely, Rizzo 2013 (J. Stat. Plan. Inference 143), eq. 1.
     """

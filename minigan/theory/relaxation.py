@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from minigan import ops
+from minigan.autodiff import Tensor
+from minigan.backend import array_module
 from minigan.theory.arrays import on_arrays
 
 
@@ -17,8 +19,26 @@ def gumbel(uniform: Any) -> Any:
     """Standard Gumbel noise -log(-log u) from uniform numbers in (0, 1): distribution function exp(-e^-g), mean 0.5772....
 
     u = 0 and 1 give -inf and inf.
+
+    Raises:
+        ValueError: a number outside [0, 1].
     """
+    if not bool(((uniform.data >= 0) & (uniform.data <= 1)).all()):
+        raise ValueError(
+            "gumbel: got a number outside [0, 1] or NaN, expected uniform draws, such as random.uniform gives"
+        )
     return -ops.log(-ops.log(uniform))
+
+
+def _scores(logits: Tensor, noise: Tensor) -> Tensor:
+    """logits + noise (..., K), checked."""
+    fits = logits.shape[-1:] == noise.shape[-1:] != ()
+    scores = logits + noise if fits else logits
+    if not fits or not scores.shape[-1] or bool(array_module(scores.data).isnan(scores.data).any()):
+        raise ValueError(
+            f"logits, noise: got shapes {logits.shape} and {noise.shape}, expected (..., K) for both, without NaN"
+        )
+    return scores
 
 
 @on_arrays("logits", "noise")
@@ -33,7 +53,7 @@ def gumbel_max(logits: Any, noise: Any) -> Any:
 
     Source: Gumbel 1954; Maddison, Tarlow, Minka 2014 (arXiv 1411.0030).
     """
-    scores = logits + noise
+    scores = _scores(logits, noise)
     best = ops.equal(scores, ops.max(scores, -1, keepdims=True))
     first = ops.cast(best, dtype=scores.dtype)
     first = first * ops.cast(ops.equal(ops.cumsum(first), 1.0), dtype=scores.dtype)
@@ -53,4 +73,4 @@ def gumbel_softmax(logits: Any, noise: Any, *, temperature: float) -> Any:
     """
     if not temperature > 0:
         raise ValueError(f"temperature: got {temperature!r}, expected a positive number")
-    return ops.softmax((logits + noise) * (1.0 / float(temperature)), -1)
+    return ops.softmax(_scores(logits, noise) * (1.0 / float(temperature)), -1)

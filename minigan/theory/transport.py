@@ -1,5 +1,7 @@
 """Optimal transport and its relatives: one place to find them, each file one idea.
 
+The order of a Wasserstein distance is called `order` everywhere, inf included; where no table is called so, `p` will do too.
+
 - on the line (`transport_line`): `wasserstein_1d` by quantiles, `wasserstein_1d_cdf` by distribution functions,
   `wasserstein_tables` for probability tables on given numbers, `kantorovich_critic`, `sliced_wasserstein`
 - finite laws (`transport_discrete`): `discrete_transport` (plan, cost, potentials), `kantorovich_potentials`

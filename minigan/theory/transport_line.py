@@ -14,8 +14,9 @@ import numpy as np
 
 from minigan import ops, random
 from minigan.autodiff import Tensor
-from minigan.backend import array_module, to_numpy
+from minigan.backend import Array, array_module, to_numpy
 from minigan.theory.arrays import on_arrays, table
+from minigan.theory.discrepancies import finite
 
 
 def _numbers(name: str, x: Tensor) -> Tensor:
@@ -24,9 +25,7 @@ def _numbers(name: str, x: Tensor) -> Tensor:
         x = ops.reshape(x, (x.shape[0],))
     if x.ndim != 1 or not x.size:
         raise ValueError(f"{name}: got shape {x.shape}, expected (n,) or (n, 1) with n >= 1")
-    if not bool(array_module(x.data).isfinite(x.data).all()):
-        raise ValueError(f"{name}: got a number that is NaN or infinite, expected finite ones")
-    return x
+    return finite(name, x)
 
 
 def _masses(name: str, weights: Tensor | None, x: Tensor) -> Tensor:
@@ -41,10 +40,12 @@ def _masses(name: str, weights: Tensor | None, x: Tensor) -> Tensor:
     return weights / ops.sum(weights)
 
 
-def _order(p: float) -> float:
-    if not 1 <= p < math.inf:
-        raise ValueError(f"p: got {p!r}, expected a number with 1 <= p < inf")
-    return float(p)
+def _order(order: float, p: float | None = None) -> float:
+    """The order as a float; `p` is another name for it, and None where it was not used."""
+    name, order = ("order", order) if p is None else ("p", p)
+    if not isinstance(order, (int, float, np.number)) or not order >= 1:
+        raise ValueError(f"{name}: got {order!r}, expected a number >= 1 (or inf), the order of the distance")
+    return float(order)
 
 
 def _power(gaps: Tensor, p: float) -> Tensor:
@@ -56,10 +57,13 @@ def _power(gaps: Tensor, p: float) -> Tensor:
 
 
 def _power_mean(gaps: Tensor, masses: Tensor | float, p: float) -> Tensor:
-    """(sum masses |gaps|^p)^(1/p) over the last axis. The gaps are scaled by the largest, so that nothing over- or underflows;
-    as the formula is homogeneous, the scale needs no derivative."""
+    """(sum masses |gaps|^p)^(1/p) over the last axis; for p = inf the largest gap that has mass. The gaps are scaled by the
+    largest, so that nothing over- or underflows; as the formula is homogeneous, the scale needs no derivative."""
     if p == 1:
         return ops.sum(ops.abs(gaps) * masses, -1)
+    if p == math.inf:
+        present = Tensor(masses.data > 0) if isinstance(masses, Tensor) else masses > 0
+        return ops.max(ops.where(present, ops.abs(gaps), 0.0), -1)
     largest = abs(gaps.data).max(axis=-1, keepdims=True)
     scale = Tensor(array_module(largest).where(largest > 0, largest, 1))
     total = ops.sum(_power(gaps / scale, p) * masses, -1)
@@ -71,18 +75,48 @@ def _power_mean(gaps: Tensor, masses: Tensor | float, p: float) -> Tensor:
 def _monotone_pieces(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """(gap, mass) of each piece of the monotone plan between sorted numbers x, y with masses a, b.
 
-    Between neighbouring values of the two distribution functions both quantile functions are constant. Values that are equal
-    but for rounding leave a piece of mass about 1e-16, of which the root of W_p would make 1e-8: such masses are set to 0.
+    Between neighbouring values of the two distribution functions both quantile functions are constant. A piece that is one
+    whole mass of x or y has just that mass: the difference of two values near 1 would have lost a small one.
     """
     xp = array_module(x.data)
-    f, g = ops.cumsum(a), ops.cumsum(b)
+    f = ops.cumsum(a)
+    g = _aligned(ops.cumsum(b), f)
+    zero = Tensor(xp.zeros(1, f.dtype))
     levels = ops.sort(ops.concatenate([f, g]))
-    masses = levels - ops.concatenate([Tensor(xp.zeros(1, levels.dtype)), levels[:-1]])
-    rounding = (x.size + y.size) * np.finfo(levels.dtype).eps
-    masses = masses - Tensor(xp.where(masses.data <= rounding, masses.data, 0))
-    i = xp.minimum(xp.searchsorted(f.data, levels.data, side="left"), x.size - 1)
-    j = xp.minimum(xp.searchsorted(g.data, levels.data, side="left"), y.size - 1)
-    return x[i] - y[j], masses
+    below = ops.concatenate([zero, levels[:-1]])
+    masses = levels - below
+    indices = []
+    for sums, own in ((f, a), (g, b)):
+        i = xp.minimum(xp.searchsorted(sums.data, levels.data, side="left"), sums.size - 1)
+        before = xp.concatenate([zero.data, sums.data[:-1]])[i]
+        whole = Tensor((sums.data[i] == levels.data) & (before == below.data) & (masses.data > 0))
+        masses = ops.where(whole, own[i], masses)
+        indices.append(i)
+    return x[indices[0]] - y[indices[1]], masses
+
+
+def _aligned(g: Tensor, f: Tensor) -> Tensor:
+    """g, with the values that equal one of f but for rounding set to it.
+
+    They would leave a piece of mass about 1e-16, of which the root of W_p would make 1e-8. So a value of g and one of f that
+    are each other's nearest, and as near as their sums are exact, are taken for one. Both end at 1.
+    """
+    xp = array_module(f.data)
+    nearest = _nearest(g.data, f.data)
+    mutual = _nearest(nearest, g.data) == g.data
+    rounding = (f.size + g.size) * np.finfo(f.dtype).eps
+    values = xp.where(mutual & (abs(nearest - g.data) <= rounding), nearest, g.data)
+    end = f.data[-1]
+    values = xp.where(g.data == g.data[-1], end, xp.minimum(values, end))
+    return g + Tensor(values - g.data)
+
+
+def _nearest(values: Array, ascending: Array) -> Array:
+    """For each value, the nearest number of a list in ascending order."""
+    xp = array_module(values)
+    k = xp.searchsorted(ascending, values)
+    low, high = ascending[xp.maximum(k - 1, 0)], ascending[xp.minimum(k, ascending.size - 1)]
+    return xp.where(abs(values - low) < abs(high - values), low, high)
 
 
 def _sorted(x: Tensor, masses: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,14 +131,18 @@ def _distance(x: Tensor, y: Tensor, a: Tensor, b: Tensor, p: float) -> Tensor:
 
 
 @on_arrays("x", "y", "weights_x", "weights_y")
-def wasserstein_1d(x: Any, y: Any, *, p: float = 1, weights_x: Any = None, weights_y: Any = None) -> Any:
+def wasserstein_1d(
+    x: Any, y: Any, *, order: float = 1, weights_x: Any = None, weights_y: Any = None, p: float | None = None
+) -> Any:
     """The Wasserstein distance of order p between two samples on the line, by their quantile functions:
 
-        W_p = ( int_0^1 |F^-1(t) - G^-1(t)|^p dt )^(1/p),   for equal sizes  ( mean |x_(i) - y_(i)|^p )^(1/p).
+        W_p = ( int_0^1 |F^-1(t) - G^-1(t)|^p dt )^(1/p),   for equal sizes  ( mean |x_(i) - y_(i)|^p )^(1/p),
+
+    and W_inf, its limit, the longest way that any mass goes: sup_t |F^-1(t) - G^-1(t)|.
 
     Args:
         x, y: (n,) and (m,) numbers (or (n, 1), (m, 1)).
-        p: the order, 1 <= p < inf.
+        order: p, 1 <= p <= inf. `p` is another name of this argument.
         weights_x, weights_y: (n,) and (m,) numbers >= 0, divided by their sums; equal weights where not given.
 
     Returns:
@@ -112,14 +150,14 @@ def wasserstein_1d(x: Any, y: Any, *, p: float = 1, weights_x: Any = None, weigh
         derivative is taken as 0.
 
     Raises:
-        ValueError: no numbers, a number that is not finite, weights that do not fit, p < 1.
+        ValueError: no numbers, a number that is not finite, weights that do not fit, an order below 1.
 
     Source: Villani 2003, theorem 2.18; Peyre, Cuturi 2019 (arXiv 1803.00567), eqs. 2.36 and 2.37.
     """
-    p, x, y = _order(p), _numbers("x", x), _numbers("y", y)
+    order, x, y = _order(order, p), _numbers("x", x), _numbers("y", y)
     if weights_x is None and weights_y is None and x.size == y.size:
-        return _power_mean(ops.sort(x) - ops.sort(y), 1.0 / x.size, p)
-    return _distance(x, y, _masses("weights_x", weights_x, x), _masses("weights_y", weights_y, y), p)
+        return _power_mean(ops.sort(x) - ops.sort(y), 1.0 / x.size, order)
+    return _distance(x, y, _masses("weights_x", weights_x, x), _masses("weights_y", weights_y, y), order)
 
 
 @on_arrays("x", "y", "weights_x", "weights_y")
@@ -140,7 +178,13 @@ def _on_support(p: Tensor, q: Tensor, support: Tensor) -> tuple[Tensor, Tensor, 
     """The tables along an ascending support, that support, and the order that sorts it."""
     p, q, support = table("p", p), table("q", q), _numbers("support", support)
     if p.shape[-1] != support.size or q.shape[-1] != support.size:
-        raise ValueError(f"support: got {support.size} numbers for tables of shapes {p.shape} and {q.shape}")
+        raise ValueError(
+            f"support: got {support.size} numbers for tables of shapes {p.shape} and {q.shape}, expected (n,) for (..., n)"
+        )
+    try:
+        np.broadcast_shapes(p.shape, q.shape)
+    except ValueError:
+        raise ValueError(f"tables: got shapes {p.shape} and {q.shape}, expected leading axes that broadcast") from None
     order = ops.argsort(support, axis=-1)
     return ops.take(p, order, -1), ops.take(q, order, -1), ops.take(support, order), order
 
@@ -152,26 +196,24 @@ def wasserstein_tables(p: Any, q: Any, support: Any, *, order: float = 1) -> Any
     For order 1 it is sum_k |F_k - G_k| (x_(k+1) - x_(k)), F and G the cumulated tables.
 
     Args:
-        p, q: (..., n) probabilities, leading axes equal.
+        p, q: (..., n) probabilities, leading axes a batch that broadcasts.
         support: (n,) the numbers that carry them, in any order.
-        order: 1 <= order < inf.
+        order: 1 <= order <= inf, as of :func:`wasserstein_1d`.
 
     Returns:
         (...), in the units of the support.
 
     Raises:
-        ValueError: not probabilities, sizes that do not fit, order < 1.
+        ValueError: not probabilities, sizes that do not fit, an order below 1.
     """
     p, q, support, _ = _on_support(p, q, support)
-    if _order(order) == 1:
+    order = _order(order)
+    if order == 1:
         return ops.sum(ops.abs(ops.cumsum(p - q)[..., :-1]) * (support[1:] - support[:-1]), -1)
-    if p.shape != q.shape:
-        raise ValueError(f"wasserstein_tables: got tables of shapes {p.shape} and {q.shape}, expected equal ones")
-    lines = (ops.reshape(t, (-1, support.size)) for t in (p, q))
-    values = [
-        _power_mean(*_monotone_pieces(support, support, a, b), _order(order)) for a, b in zip(*lines, strict=True)
-    ]
-    return ops.reshape(ops.stack(values), p.shape[:-1])
+    shape = np.broadcast_shapes(p.shape, q.shape)
+    lines = (ops.reshape(ops.broadcast_to(t, shape), (math.prod(shape[:-1]), shape[-1])) for t in (p, q))
+    values = [_power_mean(*_monotone_pieces(support, support, a, b), order) for a, b in zip(*lines, strict=True)]
+    return ops.reshape(ops.stack(values) if values else Tensor(p.data[:0].ravel()), shape[:-1])
 
 
 @on_arrays("p", "q", "support")
@@ -179,7 +221,8 @@ def kantorovich_critic(p: Any, q: Any, support: Any) -> Any:
     """A 1-Lipschitz f on the line with E_p f - E_q f = W_1(p, q): the best critic of Kantorovich and Rubinstein.
 
     Integrating by parts, E_p f - E_q f = int f' (G - F), so slope f' = sign(G - F) is best: it climbs where q lags behind p.
-    It is unique up to a constant only where F != G; where F = G, this one is flat. It is 0 at the smallest point.
+    It is unique up to a constant only where F != G; where F = G, to the rounding of sums (n 2^-52), this one is flat. It is 0
+    at the smallest point.
 
     Args:
         p, q: (..., n) probabilities.
@@ -189,13 +232,17 @@ def kantorovich_critic(p: Any, q: Any, support: Any) -> Any:
         (..., n), the values of f on the support.
     """
     p, q, support, order = _on_support(p, q, support)
-    steps = ops.sign(ops.cumsum(q - p)[..., :-1]) * (support[1:] - support[:-1])
+    lag = ops.cumsum(q - p)[..., :-1]
+    lag = ops.where(Tensor(abs(lag.data) <= support.size * np.finfo(lag.dtype).eps), 0.0, lag)
+    steps = ops.sign(lag) * (support[1:] - support[:-1])
     start = Tensor(array_module(steps.data).zeros((*steps.shape[:-1], 1), steps.dtype))
     return ops.take(ops.cumsum(ops.concatenate([start, steps], -1)), ops.argsort(order, axis=-1), -1)
 
 
 @on_arrays("x", "y")
-def sliced_wasserstein(x: Any, y: Any, *, p: float = 2, directions: Any = 128, seed: int = 0) -> Any:
+def sliced_wasserstein(
+    x: Any, y: Any, *, order: float = 2, directions: Any = 128, seed: int = 0, p: float | None = None
+) -> Any:
     """The sliced Wasserstein distance: distances on the line, averaged over directions u of the unit sphere,
 
         SW_p = ( mean_u W_p(<x, u>, <y, u>)^p )^(1/p).
@@ -204,37 +251,42 @@ def sliced_wasserstein(x: Any, y: Any, *, p: float = 2, directions: Any = 128, s
 
     Args:
         x, y: (n, d) and (m, d).
-        p: the order, 1 <= p < inf.
+        order: p, 1 <= p <= inf; it is 2 where not given, as in most of the literature. `p` is another name of this argument.
         directions: how many to draw, or (k, d) of them, which are divided by their lengths.
         seed: of the directions that are drawn (`minigan.random`, stream "sliced_wasserstein").
 
     Raises:
-        ValueError: shapes that do not fit, no direction, a direction of length 0, p < 1.
+        ValueError: shapes that do not fit, a number that is not finite, no direction, a direction of length 0, an order
+            below 1.
 
     Source: Rabin, Peyre, Delon, Bernot 2011; Bonneel, Rabin, Peyre, Pfister 2015.
     """
-    p = _order(p)
+    order = _order(order, p)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not (x.size and y.size):
         raise ValueError(f"sliced_wasserstein: got shapes {x.shape} and {y.shape}, expected (n, d) and (m, d)")
+    for name, points in (("x", x), ("y", y)):
+        finite(name, points)
     u = Tensor(array_module(x.data).asarray(_directions(directions, x.shape[1], seed), dtype=x.dtype))
     lines = [ops.matmul(u, ops.transpose(points)) for points in (x, y)]
     if x.shape[0] == y.shape[0]:
-        distances = _power_mean(ops.sort(lines[0]) - ops.sort(lines[1]), 1.0 / x.shape[0], p)
+        distances = _power_mean(ops.sort(lines[0]) - ops.sort(lines[1]), 1.0 / x.shape[0], order)
     else:
         a, b = (_masses("", None, points[0]) for points in lines)
-        distances = ops.stack([_distance(s, t, a, b, p) for s, t in zip(*lines, strict=True)])
-    return _power_mean(distances, 1.0 / u.shape[0], p)
+        distances = ops.stack([_distance(s, t, a, b, order) for s, t in zip(*lines, strict=True)])
+    return _power_mean(distances, 1.0 / u.shape[0], order)
 
 
 def _directions(directions: Any, d: int, seed: int) -> np.ndarray:
     if isinstance(directions, (int, np.integer)):
         if directions < 1:
-            raise ValueError(f"directions: got {directions}, expected at least 1")
+            raise ValueError(f"directions: got {directions}, expected at least 1, or (k, {d}) of them")
         stream = "sliced_wasserstein"
         u = random.normal((int(directions), d), seed=seed, stream=stream, dtype=np.float64).numpy()
     else:
         u = np.asarray(to_numpy(directions.data if isinstance(directions, Tensor) else directions), dtype=np.float64)
-    lengths = np.linalg.norm(u, axis=-1, keepdims=True)
-    if u.ndim != 2 or u.shape[1] != d or not u.size or not (lengths > 0).all():
-        raise ValueError(f"directions: got shape {u.shape}, expected (k, {d}) with no direction of length 0")
-    return u / lengths
+    if u.ndim != 2 or u.shape[1] != d or not u.size or not np.isfinite(u).all() or not u.any(axis=1).all():
+        raise ValueError(
+            f"directions: got shape {u.shape}, expected how many, or finite numbers (k, {d}), no direction of length 0"
+        )
+    u = u / np.abs(u).max(axis=1, keepdims=True)  # or the square of a small one would underflow
+    return u / np.linalg.norm(u, axis=1, keepdims=True)
