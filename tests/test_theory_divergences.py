@@ -365,6 +365,9 @@ def test_generators_are_convex_and_their_ends_are_right(name: str) -> None:
     growth = g.f(1e200) / 1e200
     assert growth > 400 if g.slope_at_infinity == math.inf else growth == pytest.approx(g.slope_at_infinity, abs=1e-12)
     assert np.isfinite(g.f(1e150)) and not math.isnan(g.f(1e300))
+    assert g.f(math.inf) == (math.inf if g.slope_at_infinity > 0 else -math.inf)
+    ends = [-math.inf, -1e300, -800.0, 0.0, 800.0, 1e300, math.inf]
+    assert not np.isnan([g.conjugate(t) for t in ends]).any() and not np.isnan([g.activation(t) for t in ends]).any()
 
 
 @each_generator

@@ -92,7 +92,7 @@ def entropy(p: Any) -> Any:
     Raises:
         ValueError: p is no table of probabilities.
     """
-    return -_total(xlogy(table("p", p), p))
+    return 0.0 - _total(xlogy(table("p", p), p))  # and not -total: a sure outcome has entropy 0.0, not -0.0
 
 
 @on_arrays("t")
@@ -395,9 +395,15 @@ def _generator(
     curvature: float,
 ) -> Generator:
     u, t, v = on_arrays("u"), on_arrays("t"), on_arrays("v")
+    limit = math.inf if slope_at_infinity > 0 else -math.inf
+
+    def values(u: Tensor) -> Tensor:
+        endless = ops.equal(_not_negative(u), math.inf)
+        return ops.where(endless, limit, f(ops.where(endless, 1.0, u)))
+
     return Generator(
         name,
-        u(lambda u: f(_not_negative(u))),
+        u(values),
         u(lambda u: derivative(_not_negative(u))),
         t(lambda t: conjugate(t) if high == math.inf else _below(t, high, conjugate)),
         v(lambda v: activation(v)),
