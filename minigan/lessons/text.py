@@ -19,6 +19,7 @@ TAG = re.compile(r"\\tag\{([^{}]*)\}")
 NUMBER = re.compile(r"\((\d+\.\d+[a-z]?)\)")
 ARTICLE = re.compile(r"\b([Aa]rticles? )(S[0-4])\b")
 LESSON = re.compile(r"\b([Ll]essons? )(\d+)\b")
+SHOWN_AT_MOST = 4  # verdicts beside a formula
 SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "=": "=", ">": ">"}
 
 
@@ -82,7 +83,7 @@ class Text:
             return f'<div class="equation">{formula}</div>\n'
         numbers = "".join(f'<a class="number" href="#eq-{t}" aria-label="Formula {t}">({t})</a>' for t in tags)
         anchors = "".join(f'<span id="eq-{tag}"></span>' for tag in tags[1:])
-        verdicts = "".join(verdict(check) for tag in tags for check in of(tag, self.checks))
+        verdicts = "".join(verdict(*group) for tag in tags for group in groups(of(tag, self.checks)))
         beside = f'<div class="verdicts">{verdicts}</div>' if verdicts else ""
         return f'<div class="equation" id="eq-{tags[0]}">{anchors}{formula}{numbers}</div>{beside}\n'
 
@@ -126,11 +127,23 @@ def of(tag: str, checks: Sequence[Check]) -> list[Check]:
     return [check for check in checks if re.fullmatch(re.escape(tag) + "[a-z]?", check.id)]
 
 
-def verdict(check: Check) -> str:
-    """A check in a few words: its number, error and tolerance, with a link to its row in the table."""
+def groups(checks: Sequence[Check]) -> list[list[Check]]:
+    """The checks of a formula as its verdicts show them: those of one number together, and all together if they are many."""
+    by_id: dict[str, list[Check]] = {}
+    for check in checks:
+        by_id.setdefault(check.id, []).append(check)
+    return [list(checks)] if len(by_id) > SHOWN_AT_MOST else list(by_id.values())
+
+
+def verdict(*checks: Check) -> str:
+    """Checks in a few words: number, the error that comes closest to its tolerance, with a link to the table."""
+    first, last = checks[0], checks[-1]
+    worst = max(checks, key=lambda check: check.ratio if check.relation != "!=" else -1.0)
+    number = first.id if first.id == last.id else f"{first.id} to {last.id}"
+    told = f"{len(checks)} checks, {error(worst)}" if len(checks) > 1 else error(worst)
     return (
-        f'<a class="verdict" href="#check-{check.id}" title="{escape(check.statement)}">'
-        f"<span>✓ {check.id}</span> {escape(error(check))}</a>"
+        f'<a class="verdict" href="#check-{first.id}" title="{escape(worst.statement)}">'
+        f"<span>✓ {number}</span> {escape(told)}</a>"
     )
 
 
