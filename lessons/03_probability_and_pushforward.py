@@ -576,7 +576,8 @@ print(f"slope of the perfect generator in the gap: {steepness:.0f}")
 # expectation. A test with a known answer: $x = \mu + \sigma z$, $f = \sin$. Then
 # $\mathbb{E} f = e^{-\sigma^2/2} \sin\mu$ and the gradient is
 # $(e^{-\sigma^2/2}\cos\mu,\; -\sigma e^{-\sigma^2/2}\sin\mu)$. Gauss-Hermite quadrature takes the expectation over $z$
-# without noise; autodiff takes the derivative.
+# without noise; autodiff takes the derivative. ([Identity
+# 59](../tests/test_identities_latents.py#test_identity_59_three_gradients_agree) holds it for other functions.)
 
 # %%
 nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -602,9 +603,9 @@ check("3.21a", "E f(x) ∇ log p_θ(x) = the same gradient", (weights * np.sin(x
 # %% [markdown]
 # ## 6. A generator whose law has no density
 #
-# (3.16) needs an invertible $G$. What if $z$ has fewer coordinates than $x$, as in almost every image GAN? Let $t$ be
-# uniform on $[-1, 1]$ and $G(t) = (2t, t)$, a segment in the plane. How much probability lies in the square of half
-# side $h$ around 0? We need $|2t| \le h$, so
+# Formula (3.16) needs an invertible $G$. What if $z$ has fewer coordinates than $x$, as in almost every image GAN? Let
+# $t$ be uniform on $[-1, 1]$ and $G(t) = (2t, t)$, a segment in the plane. How much probability lies in the square of
+# half side $h$ around 0? We need $|2t| \le h$, so
 #
 # $$ P\left(\max(|x_1|, |x_2|) \le h\right) = \frac{h}{2}, \qquad
 # \frac{P}{\text{area}} = \frac{h/2}{4h^2} = \frac{1}{8h} \to \infty \tag{3.22} $$
@@ -657,7 +658,8 @@ check("3.23a", "so J Jᵀ has 5 − 2 singular values 0", singular[2:], 0.0, ato
 #
 # We take two vertical segments at distance $\theta$ and count probability in square cells of side $\theta/2$, so that
 # the segments never share a cell. The divergence does not notice that they approach. (The Wasserstein distance does: it
-# is $\theta$.)
+# is $\theta$, as [identity 36](../tests/test_identities_transport.py#test_identity_36_parallel_lines_transport) has
+# it.)
 
 
 # %%

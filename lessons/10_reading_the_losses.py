@@ -22,7 +22,7 @@ import minigan as mg
 from minigan import losses, nn, optim
 from minigan.lessons import check, figure, grade, show, sized
 from minigan.lessons.figures import BLACK, BLUE, GREEN, GREY, ORANGE
-from minigan.theory import divergences
+from minigan.theory import divergences, optimal, transport
 
 LOG2, LOG4 = math.log(2), math.log(4)
 
@@ -125,7 +125,8 @@ check("10.6", "L_D,fake − L_G = mean logit of the fakes", L_D_fake - L_G, ell.
 # 2. In the same way $e^{-L_{D,\text{fake}}} \le \frac1n \sum (1 - D_i)$.
 # 3. Add: the right-hand sides sum to exactly 1. Equality in steps 1 and 2 needs all $D_i$ equal. That is the claim.
 #
-# A thousand random batches, of all sizes and spreads, and one constant batch:
+# A thousand random batches, of all levels and spreads, and one constant batch ([identity
+# 24](../tests/test_identities_gan_values.py#test_identity_24_both_losses_cannot_be_small) tries to break it on others):
 
 # %%
 centres, spreads = 6 * draw((1000, 1), "centre").data, np.abs(3 * draw((1000, 1), "spread").data)
@@ -371,8 +372,9 @@ check(
 # $$ L_D - \left(\log 4 - 2\,\mathrm{JSD}\right)
 # = \sum_x (p + q)(x)\;\mathrm{KL}\left(\mathrm{Bern}\,D^*(x) \,\Vert\, \mathrm{Bern}\,D(x)\right). \tag{10.15} $$
 #
-# To see (10.15), write both losses as sums over $x$ and divide each term by $p + q$: what remains is a cross entropy
-# minus an entropy.
+# To see (10.15) ([identity
+# 19](../tests/test_identities_gan_values.py#test_identity_19_the_regret_is_a_mean_divergence)), write both losses as
+# sums over $x$ and divide each term by $p + q$: what remains is a cross entropy minus an entropy.
 #
 # Read (10.14) with care. $L_D$ well *below* $\log 4$ proves that the fakes are *bad*. $L_D$ near $\log 4$ proves
 # nothing: the fakes may be good, or $D$ may be weak. As a bound it can only accuse.
@@ -392,6 +394,7 @@ check(
     identity=18,
 )
 best, D = p / (p + q), sigmoid(logits)
+best_logit_loss = -np.sum(p * np.log(best) + q * np.log1p(-best))
 coins = best * np.log(best / D) + (1 - best) * np.log((1 - best) / (1 - D))
 check(
     "10.15",
@@ -401,6 +404,8 @@ check(
     atol=1e-12,
     identity=19,
 )
+check("10.15a", "theory.optimal has both: value and regret", -optimal.value_of_logits(logits, p, q), L_D, atol=1e-12)
+check("10.15b", "regret = L_D − min L_D", optimal.regret_of_logits(logits, p, q), L_D - best_logit_loss, atol=1e-12)
 
 # %% [markdown]
 # ### On few samples the bound is too optimistic
@@ -538,11 +543,19 @@ quantiles = np.interp((np.arange(4000) + 0.5) / 4000, cdf, line)
 
 def w1(x):
     """The Wasserstein-1 distance between 4000 samples and the law of the data."""
-    return float(np.mean(np.abs(np.sort(np.ravel(x)) - quantiles)))
+    return transport.wasserstein_1d(np.float64(x).ravel(), quantiles)
 
 
 check("10.20", "W1 of the law shifted by .7 = .7", w1(quantiles + 0.7), 0.7, atol=1e-12, identity=35)
 floor = w1(mg.data.load("gauss1d", n=4000, seed=2).x)
+uneven = np.exp(draw((4000,), "uneven").data)
+check(
+    "10.20b",
+    "wasserstein_1d = mean |x_(i) − quantile|",
+    w1(uneven),
+    np.mean(np.abs(np.sort(uneven) - quantiles)),
+    atol=1e-12,
+)
 print(f"W1 of 4000 fresh data: {floor:.3f}, the best that a generator can hope for")
 check("10.20a", "fresh data are near", floor, 0.15, atol=0, relation="<=")
 
