@@ -22,7 +22,7 @@ PREDICT = re.compile(r"predict", re.IGNORECASE)
 LABEL = re.compile(r"^\*\*.+?\*\*\s*")  # "**Predict first.** ..."
 EXTRA = {
     "hypothesis", "scipy", "nbclient", "nbformat", "ipykernel", "jupyter_client", "jinja2", "pygments", "markdown_it",
-    "mdit_py_plugins",
+    "mdit_py_plugins", "math_core",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 index.html              the syllabus, the sections of the articles, the errata
 05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
 identities.html         the identities that hold by property test, if their table has been written
+fonts/                  that of the mathematics, so that brackets grow everywhere
 source/...              every file that a lesson cites, with an anchor for each line
 """
 
@@ -34,6 +35,7 @@ from minigan.version import __version__
 LISTED = ".minigan-site.json"  # the files of a site, so that the next build can replace them and touch nothing else
 IDENTITIES = "bench/results/identities-*.md"
 TEST = re.compile(r"test_identity_(\d+)_")
+FONTS = ("stix-two-math.woff2", "OFL.txt")  # of the mathematics: a subset of STIX Two Math, and its licence
 KERNELS = 2  # lessons that run at a time
 
 
@@ -105,6 +107,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     )  # fmt: skip
     _source_pages(site)
     site.files["style.css"] = _asset("style.css")
+    site.files |= {f"fonts/{name}": _data("fonts", name).read_bytes() for name in FONTS}
     _publish(Path(out), site.files, before)
     for problem in sorted(site.problems):
         note(f"note: {problem}")
@@ -266,8 +269,13 @@ def _publish(out: Path, files: dict[str, str | bytes], before: list[str]) -> Non
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def _data(*names: str) -> Any:
+    """A file of this package."""
+    return resources.files("minigan.lessons").joinpath(*names)
+
+
 def _asset(name: str) -> str:
-    return (resources.files("minigan.lessons") / "templates" / name).read_text(encoding="utf-8")
+    return str(_data("templates", name).read_text(encoding="utf-8"))
 
 
 def _templates() -> jinja2.Environment:
