@@ -56,10 +56,12 @@ ps, qs = random_tables(1000, 5, 0.5), random_tables(1000, 5, 0.5)
 m = (p + q) / 2
 by_hand = 0.5 * (0.5 * math.log(2) + 0.5 * math.log(1)) * 2
 check("5.1", "JSD of the example = ½ log 2", divergences.jsd(p, q), by_hand, atol=1e-15)
-check("5.1a", "where KL(p‖q) = KL(q‖p) = ∞", [divergences.kl(p, q), divergences.kl(q, p)], math.inf, atol=0)
+left = [divergences.kl(p, q), divergences.kl(q, p)]
+check("5.1a", "where KL(p‖q) = KL(q‖p) = ∞", left, math.inf, atol=0)
 mixtures = (ps + qs) / 2
 scipy_jsd = 0.5 * rel_entr(ps, mixtures).sum(axis=1) + 0.5 * rel_entr(qs, mixtures).sum(axis=1)
-check("5.1b", "JSD: minigan = SciPy's terms, 1000 pairs", divergences.jsd(ps, qs), scipy_jsd, atol=1e-15)
+left = divergences.jsd(ps, qs)
+check("5.1b", "JSD: minigan = SciPy's terms, 1000 pairs", left, scipy_jsd, atol=1e-15)
 
 # %% [markdown]
 # Why is it always finite? Because the average never excludes anything that $p$ allows. It is at least half of $p$, so
@@ -75,10 +77,13 @@ check("5.1b", "JSD: minigan = SciPy's terms, 1000 pairs", divergences.jsd(ps, qs
 check("5.2", "JSD ≤ log 2", divergences.jsd(ps, qs), LOG2, atol=1e-15, relation="<=", identity=3)
 check("5.2a", "0 ≤ JSD", divergences.jsd(ps, qs), 0.0, atol=0, relation=">=", identity=3)
 apart = np.concatenate([ps, 0 * ps], axis=1), np.concatenate([0 * qs, qs], axis=1)
-check("5.2b", "disjoint: JSD = log 2, whatever the shapes", divergences.jsd(*apart), LOG2, atol=1e-14, identity=3)
+left = divergences.jsd(*apart)
+check("5.2b", "disjoint: JSD = log 2, whatever the shapes", left, LOG2, atol=1e-14, identity=3)
 overlap = np.minimum(ps, qs).sum(axis=1)
-check("5.2c", "any overlap keeps it below: log 2 − JSD ≥ overlap · log 2", LOG2 - divergences.jsd(ps, qs), overlap * LOG2,
-      atol=1e-15, relation=">=")  # fmt: skip
+left = LOG2 - divergences.jsd(ps, qs)
+right = overlap * LOG2
+check("5.2c", "any overlap keeps it below: log 2 − JSD ≥ overlap · log 2",
+      left, right, atol=1e-15, relation=">=")  # fmt: skip
 
 # %% [markdown]
 # Split the logarithms in (5.1). The parts with $\log p$ and $\log q$ are entropies; the parts with $\log m$ add up to
@@ -92,7 +97,8 @@ check("5.2c", "any overlap keeps it below: log 2 − JSD ≥ overlap · log 2", 
 
 # %%
 by_entropies = stats.entropy(mixtures, axis=1) - 0.5 * stats.entropy(ps, axis=1) - 0.5 * stats.entropy(qs, axis=1)
-check("5.3", "JSD = H(m) − H(p)/2 − H(q)/2", divergences.jsd(ps, qs), by_entropies, atol=1e-14, identity=4)
+left = divergences.jsd(ps, qs)
+check("5.3", "JSD = H(m) − H(p)/2 − H(q)/2", left, by_entropies, atol=1e-14, identity=4)
 
 # %% [markdown]
 # A warning to those who type (5.1) themselves. The smallest positive float is $t = 5 \cdot 10^{-324}$, and $t/2$ rounds to
@@ -131,17 +137,12 @@ check("5.3b", "minigan: 0 up to 1e-300", divergences.jsd(*tiny), 0.0, atol=1e-30
 joint = np.stack([p, q]) / 2  # rows: the coin; columns: x
 independent = np.outer([0.5, 0.5], joint.sum(axis=0))
 information = rel_entr(joint, independent).sum()
-check("5.4", "I(X; Z) of the example, from its six joint probabilities", information, 0.5 * LOG2, atol=1e-15)
+check("5.4", "I(X; Z) of the example, from its six joint probabilities",
+      information, 0.5 * LOG2, atol=1e-15)  # fmt: skip
 joints = np.stack([ps, qs], axis=1) / 2
 products = np.full((2, 1), 0.5) * joints.sum(axis=1, keepdims=True)
-check(
-    "5.5",
-    "I(X; Z) = JSD, 1000 pairs",
-    rel_entr(joints, products).sum(axis=(1, 2)),
-    divergences.jsd(ps, qs),
-    atol=1e-14,
-    identity=4,
-)
+left = rel_entr(joints, products).sum(axis=(1, 2))
+check("5.5", "I(X; Z) = JSD, 1000 pairs", left, divergences.jsd(ps, qs), atol=1e-14, identity=4)
 
 # %% [markdown]
 # Article S0, section 2.1.2, has a mutual information too, but another one: between the *generated* data $X_g$ and the
@@ -155,15 +156,8 @@ hopeless = np.concatenate([0 * q, q])  # fakes on outcomes of their own, real da
 says_fake = np.stack([hopeless, 0 * hopeless])  # joint law of the label (rows: fake, real) and x, over fakes only
 article = rel_entr(says_fake, np.outer(says_fake.sum(axis=1), hopeless)).sum()
 truth = divergences.jsd(np.concatenate([p, 0 * p]), hopeless)
-check(
-    "5.5a",
-    "S0's I(X_g; Y_d) = 0 where the fakes are hopeless: JSD = log 2",
-    article,
-    truth,
-    atol=0.6,
-    relation="!=",
-    errata="S0.5",
-)
+check("5.5a", "S0's I(X_g; Y_d) = 0 where the fakes are hopeless: JSD = log 2",
+      article, truth, atol=0.6, relation="!=", errata="S0.5")  # fmt: skip
 
 # %% [markdown]
 # What should you answer in the game? Bayes' rule gives the probability of heads once you have seen $x$:
@@ -181,14 +175,10 @@ posterior = 0.5 * ps / (0.5 * ps + 0.5 * qs)
 counts = rng.multinomial(10**6, joints[0].ravel()).reshape(2, 5)  # a million rounds of the first game
 seen = counts[0] / counts.sum(axis=0)
 deviation = np.sqrt(posterior[0] * (1 - posterior[0]) / counts.sum(axis=0))
-check(
-    "5.6",
-    "the share of heads among equal x is D*(x), to 5 standard errors",
-    np.abs(seen - posterior[0]),
-    5 * deviation,
-    atol=1e-12,
-    relation="<=",
-)
+left = np.abs(seen - posterior[0])
+right = 5 * deviation
+check("5.6", "the share of heads among equal x is D*(x), to 5 standard errors",
+      left, right, atol=1e-12, relation="<=")  # fmt: skip
 left_over = np.sum(mixtures * stats.bernoulli(posterior).entropy(), axis=1)
 check("5.7", "JSD = log 2 − E h(D*)", divergences.jsd(ps, qs), LOG2 - left_over, atol=1e-13)
 
@@ -233,29 +223,14 @@ check("5.8", "the trained classifier pays log 2 − JSD", loss, LOG2 - divergenc
 # %%
 rules = np.array(list(itertools.product([0, 1], repeat=5)))  # each row: say heads there?
 wins = 0.5 * ps @ rules.T + 0.5 * qs @ (1 - rules).T
-check(
-    "5.9",
-    "best of all 32 rules wins with ½ + ½ TV",
-    wins.max(axis=1),
-    0.5 + 0.5 * divergences.total_variation(ps, qs),
-    atol=1e-14,
-)
-check(
-    "5.10",
-    "TV = Σ(p − q) over p > q",
-    divergences.total_variation(ps, qs),
-    np.maximum(ps - qs, 0).sum(axis=1),
-    atol=1e-14,
-    identity=6,
-)
-check(
-    "5.10a",
-    "TV = 1 − Σ min(p, q)",
-    divergences.total_variation(ps, qs),
-    1 - np.minimum(ps, qs).sum(axis=1),
-    atol=1e-14,
-    identity=6,
-)
+left = wins.max(axis=1)
+right = 0.5 + 0.5 * divergences.total_variation(ps, qs)
+check("5.9", "best of all 32 rules wins with ½ + ½ TV", left, right, atol=1e-14)
+left = divergences.total_variation(ps, qs)
+right = np.maximum(ps - qs, 0).sum(axis=1)
+check("5.10", "TV = Σ(p − q) over p > q", left, right, atol=1e-14, identity=6)
+left = divergences.total_variation(ps, qs)
+check("5.10a", "TV = 1 − Σ min(p, q)", left, 1 - np.minimum(ps, qs).sum(axis=1), atol=1e-14, identity=6)
 
 # %% [markdown]
 # For densities sums become integrals. Two bells of width 1 at distance $d$ cross half-way, so the best rule is "left or
@@ -273,7 +248,8 @@ def normal(mean):
 line = dict(low=-40.0, high=60.0)
 distances = np.array([0.5, 1, 2, 4, 8])
 tv = np.array([densities.total_variation_1d(normal(0.0), normal(d), **line) for d in distances])
-check("5.11", "TV = 2Φ(d/2) − 1, at d = 0.5, 1, 2, 4, 8", tv, 2 * stats.norm.cdf(distances / 2) - 1, atol=1e-13)
+right = 2 * stats.norm.cdf(distances / 2) - 1
+check("5.11", "TV = 2Φ(d/2) − 1, at d = 0.5, 1, 2, 4, 8", tv, right, atol=1e-13)
 
 # %% [markdown]
 # ## 4. Two more friends
@@ -292,23 +268,14 @@ check("5.11", "TV = 2Φ(d/2) − 1, at d = 0.5, 1, 2, 4, 8", tv, 2 * stats.norm.
 
 # %%
 h2 = divergences.hellinger_squared(ps, qs)
-check(
-    "5.12",
-    "1 − Σ√(pq) = ½ Σ(√p − √q)²",
-    1 - np.sqrt(ps * qs).sum(axis=1),
-    0.5 * np.sum((np.sqrt(ps) - np.sqrt(qs)) ** 2, axis=1),
-    atol=1e-14,
-)
+left = 1 - np.sqrt(ps * qs).sum(axis=1)
+right = 0.5 * np.sum((np.sqrt(ps) - np.sqrt(qs)) ** 2, axis=1)
+check("5.12", "1 − Σ√(pq) = ½ Σ(√p − √q)²", left, right, atol=1e-14)
 check("5.12a", "… = minigan", h2, 1 - np.sqrt(ps * qs).sum(axis=1), atol=1e-14, identity=8)
 triples = np.array(list(itertools.product(range(5), repeat=3)))
 p3, q3 = ps[:50][:, triples].prod(axis=-1), qs[:50][:, triples].prod(axis=-1)
-check(
-    "5.13",
-    "three samples: 1 − H²(p³, q³) = (1 − H²)³",
-    1 - divergences.hellinger_squared(p3, q3),
-    (1 - h2[:50]) ** 3,
-    atol=1e-13,
-)
+left = 1 - divergences.hellinger_squared(p3, q3)
+check("5.13", "three samples: 1 − H²(p³, q³) = (1 − H²)³", left, (1 - h2[:50]) ** 3, atol=1e-13)
 
 # %% [markdown]
 # **Pearson's** $\chi^2$ is the variance of the density ratio $r = p/q$ under $q$. (Its mean is $\sum q \cdot p/q = 1$.)
@@ -322,7 +289,8 @@ check(
 p4, q4 = random_tables(1000, 4, 2.0), random_tables(1000, 4, 2.0)
 ratio = p4 / q4
 variance = np.sum(q4 * (ratio - np.sum(q4 * ratio, axis=1, keepdims=True)) ** 2, axis=1)
-check("5.14", "χ² = Var_q(p/q)", divergences.pearson_chi_squared(p4, q4), variance, atol=1e-10, rtol=1e-12)
+left = divergences.pearson_chi_squared(p4, q4)
+check("5.14", "χ² = Var_q(p/q)", left, variance, atol=1e-10, rtol=1e-12)
 
 # %% [markdown]
 # ## 5. The ladder
@@ -350,15 +318,8 @@ check("5.15a", "TV ≤ √(H²(2 − H²))", tv, np.sqrt(h2 * (2 - h2)), atol=1e
 
 # %%
 check("5.16", "−2 log(1 − H²) ≤ KL", -2 * np.log(1 - h2), kl, atol=1e-13, relation="<=", identity=9)
-check(
-    "5.16a",
-    "KL ≤ log(1 + χ²)",
-    kl,
-    np.log(1 + divergences.pearson_chi_squared(ps, qs)),
-    atol=1e-13,
-    relation="<=",
-    identity=9,
-)
+right = np.log(1 + divergences.pearson_chi_squared(ps, qs))
+check("5.16a", "KL ≤ log(1 + χ²)", kl, right, atol=1e-13, relation="<=", identity=9)
 
 # %% [markdown]
 # **TV from KL.** The left half says $1 - H^2 \ge e^{-\mathrm{KL}/2}$. The right half of (5.15) is
@@ -372,9 +333,8 @@ check(
 
 # %%
 check("5.17", "Pinsker: TV ≤ √(KL/2)", tv, np.sqrt(kl / 2), atol=1e-14, relation="<=", identity=7)
-check(
-    "5.17a", "Bretagnolle-Huber: TV ≤ √(1 − e^−KL)", tv, np.sqrt(1 - np.exp(-kl)), atol=1e-14, relation="<=", identity=7
-)
+right = np.sqrt(1 - np.exp(-kl))
+check("5.17a", "Bretagnolle-Huber: TV ≤ √(1 − e^−KL)", tv, right, atol=1e-14, relation="<=", identity=7)
 near = divergences.total_variation([0.5, 0.5], [0.501, 0.499]) / math.sqrt(
     divergences.kl([0.5, 0.5], [0.501, 0.499]) / 2
 )
@@ -383,8 +343,8 @@ check("5.17b", "Pinsker is sharp near p = q: the quotient tends to 1", near, 1.0
 # %% [markdown]
 # **JSD and TV.** In (5.7) write $t = D^*(x)$ and $c = |2t - 1|$, how far from undecided one is; then
 # $\log 2 - h(t) = \psi(c)$ with $\psi(c) = \log 2 - h\left(\frac{1-c}{2}\right)$. The function $\psi$ is convex, 0 at 0
-# and $\log 2$ at 1. So it lies above its value at the mean (Jensen) and below its chord $c \log 2$. And the mean of $c$
-# over $x \sim m$ is $\sum m \left|\frac{p - q}{p + q}\right| = \mathrm{TV}$:
+# and $\log 2$ at 1. So its average is at least its value at the average of $c$ (Jensen), and at most the average of the
+# chord $c \log 2$. And the average of $c$ over $x \sim m$ is $\sum m \left|\frac{p - q}{p + q}\right| = \mathrm{TV}$:
 #
 # $$ \log 2 - h\left(\frac{1 - \mathrm{TV}}{2}\right) \le \mathrm{JSD}(p, q) \le \mathrm{TV} \cdot \log 2 \tag{5.18} $$
 #
@@ -396,14 +356,11 @@ check("5.18", "JSD ≤ TV log 2", jsd, tv * LOG2, atol=1e-14, relation="<=", ide
 lower = LOG2 - stats.bernoulli((1 - tv) / 2).entropy()
 check("5.18a", "log 2 − h((1 − TV)/2) ≤ JSD", lower, jsd, atol=1e-14, relation="<=", identity=10)
 unsure = LOG2 - divergences.binary_entropy(0.3)
-check("5.18b", "reached by (0.7, 0.3) and (0.3, 0.7)", divergences.jsd([0.7, 0.3], [0.3, 0.7]), unsure, atol=1e-15)
-check(
-    "5.18c",
-    "reached by the worked example, TV = 1/2",
-    divergences.jsd(p, q),
-    divergences.total_variation(p, q) * LOG2,
-    atol=1e-15,
-)
+left = divergences.jsd([0.7, 0.3], [0.3, 0.7])
+check("5.18b", "reached by (0.7, 0.3) and (0.3, 0.7)", left, unsure, atol=1e-15)
+left = divergences.jsd(p, q)
+right = divergences.total_variation(p, q) * LOG2
+check("5.18c", "reached by the worked example, TV = 1/2", left, right, atol=1e-15)
 
 # %% [markdown]
 # The picture shows how little room there is. The lens is widest where the derivatives of its two edges agree, at
@@ -413,13 +370,8 @@ check(
 # %%
 share = np.linspace(0, 1, 401)
 bottom, top = LOG2 - divergences.binary_entropy((1 - share) / 2), share * LOG2
-check(
-    "5.18d",
-    "the lens is at most 0.223 nats high, at TV = 0.6",
-    [(top - bottom).max(), share[(top - bottom).argmax()]],
-    [0.2231, 0.6],
-    atol=1e-4,
-)
+left = [(top - bottom).max(), share[(top - bottom).argmax()]]
+check("5.18d", "the lens is at most 0.223 nats high, at TV = 0.6", left, [0.2231, 0.6], atol=1e-4)
 
 # %%
 fig, ax = figure(height=3.6)
@@ -466,25 +418,15 @@ show(fig, "region", alt="JSD against total variation: random pairs of tables fil
 # %%
 heads, fair, tails = [1.0, 0.0], [0.5, 0.5], [0.0, 1.0]
 detour = divergences.jsd(heads, fair) + divergences.jsd(fair, tails)
-check(
-    "5.19",
-    "the detour is 0.432",
-    detour,
-    2 * (0.5 * math.log(4 / 3) + 0.25 * math.log(2 / 3) + 0.25 * math.log(2)),
-    atol=1e-15,
-)
-check("5.19a", "and shorter than the direct way", detour, divergences.jsd(heads, tails) - 0.2, atol=0, relation="<=")
+right = 2 * (0.5 * math.log(4 / 3) + 0.25 * math.log(2 / 3) + 0.25 * math.log(2))
+check("5.19", "the detour is 0.432", detour, right, atol=1e-15)
+right = divergences.jsd(heads, tails) - 0.2
+check("5.19a", "and shorter than the direct way", detour, right, atol=0, relation="<=")
 rs = random_tables(1000, 5, 0.5)
 root = lambda a, b: np.sqrt(divergences.jsd(a, b))
-check(
-    "5.20",
-    "√JSD obeys the triangle inequality, 1000 triples",
-    root(ps, rs),
-    root(ps, qs) + root(qs, rs),
-    atol=1e-14,
-    relation="<=",
-    identity=5,
-)
+right = root(ps, qs) + root(qs, rs)
+check("5.20", "√JSD obeys the triangle inequality, 1000 triples",
+      root(ps, rs), right, atol=1e-14, relation="<=", identity=5)  # fmt: skip
 
 # %% [markdown]
 # ## 7. Saturation: the merit that is a fault
@@ -515,16 +457,12 @@ def jsd_by_scipy(d):
 
 distances = np.array([1.0, 2, 4, 8, 16])
 jsd = np.array([densities.jsd_1d(normal(0.0), normal(d), **line) for d in distances])
-check("5.21", "JSD at d = 1, 2, 4, 8, 16", jsd, [0.11142, 0.33683, 0.63272, 0.69305, 0.69315], atol=5e-6, errata="S0.7")
+right = [0.11142, 0.33683, 0.63272, 0.69305, 0.69315]
+check("5.21", "JSD at d = 1, 2, 4, 8, 16", jsd, right, atol=5e-6, errata="S0.7")
 check("5.21a", "… by SciPy", jsd, [jsd_by_scipy(d) for d in distances], atol=1e-10, errata="S0.7")
 check("5.21b", "bounded, however far apart", jsd, LOG2, atol=1e-13, relation="<=", errata="S0.7")
-check(
-    "5.21c",
-    "KL = d²/2 is what grows",
-    [densities.kl_1d(normal(0.0), normal(d), **line) for d in distances],
-    distances**2 / 2,
-    atol=1e-10,
-)
+left = [densities.kl_1d(normal(0.0), normal(d), **line) for d in distances]
+check("5.21c", "KL = d²/2 is what grows", left, distances**2 / 2, atol=1e-10)
 
 # %% [markdown]
 # How fast does it saturate? By the left half of (5.18) and (5.11), with $(1 - \mathrm{TV})/2 = \Phi(-d/2)$:
@@ -535,14 +473,8 @@ check(
 
 # %%
 gap = LOG2 - jsd
-check(
-    "5.22",
-    "log 2 − JSD ≤ h(Φ(−d/2))",
-    gap,
-    divergences.binary_entropy(stats.norm.cdf(-distances / 2)),
-    atol=1e-14,
-    relation="<=",
-)
+right = divergences.binary_entropy(stats.norm.cdf(-distances / 2))
+check("5.22", "log 2 − JSD ≤ h(Φ(−d/2))", gap, right, atol=1e-14, relation="<=")
 
 # %% [markdown]
 # For training, the value is not the point. The *slope* is: a generator that sits at $d$ should learn in which direction
@@ -643,7 +575,8 @@ for s in shifts:
     pair = stats.uniform(0, 1).logpdf, stats.uniform(s, 1).logpdf
     box = dict(low=-1.0, high=102.0, breaks=(0, 1, s, s + 1))
     rows.append([f(*pair, **box) for f in (densities.jsd_1d, densities.total_variation_1d, densities.kl_1d)])
-check("5.25a", "boxes shifted by 1, 2.5, 100: JSD, TV, KL are log 2, 1, ∞", rows, [LOG2, 1, math.inf], atol=1e-12)
+right = [LOG2, 1, math.inf]
+check("5.25a", "boxes shifted by 1, 2.5, 100: JSD, TV, KL are log 2, 1, ∞", rows, right, atol=1e-12)
 carried = [stats.wasserstein_distance(samples, samples + s) for s in shifts]
 check("5.25", "W₁ = s", carried, shifts, atol=1e-12)
 
@@ -666,7 +599,8 @@ eps = 1e-4
 s = eps**2 * np.sum(h**2 / base)
 family = (divergences.kl, divergences.pearson_chi_squared, divergences.hellinger_squared, divergences.jsd)
 quotients = [f(base, base + eps * h) / s for f in family]
-check("5.26", "KL, χ², H², JSD over S: ½, 1, ⅛, ⅛", quotients, [1 / 2, 1, 1 / 8, 1 / 8], atol=5 * eps, identity=14)
+right = [1 / 2, 1, 1 / 8, 1 / 8]
+check("5.26", "KL, χ², H², JSD over S: ½, 1, ⅛, ⅛", quotients, right, atol=5 * eps, identity=14)
 
 # %% [markdown]
 # ## 9. From samples
@@ -690,22 +624,12 @@ repeats = sized(2000, 1000)
 shares = rng.multinomial(n, law, size=(repeats, 2)) / n
 estimates = divergences.jsd(shares[:, 0], shares[:, 1])
 standard_error = estimates.std() / math.sqrt(repeats)
-check(
-    "5.27",
-    "mean estimate at p = q is (K−1)/(4N), to 5 standard errors",
-    estimates.mean(),
-    9 / (4 * n),
-    atol=5 * standard_error,
-)
+left = estimates.mean()
+check("5.27", "mean estimate at p = q is (K−1)/(4N), to 5 standard errors",
+      left, 9 / (4 * n), atol=5 * standard_error)  # fmt: skip
 same_law = rng.standard_normal((2, 200))
-check(
-    "5.27a",
-    "10⁶ bins: equal laws look disjoint",
-    estimators.histogram_jsd(*same_law, bins=10**6),
-    0.98 * LOG2,
-    atol=0,
-    relation=">=",
-)
+left = estimators.histogram_jsd(*same_law, bins=10**6)
+check("5.27a", "10⁶ bins: equal laws look disjoint", left, 0.98 * LOG2, atol=0, relation=">=")
 
 # %% [markdown]
 # **What to remember.** The JSD is the KL to the mixture, and the information that a sample holds about its origin. It is
