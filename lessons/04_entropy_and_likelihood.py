@@ -745,15 +745,15 @@ show(
 # density; if $z$ has fewer dimensions than $x$, there *is* no density (lesson 3). So one needs a way of comparing $p$ and
 # $p_g$ through samples alone. The discriminator will be that way, from lesson 7 on.
 #
-# Nor would the likelihood say what one wants to know. Mix a good model $p_\theta$ with pure noise $r$, one part in a
-# hundred, ninety-nine in a hundred (Theis, van den Oord, Bethge 2015). The mixture draws garbage 99 times out of 100. Its
+# Nor would the likelihood say what one wants to know. Take one part of a good model $p_\theta$ and ninety-nine parts of
+# pure noise $r$ (Theis, van den Oord, Bethge 2015). What this mixture draws is garbage, 99 times out of 100. But its
 # log-likelihood? A sum is at least its first term, so at *every* data point
 #
 # $$ \log\left(0.01\,p_\theta(x) + 0.99\,r(x)\right) \ge \log p_\theta(x) - \log 100 \tag{4.31} $$
 #
 # The loss is at most $\log 100 = 4.61$ nats **an image**, and good models of small images differ by hundreds of nats. In
 # numbers: points of 784 coordinates, the good model a Gaussian of width 0.5 (right), a rival of width 0.6 (wrong, but
-# always sensible), and the mixture with noise. The mixture of garbage wins by far.
+# always sensible), and the mixture with noise. The garbage beats the sensible rival by 19 nats an image.
 
 # %%
 dims = 784

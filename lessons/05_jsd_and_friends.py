@@ -1,17 +1,17 @@
 # %% [markdown]
 # # 5. JSD and its friends
 #
-# KL is infinite as soon as one distribution sees what the other excludes, and for images that is always (lesson 4). The
-# Jensen-Shannon divergence repairs this with one small idea: compare both with their *average*. It is the divergence that
-# the original GAN minimises (lesson 7), so this lesson takes it apart: what it measures, how large it can be, how it is
-# related to the other ways of telling two distributions apart, and why it stops being of help exactly when two
-# distributions are far apart.
+# KL is infinite as soon as one distribution sees what the other excludes, and for images that is always (lesson 4).
+# The Jensen-Shannon divergence repairs this with one small idea: compare both with their *average*. It is the
+# divergence that the original GAN minimises (lesson 7), so this lesson takes it apart: what it measures, how large it
+# can be, how it is related to the other ways of telling two distributions apart, and why it stops being of help
+# exactly when two distributions are far apart.
 #
 # You need: entropy and KL (lesson 4), densities (lesson 3), gradients (lesson 1).
 #
-# **Predict first.** Two bell curves of width 1, their centres $d$ apart. At $d = 1$ their JSD is 0.111 nats. What is it at
-# $d = 4$, at $d = 8$, at $d = 16$? Article S0, section 2.1.3, praises the JSD because it "tends to infinity" when
-# distributions are far apart. Write down your three numbers. Section 7 has ours.
+# **Predict first.** Two bell curves of width 1, their centres $d$ apart. At $d = 1$ their JSD is 0.111 nats. What is
+# it at $d = 4$, at $d = 8$, at $d = 16$? Article S0, section 2.1.3, praises the JSD because it "tends to infinity"
+# when distributions are far apart. Write down your three numbers. Section 7 has ours.
 
 # %%
 import itertools
@@ -48,9 +48,9 @@ ps, qs = random_tables(1000, 5, 0.5), random_tables(1000, 5, 0.5)
 #
 # $$ \mathrm{JSD}(p, q) = \tfrac12 \mathrm{KL}(p \,\Vert\, m) + \tfrac12 \mathrm{KL}(q \,\Vert\, m) \tag{5.1} $$
 #
-# In the worked example $m = (\frac14, \frac12, \frac14)$. On the first outcome $p/m = 2$, on the middle one $p/m = 1$. So
-# $\mathrm{KL}(p \,\Vert\, m) = \frac12 \log 2 + \frac12 \log 1$, the other term is the same by symmetry, and the JSD is
-# $\frac12 \log 2 = 0.347$, where both KL between $p$ and $q$ are infinite.
+# In the worked example $m = (\frac14, \frac12, \frac14)$. On the first outcome $p/m = 2$, on the middle one
+# $p/m = 1$. So $\mathrm{KL}(p \,\Vert\, m) = \frac12 \log 2 + \frac12 \log 1$, the other term is the same by
+# symmetry, and the JSD is $\frac12 \log 2 = 0.347$, where both KL between $p$ and $q$ are infinite.
 
 # %%
 m = (p + q) / 2
@@ -92,8 +92,9 @@ check("5.2c", "any overlap keeps it below: log 2 − JSD ≥ overlap · log 2",
 # $$ \mathrm{JSD}(p, q) = H(m) - \tfrac12 H(p) - \tfrac12 H(q) \tag{5.3} $$
 #
 # Mixing two tables makes the outcome less certain, and the JSD is how much less. That is Jensen's inequality for the
-# concave function $H$, which is where the first name comes from. [jsd](../minigan/theory/divergences.py#jsd) is tested on
-# random tables by [identity 4](../tests/test_identities_divergences.py#test_identity_04_jsd_is_mutual_information).
+# concave function $H$, which is where the first name comes from. [jsd](../minigan/theory/divergences.py#jsd) is
+# tested on random tables by
+# [identity 4](../tests/test_identities_divergences.py#test_identity_04_jsd_is_mutual_information).
 
 # %%
 by_entropies = stats.entropy(mixtures, axis=1) - 0.5 * stats.entropy(ps, axis=1) - 0.5 * stats.entropy(qs, axis=1)
@@ -101,10 +102,11 @@ left = divergences.jsd(ps, qs)
 check("5.3", "JSD = H(m) − H(p)/2 − H(q)/2", left, by_entropies, atol=1e-14, identity=4)
 
 # %% [markdown]
-# A warning to those who type (5.1) themselves. The smallest positive float is $t = 5 \cdot 10^{-324}$, and $t/2$ rounds to
-# 0. Then $m = 0$ where $p = t > 0$, and an outcome that practically never comes makes the bounded divergence infinite.
-# A softmax of 32-bit logits reaches its own smallest number easily. The cure is algebra: where $q = 0$,
-# $\log(p/m)$ *is* $\log 2$.
+# A warning to those who type (5.1) themselves. The smallest positive float is $t = 5 \cdot 10^{-324}$, and $t/2$
+# rounds to
+# 0. Then $m = 0$ where $p = t > 0$, and an outcome that practically never comes makes the bounded divergence
+#    infinite. A softmax of 32-bit logits reaches its own smallest number easily. The cure is algebra: where $q = 0$,
+#    $\log(p/m)$ *is* $\log 2$.
 
 # %%
 tiny = np.array([5e-324, 1.0]), np.array([0.0, 1.0])
@@ -116,22 +118,22 @@ check("5.3b", "minigan: 0 up to 1e-300", divergences.jsd(*tiny), 0.0, atol=1e-30
 # %% [markdown]
 # ## 2. What it measures: a guessing game
 #
-# Somebody tosses a fair coin $Z$. At heads ($Z = 1$) they draw $x$ from $p$, at tails ($Z = 0$) from $q$. They show you
-# $x$, and you have to say what the coin was. How much does $x$ tell you about $Z$? Information theory has a number for
-# it: the **mutual information**, the KL between the joint law and what it would be if $x$ and $Z$ had nothing to do with
-# each other:
+# Somebody tosses a fair coin $Z$. At heads ($Z = 1$) they draw $x$ from $p$, at tails ($Z = 0$) from $q$. They show
+# you $x$, and you have to say what the coin was. How much does $x$ tell you about $Z$? Information theory has a
+# number for it: the **mutual information**, the KL between the joint law and what it would be if $x$ and $Z$ had
+# nothing to do with each other:
 #
 # $$ I(X; Z) = \mathrm{KL}\left(P(x, z) \,\Vert\, P(x)\,P(z)\right)
 # = \sum_{x, z} P(x, z) \log \frac{P(x, z)}{P(x)\,P(z)} \tag{5.4} $$
 #
-# Here $P(x, 1) = \frac12 p(x)$, $P(x, 0) = \frac12 q(x)$, $P(x) = m(x)$ and $P(z) = \frac12$. Put them in: the fractions
-# are $p/m$ and $q/m$, and
+# Here $P(x, 1) = \frac12 p(x)$, $P(x, 0) = \frac12 q(x)$, $P(x) = m(x)$ and $P(z) = \frac12$. Put them in: the
+# fractions are $p/m$ and $q/m$, and
 #
 # $$ I(X; Z) = \sum_x \tfrac12 p(x) \log\frac{p(x)}{m(x)} + \sum_x \tfrac12 q(x) \log\frac{q(x)}{m(x)}
 # = \mathrm{JSD}(p, q) \tag{5.5} $$
 #
-# So the JSD is *how much a sample reveals of its origin*. Now the bound is no surprise: a fair coin holds one bit, and
-# nothing can reveal more of it than $\log 2$.
+# So the JSD is *how much a sample reveals of its origin*. Now the bound is no surprise: a fair coin holds one bit,
+# and nothing can reveal more of it than $\log 2$.
 
 # %%
 joint = np.stack([p, q]) / 2  # rows: the coin; columns: x
@@ -148,8 +150,8 @@ check("5.5", "I(X; Z) = JSD, 1000 pairs", left, divergences.jsd(ps, qs), atol=1e
 # Article S0, section 2.1.2, has a mutual information too, but another one: between the *generated* data $X_g$ and the
 # *label $Y_d$ that the discriminator gives them*. That is no measure of how well a GAN does. Take a perfect
 # discriminator and hopeless fakes: it says "fake" to every one of them. A constant says nothing, so the article's
-# quantity is 0, as it would be for perfect fakes and a discriminator that has given up. The coin $Z$ must be in the game,
-# and real data as well.
+# quantity is 0, as it would be for perfect fakes and a discriminator that has given up. The coin $Z$ must be in the
+# game, and real data as well.
 
 # %%
 hopeless = np.concatenate([0 * q, q])  # fakes on outcomes of their own, real data on others
@@ -183,16 +185,16 @@ left_over = np.sum(mixtures * stats.bernoulli(posterior).entropy(), axis=1)
 check("5.7", "JSD = log 2 − E h(D*)", divergences.jsd(ps, qs), LOG2 - left_over, atol=1e-13)
 
 # %% [markdown]
-# The left-over uncertainty is also a loss. A player who states probabilities $D(x)$ and pays the surprise $-\log D(x)$ at
-# heads, $-\log(1 - D(x))$ at tails, pays a cross entropy on average; by Gibbs' inequality the best they can do is to
-# state $D^*$, and they still pay
+# The left-over uncertainty is also a loss. A player who states probabilities $D(x)$ and pays the surprise
+# $-\log D(x)$ at heads, $-\log(1 - D(x))$ at tails, pays a cross entropy on average; by Gibbs' inequality the best
+# they can do is to state $D^*$, and they still pay
 #
 # $$ \min_D \; -\tfrac12 \mathbb{E}_p \log D(x) - \tfrac12 \mathbb{E}_q \log\left(1 - D(x)\right)
 # = \log 2 - \mathrm{JSD}(p, q) \tag{5.8} $$
 #
-# This is how a GAN measures a JSD without knowing $p$ or $q$: by training a classifier. We train one, with a free logit
-# for each outcome, by gradient descent on the exact averages (divided by $m$, so that rare outcomes learn as fast as
-# frequent ones); lesson 7 has the proof.
+# This is how a GAN measures a JSD without knowing $p$ or $q$: by training a classifier. We train one, with a free
+# logit for each outcome, by gradient descent on the exact averages (divided by $m$, so that rare outcomes learn as
+# fast as frequent ones); lesson 7 has the proof.
 
 # %%
 logits = np.zeros(5)
@@ -208,8 +210,8 @@ check("5.8", "the trained classifier pays log 2 − JSD", loss, LOG2 - divergenc
 #
 # Now you may only say "heads" or "tails", and what counts is how often you are right. An answer rule is a set $A$ of
 # outcomes where you say heads. You win with probability
-# $\frac12 p(A) + \frac12 \left(1 - q(A)\right) = \frac12 + \frac12\left(p(A) - q(A)\right)$. The best rule has the largest
-# difference, and that difference is the **total variation**:
+# $\frac12 p(A) + \frac12 \left(1 - q(A)\right) = \frac12 + \frac12\left(p(A) - q(A)\right)$. The best rule has the
+# largest difference, and that difference is the **total variation**:
 #
 # $$ \mathrm{TV}(p, q) = \max_A \left(p(A) - q(A)\right), \qquad P(\text{right}) = \tfrac12 + \tfrac12 \mathrm{TV} \tag{5.9} $$
 #
@@ -233,8 +235,8 @@ left = divergences.total_variation(ps, qs)
 check("5.10a", "TV = 1 − Σ min(p, q)", left, 1 - np.minimum(ps, qs).sum(axis=1), atol=1e-14, identity=6)
 
 # %% [markdown]
-# For densities sums become integrals. Two bells of width 1 at distance $d$ cross half-way, so the best rule is "left or
-# right of the middle", and with $\Phi$, the area under the bell up to a point,
+# For densities sums become integrals. Two bells of width 1 at distance $d$ cross half-way, so the best rule is "left
+# or right of the middle", and with $\Phi$, the area under the bell up to a point,
 #
 # $$ \mathrm{TV}\left(\mathcal{N}(0, 1), \mathcal{N}(d, 1)\right) = \Phi(d/2) - \Phi(-d/2) = 2\,\Phi(d/2) - 1 \tag{5.11} $$
 
@@ -254,8 +256,8 @@ check("5.11", "TV = 2Φ(d/2) − 1, at d = 0.5, 1, 2, 4, 8", tv, right, atol=1e-
 # %% [markdown]
 # ## 4. Two more friends
 #
-# The **Hellinger distance** looks at how well the square roots line up. $\sum \sqrt{p\,q}$ is the inner product of two
-# vectors of length 1 (since $\sum \sqrt{p}^2 = 1$), so it is at most 1, and
+# The **Hellinger distance** looks at how well the square roots line up. $\sum \sqrt{p\,q}$ is the inner product of
+# two vectors of length 1 (since $\sum \sqrt{p}^2 = 1$), so it is at most 1, and
 #
 # $$ H^2(p, q) = 1 - \sum_x \sqrt{p(x)\,q(x)} = \tfrac12 \sum_x \left(\sqrt{p(x)} - \sqrt{q(x)}\right)^2 \in [0, 1] \tag{5.12} $$
 #
@@ -263,8 +265,8 @@ check("5.11", "TV = 2Φ(d/2) − 1, at d = 0.5, 1, 2, 4, 8", tv, right, atol=1e-
 #
 # $$ 1 - H^2(p^n, q^n) = \left(1 - H^2(p, q)\right)^n \tag{5.13} $$
 #
-# If one sample leaves 99 % of overlap, 500 samples leave $0.99^{500} = 0.7\,\%$: even hard-to-tell laws are told apart by
-# looking often, and (5.13) says how often.
+# If one sample leaves 99 % of overlap, 500 samples leave $0.99^{500} = 0.7\,\%$: even hard-to-tell laws are told
+# apart by looking often, and (5.13) says how often.
 
 # %%
 h2 = divergences.hellinger_squared(ps, qs)
@@ -278,7 +280,8 @@ left = 1 - divergences.hellinger_squared(p3, q3)
 check("5.13", "three samples: 1 − H²(p³, q³) = (1 − H²)³", left, (1 - h2[:50]) ** 3, atol=1e-13)
 
 # %% [markdown]
-# **Pearson's** $\chi^2$ is the variance of the density ratio $r = p/q$ under $q$. (Its mean is $\sum q \cdot p/q = 1$.)
+# **Pearson's** $\chi^2$ is the variance of the density ratio $r = p/q$ under $q$. (Its mean is
+# $\sum q \cdot p/q = 1$.)
 #
 # $$ \chi^2(p \,\Vert\, q) = \sum_x \frac{(p(x) - q(x))^2}{q(x)}
 # = \operatorname{Var}_{q}\left(\frac{p}{q}\right) = \sum_x \frac{p(x)^2}{q(x)} - 1 \tag{5.14} $$
@@ -295,11 +298,12 @@ check("5.14", "χ² = Var_q(p/q)", left, variance, atol=1e-10, rtol=1e-12)
 # %% [markdown]
 # ## 5. The ladder
 #
-# So many ways to say "different". Do they agree? In the sense that matters, yes: each bounds the others, so if one goes
-# to 0, all others *below* it go to 0 as well. Four short proofs.
+# So many ways to say "different". Do they agree? In the sense that matters, yes: each bounds the others, so if one
+# goes to 0, all others *below* it go to 0 as well. Four short proofs.
 #
-# **Hellinger and TV.** For any two numbers $(\sqrt p - \sqrt q)^2 \le |\sqrt p - \sqrt q|\,(\sqrt p + \sqrt q) = |p - q|$;
-# summed and halved, $H^2 \le \mathrm{TV}$. The other way, the inequality of Cauchy and Schwarz for the same product gives
+# **Hellinger and TV.** For any two numbers
+# $(\sqrt p - \sqrt q)^2 \le |\sqrt p - \sqrt q|\,(\sqrt p + \sqrt q) = |p - q|$; summed and halved,
+# $H^2 \le \mathrm{TV}$. The other way, the inequality of Cauchy and Schwarz for the same product gives
 # $\left(\sum |p - q|\right)^2 \le \sum (\sqrt p - \sqrt q)^2 \sum (\sqrt p + \sqrt q)^2 = 2H^2 \cdot (4 - 2H^2)$:
 #
 # $$ H^2 \le \mathrm{TV} \le \sqrt{H^2\,(2 - H^2)} \tag{5.15} $$
@@ -323,11 +327,12 @@ check("5.16a", "KL ≤ log(1 + χ²)", kl, right, atol=1e-13, relation="<=", ide
 
 # %% [markdown]
 # **TV from KL.** The left half says $1 - H^2 \ge e^{-\mathrm{KL}/2}$. The right half of (5.15) is
-# $\mathrm{TV}^2 \le 1 - (1 - H^2)^2$. Together they are the inequality of **Bretagnolle and Huber** (1979), which says
-# something at every KL. For small KL, **Pinsker's** is sharper. It needs only tables with two outcomes, because merging
-# everything into $A = \{p > q\}$ and the rest keeps the TV and lowers the KL (4.13). For $(a, 1-a)$ against $(b, 1-b)$,
-# fix $a$ and let $g(b) = \mathrm{KL} - 2(a - b)^2$. Its derivative is $(b - a)\left(\frac{1}{b(1-b)} - 4\right)$, and
-# $b(1-b) \le \frac14$: so $g$ falls up to $b = a$, where it is 0, and rises after.
+# $\mathrm{TV}^2 \le 1 - (1 - H^2)^2$. Together they are the inequality of **Bretagnolle and Huber** (1979), which
+# says something at every KL. For small KL, **Pinsker's** is sharper. It needs only tables with two outcomes, because
+# merging everything into $A = \{p > q\}$ and the rest keeps the TV and lowers the KL (4.13). For $(a, 1-a)$ against
+# $(b, 1-b)$, fix $a$ and let $g(b) = \mathrm{KL} - 2(a - b)^2$. Its derivative is
+# $(b - a)\left(\frac{1}{b(1-b)} - 4\right)$, and $b(1-b) \le \frac14$: so $g$ falls up to $b = a$, where it is 0, and
+# rises after.
 #
 # $$ \mathrm{TV} \le \sqrt{\tfrac12 \mathrm{KL}}, \qquad \mathrm{TV} \le \sqrt{1 - e^{-\mathrm{KL}}} \tag{5.17} $$
 
@@ -342,14 +347,15 @@ check("5.17b", "Pinsker is sharp near p = q: the quotient tends to 1", near, 1.0
 
 # %% [markdown]
 # **JSD and TV.** In (5.7) write $t = D^*(x)$ and $c = |2t - 1|$, how far from undecided one is; then
-# $\log 2 - h(t) = \psi(c)$ with $\psi(c) = \log 2 - h\left(\frac{1-c}{2}\right)$. The function $\psi$ is convex, 0 at 0
-# and $\log 2$ at 1. So its average is at least its value at the average of $c$ (Jensen), and at most the average of the
-# chord $c \log 2$. And the average of $c$ over $x \sim m$ is $\sum m \left|\frac{p - q}{p + q}\right| = \mathrm{TV}$:
+# $\log 2 - h(t) = \psi(c)$ with $\psi(c) = \log 2 - h\left(\frac{1-c}{2}\right)$. The function $\psi$ is convex, 0 at
+# 0 and $\log 2$ at 1. So its average is at least its value at the average of $c$ (Jensen), and at most the average of
+# the chord $c \log 2$. And the average of $c$ over $x \sim m$ is
+# $\sum m \left|\frac{p - q}{p + q}\right| = \mathrm{TV}$:
 #
 # $$ \log 2 - h\left(\frac{1 - \mathrm{TV}}{2}\right) \le \mathrm{JSD}(p, q) \le \mathrm{TV} \cdot \log 2 \tag{5.18} $$
 #
-# Both ends are reached. The lower one where one is equally unsure everywhere: $(t, 1-t)$ against $(1-t, t)$. The upper
-# one where one is sure or clueless: the worked example.
+# Both ends are reached. The lower one where one is equally unsure everywhere: $(t, 1-t)$ against $(1-t, t)$. The
+# upper one where one is sure or clueless: the worked example.
 
 # %%
 check("5.18", "JSD ≤ TV log 2", jsd, tv * LOG2, atol=1e-14, relation="<=", identity=10)
@@ -364,8 +370,8 @@ check("5.18c", "reached by the worked example, TV = 1/2", left, right, atol=1e-1
 
 # %% [markdown]
 # The picture shows how little room there is. The lens is widest where the derivatives of its two edges agree, at
-# $\mathrm{TV} = \tanh(\log 2) = 0.6$, and there it is 0.223 nats high. Knowing how often a discriminator is right, one
-# knows the JSD to within 0.11 nats.
+# $\mathrm{TV} = \tanh(\log 2) = 0.6$, and there it is 0.223 nats high. Knowing how often a discriminator is right,
+# one knows the JSD to within 0.11 nats.
 
 # %%
 share = np.linspace(0, 1, 401)
@@ -407,7 +413,8 @@ show(fig, "region", alt="JSD against total variation: random pairs of tables fil
 # ## 6. A distance, after taking the root
 #
 # A distance should obey the triangle inequality: a detour is never shorter. The JSD itself does not. Between the two
-# sides of a coin, $p = (1, 0)$ and $r = (0, 1)$, lies the fair coin $q = (\frac12, \frac12)$, and the detour is shorter:
+# sides of a coin, $p = (1, 0)$ and $r = (0, 1)$, lies the fair coin $q = (\frac12, \frac12)$, and the detour is
+# shorter:
 #
 # $$ \mathrm{JSD}(p, r) = \log 2 = 0.693 > 0.432 = \mathrm{JSD}(p, q) + \mathrm{JSD}(q, r) \tag{5.19} $$
 #
@@ -477,9 +484,10 @@ right = divergences.binary_entropy(stats.norm.cdf(-distances / 2))
 check("5.22", "log 2 − JSD ≤ h(Φ(−d/2))", gap, right, atol=1e-14, relation="<=")
 
 # %% [markdown]
-# For training, the value is not the point. The *slope* is: a generator that sits at $d$ should learn in which direction
-# to move. Let $q_\theta = \mathcal{N}(\theta, 1)$ and differentiate (5.1) by $\theta$. The terms in which the logarithm is
-# differentiated cancel ($p$ and $q$ over $m$ add up to 2, and $\int \partial_\theta q_\theta = 0$), and what remains is
+# For training, the value is not the point. The *slope* is: a generator that sits at $d$ should learn in which
+# direction to move. Let $q_\theta = \mathcal{N}(\theta, 1)$ and differentiate (5.1) by $\theta$. The terms in which
+# the logarithm is differentiated cancel ($p$ and $q$ over $m$ add up to 2, and $\int \partial_\theta q_\theta = 0$),
+# and what remains is
 #
 # $$ \frac{d\,\mathrm{JSD}}{d\theta} = \frac12 \int \partial_\theta q_\theta(x)\,\log\frac{q_\theta(x)}{m(x)}\,dx \tag{5.23} $$
 #
@@ -557,15 +565,15 @@ show(
 )
 
 # %% [markdown]
-# With disjoint supports it is worse than small: it is nothing. Two uniform boxes of width 1, one shifted by $s \ge 1$,
-# share no point, so
+# With disjoint supports it is worse than small: it is nothing. Two uniform boxes of width 1, one shifted by
+# $s \ge 1$, share no point, so
 #
 # $$ \mathrm{JSD} = \log 2, \quad \mathrm{TV} = 1, \quad \mathrm{KL} = \infty \quad\text{for every } s \ge 1,
-# \qquad\text{while the mean distance to carry is } W_1 = s \tag{5.25} $$
+# \qquad\text{but } W_1 = s \tag{5.25} $$
 #
-# None of the three can say whether $s = 1$ or $s = 100$. A divergence compares *heights at the same place*; how far apart
-# the places are does not enter. The quantity that knows, the cost $W_1$ of carrying one pile of sand onto the other, is
-# another family, and the reason for Wasserstein GANs.
+# None of the first three can say whether $s = 1$ or $s = 100$. A divergence compares *heights at the same place*; how
+# far apart the places are does not enter. The quantity that knows, the cost $W_1$ of carrying one pile of sand onto
+# the other (mass times way), is another family, and the reason for Wasserstein GANs.
 
 # %%
 shifts = (1.0, 2.5, 100.0)
@@ -583,14 +591,14 @@ check("5.25", "W₁ = s", carried, shifts, atol=1e-12)
 # %% [markdown]
 # ## 8. Close together, they are all the same
 #
-# At the other end, near $p = q$, the whole family agrees. Put $q = p + \varepsilon h$ with $\sum h = 0$ and expand each to
-# second order; the first order vanishes, since 0 is a minimum. Each becomes a multiple of the same sum:
+# At the other end, near $p = q$, the whole family agrees. Put $q = p + \varepsilon h$ with $\sum h = 0$ and expand
+# each to second order; the first order vanishes, since 0 is a minimum. Each becomes a multiple of the same sum:
 #
 # $$ \mathrm{KL} \approx \tfrac12 S, \quad \chi^2 \approx S, \quad H^2 \approx \tfrac18 S, \quad \mathrm{JSD} \approx \tfrac18 S,
 # \qquad S = \varepsilon^2 \sum_x \frac{h(x)^2}{p(x)} \tag{5.26} $$
 #
-# ($S$ is Fisher's information again, (4.25).) So a choice among these divergences decides nothing when a model is nearly
-# right. It decides everything when it is far off, and that is where training starts.
+# ($S$ is Fisher's information again, (4.25).) So a choice among these divergences decides nothing when a model is
+# nearly right. It decides everything when it is far off, and that is where training starts.
 
 # %%
 base = ps[0] * 0.5 + 0.1
@@ -605,12 +613,13 @@ check("5.26", "KL, χ², H², JSD over S: ½, 1, ⅛, ⅛", quotients, right, at
 # %% [markdown]
 # ## 9. From samples
 #
-# A GAN has samples, not tables. The plain way is to count: put both sample sets into the same $K$ bins and take the JSD
-# of the shares. Is that fair? At $p = q$ the truth is 0, and no estimate is below 0, so it must be **too high** on
-# average. Expand (5.3) around the true shares. Entropies of counted shares are too low, by $(K-1)/(2N)$ for $N$ samples
-# (each of $H(p)$ and $H(q)$) and by $(K-1)/(4N)$ for the $2N$ samples of the mixture:
+# A GAN has samples, not tables. The plain way is to count: put both sample sets into the same $K$ bins and take the
+# JSD of the shares. Is that fair? At $p = q$ the truth is 0, and no estimate is below 0, so it must be **too high**
+# on average. Expand (5.3) around the true shares. Entropies of counted shares are too low, by $(K-1)/(2N)$ for $N$
+# samples (each of $H(p)$ and $H(q)$) and by $(K-1)/(4N)$ for the $2N$ samples of the mixture. With $\hat p, \hat q$
+# the shares:
 #
-# $$ \mathbb{E}\,\widehat{\mathrm{JSD}} \approx -\frac{K-1}{4N} + \frac{K-1}{2N}
+# $$ \mathbb{E}\,\mathrm{JSD}(\hat p, \hat q) \approx -\frac{K-1}{4N} + \frac{K-1}{2N}
 # = \frac{K-1}{4N} \qquad\text{at } p = q \tag{5.27} $$
 #
 # The more bins, the worse; with more bins than samples, two samples of the *same* law rarely share a bin, and the
@@ -632,10 +641,10 @@ left = estimators.histogram_jsd(*same_law, bins=10**6)
 check("5.27a", "10⁶ bins: equal laws look disjoint", left, 0.98 * LOG2, atol=0, relation=">=")
 
 # %% [markdown]
-# **What to remember.** The JSD is the KL to the mixture, and the information that a sample holds about its origin. It is
-# finite, symmetric, at most $\log 2$; its root is a distance. TV is the best guesser's advantage, and pins the JSD to a
-# thin lens. All of the family are alike near $p = q$ and most of them are flat far away, where a generator would need a
-# slope.
+# **What to remember.** The JSD is the KL to the mixture, and the information that a sample holds about its origin. It
+# is finite, symmetric, at most $\log 2$; its root is a distance. TV is the best guesser's advantage, and pins the JSD
+# to a thin lens. All of the family are alike near $p = q$ and most of them are flat far away, where a generator would
+# need a slope.
 #
 # ## Exercises
 
@@ -730,9 +739,9 @@ grade("5.E5", jsd_slope, slope_property, pair=tables(2, max_size=5, bound=3.0))
 # %% [markdown]
 # ## What to read next
 #
-# - J. Lin, *Divergence measures based on the Shannon entropy* (1991): the JSD, and its bounds.
-# - D. Endres, J. Schindelin, *A new metric for probability distributions* (2003): (5.20).
-# - A. Tsybakov, *Introduction to Nonparametric Estimation* (2009), section 2.4: the ladder, with proofs.
-# - M. Arjovsky, L. Bottou, *Towards Principled Methods for Training Generative Adversarial Networks* (2017, arXiv
-#   1701.04862), sections 2 and 3: saturation for laws on thin sets.
-# - Next: [lesson 6](06_f_divergences.py), where all of these turn out to be one formula with different functions $f$.
+# - J. Lin, *Divergence measures based on the Shannon entropy* (1991): the JSD, and its bounds. - D. Endres, J.
+# Schindelin, *A new metric for probability distributions* (2003): (5.20). - A. Tsybakov, *Introduction to
+# Nonparametric Estimation* (2009), section 2.4: the ladder, with proofs. - M. Arjovsky, L. Bottou, *Towards
+# Principled Methods for Training Generative Adversarial Networks* (2017, arXiv 1701.04862), sections 2 and 3:
+# saturation for laws on thin sets. - Next: [lesson 6](06_f_divergences.py), where all of these turn out to be one
+# formula with different functions $f$.
