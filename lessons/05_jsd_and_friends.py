@@ -102,11 +102,10 @@ left = divergences.jsd(ps, qs)
 check("5.3", "JSD = H(m) − H(p)/2 − H(q)/2", left, by_entropies, atol=1e-14, identity=4)
 
 # %% [markdown]
-# A warning to those who type (5.1) themselves. The smallest positive float is $t = 5 \cdot 10^{-324}$, and $t/2$
-# rounds to
-# 0. Then $m = 0$ where $p = t > 0$, and an outcome that practically never comes makes the bounded divergence
-#    infinite. A softmax of 32-bit logits reaches its own smallest number easily. The cure is algebra: where $q = 0$,
-#    $\log(p/m)$ *is* $\log 2$.
+# A warning to those who type (5.1) themselves. The smallest positive float is $t = 5 \cdot 10^{-324}$, and its half
+# rounds to zero. Then $m = 0$ where $p = t > 0$, and an outcome that practically never comes makes the bounded
+# divergence infinite. A softmax of 32-bit logits reaches its own smallest number easily. The cure is algebra: where
+# $q = 0$, $\log(p/m)$ *is* $\log 2$.
 
 # %%
 tiny = np.array([5e-324, 1.0]), np.array([0.0, 1.0])
