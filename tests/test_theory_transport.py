@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from scipy import integrate, linalg, optimize, stats
 
 import minigan as mg
@@ -270,6 +271,15 @@ def test_sinkhorn_satisfies_its_equations(data: Any, zeros: bool, epsilon: float
     assert a @ f == pytest.approx(b @ g, abs=1e-10)
     entropic = value + epsilon * (plan[plan > 0] * np.log(plan[plan > 0] / np.outer(a, b)[plan > 0])).sum()
     assert a @ f + b @ g == pytest.approx(entropic, abs=1e-8)
+
+
+@given(data=st.data(), levels=st.sampled_from([(0.0, 1.0), (0.0, 0.64, 0.62, 1.0), (0.0, 1.0, 1e-5)]))
+def test_sinkhorn_converges_where_masses_differ_and_costs_tie(data: Any, levels: tuple[float, ...]) -> None:
+    a, b = data.draw(tables(2, max_size=8))
+    cost = data.draw(hnp.arrays(np.float64, (len(a), len(b)), elements=st.sampled_from(levels)))
+    plan = transport.sinkhorn(a, b, cost, epsilon=0.002).plan
+    np.testing.assert_allclose(plan.sum(1), a, atol=1e-10)
+    np.testing.assert_allclose(plan.sum(0), b, atol=1e-10)
 
 
 def test_sinkhorn_of_two_points_by_hand() -> None:
