@@ -74,19 +74,13 @@ check("3.1", "P(a ≤ X ≤ b) = ∫ p(x) dx over [a, b]", area, by_phi, atol=1e
 # %%
 whole = integrate(lambda x: normal_density(x, mean, std), mean - 2, mean + 2)
 check("3.2", "∫ p(x) dx = 1", whole, 1.0, atol=1e-13)
-check(
-    "3.2a",
-    "p(μ) = 1 / (σ √(2π)) = 3.99 > 1",
-    normal_density(mean, mean, std),
-    1.0,
-    atol=0,
-    relation=">=",
-    errata="S0.4",
-)
+check("3.2a", "p(μ) = 1 / (σ √(2π)) = 3.99 > 1", normal_density(mean, mean, std), 1.0, atol=0,
+      relation=">=", errata="S0.4")  # fmt: skip
 
 ring = mg.data.load("ring8", n=16)
 peak = np.exp(ring.log_density(ring.modes))
-check("3.2b", "ring8: p(mode) = 1/8 · 1/(2πσ²) = 49.7", peak, 1 / (8 * 2 * math.pi * 0.02**2), atol=1e-9, errata="S0.4")
+check("3.2b", "ring8: p(mode) = 1/8 · 1/(2πσ²) = 49.7", peak, 1 / (8 * 2 * math.pi * 0.02**2),
+      atol=1e-9, errata="S0.4")  # fmt: skip
 
 # %% [markdown]
 # What then is the probability of one exact value? Zero: shrink the interval and its area shrinks with it. The density
@@ -118,7 +112,8 @@ check("3.3", "P(|X − a| ≤ h) = 2h p(a) + h³ p''(a)/3 + O(h⁵)", exact, tay
 # %%
 c = 255.0
 by_interval = (special.ndtr(a + 1e-4) - special.ndtr(a - 1e-4)) / (c * 2e-4)
-check("3.4", "p_Y(y) = p_X(y / c) / c for Y = c X", by_interval, stats.norm(scale=c).pdf(c * a), atol=1e-10)
+check("3.4", "p_Y(y) = p_X(y / c) / c for Y = c X", by_interval, stats.norm(scale=c).pdf(c * a),
+      atol=1e-10)  # fmt: skip
 
 # %% [markdown]
 # ## 2. Expectation, and how well an average finds it
@@ -133,10 +128,12 @@ check("3.4", "p_Y(y) = p_X(y / c) / c for Y = c X", by_interval, stats.norm(scal
 
 # %%
 die = np.full(6, 1 / 6)
-check("3.5", "E X² of a die = Σ p_i i² = 91/6", np.sum(die * np.arange(1, 7) ** 2), 91 / 6, atol=1e-13)
+check("3.5", "E X² of a die = Σ p_i i² = 91/6", np.sum(die * np.arange(1, 7) ** 2), 91 / 6,
+      atol=1e-13)  # fmt: skip
 sigma = 0.8
 by_integral = integrate(lambda x: normal_density(x, 0, sigma) * np.cos(x), -12 * sigma, 12 * sigma)
-check("3.5a", "E cos X = ∫ p(x) cos x dx = exp(−σ²/2)", by_integral, math.exp(-(sigma**2) / 2), atol=1e-13)
+check("3.5a", "E cos X = ∫ p(x) cos x dx = exp(−σ²/2)", by_integral, math.exp(-(sigma**2) / 2),
+      atol=1e-13)  # fmt: skip
 
 # %% [markdown]
 # Training has neither table nor integral. It has samples $x_1, \dots, x_n$, drawn independently, and takes their
@@ -173,14 +170,8 @@ check("3.6a", "Var of the average = Var f / n", spread, true_variance / n, atol=
 # %%
 for epsilon in (1.0, 1.5, 2.0, 3.0):
     far = np.sum(probability[np.abs(average - true_mean) >= epsilon])
-    check(
-        "3.7",
-        f"P(error ≥ {epsilon}) ≤ Var f / (n ε²)",
-        far,
-        true_variance / (n * epsilon**2),
-        atol=1e-13,
-        relation="<=",
-    )
+    check("3.7", f"P(error ≥ {epsilon}) ≤ Var f / (n ε²)", far,
+          true_variance / (n * epsilon**2), atol=1e-13, relation="<=")  # fmt: skip
 
 # %% [markdown]
 # The typical error is the square root of the variance:
@@ -201,14 +192,8 @@ squares = mg.random.normal((400, most), seed=3, stream="monte carlo", dtype=np.f
 counts = np.unique(np.geomspace(5, most, 12).astype(int))
 errors = np.cumsum(squares, axis=1)[:, counts - 1] / counts - 1.0
 root_mean_square = np.sqrt(np.mean(errors**2, axis=0))
-check(
-    "3.8",
-    "root mean square error = std f / √n (400 runs)",
-    root_mean_square * np.sqrt(counts),
-    math.sqrt(2),
-    atol=0,
-    rtol=0.15,
-)
+check("3.8", "root mean square error = std f / √n (400 runs)",
+      root_mean_square * np.sqrt(counts), math.sqrt(2), atol=0, rtol=0.15)  # fmt: skip
 
 fig, ax = figure()
 for k in range(25):
@@ -252,13 +237,8 @@ check("3.9a", "die through (i − 3.5)²: 1/3 each", pushed, 1 / 3, atol=1e-15)
 # as the mean of $\log(1 - D(G(z)))$ over a batch of noise.
 
 # %%
-check(
-    "3.10",
-    "Σ_j p_g(j) f(j) = Σ_i p_z(i) f(G(i))",
-    np.sum(pushed * np.sin(values)),
-    np.sum(die * np.sin((faces - 3.5) ** 2)),
-    atol=1e-15,
-)
+check("3.10", "Σ_j p_g(j) f(j) = Σ_i p_z(i) f(G(i))", np.sum(pushed * np.sin(values)),
+      np.sum(die * np.sin((faces - 3.5) ** 2)), atol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # ### One dimension: how a density changes
@@ -307,7 +287,8 @@ def exp_density(x):
 
 
 grid = np.linspace(0.05, 6, 4000)
-check("3.13", "density of e^z = log-normal density", exp_density(grid), stats.lognorm(s=1.0).pdf(grid), atol=1e-14)
+check("3.13", "density of e^z = log-normal density", exp_density(grid),
+      stats.lognorm(s=1.0).pdf(grid), atol=1e-14)  # fmt: skip
 best = grid[np.argmax(exp_density(grid))]
 print(f"densest at x = {best:.3f}: {exp_density(best):.3f};  at x = 1: {exp_density(1.0):.3f}")
 check("3.14", "argmax p_g = e⁻¹, not G(0) = 1", best, math.exp(-1), atol=2e-3)
@@ -321,7 +302,8 @@ check("3.14a", "P(x ≤ G(0)) = P(z ≤ 0) = 1/2", below, 0.5, atol=1e-6)
 # %%
 over_x = integrate(lambda x: exp_density(x) * np.sin(x), 1e-9, 3000, panels=200_000)
 over_z = integrate(lambda z: normal_density(z) * np.sin(np.exp(z)), -9, math.log(3000))
-check("3.10a", "∫ p_g(x) sin x dx = ∫ p_z(z) sin G(z) dz for G = exp", over_x, over_z, atol=1e-7)
+check("3.10a", "∫ p_g(x) sin x dx = ∫ p_z(z) sin G(z) dz for G = exp", over_x, over_z,
+      atol=1e-7)  # fmt: skip
 
 # %% [markdown]
 # If $G$ is not monotone, several $z$ lead to the same $x$, and their contributions add, exactly as in (3.9):
@@ -334,7 +316,8 @@ check("3.10a", "∫ p_g(x) sin x dx = ∫ p_z(z) sin G(z) dz for G = exp", over_
 # %%
 x = np.linspace(0.01, 9, 200)
 two_branches = 2 * normal_density(np.sqrt(x)) / (2 * np.sqrt(x))
-check("3.15", "density of z²: sum over both roots = chi-squared(1)", two_branches, stats.chi2(1).pdf(x), atol=1e-13)
+check("3.15", "density of z²: sum over both roots = chi-squared(1)", two_branches,
+      stats.chi2(1).pdf(x), atol=1e-13)  # fmt: skip
 
 # %% [markdown]
 # ### A generator with two modes
@@ -360,19 +343,15 @@ def slope(G, z):
 z = np.linspace(-5, 5, 20_001)
 density = normal_density(z) / slope(two_heaps, z)
 x = two_heaps(mg.tensor(z)).data
-check("3.12a", "∫ p_g(x) dx = 1 with G' by autodiff (trapezoid in x)", np.trapezoid(density, x), 1.0, atol=1e-6)
+check("3.12a", "∫ p_g(x) dx = 1 with G' by autodiff (trapezoid in x)", np.trapezoid(density, x),
+      1.0, atol=1e-6)  # fmt: skip
 noise = mg.random.normal((sized(400_000, 100_000),), seed=3, stream="two heaps", dtype=np.float64)
 fakes = two_heaps(noise).data
 edges = np.linspace(-3.4, 3.4, 69)
 share = np.histogram(fakes, edges)[0] / len(fakes)
 exact_share = np.diff(np.interp(edges, x, special.ndtr(z)))  # (3.11): F_g(G(z)) = F_z(z)
-check(
-    "3.11",
-    "histogram of fakes = F_g(b) − F_g(a) for each bin",
-    share,
-    exact_share,
-    atol=5 * math.sqrt(0.08 / len(fakes)),
-)
+check("3.11", "histogram of fakes = F_g(b) − F_g(a) for each bin", share, exact_share,
+      atol=5 * math.sqrt(0.08 / len(fakes)))  # fmt: skip
 
 # %%
 fig, (left, right) = figure(1, 2, height=3.0)
@@ -425,15 +404,11 @@ x = banana(z).data
 p_z = normal_density(z.data).prod(axis=1)
 by_jacobian = p_z / np.abs(determinants(banana, z.data))
 by_conditioning = normal_density(x[:, 0]) * normal_density(x[:, 1], 0.5 * x[:, 0] ** 2, 0.5)
-check("3.16", "p_g(G(z)) = p_z(z) / |det J(z)|: the banana", by_jacobian, by_conditioning, atol=1e-14)
+check("3.16", "p_g(G(z)) = p_z(z) / |det J(z)|: the banana", by_jacobian, by_conditioning,
+      atol=1e-14)  # fmt: skip
 one_by_one = mg.jacobian(lambda z: banana(ops.reshape(z, (1, 2)))[0], z[7]).data
-check(
-    "3.16a",
-    "determinant of mg.jacobian = determinant from two gradients",
-    np.linalg.det(one_by_one),
-    determinants(banana, z.data)[7],
-    atol=1e-13,
-)
+check("3.16a", "determinant of mg.jacobian = determinant from two gradients",
+      np.linalg.det(one_by_one), determinants(banana, z.data)[7], atol=1e-13)  # fmt: skip
 
 # %% [markdown]
 # Integrate that density over a region, and it must give the share of samples there: (3.1) again, in the plane. The
@@ -444,7 +419,8 @@ tail = integrate(lambda x1: normal_density(x1) * special.ndtr((0.5 * x1**2 - 1) 
 many = banana(mg.random.normal((sized(400_000, 100_000), 2), seed=4, stream="plane", dtype=np.float64)).data
 hits = np.mean(many[:, 1] > 1)
 print(f"P(x2 > 1): integral {tail:.4f}, share of samples {hits:.4f}")
-check("3.16b", "∫ p_g over {x₂ > 1} = share of samples", hits, tail, atol=5 * 0.5 / math.sqrt(len(many)))
+check("3.16b", "∫ p_g over {x₂ > 1} = share of samples", hits, tail,
+      atol=5 * 0.5 / math.sqrt(len(many)))  # fmt: skip
 
 # %% [markdown]
 # Now a surprise. The "swirl" turns each point around the origin by an angle that grows with its distance:
@@ -463,13 +439,8 @@ def swirl(z):
 
 swirled = swirl(z).data
 check("3.17", "swirl: |det J| = 1", np.abs(determinants(swirl, z.data)), 1.0, atol=1e-11)
-check(
-    "3.17a",
-    "swirl: p_g(G(z)) = p_z(G(z))",
-    p_z / np.abs(determinants(swirl, z.data)),
-    normal_density(swirled).prod(axis=1),
-    atol=1e-12,
-)
+check("3.17a", "swirl: p_g(G(z)) = p_z(G(z))", p_z / np.abs(determinants(swirl, z.data)),
+      normal_density(swirled).prod(axis=1), atol=1e-12)  # fmt: skip
 check("3.17b", "yet G(z) ≠ z: points move", swirled, z.data, atol=1.0, relation="!=")
 
 # %%
@@ -510,14 +481,8 @@ u = mg.random.uniform((sized(100_000, 20_000),), seed=3, stream="quantile", dtyp
 exponential = np.sort(-np.log1p(-u))
 steps = np.arange(1, len(u) + 1) / len(u)
 gap = np.max(np.abs(steps - (1 - np.exp(-exponential))))
-check(
-    "3.18",
-    "F⁻¹(u) has the distribution function F (Kolmogorov-Smirnov gap)",
-    gap,
-    1.63 / math.sqrt(len(u)),
-    atol=1 / len(u),
-    relation="<=",
-)
+check("3.18", "F⁻¹(u) has the distribution function F (Kolmogorov-Smirnov gap)", gap,
+      1.63 / math.sqrt(len(u)), atol=1 / len(u), relation="<=")  # fmt: skip
 
 # %% [markdown]
 # With normal noise, first make it uniform, $u = \Phi(z)$. Then
@@ -535,17 +500,11 @@ F = 0.5 * special.ndtr((knots + 2) / 0.5) + 0.5 * special.ndtr((knots - 2) / 0.5
 perfect = interpolate.PchipInterpolator(special.ndtri(F), knots)
 z = np.concatenate([np.linspace(-3, -0.05, 300), np.linspace(0.05, 3, 300)])
 p_data = np.exp(data.log_density(perfect(z)[:, None]))
-check(
-    "3.19",
-    "p_z(z) / G'(z) = p_data(G(z)) for G = F⁻¹ ∘ Φ, a monotone spline",
-    normal_density(z) / perfect(z, 1),
-    p_data,
-    atol=2e-4,
-)
+check("3.19", "p_z(z) / G'(z) = p_data(G(z)) for G = F⁻¹ ∘ Φ, a monotone spline",
+      normal_density(z) / perfect(z, 1), p_data, atol=2e-4)  # fmt: skip
 at_data = np.mean(data.x[:, 0] <= perfect(0.8))
-check(
-    "3.19a", "share of the data below G(0.8) = Φ(0.8)", at_data, special.ndtr(0.8), atol=5 * 0.41 / math.sqrt(len(data))
-)
+check("3.19a", "share of the data below G(0.8) = Φ(0.8)", at_data, special.ndtr(0.8),
+      atol=5 * 0.41 / math.sqrt(len(data)))  # fmt: skip
 
 # %% [markdown]
 # So a perfect generator exists here. How steep is it in the gap? By (3.12) its slope at 0 is
@@ -559,7 +518,8 @@ check(
 around = special.ndtri(0.5 * special.ndtr((1e-4 + 2) / 0.5) + 0.5 * special.ndtr((1e-4 - 2) / 0.5))
 steepness = 1e-4 / around  # a difference quotient: x over the z that leads to it
 p_gap = float(np.exp(data.log_density(np.zeros((1, 1))))[0])
-check("3.20", "G'(0) = p_z(0) / p_data(0) = 1490", steepness, normal_density(0.0) / p_gap, atol=0, rtol=1e-6)
+check("3.20", "G'(0) = p_z(0) / p_data(0) = 1490", steepness, normal_density(0.0) / p_gap,
+      atol=0, rtol=1e-6)  # fmt: skip
 print(f"slope of the perfect generator in the gap: {steepness:.0f}")
 
 # %% [markdown]
@@ -597,7 +557,8 @@ check("3.21", "d/dθ E f(G_θ(z)) by autodiff = analytic gradient", mg.grad(expe
 # %%
 x = 0.6 + 1.3 * nodes
 score = np.stack([nodes / 1.3, (nodes**2 - 1) / 1.3])  # d log p / d mu and d log p / d sigma
-check("3.21a", "E f(x) ∇ log p_θ(x) = the same gradient", (weights * np.sin(x) * score).sum(axis=1),
+check("3.21a", "E f(x) ∇ log p_θ(x) = the same gradient",
+      (weights * np.sin(x) * score).sum(axis=1),
       [shrink * math.cos(0.6), -1.3 * shrink * math.sin(0.6)], atol=1e-12, identity=59)  # fmt: skip
 
 # %% [markdown]
@@ -618,19 +579,12 @@ check("3.21a", "E f(x) ∇ log p_θ(x) = the same gradient", (weights * np.sin(x
 t = (np.arange(1_000_000) + 0.5) / 500_000 - 1
 half_sides = np.array([0.2, 0.1, 0.05, 0.025])
 inside = np.array([np.mean(np.maximum(np.abs(2 * t), np.abs(t)) <= h) for h in half_sides])
-check(
-    "3.22",
-    "P(square of half side h) = h / 2: proportional to h, not to h²",
-    inside,
-    half_sides / 2,
-    atol=2e-6,
-    errata="S0.4",
-)
+check("3.22", "P(square of half side h) = h / 2: proportional to h, not to h²", inside,
+      half_sides / 2, atol=2e-6, errata="S0.4")  # fmt: skip
 per_area = inside / (4 * half_sides**2)
 print("probability per area:", per_area.round(2), "doubles whenever h is halved")
-check(
-    "3.22a", "P / area doubles when h halves: no density", per_area[1:] / per_area[:-1], 2.0, atol=1e-4, errata="S0.4"
-)
+check("3.22a", "P / area doubles when h halves: no density", per_area[1:] / per_area[:-1], 2.0,
+      atol=1e-4, errata="S0.4")  # fmt: skip
 
 # %% [markdown]
 # For a network the reason is linear algebra. $G: \mathbb{R}^k \to \mathbb{R}^d$ with $k < d$ has a Jacobian $J$ with
@@ -673,7 +627,8 @@ def column_law(x1, cell, cells=12):
 
 for theta in (1.0, 0.1, 0.001):
     jsd = divergences.jsd(column_law(0.25 * theta, theta / 2), column_law(1.25 * theta, theta / 2))
-    check("3.24", f"JSD of two segments at distance {theta} = log 2", jsd, math.log(2), atol=1e-12, identity=36)
+    check("3.24", f"JSD of two segments at distance {theta} = log 2", jsd, math.log(2),
+          atol=1e-12, identity=36)  # fmt: skip
 
 # %% [markdown]
 # Noise gives a thin law its density back. The data set `line` is a segment of half length $L = \sqrt{5}$ blurred by
@@ -724,7 +679,8 @@ noise_law = stats.norm().cdf(np.linspace(-3, 3, 7)[1:]) - stats.norm().cdf(np.li
 noise_law /= noise_law.sum()
 G1, G2 = np.arange(6), np.arange(5, -1, -1)
 law1, law2 = np.bincount(G1, weights=noise_law), np.bincount(G2, weights=noise_law)
-check("3.26", "JSD(law of G₁, law of G₂) = 0", divergences.jsd(law1, law2), 0.0, atol=1e-15, errata="S0.3")
+check("3.26", "JSD(law of G₁, law of G₂) = 0", divergences.jsd(law1, law2), 0.0, atol=1e-15,
+      errata="S0.3")  # fmt: skip
 check("3.26a", "yet G₁ ≠ G₂", G1, G2, atol=0, relation="!=", errata="S0.3")
 
 # %% [markdown]
@@ -737,14 +693,8 @@ check("3.26a", "yet G₁ ≠ G₂", G1, G2, atol=0, relation="!=", errata="S0.3"
 # %%
 for length in (5.0, 50.0):
     mass = integrate(special.expit, -length, length)
-    check(
-        "3.27",
-        f"∫ D(x) dx over [−{length:.0f}, {length:.0f}] = {length:.0f}, not 1",
-        mass,
-        length,
-        atol=1e-11,
-        errata="S0.3",
-    )
+    check("3.27", f"∫ D(x) dx over [−{length:.0f}, {length:.0f}] = {length:.0f}, not 1", mass,
+          length, atol=1e-11, errata="S0.3")  # fmt: skip
 
 # %% [markdown]
 # ## 8. Fakes are drawn while training
@@ -770,8 +720,10 @@ except mg.GraphError as error:
     reaches = False
     print(f"through stored fakes: {error}")
 print("gradient through G:", fresh.round(4))
-check("3.28", "a loss on stored fakes reaches the generator", reaches, False, atol=0, errata="S2.7")
-check("3.28a", "on fresh fakes its gradient is not 0", fresh, 0.0, atol=0.1, relation="!=", errata="S2.7")
+check("3.28", "a loss on stored fakes reaches the generator", reaches, False, atol=0,
+      errata="S2.7")  # fmt: skip
+check("3.28a", "on fresh fakes its gradient is not 0", fresh, 0.0, atol=0.1, relation="!=",
+      errata="S2.7")  # fmt: skip
 
 # %% [markdown]
 # The same section calls $D(G(z))$ the probability that the input is *generated*. It is the opposite. Mix equally many
@@ -789,23 +741,10 @@ draws = mg.random.normal((2, n), seed=3, stream="posterior", dtype=np.float64).d
 in_slice = np.sum(np.abs(draws - 1.5) < 0.05, axis=1)
 d_star = normal_density(1.5) / (normal_density(1.5) + normal_density(1.5, 2.0))
 within = 5 * math.sqrt(d_star * (1 - d_star) / in_slice.sum())
-check(
-    "3.29",
-    "share of real points near x = 1.5 is D*(x)",
-    in_slice[0] / in_slice.sum(),
-    d_star,
-    atol=within,
-    errata="S2.7",
-)
-check(
-    "3.29a",
-    "and not 1 − D*(x), the probability of being generated",
-    in_slice[0] / in_slice.sum(),
-    1 - d_star,
-    atol=0.4,
-    relation="!=",
-    errata="S2.7",
-)
+check("3.29", "share of real points near x = 1.5 is D*(x)", in_slice[0] / in_slice.sum(),
+      d_star, atol=within, errata="S2.7")  # fmt: skip
+check("3.29a", "and not 1 − D*(x), the probability of being generated",
+      in_slice[0] / in_slice.sum(), 1 - d_star, atol=0.4, relation="!=", errata="S2.7")  # fmt: skip
 
 # %% [markdown]
 # ## 9. Do not drop the expectation
@@ -828,16 +767,10 @@ mean_loss += integrate(lambda x: normal_density(x, 2.0) * np.logaddexp(0, logit(
 print(
     f"one pair (x, z): from {single.min():.4f} to {single.max():.2f}, standard deviation {single.std():.3f}; mean {mean_loss:.4f}"
 )
-check("3.30", "E over both batches = the integral", single.mean(), mean_loss, atol=5 * single.std() / math.sqrt(n))
-check(
-    "3.30a",
-    "without E it is a random number, not L_D",
-    single[:100],
-    mean_loss,
-    atol=0.5,
-    relation="!=",
-    errata="shared.5",
-)
+check("3.30", "E over both batches = the integral", single.mean(), mean_loss,
+      atol=5 * single.std() / math.sqrt(n))  # fmt: skip
+check("3.30a", "without E it is a random number, not L_D", single[:100], mean_loss, atol=0.5,
+      relation="!=", errata="shared.5")  # fmt: skip
 
 # %% [markdown]
 # Step 5 of article S3, section 3.2, mixes fakes with *real* data and feeds them to the *generator*. The generator's
@@ -854,11 +787,11 @@ try:
 except ValueError as error:
     refused = True
     print(error)
-check("3.31", "G(x) for x with the data's shape is refused", refused, True, atol=0, errata="S3.1")
+check("3.31", "G(x) for x with the data's shape is refused", refused, True, atol=0,
+      errata="S3.1")  # fmt: skip
 real = mg.random.normal((100_000,), seed=3, stream="real", dtype=np.float64).data * 0.5
-check(
-    "3.31a", "G(real data) has the standard deviation .5, fakes have 1", np.std(real + 2), 0.5, atol=0.01, errata="S3.1"
-)
+check("3.31a", "G(real data) has the standard deviation .5, fakes have 1", np.std(real + 2),
+      0.5, atol=0.01, errata="S3.1")  # fmt: skip
 
 # %% [markdown]
 # ## 10. Where the noise comes from
@@ -876,11 +809,13 @@ for _ in range(1000):
     source.advance()
 walked = source.normal((4,), stream="noise").data
 direct = mg.random.normal((4,), seed=7, stream="noise", step=1000).data
-check("3.32", "step 1000 after 999 others = step 1000 at once, bit for bit", walked, direct, atol=0)
+check("3.32", "step 1000 after 999 others = step 1000 at once, bit for bit", walked, direct,
+      atol=0)  # fmt: skip
 other = mg.random.normal((100_000, 2), seed=7, stream="x", dtype=np.float64).data
 third = mg.random.normal((100_000,), seed=7, stream="y", dtype=np.float64).data
 correlation = np.corrcoef(np.column_stack([other, third]).T) - np.eye(3)
-check("3.32a", "different streams and places are uncorrelated", correlation, 0.0, atol=5 / math.sqrt(100_000))
+check("3.32a", "different streams and places are uncorrelated", correlation, 0.0,
+      atol=5 / math.sqrt(100_000))  # fmt: skip
 
 # %% [markdown]
 # And the normal numbers are themselves a pushforward. Box and Muller's map takes two uniform numbers $u, v$ to two
@@ -904,14 +839,10 @@ def box_muller(w):
 w = mg.random.uniform((2, 500), seed=3, stream="noise", dtype=np.float64).data.T
 made = box_muller(mg.tensor(w)).data
 drawn = mg.random.normal((2, 500), seed=3, stream="noise", dtype=np.float64).data.T
-check("3.33", "the engine's normal numbers = Box-Muller of its uniform ones", made, drawn, atol=1e-14)
-check(
-    "3.33a",
-    "1 / |det J| = normal density in the plane",
-    1 / np.abs(determinants(box_muller, w)),
-    normal_density(made).prod(axis=1),
-    atol=1e-14,
-)
+check("3.33", "the engine's normal numbers = Box-Muller of its uniform ones", made, drawn,
+      atol=1e-14)  # fmt: skip
+check("3.33a", "1 / |det J| = normal density in the plane",
+      1 / np.abs(determinants(box_muller, w)), normal_density(made).prod(axis=1), atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # ## Summary
