@@ -101,9 +101,14 @@ def test_fast_sizes_are_the_only_difference(lesson):
     assert checks.FAST not in lesson.source
 
 
-def test_the_errata_that_checks_name_are_those_that_a_number_can_refute():
-    refuted = set().union(*map(refuted_in, LESSONS)) if LESSONS else set()
+def test_the_first_lessons_are_all_there():
+    assert [lesson.number for lesson in LESSONS][:12] == list(range(1, 13))
+
+
+def test_what_a_number_can_refute_is_refuted_and_nothing_else():
+    refuted = set().union(*map(refuted_in, LESSONS))
     assert refuted <= ERRATA.keys()
+    assert {each.id for each in ERRATA.values() if each.kind == "check"} <= refuted
     assert {id for id in refuted if ERRATA[id].kind == "wording"} == set()
 
 
