@@ -85,7 +85,7 @@ def row(seen: Any, watch: Watch) -> str:
     """A row of the table, with a link to the test."""
     statement = escaped(seen.statement) + (f" **Corrected:** {escaped(seen.corrected)}." if seen.corrected else "")
     test = f"[{seen.name.split('_', 3)[3].replace('_', ' ')}](../../tests/{watch.files[seen.name]}#{seen.name})"
-    error = "FAILED" if seen.name in watch.failed else f"{seen.error:.1e}"
+    error = "FAILED" if seen.name in watch.failed else f"{seen.error:.1e}" if seen.error else "0"
     return f"| {seen.number} | {statement} | {test} | {seen.examples} | {error} | {tolerance(seen)} |"
 
 

@@ -117,8 +117,29 @@ sections = [["1", "Halves", 1, 7], ["2", "Quarters", "later: quarters"]]
 """
 
 
+TEST = """
+
+@given()
+def test_identity_50_softplus(see):
+    pass
+"""
+TABLE = """# The identities
+
+Two.
+
+| | identity | test |
+|---|---|---|
+| 4 | a \\|\\| b | |
+| 50 | x | [softplus](../../tests/test_identities_x.py#test_identity_50_softplus) |
+"""
+
+
 def write(root: Path) -> Path:
-    """The folder of the lessons, under root."""
+    """The folder of the lessons, under root, where tests and a table of identities stand beside it."""
+    (root / "tests").mkdir()
+    (root / "tests" / "test_identities_x.py").write_text(TEST, encoding="utf-8")
+    (root / "bench" / "results").mkdir(parents=True)
+    (root / "bench" / "results" / "identities-2026-01-01.md").write_text(TABLE, encoding="utf-8")
     folder = root / "lessons"
     (folder / "solutions").mkdir(parents=True)
     (folder / "01_halves.py").write_text(FIRST, encoding="utf-8")

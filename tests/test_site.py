@@ -58,16 +58,6 @@ def built(tmp_path_factory):
     """(folder of the site, folder of the lessons, what the build said)."""
     root = tmp_path_factory.mktemp("site")
     lessons = sample_lessons.write(root)
-    (root / "tests").mkdir()
-    (root / "tests" / "test_identities_x.py").write_text(
-        "\n\n@given()\ndef test_identity_50_softplus(see):\n    pass\n"
-    )
-    (root / "bench" / "results").mkdir(parents=True)
-    link = "[softplus](../../tests/test_identities_x.py#test_identity_50_softplus)"
-    table = (
-        f"# The identities\n\nTwo.\n\n| | identity | test |\n|---|---|---|\n| 4 | a \\|\\| b | |\n| 50 | x | {link} |\n"
-    )
-    (root / "bench" / "results" / "identities-2026-01-01.md").write_text(table)
     said = site.build(given=str(lessons), fast=True, out=str(root / "site"))
     return root / "site", lessons, said
 

@@ -94,6 +94,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     ledger, syllabus = errata.errata(folder), errata.articles(folder)
     before = _files_before(Path(out))
     site = Site(lessons, Sources(folder), _templates())
+    site.templates.globals["identities_exist"] = bool(_tables(folder))
     written = _lessons(site, fast, "index.html" if syllabus else "")
     _lesson_pages(site, written)
     checks = [check for page in written for check in page.checks]
@@ -188,7 +189,7 @@ def _identity_tests(site: Site) -> dict[int, tuple[str, str]]:
 
 def _identities(site: Site) -> int:
     """Write the page of the identities from the newest table of them; returns how many it has, 0 where there is none."""
-    tables = sorted(site.sources.lessons.parent.glob(IDENTITIES))
+    tables = _tables(site.sources.lessons)
     if not tables:
         return 0
     source = tables[-1].read_text(encoding="utf-8")
@@ -206,6 +207,11 @@ def _known(checks: list[Check], ledger: list[errata.Erratum]) -> None:
     for check in checks:
         if ids and (unknown := set(check.errata) - ids):
             raise LessonError(f"{check.file}, line {check.line}: errata.toml has no {', '.join(sorted(unknown))}")
+
+
+def _tables(lessons: Path) -> list[Path]:
+    """The tables of the identities that have been written, the newest last."""
+    return sorted(lessons.parent.glob(IDENTITIES))
 
 
 def _by_check(written: Iterable[Page]) -> dict[str, str]:

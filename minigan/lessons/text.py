@@ -19,6 +19,7 @@ TAG = re.compile(r"\\tag\{([^{}]*)\}")
 NUMBER = re.compile(r"\((\d+\.\d+[a-z]?)\)")
 ARTICLE = re.compile(r"\b([Aa]rticles? )(S[0-4])\b")
 LESSON = re.compile(r"\b([Ll]essons? )(\d+)\b")
+JOINER = "&#8288;"  # U+2060: no break here
 SHOWN_AT_MOST = 4  # verdicts beside a formula
 SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "=": "=", ">": ">"}
 
@@ -89,8 +90,11 @@ class Text:
 
     def _words(self, tokens: Any, at: int, *_: Any) -> str:
         text = escape(tokens[at].content, quote=False)
-        if self._links:
-            return text
+        if not self._links:
+            text = self._linked(text)
+        return _glued(text, tokens, at)
+
+    def _linked(self, text: str) -> str:
         if self.articles:
             text = ARTICLE.sub(rf'\1<a href="{self.articles}#\2">\2</a>', text)
         text = NUMBER.sub(self._to_equation, text)
@@ -120,6 +124,15 @@ class Text:
         unique = next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
         self.headings.append((level, unique, self.inline(inside.content)))
         return f'<h{level} id="{unique}">'
+
+
+def _glued(text: str, tokens: Any, at: int) -> str:
+    """Text that no line break parts from a formula beside it, unless a space does: browsers would part $x$ from its comma."""
+    if at and tokens[at - 1].type == "math_inline" and text[:1].strip():
+        text = JOINER + text
+    if at + 1 < len(tokens) and tokens[at + 1].type == "math_inline" and text[-1:].strip():
+        text += JOINER
+    return text
 
 
 def of(tag: str, checks: Sequence[Check]) -> list[Check]:
