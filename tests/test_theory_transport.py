@@ -396,6 +396,18 @@ def test_frechet_distance_of_commuting_and_general_covariances() -> None:
     assert 0 <= transport.frechet_distance(m, s, m, s) < 1e-12
 
 
+def test_gaussian_transport_comes_in_batches() -> None:
+    m, s, t = rng.normal(size=(3, 2)), np.stack([covariance(2) for _ in range(3)]), covariance(2)
+    each = transport.frechet_distance(m, s, np.zeros(2), t)
+    maps = transport.gaussian_monge_map(m, s, np.zeros(2), t)
+    for i in range(3):
+        assert each[i] == pytest.approx(transport.frechet_distance(m[i], s[i], np.zeros(2), t), rel=1e-12)
+        one = transport.gaussian_monge_map(m[i], s[i], np.zeros(2), t)
+        np.testing.assert_allclose(maps.matrix[i], one.matrix, atol=1e-12)
+        np.testing.assert_allclose(maps.shift[i], one.shift, atol=1e-12)
+    assert transport.frechet_distance(np.zeros(3), 4.0, np.ones(3), 1.0) == pytest.approx(3 + 3)
+
+
 def test_frechet_distance_is_the_cost_of_the_monge_map() -> None:
     m, n, s, t = rng.normal(size=3), rng.normal(size=3), covariance(3), covariance(3)
     map_ = transport.gaussian_monge_map(m, s, n, t)

@@ -354,8 +354,8 @@ def argsort(x: Array, *, axis: int = -1) -> Array:
 
 @primitive(
     (
-        lambda g, _y, _x, order, axis: permute(g, argsort(order, axis=axis), axis=axis),
-        lambda _g, _y, _x, _order, axis: None,
+        lambda g, _y, _x, order, axis=-1: permute(g, argsort(order, axis=axis), axis=axis),
+        lambda _g, _y, _x, _order, axis=-1: None,
     ),
     samples=lambda draw: _sort_samples(draw, 2),
     kinds="fb",
