@@ -83,7 +83,11 @@ check("1.1", "dL/da = -sigma(-l) w z", by_engine, by_hand, atol=1e-15)
 
 # %%
 fig, ax = figure(width=6.4, height=2.1)
-steps = [("$a$", a, "$a\\,z + c$"), ("$x$", x, "$w\\,x + b$"), ("$\\ell$", logit, "$\\log(1+e^{-\\ell})$")]
+steps = [
+    ("$a$", a, "$a\\,z + c$"),
+    ("$x$", x, "$w\\,x + b$"),
+    ("$\\ell$", logit, "$\\log(1+e^{-\\ell})$"),
+]
 values = [*steps, ("$L$", loss.item(), "")]
 bars = [by_hand, -sigmoid(-logit) * w, -sigmoid(-logit), 1.0]
 for i, ((name, value, rule), bar) in enumerate(zip(values, bars, strict=True)):
@@ -91,10 +95,22 @@ for i, ((name, value, rule), bar) in enumerate(zip(values, bars, strict=True)):
     ax.text(2 * i, 0.62, f"{value:.3f}", ha="center", color=BLUE)
     ax.text(2 * i, -0.74, f"{bar:.3f}", ha="center", color=ORANGE)
     if i < 3:
-        ax.annotate("", (2 * i + 1.7, 0.1), (2 * i + 0.3, 0.1), arrowprops={"arrowstyle": "->", "color": BLUE})
-        ax.annotate("", (2 * i + 0.3, -0.1), (2 * i + 1.7, -0.1), arrowprops={"arrowstyle": "->", "color": ORANGE})
+        ax.annotate(
+            "",
+            (2 * i + 1.7, 0.1),
+            (2 * i + 0.3, 0.1),
+            arrowprops={"arrowstyle": "->", "color": BLUE},
+        )
+        ax.annotate(
+            "",
+            (2 * i + 0.3, -0.1),
+            (2 * i + 1.7, -0.1),
+            arrowprops={"arrowstyle": "->", "color": ORANGE},
+        )
         ax.text(2 * i + 1, 0.24, rule, ha="center", fontsize=9, color=BLUE)
-        ax.text(2 * i + 1, -0.4, ("× z", "× w", "× −σ(−ℓ)")[i], ha="center", fontsize=9, color=ORANGE)
+        ax.text(
+            2 * i + 1, -0.4, ("× z", "× w", "× −σ(−ℓ)")[i], ha="center", fontsize=9, color=ORANGE
+        )
 ax.text(-1.9, 0.62, "value", color=BLUE)
 ax.text(-1.9, -0.74, "cotangent", color=ORANGE)
 ax.set(xlim=(-2.0, 6.6), ylim=(-1.0, 1.0))
@@ -120,7 +136,13 @@ inner = np.tanh(A @ point)
 jacobian_f = (1 - inner**2)[:, None] * A
 jacobian_g = (1 - np.tanh(B @ inner) ** 2)[:, None] * B
 both = lambda v: np.tanh(B @ np.tanh(A @ v))
-check("1.2", "the Jacobian of g after f is the product", jacobian_g @ jacobian_f, differences(both, point), atol=1e-8)
+check(
+    "1.2",
+    "the Jacobian of g after f is the product",
+    jacobian_g @ jacobian_f,
+    differences(both, point),
+    atol=1e-8,
+)
 
 # %% [markdown]
 # Now the decisive point. A network is $k$ layers of $n$ numbers and ends in one loss:
@@ -159,7 +181,13 @@ number = Counted()
 row, square = np.full((1, n), number), np.full((n, n), number)
 left_first = multiplications(row, *[square] * k)
 right_first = multiplications(*[square] * k) + multiplications(row, square)
-check("1.3", "k n^2 against (k-1) n^3 + n^2", [left_first, right_first], [k * n**2, (k - 1) * n**3 + n**2], atol=0)
+check(
+    "1.3",
+    "k n^2 against (k-1) n^3 + n^2",
+    [left_first, right_first],
+    [k * n**2, (k - 1) * n**3 + n**2],
+    atol=0,
+)
 n = 100
 print(f"for n = {n} and {k} layers: {k * n**2:,} against {(k - 1) * n**3 + n**2:,} multiplications")
 
@@ -223,7 +251,9 @@ check("1.5a", "Bbar = A^T G", A.T @ G, brute_b, atol=1e-8)
 # %%
 rows, bias, G = rng.standard_normal((5, 3)), rng.standard_normal(3), rng.standard_normal((5, 3))
 _, (_, biasbar) = mg.vjp(lambda r, v: r + v, (rows, bias), G)
-repeat = np.kron(np.ones((5, 1)), np.eye(3))  # the matrix that repeats: flat (5 x 3) result from 3 numbers
+repeat = np.kron(
+    np.ones((5, 1)), np.eye(3)
+)  # the matrix that repeats: flat (5 x 3) result from 3 numbers
 check("1.6", "the adjoint of broadcasting is a sum", biasbar, repeat.T @ G.ravel(), atol=1e-14)
 
 # %% [markdown]
@@ -338,7 +368,9 @@ fake = two_layers(Node(noise), *ours[:4], **mine)
 our_gradient = gradient(mean_softplus(two_layers(fake, *ours[4:], **mine), -1.0), ours)
 
 theirs = [mg.tensor(p, requires_grad=True) for p in params]
-value = losses.non_saturating.generator(two_layers(two_layers(mg.tensor(noise), *theirs[:4]), *theirs[4:]))
+value = losses.non_saturating.generator(
+    two_layers(two_layers(mg.tensor(noise), *theirs[:4]), *theirs[4:])
+)
 flat = lambda arrays: np.concatenate([np.asarray(getattr(g, "data", g)).ravel() for g in arrays])
 check("1.8", "forty lines of NumPy give the engine's gradient", flat(our_gradient),
       flat(mg.grad(value, theirs)), atol=1e-13)  # fmt: skip
@@ -360,7 +392,13 @@ def loss_of(vector):
     return np.logaddexp(0, -(np.tanh(x @ v1 + c1) @ v2 + c2)).mean()
 
 
-check("1.8a", "and so do central differences", flat(our_gradient), differences(loss_of, flat(params))[0], atol=1e-8)
+check(
+    "1.8a",
+    "and so do central differences",
+    flat(our_gradient),
+    differences(loss_of, flat(params))[0],
+    atol=1e-8,
+)
 
 # %% [markdown]
 # **Why not just recurse?** A function that walks from the output to each parent, and from there on, follows every
@@ -381,7 +419,13 @@ leaf = node = Node(3.0)
 before = Node.made
 for _ in range(m):
     node = add(node, node)
-check("1.9", "2^m paths through m + 1 nodes", [paths(node), Node.made - before + 1], [2**m, m + 1], atol=0)
+check(
+    "1.9",
+    "2^m paths through m + 1 nodes",
+    [paths(node), Node.made - before + 1],
+    [2**m, m + 1],
+    atol=0,
+)
 check("1.9a", "and the derivative of 2^m x is 2^m", gradient(node, [leaf])[0], 2.0**m, atol=0)
 
 # %% [markdown]
@@ -430,9 +474,13 @@ check("1.10", "a gradient costs at most 4 evaluations, whatever the size", table
 fig, ax = figure(width=6.0, height=3.0)
 ax.loglog(table[:, 2], table[:, 2] + 1.0, "--o", color=ORANGE)
 ax.loglog(table[:, 2], table[:, 1] / table[:, 0], "-s", color=BLUE)
-ax.text(table[2, 2] * 0.7, table[2, 2] * 1.5, "differences: n + 1 evaluations", color=ORANGE, ha="right")
+ax.text(
+    table[2, 2] * 0.7, table[2, 2] * 1.5, "differences: n + 1 evaluations", color=ORANGE, ha="right"
+)
 ax.text(table[-1, 2], 5.5, "reverse mode: about 3", color=BLUE, ha="right")
-ax.set(xlabel="number of parameters n", ylabel="cost of a gradient / cost of the loss", ylim=(1, None))
+ax.set(
+    xlabel="number of parameters n", ylabel="cost of a gradient / cost of the loss", ylim=(1, None)
+)
 show(fig, "cost",
      alt="Cost of a gradient: by differences it grows with the parameters, in reverse mode it stays near 3")  # fmt: skip
 
@@ -448,12 +496,20 @@ show(fig, "cost",
 # $$ D(h) = \frac{f(x+h) - f(x-h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x) + \frac{h^4}{120} f^{(5)}(x) + \ldots \tag{1.11} $$
 
 # %%
-xs = 1.1 + 0.7 * np.random.default_rng(2).random(sized(400, 200))  # in [1, 2), where x + h is exact for h = 2^-k
+xs = 1.1 + 0.7 * np.random.default_rng(2).random(
+    sized(400, 200)
+)  # in [1, 2), where x + h is exact for h = 2^-k
 steps = 2.0 ** -np.arange(4, 53)
 central = lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h)
 h = 2.0**-6
 series = np.exp(xs) * (1 + h**2 / 6 + h**4 / 120)
-check("1.11", "D(h) = f' + h^2 f'''/6 + h^4 f(5)/120 + ..., f = exp", central(np.exp, xs, h), series, atol=2e-13)
+check(
+    "1.11",
+    "D(h) = f' + h^2 f'''/6 + h^4 f(5)/120 + ..., f = exp",
+    central(np.exp, xs, h),
+    series,
+    atol=2e-13,
+)
 
 # %% [markdown]
 # So a small $h$ is good. But a computed value of $f$ is off by up to $\varepsilon F$, with $F \ge |f|$ and
@@ -487,14 +543,29 @@ M = F = np.exp(1.5)
 bound = lambda h: M * h**2 / 6 + eps * F / h
 best = (3 * eps * F / M) ** (1 / 3)
 fine = np.geomspace(1e-7, 1e-3, 200_001)
-check("1.13", "h* = (3 eps F/M)^(1/3) minimises the bound", fine[bound(fine).argmin()], best, atol=0, rtol=1e-4)
+check(
+    "1.13",
+    "h* = (3 eps F/M)^(1/3) minimises the bound",
+    fine[bound(fine).argmin()],
+    best,
+    atol=0,
+    rtol=1e-4,
+)
 least = 0.5 * M ** (1 / 3) * (3 * eps * F) ** (2 / 3)
 check("1.14", "E(h*) = M^(1/3) (3 eps F)^(2/3) / 2", bound(fine).min(), least, atol=0, rtol=1e-7)
 
 seen = steps[np.median(error, axis=1).argmin()]
-check("1.13a", "and the best step seen is within a factor 4 of it", np.log2(seen), np.log2(best), atol=2)
+check(
+    "1.13a",
+    "and the best step seen is within a factor 4 of it",
+    np.log2(seen),
+    np.log2(best),
+    atol=2,
+)
 relative = np.median(error / np.exp(xs), axis=1)
-print(f"h* = {best:.1e}; best step seen {seen:.1e}, where {-np.log10(relative.min()):.1f} digits are right")
+print(
+    f"h* = {best:.1e}; best step seen {seen:.1e}, where {-np.log10(relative.min()):.1f} digits are right"
+)
 for k in (7, 17, 27, 50):
     print(f"h = 2^-{k} = {2.0**-k:.0e}: {-np.log10(relative[k - 4]):4.1f} digits")
 
@@ -518,7 +589,9 @@ check("1.15", "one-sided: h* = 2 sqrt(eps F/M2), E = 2 sqrt(eps F M2)",
       [2 * np.sqrt(eps * F / M), 2 * np.sqrt(eps * F * M)], atol=0, rtol=2e-4)  # fmt: skip
 
 # %%
-forward_error = np.median(abs((np.exp(xs + grid) - np.exp(xs)) / grid - np.exp(xs)) / np.exp(xs), axis=1)
+forward_error = np.median(
+    abs((np.exp(xs + grid) - np.exp(xs)) / grid - np.exp(xs)) / np.exp(xs), axis=1
+)
 x32, coarse = xs.astype(np.float32), steps[: 22 - 4, None].astype(np.float32)
 x32 = np.round(x32 * 2**20) / np.float32(2**20)
 in_32 = np.median(abs(central(np.exp, x32, coarse) / np.exp(x32.astype(float)) - 1), axis=1)
@@ -544,7 +617,11 @@ ax.text(1.5e-6, 1.5e-1, "central, 32 bits", color=GREY, fontsize=9)
 ax.text(2e-15, 3e-16, "mg.grad", fontsize=9)
 ax.text(3e-11, 3e-14, "▲ best step and its bound, (1.13) to (1.15)", fontsize=9)
 ax.set(xlabel="step h", ylabel="relative error (median)", xlim=(1e-16, 0.1), ylim=(5e-17, 10))
-show(fig, "v-shape", alt="Error of differences against the step: V-shaped, while mg.grad has an error of rounding only")
+show(
+    fig,
+    "v-shape",
+    alt="Error of differences against the step: V-shaped, while mg.grad has an error of rounding only",
+)
 
 # %% [markdown]
 # The engine has no step, and no such valley: each vjp is exact but for rounding. Differences are the referee, not the
@@ -599,7 +676,13 @@ slope = lambda u: (u * (x5 + v5)[::-1]).sum() - (u * x5[::-1]).sum()  # exact: r
 wrong_vjp = lambda u: u
 check("1.17", "random cotangents see the forgotten reversal", slope(u5), (v5 * wrong_vjp(u5)).sum(),
       atol=0.1, relation="!=")  # fmt: skip
-check("1.17a", "cotangents of ones do not", slope(np.ones(5)), (v5 * wrong_vjp(np.ones(5))).sum(), atol=1e-14)
+check(
+    "1.17a",
+    "cotangents of ones do not",
+    slope(np.ones(5)),
+    (v5 * wrong_vjp(np.ones(5))).sum(),
+    atol=1e-14,
+)
 
 # %% [markdown]
 # **The jvp from two vjps.** Freeze $x$. The map $h: u \mapsto J^{\top}u$ is linear, so its own Jacobian is
@@ -671,9 +754,18 @@ w5 = rng.standard_normal(5)
 weight, length = mg.tensor(w5, requires_grad=True), np.sqrt((w5**2).sum())
 real, fake = rng.standard_normal((2, 8, 5))
 penalty = gradient_penalty(lambda x: x @ weight + 0.3, real, fake, uniform=rng.random(8))
-check("1.21", "linear critic: GP = (|w| - 1)^2", penalty, (length - 1) ** 2, atol=1e-14, identity=54)
+check(
+    "1.21", "linear critic: GP = (|w| - 1)^2", penalty, (length - 1) ** 2, atol=1e-14, identity=54
+)
 step = 2 * (length - 1) * w5 / length
-check("1.21a", "its gradient is 2 (|w| - 1) w/|w|", mg.grad(penalty, weight), step, atol=1e-14, identity=54)
+check(
+    "1.21a",
+    "its gradient is 2 (|w| - 1) w/|w|",
+    mg.grad(penalty, weight),
+    step,
+    atol=1e-14,
+    identity=54,
+)
 
 # %% [markdown]
 # For a curved critic, write $s(x, \theta) = \nabla_x D_\theta(x)$. By the chain rule, for the squared length,
@@ -693,7 +785,13 @@ weight, inputs = mg.tensor(W, requires_grad=True), mg.tensor(x3, requires_grad=T
 score = ops.sum(c4 * ops.tanh(weight @ inputs))
 s = mg.grad(score, inputs, create_graph=True)
 found = mg.grad((s * s).sum(), weight)
-check("1.22", "grad_theta |grad_x D|^2 by two walks", found, differences(squared_length, W).reshape(4, 3), atol=1e-7)
+check(
+    "1.22",
+    "grad_theta |grad_x D|^2 by two walks",
+    found,
+    differences(squared_length, W).reshape(4, 3),
+    atol=1e-7,
+)
 
 # %% [markdown]
 # Without `create_graph=True` the gradient is a bare array: it does not know where it came from, and the penalty would
@@ -729,8 +827,23 @@ with mg.no_grad():  # outside the tape, as in the articles
 broken = losses.non_saturating.generator(two_layers(images, *psi))
 true_gradient = differences(loss_of, flat(params))[0][: sum(p.size for p in params[:4])]
 found = flat(mg.grad(broken, theta))
-check("1.23", "fakes made outside the tape: no gradient for G", found, 0.0, atol=0, errata=("S1.6", "S3.3"))
-check("1.23a", "though the true one is not 0", true_gradient, 0.0, atol=1e-2, relation="!=", errata=("S1.6", "S3.3"))
+check(
+    "1.23",
+    "fakes made outside the tape: no gradient for G",
+    found,
+    0.0,
+    atol=0,
+    errata=("S1.6", "S3.3"),
+)
+check(
+    "1.23a",
+    "though the true one is not 0",
+    true_gradient,
+    0.0,
+    atol=1e-2,
+    relation="!=",
+    errata=("S1.6", "S3.3"),
+)
 check("1.23b", "the loss itself looks the same", broken, loss_of(flat(params)), atol=1e-14)
 
 # %% [markdown]
@@ -760,8 +873,16 @@ def loss_d_numpy(vector):
     return np.logaddexp(0, -on(reals)).mean() + np.logaddexp(0, on(fake.data)).mean()
 
 
-check("1.24", "detaching fakes leaves D's gradient as it is", flat(detached), flat(whole), atol=1e-15)
-check("1.24a", "which is the true one", flat(detached), differences(loss_d_numpy, flat(params[4:]))[0], atol=1e-8)
+check(
+    "1.24", "detaching fakes leaves D's gradient as it is", flat(detached), flat(whole), atol=1e-15
+)
+check(
+    "1.24a",
+    "which is the true one",
+    flat(detached),
+    differences(loss_d_numpy, flat(params[4:]))[0],
+    atol=1e-8,
+)
 
 # %% [markdown]
 # *Article S1, section 2.4* says two things. First, that the two players have different losses, one "cross entropy",
@@ -795,7 +916,14 @@ check("1.25", "both players: BCE with other labels",
 leaf = mg.tensor(on_fake, requires_grad=True)
 mixed = 0.5 * (ops.bce_with_logits(leaf, np.ones(50)) + ops.bce_with_logits(leaf, np.zeros(50)))
 pull = mg.grad(mixed.sum(), leaf).data
-check("1.26", "mixed labels pull to D = 1/2: sigma(l) - 1/2", pull, sigmoid(on_fake) - 0.5, atol=1e-14, errata="S3.3")
+check(
+    "1.26",
+    "mixed labels pull to D = 1/2: sigma(l) - 1/2",
+    pull,
+    sigmoid(on_fake) - 0.5,
+    atol=1e-14,
+    errata="S3.3",
+)
 wanted = mg.grad(ops.bce_with_logits(leaf, np.ones(50)).sum(), leaf).data
 check("1.26a", "labels of 1 always pull up", wanted, 0.0, atol=0, relation="<=")
 
@@ -810,14 +938,35 @@ check("1.26a", "labels of 1 always pull up", wanted, 0.0, atol=0, relation="<=")
 
 # %%
 start = flat(params[:4])
-gradients = mg.grad(losses.non_saturating.generator(two_layers(two_layers(mg.tensor(noise), *theta), *psi)), theta)
-check("1.27", "a backward pass leaves the parameters alone", flat(theta), start, atol=0, errata="S1.2")
+gradients = mg.grad(
+    losses.non_saturating.generator(two_layers(two_layers(mg.tensor(noise), *theta), *psi)), theta
+)
+check(
+    "1.27", "a backward pass leaves the parameters alone", flat(theta), start, atol=0, errata="S1.2"
+)
 
 rate = 1e-7
 mg.optim.SGD(theta, lr=rate).step(gradients)
-check("1.27a", "the optimizer's step moves them", flat(theta), start, atol=1e-9, relation="!=", errata="S1.2")
-drop = loss_of(np.concatenate([start, flat(params[4:])])) - loss_of(np.concatenate([flat(theta), flat(params[4:])]))
-check("1.27b", "and lowers the loss by lr |g|^2", drop / rate, (flat(gradients) ** 2).sum(), atol=0, rtol=1e-5)
+check(
+    "1.27a",
+    "the optimizer's step moves them",
+    flat(theta),
+    start,
+    atol=1e-9,
+    relation="!=",
+    errata="S1.2",
+)
+drop = loss_of(np.concatenate([start, flat(params[4:])])) - loss_of(
+    np.concatenate([flat(theta), flat(params[4:])])
+)
+check(
+    "1.27b",
+    "and lowers the loss by lr |g|^2",
+    drop / rate,
+    (flat(gradients) ** 2).sum(),
+    atol=0,
+    rtol=1e-5,
+)
 
 # %% [markdown]
 # "Lowers the loss" holds for one player with the other one frozen. That both do it at once, and why the losses then
@@ -842,7 +991,9 @@ def product_vjp(a, b, g):
 def right_product(answer, a, b, g, da, db):
     abar, bbar = answer(a, b, g)
     assert np.shape(abar) == a.shape and np.shape(bbar) == b.shape
-    np.testing.assert_allclose((abar * da).sum() + (bbar * db).sum(), (g * (da @ b + a @ db)).sum(), atol=1e-9)
+    np.testing.assert_allclose(
+        (abar * da).sum() + (bbar * db).sum(), (g * (da @ b + a @ db)).sum(), atol=1e-9
+    )
 
 
 square = arrays((3, 3), -2, 2)
@@ -857,7 +1008,10 @@ def sum_back(g, shape):
 
 def right_sum(answer, shape, seed):
     full = (2, *(n if n > 1 else 3 for n in shape))  # an axis more, and axes of length 1 stretched
-    x, g = np.random.default_rng(seed).standard_normal(shape), np.random.default_rng(seed + 1).standard_normal(full)
+    x, g = (
+        np.random.default_rng(seed).standard_normal(shape),
+        np.random.default_rng(seed + 1).standard_normal(full),
+    )
     back = np.asarray(answer(g, shape))
     assert back.shape == tuple(shape), f"got shape {back.shape}"
     np.testing.assert_allclose((back * x).sum(), (g * np.broadcast_to(x, full)).sum(), atol=1e-9)
@@ -893,7 +1047,9 @@ def right_order(answer, graph):
         if (i := stack.pop()) not in reached:
             reached.add(i)
             stack += parents[i]
-    assert sorted(order) == sorted(reached), f"got the nodes {order}, expected each of {sorted(reached)} once"
+    assert sorted(order) == sorted(reached), (
+        f"got the nodes {order}, expected each of {sorted(reached)} once"
+    )
     for child in reached:
         assert all(order.index(child) < order.index(p) for p in parents[child]), (
             f"{child} comes after a parent in {order}"
@@ -913,7 +1069,9 @@ def forward_product(pull, v, outputs):
 
 
 def right_forward(answer, jacobian, v):
-    np.testing.assert_allclose(answer(lambda u: jacobian.T @ u, v, len(jacobian)), jacobian @ v, atol=1e-9)
+    np.testing.assert_allclose(
+        answer(lambda u: jacobian.T @ u, v, len(jacobian)), jacobian @ v, atol=1e-9
+    )
 
 
 grade("1.E4", forward_product, right_forward, jacobian=arrays((3, 3), -2, 2), v=arrays(3, -2, 2))
@@ -928,7 +1086,9 @@ def best_step(value, third, eps):
 def right_step(answer, value, third, eps, factor):
     error = lambda h: third * h**2 / 6 + eps * value / h
     h = answer(value, third, eps)
-    assert h > 0 and error(h) <= error(factor * h) * (1 + 1e-9), f"h = {h:.3g} is worse than {factor * h:.3g}"
+    assert h > 0 and error(h) <= error(factor * h) * (1 + 1e-9), (
+        f"h = {h:.3g} is worse than {factor * h:.3g}"
+    )
 
 
 grade("1.E5", best_step, right_step, value=floats(0.1, 100), third=floats(0.1, 100),

@@ -31,13 +31,17 @@ from minigan.theory import divergences
 
 getcontext().prec = 400
 rng = np.random.default_rng(2)
-quiet = lambda: np.errstate(all="ignore")  # overflow and log 0 are what we want to see, without warnings
+quiet = lambda: np.errstate(
+    all="ignore"
+)  # overflow and log 0 are what we want to see, without warnings
 DIGITS = {np.float32: 24, np.float64: 53}  # p: binary digits of a number
 
 
 def exact(function, values):
     """function(x) in 400 digits at each (binary) number x, rounded once at the end."""
-    return np.array([float(function(Decimal(float(x)))) for x in np.ravel(values)]).reshape(np.shape(values))
+    return np.array([float(function(Decimal(float(x)))) for x in np.ravel(values)]).reshape(
+        np.shape(values)
+    )
 
 
 def last(works, low, high, dtype=np.float64):
@@ -111,8 +115,17 @@ a, b = 1 + 1e-3 * rng.random((2, 1000))
 in_32 = (a.astype(np.float32) - b.astype(np.float32)).astype(float)
 relative = abs(in_32 - (a - b)) / abs(a - b)
 bound = 2.0**-24 * (abs(a) + abs(b)) / abs(a - b)
-check("2.4", "error of a difference <= u (|a| + |b|)/|a - b|", relative, bound, atol=1e-12, relation="<=")
-print(f"numbers of 7 digits that agree in 3: the median difference has {-np.log10(np.median(relative)):.1f} digits")
+check(
+    "2.4",
+    "error of a difference <= u (|a| + |b|)/|a - b|",
+    relative,
+    bound,
+    atol=1e-12,
+    relation="<=",
+)
+print(
+    f"numbers of 7 digits that agree in 3: the median difference has {-np.log10(np.median(relative)):.1f} digits"
+)
 
 # %% [markdown]
 # **Condition and stability** are two things. The *condition number* of a function says how much it amplifies relative
@@ -130,7 +143,14 @@ leaf = mg.tensor(at, requires_grad=True)
 kappa = abs(at * mg.grad(ops.log(leaf).sum(), leaf).data / np.log(at))
 nudge = 1e-6
 amplified = abs(np.log(at * (1 + nudge)) - np.log(at * (1 - nudge))) / abs(2 * nudge * np.log(at))
-check("2.5", "kappa = |x f'/f| is how much relative errors grow, f = log", amplified, kappa, atol=0, rtol=1e-6)
+check(
+    "2.5",
+    "kappa = |x f'/f| is how much relative errors grow, f = log",
+    amplified,
+    kappa,
+    atol=0,
+    rtol=1e-6,
+)
 print("condition of log at", at, "is", kappa.round(1))
 
 # %% [markdown]
@@ -178,7 +198,13 @@ check("2.7", "y log(w)/(w - 1), w = fl(1 + y), is log1p(y)", small[:13] * np.log
 # %%
 with quiet():
     tops = [last(lambda t: np.isfinite(np.exp(t)), 1, 1000, dtype) for dtype in DIGITS]
-check("2.8", "exp is finite up to log(largest number)", tops, [128 * math.log(2), 1024 * math.log(2)], atol=2e-5)
+check(
+    "2.8",
+    "exp is finite up to log(largest number)",
+    tops,
+    [128 * math.log(2), 1024 * math.log(2)],
+    atol=2e-5,
+)
 
 # %% [markdown]
 # **Log-sum-exp.** To normalise $n$ scores one needs $\operatorname{LSE}(x) = \log \sum_i e^{x_i}$. With
@@ -221,7 +247,10 @@ with quiet():
     naive = np.log(p)
 total = [sum(Decimal(v).exp() for v in row) for row in scores.tolist()]
 want = np.array(
-    [[float((Decimal(v).exp() / t).ln()) for v in row] for row, t in zip(scores.tolist(), total, strict=True)]
+    [
+        [float((Decimal(v).exp() / t).ln()) for v in row]
+        for row, t in zip(scores.tolist(), total, strict=True)
+    ]
 )
 check("2.11", "log softmax = x - LSE(x)", ops.log_softmax(scores), want, atol=0, rtol=1e-13)
 check("2.11a", "softmax = e^(x-c)/sum", p, np.exp(want), atol=1e-15)
@@ -258,7 +287,14 @@ print("1 - sigma(l):", 1 - ops.sigmoid(logits).data, "\nsigma(-l):   ", ops.sigm
 # %%
 xs = np.linspace(-700, 700, sized(281, 57))
 true_softplus = exact(lambda t: (1 + t.exp()).ln(), xs)
-check("2.13", "softplus = max(x, 0) + log1p(e^-|x|)", ops.softplus(xs), true_softplus, atol=0, rtol=1e-15)
+check(
+    "2.13",
+    "softplus = max(x, 0) + log1p(e^-|x|)",
+    ops.softplus(xs),
+    true_softplus,
+    atol=0,
+    rtol=1e-15,
+)
 
 # %% [markdown]
 # And now the point for GANs. Put (2.12) into the logarithms of the loss:
@@ -281,7 +317,14 @@ real, fake = (
 )
 check("2.14", "-log D = softplus(-l)", ops.softplus(-logit), real, atol=0, rtol=1e-15)
 check("2.14a", "-log(1 - D) = softplus(l)", ops.softplus(logit), fake, atol=0, rtol=1e-15)
-check("2.15", "softplus(x) - softplus(-x) = x", ops.softplus(xs) - ops.softplus(-xs), xs, atol=1e-12, identity=50)
+check(
+    "2.15",
+    "softplus(x) - softplus(-x) = x",
+    ops.softplus(xs) - ops.softplus(-xs),
+    xs,
+    atol=1e-12,
+    identity=50,
+)
 
 # %% [markdown]
 # With a label $y$ (1 real, 0 fake, or between), the binary cross entropy is $-y \log D - (1 - y) \log(1 - D)$. By
@@ -304,8 +347,17 @@ want = [float(-y * d.ln() - (1 - y) * (1 - d).ln()) for d, y in zip(real, labels
 slope = [float(d - y) for d, y in zip(real, labels, strict=True)]
 leaf = mg.tensor(logit, requires_grad=True)
 value = ops.bce_with_logits(leaf, target)
-check("2.16", "BCE = max(l,0) - l y + log1p(e^-|l|)", value, want, atol=1e-15, rtol=1e-15, identity=49)
-check("2.16a", "its derivative is sigma(l) - y", mg.grad(value.sum(), leaf), slope, atol=1e-15, identity=49)
+check(
+    "2.16", "BCE = max(l,0) - l y + log1p(e^-|l|)", value, want, atol=1e-15, rtol=1e-15, identity=49
+)
+check(
+    "2.16a",
+    "its derivative is sigma(l) - y",
+    mg.grad(value.sum(), leaf),
+    slope,
+    atol=1e-15,
+    identity=49,
+)
 huge = ops.bce_with_logits(np.array([1e300, -1e300]), np.array([0.25, 1.0]))
 check("2.16b", "right at 1e300", huge, [0.75e300, 1e300], atol=0, rtol=1e-15, identity=49)
 
@@ -369,17 +421,26 @@ fig, ax = figure(width=6.4, height=3.6)
 styles = {np.float32: (ORANGE, "float32"), np.float64: (BLUE, "float64")}
 for dtype, (colour, name) in styles.items():
     naive, stable = errors[dtype]
-    around = np.lib.stride_tricks.sliding_window_view(np.where(np.isfinite(naive), naive, np.nan), 9)
+    around = np.lib.stride_tricks.sliding_window_view(
+        np.where(np.isfinite(naive), naive, np.nan), 9
+    )
     ax.semilogy(grid[4:-4], around.max(axis=1), "-", color=colour)
     ax.axhline(max(stable.max(), np.finfo(dtype).eps / 2), color=colour, lw=1.2, ls=":")
     end = DIGITS[dtype] * math.log(2)
     ax.axvline(end, color=colour, lw=0.8, ls="--")
-    ax.text(end + 0.4, 3.0, f"{name}:\ninfinite from {end:.1f}", color=colour, fontsize=9, va="bottom")
+    ax.text(
+        end + 0.4, 3.0, f"{name}:\ninfinite from {end:.1f}", color=colour, fontsize=9, va="bottom"
+    )
 ax.text(8.5, 3e-3, "naive, float32", color=ORANGE, fontsize=9, ha="right")
 ax.text(27, 1e-5, "naive, float64", color=BLUE, fontsize=9, ha="right")
 ax.text(9, 5e-8, "softplus, float32", color=ORANGE, fontsize=9, va="top")
 ax.text(22, 4e-16, "softplus, float64", color=BLUE, fontsize=9)
-ax.set(xlabel="logit of the fake", ylabel="relative error of -log(1 - D)", ylim=(1e-17, 3e3), xlim=(0, 46.5))
+ax.set(
+    xlabel="logit of the fake",
+    ylabel="relative error of -log(1 - D)",
+    ylim=(1e-17, 3e3),
+    xlim=(0, 46.5),
+)
 show(fig, "lost-digits",
      alt="The naive loss loses digits exponentially and is infinite from 16.6 or 36.7 on; softplus keeps all")  # fmt: skip
 
@@ -404,7 +465,15 @@ with quiet():
           errata="S1.6")  # fmt: skip
 stable = mg.losses.non_saturating.generator(scale * batch)
 truth = float(np.mean(-batch.astype(float) / (1 + np.exp(batch.astype(float)))))
-check("2.19b", "on logits: the right gradient", mg.grad(stable, scale), truth, atol=0, rtol=1e-5, errata="S1.6")
+check(
+    "2.19b",
+    "on logits: the right gradient",
+    mg.grad(stable, scale),
+    truth,
+    atol=0,
+    rtol=1e-5,
+    errata="S1.6",
+)
 
 # %% [markdown]
 # **The usual guard is no cure.** Libraries that take probabilities clip them, $D \leftarrow \max(D, 10^{-7})$ in
@@ -453,7 +522,12 @@ ax.plot(line, -saturating, "-.", color=GREEN)
 ax.text(-39, 1.03, "-log D on logits", color=BLUE, fontsize=9, va="bottom")
 ax.text(-39, 0.04, "-log max(D, 1e-7): dead below -16.1", color=ORANGE, fontsize=9, va="bottom")
 ax.text(12, 1.03, "log(1 - D), saturating", color=GREEN, fontsize=9, ha="right", va="bottom")
-ax.set(xlabel="logit of the fake", ylabel="pull on the logit, -dL/dl", ylim=(-0.05, 1.15), xlim=(-40, 12.5))
+ax.set(
+    xlabel="logit of the fake",
+    ylabel="pull on the logit, -dL/dl",
+    ylim=(-0.05, 1.15),
+    xlim=(-40, 12.5),
+)
 show(fig, "pull", alt="The pull of three losses on a fake's logit: two of them leave the worst fakes alone")  # fmt: skip
 
 # %% [markdown]
@@ -471,7 +545,9 @@ show(fig, "pull", alt="The pull of three losses on a fake's logit: two of them l
 # %%
 first = mg.grad(ops.softplus(leaf).sum(), leaf, create_graph=True)
 second = mg.grad(first.sum(), leaf).data
-check("2.22", "the slope of softplus is at most 1", first, 1.0, atol=0, relation="<=", errata="S0.13")
+check(
+    "2.22", "the slope of softplus is at most 1", first, 1.0, atol=0, relation="<=", errata="S0.13"
+)
 check("2.22a", "its curvature is s(l) s(-l) <= 1/4", second,
       np.exp(-abs(line)) / (1 + np.exp(-abs(line))) ** 2, atol=1e-15, errata="S0.13")  # fmt: skip
 output = mg.tensor(np.array([1e-3, 1e-6, 1e-12]), requires_grad=True)
@@ -535,7 +611,9 @@ check("2.23", "one by one: error <= (n-1) u sum |x|", table[one_by_one], (n - 1)
       relation="<=")  # fmt: skip
 check("2.24", "in pairs: error <= log2(n) u sum |x|", table[in_pairs], np.log2(n) * u32, atol=0, rtol=1e-2,
       relation="<=")  # fmt: skip
-check("2.25", "Kahan: error <= 2u sum |x|", table[kahan], 2 * u32 + n * u32**2, atol=0, relation="<=")
+check(
+    "2.25", "Kahan: error <= 2u sum |x|", table[kahan], 2 * u32 + n * u32**2, atol=0, relation="<="
+)
 
 # %%
 fig, ax = figure(width=6.2, height=3.2)
@@ -544,9 +622,13 @@ for found, mark in zip(table.values(), ("-o", "--s", "-.^"), strict=True):
 ax.loglog(sizes, (n - 1) * u32, color=GREY, lw=0.8, ls=":")
 ax.text(sizes[-1] * 1.25, sizes[-1] * u32, "bound (2.23)", color=GREY, fontsize=9, va="center")
 ax.text(sizes[-1] * 1.25, table[one_by_one][-1], "one by one", color=BLUE, fontsize=9, va="center")
-ax.text(sizes[-1] * 1.25, table[in_pairs][-1] * 1.3, "in pairs", color=ORANGE, fontsize=9, va="center")
+ax.text(
+    sizes[-1] * 1.25, table[in_pairs][-1] * 1.3, "in pairs", color=ORANGE, fontsize=9, va="center"
+)
 ax.text(sizes[-1] * 1.25, table[kahan][-1] / 1.3, "Kahan", color=GREEN, fontsize=9, va="center")
-ax.set(xlabel="numbers summed, float32", ylabel="largest error / sum of |x|", xlim=(3, sizes[-1] * 9))
+ax.set(
+    xlabel="numbers summed, float32", ylabel="largest error / sum of |x|", xlim=(3, sizes[-1] * 9)
+)
 show(fig, "sums",
      alt="Error of float32 sums against their length: growing one by one, almost flat in pairs and by Kahan")  # fmt: skip
 
@@ -561,9 +643,18 @@ show(fig, "sums",
 # each run; `minigan` keeps the order of its sums fixed, so that runs repeat bit for bit.
 
 # %%
-check("2.26", "2^24 + 1 = 2^24 in float32", float(np.float32(2**24) + np.float32(1)), 2.0**24, atol=0)
+check(
+    "2.26", "2^24 + 1 = 2^24 in float32", float(np.float32(2**24) + np.float32(1)), 2.0**24, atol=0
+)
 x = np.array([1e8, 1.0, -1e8], dtype=np.float32)
-check("2.26a", "(a + b) + c is not a + (b + c)", (x[0] + x[1]) + x[2], x[1] + (x[0] + x[2]), atol=0.5, relation="!=")
+check(
+    "2.26a",
+    "(a + b) + c is not a + (b + c)",
+    (x[0] + x[1]) + x[2],
+    x[1] + (x[0] + x[2]),
+    atol=0.5,
+    relation="!=",
+)
 
 # %% [markdown]
 # ## 8. Variance, twice through the data
@@ -630,7 +721,9 @@ points = np.array([-1000.0, -1.0, 0.0, 1.0, 1000.0])
 leaf = mg.tensor(points, requires_grad=True)
 pieces = ops.maximum(leaf, 0.0) + ops.log1p(ops.exp(-ops.abs(leaf)))
 want = exact(lambda t: 1 / (1 + (-t).exp()), points)
-check("2.29", "derivative of softplus, piece by piece", mg.grad(pieces.sum(), leaf), want, atol=1e-15)
+check(
+    "2.29", "derivative of softplus, piece by piece", mg.grad(pieces.sum(), leaf), want, atol=1e-15
+)
 with quiet():
     naive = mg.grad(ops.log(1.0 + ops.exp(leaf)).sum(), leaf).data
 check("2.29a", "of log(1 + e^x) as written", np.isnan(naive[-1]), True, atol=0)
@@ -652,7 +745,13 @@ with quiet():
 check("2.30", "norm: derivative 0 at 0", mg.grad(ops.norm(zero), zero), 0.0, atol=0)
 check("2.30a", "the root of a sum of squares: nan", np.isnan(naive), True, atol=0)
 v = mg.tensor(rng.standard_normal(3), requires_grad=True)
-check("2.30b", "elsewhere v/|v|", mg.grad(ops.norm(v), v), v.data / np.sqrt((v.data**2).sum()), atol=1e-15)
+check(
+    "2.30b",
+    "elsewhere v/|v|",
+    mg.grad(ops.norm(v), v),
+    v.data / np.sqrt((v.data**2).sum()),
+    atol=1e-15,
+)
 
 # %% [markdown]
 # ## 11. Adam's small number
@@ -731,7 +830,9 @@ def log_mean_exp(x):
 
 def right_log_mean(answer, x):
     with quiet():
-        np.testing.assert_allclose(answer(x), special.logsumexp(x) - np.log(len(x)), rtol=1e-12, atol=1e-10)
+        np.testing.assert_allclose(
+            answer(x), special.logsumexp(x) - np.log(len(x)), rtol=1e-12, atol=1e-10
+        )
 
 
 grade("2.E2", log_mean_exp, right_log_mean, x=arrays(st.integers(1, 6), -1e4, 1e4))
@@ -767,7 +868,13 @@ def right_variance(answer, offset, spread):
     np.testing.assert_allclose(answer(x), float(truth), rtol=1e-6, atol=1e-12)
 
 
-grade("2.E4", variance, right_variance, offset=floats(-1e6, 1e6), spread=st.permutations([0.0, 0.25, 0.5, 1.0, 3.0]))
+grade(
+    "2.E4",
+    variance,
+    right_variance,
+    offset=floats(-1e6, 1e6),
+    spread=st.permutations([0.0, 0.25, 0.5, 1.0, 3.0]),
+)
 
 
 # %%
@@ -781,10 +888,18 @@ def log_optimal_discriminator(log_p, log_q):
 
 def right_log_d(answer, log_p, log_q):
     with quiet():
-        np.testing.assert_allclose(answer(log_p, log_q), -np.logaddexp(0.0, log_q - log_p), rtol=1e-12, atol=0)
+        np.testing.assert_allclose(
+            answer(log_p, log_q), -np.logaddexp(0.0, log_q - log_p), rtol=1e-12, atol=0
+        )
 
 
-grade("2.E5", log_optimal_discriminator, right_log_d, log_p=arrays(3, -1e5, 10), log_q=arrays(3, -1e5, 10))
+grade(
+    "2.E5",
+    log_optimal_discriminator,
+    right_log_d,
+    log_p=arrays(3, -1e5, 10),
+    log_q=arrays(3, -1e5, 10),
+)
 
 # %% [markdown]
 # ## What to read next

@@ -79,8 +79,14 @@ check("3.2a", "p(μ) = 1 / (σ √(2π)) = 3.99 > 1", normal_density(mean, mean,
 
 ring = mg.data.load("ring8", n=16)
 peak = np.exp(ring.log_density(ring.modes))
-check("3.2b", "ring8: p(mode) = 1/8 · 1/(2πσ²) = 49.7", peak, 1 / (8 * 2 * math.pi * 0.02**2),
-      atol=1e-9, errata="S0.4")  # fmt: skip
+check(
+    "3.2b",
+    "ring8: p(mode) = 1/8 · 1/(2πσ²) = 49.7",
+    peak,
+    1 / (8 * 2 * math.pi * 0.02**2),
+    atol=1e-9,
+    errata="S0.4",
+)
 
 # %% [markdown]
 # What then is the probability of one exact value? Zero: shrink the interval and its area shrinks with it. The density
@@ -96,7 +102,9 @@ a, h = 0.7, np.array([0.1, 0.01, 0.001])
 exact = special.ndtr(a + h) - special.ndtr(a - h)
 taylor = 2 * h * normal_density(a) + h**3 / 3 * (a**2 - 1) * normal_density(a)
 for width, probability in zip(h, exact, strict=True):
-    print(f"h = {width:<6}  P(|X - a| <= h) = {probability:.6f}   divided by 2h: {probability / (2 * width):.6f}")
+    print(
+        f"h = {width:<6}  P(|X - a| <= h) = {probability:.6f}   divided by 2h: {probability / (2 * width):.6f}"
+    )
 print(f"density at a: {normal_density(a):.6f}")
 check("3.3", "P(|X − a| ≤ h) = 2h p(a) + h³ p''(a)/3 + O(h⁵)", exact, taylor, atol=1e-7)
 
@@ -112,8 +120,13 @@ check("3.3", "P(|X − a| ≤ h) = 2h p(a) + h³ p''(a)/3 + O(h⁵)", exact, tay
 # %%
 c = 255.0
 by_interval = (special.ndtr(a + 1e-4) - special.ndtr(a - 1e-4)) / (c * 2e-4)
-check("3.4", "p_Y(y) = p_X(y / c) / c for Y = c X", by_interval, stats.norm(scale=c).pdf(c * a),
-      atol=1e-10)  # fmt: skip
+check(
+    "3.4",
+    "p_Y(y) = p_X(y / c) / c for Y = c X",
+    by_interval,
+    stats.norm(scale=c).pdf(c * a),
+    atol=1e-10,
+)
 
 # %% [markdown]
 # ## 2. Expectation, and how well an average finds it
@@ -128,12 +141,18 @@ check("3.4", "p_Y(y) = p_X(y / c) / c for Y = c X", by_interval, stats.norm(scal
 
 # %%
 die = np.full(6, 1 / 6)
-check("3.5", "E X² of a die = Σ p_i i² = 91/6", np.sum(die * np.arange(1, 7) ** 2), 91 / 6,
-      atol=1e-13)  # fmt: skip
+check(
+    "3.5", "E X² of a die = Σ p_i i² = 91/6", np.sum(die * np.arange(1, 7) ** 2), 91 / 6, atol=1e-13
+)
 sigma = 0.8
 by_integral = integrate(lambda x: normal_density(x, 0, sigma) * np.cos(x), -12 * sigma, 12 * sigma)
-check("3.5a", "E cos X = ∫ p(x) cos x dx = exp(−σ²/2)", by_integral, math.exp(-(sigma**2) / 2),
-      atol=1e-13)  # fmt: skip
+check(
+    "3.5a",
+    "E cos X = ∫ p(x) cos x dx = exp(−σ²/2)",
+    by_integral,
+    math.exp(-(sigma**2) / 2),
+    atol=1e-13,
+)
 
 # %% [markdown]
 # Training has neither table nor integral. It has samples $x_1, \dots, x_n$, drawn independently, and takes their
@@ -199,11 +218,17 @@ fig, ax = figure()
 for k in range(25):
     ax.loglog(counts, np.abs(errors[k]), color=GREY, linewidth=0.6, linestyle="-", alpha=0.6)
 ax.loglog(counts, root_mean_square, "o", color=BLUE, label="root mean square of 400 runs")
-ax.loglog(counts, math.sqrt(2) / np.sqrt(counts), color=ORANGE, linestyle="-", label=r"$\sqrt{2/n}$")
+ax.loglog(
+    counts, math.sqrt(2) / np.sqrt(counts), color=ORANGE, linestyle="-", label=r"$\sqrt{2/n}$"
+)
 ax.set(xlabel="samples n", ylabel="error of the mean of $x^2$", ylim=(4e-4, 3))
 ax.annotate("25 single runs", (counts[1], 1.2e-3), color="#555555", fontsize=9)
 ax.legend(loc="upper right")
-show(fig, "monte-carlo", alt="The error of a Monte Carlo mean falls along the line square root of 2 over n")
+show(
+    fig,
+    "monte-carlo",
+    alt="The error of a Monte Carlo mean falls along the line square root of 2 over n",
+)
 
 # %% [markdown]
 # ## 3. The pushforward
@@ -287,8 +312,13 @@ def exp_density(x):
 
 
 grid = np.linspace(0.05, 6, 4000)
-check("3.13", "density of e^z = log-normal density", exp_density(grid),
-      stats.lognorm(s=1.0).pdf(grid), atol=1e-14)  # fmt: skip
+check(
+    "3.13",
+    "density of e^z = log-normal density",
+    exp_density(grid),
+    stats.lognorm(s=1.0).pdf(grid),
+    atol=1e-14,
+)
 best = grid[np.argmax(exp_density(grid))]
 print(f"densest at x = {best:.3f}: {exp_density(best):.3f};  at x = 1: {exp_density(1.0):.3f}")
 check("3.14", "argmax p_g = e⁻¹, not G(0) = 1", best, math.exp(-1), atol=2e-3)
@@ -316,8 +346,13 @@ check("3.10a", "∫ p_g(x) sin x dx = ∫ p_z(z) sin G(z) dz for G = exp", over_
 # %%
 x = np.linspace(0.01, 9, 200)
 two_branches = 2 * normal_density(np.sqrt(x)) / (2 * np.sqrt(x))
-check("3.15", "density of z²: sum over both roots = chi-squared(1)", two_branches,
-      stats.chi2(1).pdf(x), atol=1e-13)  # fmt: skip
+check(
+    "3.15",
+    "density of z²: sum over both roots = chi-squared(1)",
+    two_branches,
+    stats.chi2(1).pdf(x),
+    atol=1e-13,
+)
 
 # %% [markdown]
 # ### A generator with two modes
@@ -343,8 +378,13 @@ def slope(G, z):
 z = np.linspace(-5, 5, 20_001)
 density = normal_density(z) / slope(two_heaps, z)
 x = two_heaps(mg.tensor(z)).data
-check("3.12a", "∫ p_g(x) dx = 1 with G' by autodiff (trapezoid in x)", np.trapezoid(density, x),
-      1.0, atol=1e-6)  # fmt: skip
+check(
+    "3.12a",
+    "∫ p_g(x) dx = 1 with G' by autodiff (trapezoid in x)",
+    np.trapezoid(density, x),
+    1.0,
+    atol=1e-6,
+)
 noise = mg.random.normal((sized(400_000, 100_000),), seed=3, stream="two heaps", dtype=np.float64)
 fakes = two_heaps(noise).data
 edges = np.linspace(-3.4, 3.4, 69)
@@ -356,11 +396,26 @@ check("3.11", "histogram of fakes = F_g(b) − F_g(a) for each bin", share, exac
 # %%
 fig, (left, right) = figure(1, 2, height=3.0)
 left.plot(z, x, color=BLUE, linestyle="-")
-left.set(xlabel="z", ylabel="x = G(z)", xlim=(-3, 3), ylim=(-3.4, 3.4), title="steep in the middle, flat outside")
-right.bar(edges[:-1], share / np.diff(edges), np.diff(edges), align="edge", color="#BFD8EA", label="histogram of fakes")
+left.set(
+    xlabel="z",
+    ylabel="x = G(z)",
+    xlim=(-3, 3),
+    ylim=(-3.4, 3.4),
+    title="steep in the middle, flat outside",
+)
+right.bar(
+    edges[:-1],
+    share / np.diff(edges),
+    np.diff(edges),
+    align="edge",
+    color="#BFD8EA",
+    label="histogram of fakes",
+)
 right.plot(x, density, color=ORANGE, linestyle="-", label=r"$p_z(z)\,/\,|G'(z)|$")
 right.plot(z, normal_density(z), color=BLACK, linestyle=":", label="$p_z$")
-right.set(xlabel="x", ylabel="density", xlim=(-3.4, 3.4), ylim=(0, 1.15), title="one heap becomes two")
+right.set(
+    xlabel="x", ylabel="density", xlim=(-3.4, 3.4), ylim=(0, 1.15), title="one heap becomes two"
+)
 right.legend(loc="upper center", ncols=1)
 show(
     fig,
@@ -404,8 +459,9 @@ x = banana(z).data
 p_z = normal_density(z.data).prod(axis=1)
 by_jacobian = p_z / np.abs(determinants(banana, z.data))
 by_conditioning = normal_density(x[:, 0]) * normal_density(x[:, 1], 0.5 * x[:, 0] ** 2, 0.5)
-check("3.16", "p_g(G(z)) = p_z(z) / |det J(z)|: the banana", by_jacobian, by_conditioning,
-      atol=1e-14)  # fmt: skip
+check(
+    "3.16", "p_g(G(z)) = p_z(z) / |det J(z)|: the banana", by_jacobian, by_conditioning, atol=1e-14
+)
 one_by_one = mg.jacobian(lambda z: banana(ops.reshape(z, (1, 2)))[0], z[7]).data
 check("3.16a", "determinant of mg.jacobian = determinant from two gradients",
       np.linalg.det(one_by_one), determinants(banana, z.data)[7], atol=1e-13)  # fmt: skip
@@ -416,11 +472,18 @@ check("3.16a", "determinant of mg.jacobian = determinant from two gradients",
 
 # %%
 tail = integrate(lambda x1: normal_density(x1) * special.ndtr((0.5 * x1**2 - 1) / 0.5), -9, 9)
-many = banana(mg.random.normal((sized(400_000, 100_000), 2), seed=4, stream="plane", dtype=np.float64)).data
+many = banana(
+    mg.random.normal((sized(400_000, 100_000), 2), seed=4, stream="plane", dtype=np.float64)
+).data
 hits = np.mean(many[:, 1] > 1)
 print(f"P(x2 > 1): integral {tail:.4f}, share of samples {hits:.4f}")
-check("3.16b", "∫ p_g over {x₂ > 1} = share of samples", hits, tail,
-      atol=5 * 0.5 / math.sqrt(len(many)))  # fmt: skip
+check(
+    "3.16b",
+    "∫ p_g over {x₂ > 1} = share of samples",
+    hits,
+    tail,
+    atol=5 * 0.5 / math.sqrt(len(many)),
+)
 
 # %% [markdown]
 # Now a surprise. The "swirl" turns each point around the origin by an angle that grows with its distance:
@@ -450,10 +513,17 @@ grid_lines = [np.stack([t, np.full_like(t, v)], 1) for v in lines] + [
     np.stack([np.full_like(t, v), t], 1) for v in lines
 ]
 fig, axes = figure(1, 3, height=2.5)
-for ax, (name, G) in zip(axes, (("z", lambda z: z), ("banana", banana), ("swirl", swirl)), strict=True):
+for ax, (name, G) in zip(
+    axes, (("z", lambda z: z), ("banana", banana), ("swirl", swirl)), strict=True
+):
     ax.plot(*G(z[:700]).data.T, ".", color=ORANGE, markersize=2)
     for k, segment in enumerate(grid_lines):
-        ax.plot(*G(mg.tensor(segment)).data.T, color=BLUE if k < 9 else GREY, linestyle="-", linewidth=0.7)
+        ax.plot(
+            *G(mg.tensor(segment)).data.T,
+            color=BLUE if k < 9 else GREY,
+            linestyle="-",
+            linewidth=0.7,
+        )
     ax.set(title=name, xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), aspect="equal", xlabel="$x_1$")
     ax.grid(False)
 axes[0].set(xlabel="$z_1$", ylabel="$z_2$")
@@ -503,8 +573,13 @@ p_data = np.exp(data.log_density(perfect(z)[:, None]))
 check("3.19", "p_z(z) / G'(z) = p_data(G(z)) for G = F⁻¹ ∘ Φ, a monotone spline",
       normal_density(z) / perfect(z, 1), p_data, atol=2e-4)  # fmt: skip
 at_data = np.mean(data.x[:, 0] <= perfect(0.8))
-check("3.19a", "share of the data below G(0.8) = Φ(0.8)", at_data, special.ndtr(0.8),
-      atol=5 * 0.41 / math.sqrt(len(data)))  # fmt: skip
+check(
+    "3.19a",
+    "share of the data below G(0.8) = Φ(0.8)",
+    at_data,
+    special.ndtr(0.8),
+    atol=5 * 0.41 / math.sqrt(len(data)),
+)
 
 # %% [markdown]
 # So a perfect generator exists here. How steep is it in the gap? By (3.12) its slope at 0 is
@@ -518,8 +593,14 @@ check("3.19a", "share of the data below G(0.8) = Φ(0.8)", at_data, special.ndtr
 around = special.ndtri(0.5 * special.ndtr((1e-4 + 2) / 0.5) + 0.5 * special.ndtr((1e-4 - 2) / 0.5))
 steepness = 1e-4 / around  # a difference quotient: x over the z that leads to it
 p_gap = float(np.exp(data.log_density(np.zeros((1, 1))))[0])
-check("3.20", "G'(0) = p_z(0) / p_data(0) = 1490", steepness, normal_density(0.0) / p_gap,
-      atol=0, rtol=1e-6)  # fmt: skip
+check(
+    "3.20",
+    "G'(0) = p_z(0) / p_data(0) = 1490",
+    steepness,
+    normal_density(0.0) / p_gap,
+    atol=0,
+    rtol=1e-6,
+)
 print(f"slope of the perfect generator in the gap: {steepness:.0f}")
 
 # %% [markdown]
@@ -583,8 +664,14 @@ check("3.22", "P(square of half side h) = h / 2: proportional to h, not to h²",
       half_sides / 2, atol=2e-6, errata="S0.4")  # fmt: skip
 per_area = inside / (4 * half_sides**2)
 print("probability per area:", per_area.round(2), "doubles whenever h is halved")
-check("3.22a", "P / area doubles when h halves: no density", per_area[1:] / per_area[:-1], 2.0,
-      atol=1e-4, errata="S0.4")  # fmt: skip
+check(
+    "3.22a",
+    "P / area doubles when h halves: no density",
+    per_area[1:] / per_area[:-1],
+    2.0,
+    atol=1e-4,
+    errata="S0.4",
+)
 
 # %% [markdown]
 # For a network the reason is linear algebra. $G: \mathbb{R}^k \to \mathbb{R}^d$ with $k < d$ has a Jacobian $J$ with
@@ -596,7 +683,11 @@ check("3.22a", "P / area doubles when h halves: no density", per_area[1:] / per_
 # A DCGAN maps 100 numbers to 784 pixels. Its fakes lie on a set of dimension at most 100 in a space of 784.
 
 # %%
-G = nn.Sequential(nn.Dense(2, 32, activation="tanh"), nn.Dense(32, 5)).initialize(3, "G").astype(np.float64)
+G = (
+    nn.Sequential(nn.Dense(2, 32, activation="tanh"), nn.Dense(32, 5))
+    .initialize(3, "G")
+    .astype(np.float64)
+)
 J = mg.jacobian(lambda z: G(ops.reshape(z, (1, 2)))[0], np.array([0.4, -1.1])).data
 singular = np.linalg.svd(J @ J.T, compute_uv=False)
 print("J has shape", J.shape, "and J Jᵀ the singular values", singular.round(6))
@@ -627,8 +718,14 @@ def column_law(x1, cell, cells=12):
 
 for theta in (1.0, 0.1, 0.001):
     jsd = divergences.jsd(column_law(0.25 * theta, theta / 2), column_law(1.25 * theta, theta / 2))
-    check("3.24", f"JSD of two segments at distance {theta} = log 2", jsd, math.log(2),
-          atol=1e-12, identity=36)  # fmt: skip
+    check(
+        "3.24",
+        f"JSD of two segments at distance {theta} = log 2",
+        jsd,
+        math.log(2),
+        atol=1e-12,
+        identity=36,
+    )
 
 # %% [markdown]
 # Noise gives a thin law its density back. The data set `line` is a segment of half length $L = \sqrt{5}$ blurred by
@@ -675,12 +772,20 @@ show(
 # $$ \mathrm{D}(p_{G_1}, p_{G_2}) = 0 \quad\text{although}\quad G_1 \ne G_2 \tag{3.26} $$
 
 # %%
-noise_law = stats.norm().cdf(np.linspace(-3, 3, 7)[1:]) - stats.norm().cdf(np.linspace(-3, 3, 7)[:-1])
+noise_law = stats.norm().cdf(np.linspace(-3, 3, 7)[1:]) - stats.norm().cdf(
+    np.linspace(-3, 3, 7)[:-1]
+)
 noise_law /= noise_law.sum()
 G1, G2 = np.arange(6), np.arange(5, -1, -1)
 law1, law2 = np.bincount(G1, weights=noise_law), np.bincount(G2, weights=noise_law)
-check("3.26", "JSD(law of G₁, law of G₂) = 0", divergences.jsd(law1, law2), 0.0, atol=1e-15,
-      errata="S0.3")  # fmt: skip
+check(
+    "3.26",
+    "JSD(law of G₁, law of G₂) = 0",
+    divergences.jsd(law1, law2),
+    0.0,
+    atol=1e-15,
+    errata="S0.3",
+)
 check("3.26a", "yet G₁ ≠ G₂", G1, G2, atol=0, relation="!=", errata="S0.3")
 
 # %% [markdown]
@@ -720,10 +825,16 @@ except mg.GraphError as error:
     reaches = False
     print(f"through stored fakes: {error}")
 print("gradient through G:", fresh.round(4))
-check("3.28", "a loss on stored fakes reaches the generator", reaches, False, atol=0,
-      errata="S2.7")  # fmt: skip
-check("3.28a", "on fresh fakes its gradient is not 0", fresh, 0.0, atol=0.1, relation="!=",
-      errata="S2.7")  # fmt: skip
+check("3.28", "a loss on stored fakes reaches the generator", reaches, False, atol=0, errata="S2.7")
+check(
+    "3.28a",
+    "on fresh fakes its gradient is not 0",
+    fresh,
+    0.0,
+    atol=0.1,
+    relation="!=",
+    errata="S2.7",
+)
 
 # %% [markdown]
 # The same section calls $D(G(z))$ the probability that the input is *generated*. It is the opposite. Mix equally many
@@ -737,7 +848,9 @@ check("3.28a", "on fresh fakes its gradient is not 0", fresh, 0.0, atol=0.1, rel
 
 # %%
 n = sized(1_000_000, 250_000)
-draws = mg.random.normal((2, n), seed=3, stream="posterior", dtype=np.float64).data + np.array([[0.0], [2.0]])
+draws = mg.random.normal((2, n), seed=3, stream="posterior", dtype=np.float64).data + np.array(
+    [[0.0], [2.0]]
+)
 in_slice = np.sum(np.abs(draws - 1.5) < 0.05, axis=1)
 d_star = normal_density(1.5) / (normal_density(1.5) + normal_density(1.5, 2.0))
 within = 5 * math.sqrt(d_star * (1 - d_star) / in_slice.sum())
@@ -767,10 +880,22 @@ mean_loss += integrate(lambda x: normal_density(x, 2.0) * np.logaddexp(0, logit(
 print(
     f"one pair (x, z): from {single.min():.4f} to {single.max():.2f}, standard deviation {single.std():.3f}; mean {mean_loss:.4f}"
 )
-check("3.30", "E over both batches = the integral", single.mean(), mean_loss,
-      atol=5 * single.std() / math.sqrt(n))  # fmt: skip
-check("3.30a", "without E it is a random number, not L_D", single[:100], mean_loss, atol=0.5,
-      relation="!=", errata="shared.5")  # fmt: skip
+check(
+    "3.30",
+    "E over both batches = the integral",
+    single.mean(),
+    mean_loss,
+    atol=5 * single.std() / math.sqrt(n),
+)
+check(
+    "3.30a",
+    "without E it is a random number, not L_D",
+    single[:100],
+    mean_loss,
+    atol=0.5,
+    relation="!=",
+    errata="shared.5",
+)
 
 # %% [markdown]
 # Step 5 of article S3, section 3.2, mixes fakes with *real* data and feeds them to the *generator*. The generator's
@@ -782,7 +907,9 @@ check("3.30a", "without E it is a random number, not L_D", single[:100], mean_lo
 
 # %%
 try:
-    G(np.zeros((4, 5), np.float64))  # this G maps 2 numbers to 5: points have 5 coordinates, noise has 2
+    G(
+        np.zeros((4, 5), np.float64)
+    )  # this G maps 2 numbers to 5: points have 5 coordinates, noise has 2
     refused = False
 except ValueError as error:
     refused = True
@@ -790,8 +917,14 @@ except ValueError as error:
 check("3.31", "G(x) for x with the data's shape is refused", refused, True, atol=0,
       errata="S3.1")  # fmt: skip
 real = mg.random.normal((100_000,), seed=3, stream="real", dtype=np.float64).data * 0.5
-check("3.31a", "G(real data) has the standard deviation .5, fakes have 1", np.std(real + 2),
-      0.5, atol=0.01, errata="S3.1")  # fmt: skip
+check(
+    "3.31a",
+    "G(real data) has the standard deviation .5, fakes have 1",
+    np.std(real + 2),
+    0.5,
+    atol=0.01,
+    errata="S3.1",
+)
 
 # %% [markdown]
 # ## 10. Where the noise comes from
@@ -814,8 +947,13 @@ check("3.32", "step 1000 after 999 others = step 1000 at once, bit for bit", wal
 other = mg.random.normal((100_000, 2), seed=7, stream="x", dtype=np.float64).data
 third = mg.random.normal((100_000,), seed=7, stream="y", dtype=np.float64).data
 correlation = np.corrcoef(np.column_stack([other, third]).T) - np.eye(3)
-check("3.32a", "different streams and places are uncorrelated", correlation, 0.0,
-      atol=5 / math.sqrt(100_000))  # fmt: skip
+check(
+    "3.32a",
+    "different streams and places are uncorrelated",
+    correlation,
+    0.0,
+    atol=5 / math.sqrt(100_000),
+)
 
 # %% [markdown]
 # And the normal numbers are themselves a pushforward. Box and Muller's map takes two uniform numbers $u, v$ to two
@@ -839,10 +977,16 @@ def box_muller(w):
 w = mg.random.uniform((2, 500), seed=3, stream="noise", dtype=np.float64).data.T
 made = box_muller(mg.tensor(w)).data
 drawn = mg.random.normal((2, 500), seed=3, stream="noise", dtype=np.float64).data.T
-check("3.33", "the engine's normal numbers = Box-Muller of its uniform ones", made, drawn,
-      atol=1e-14)  # fmt: skip
-check("3.33a", "1 / |det J| = normal density in the plane",
-      1 / np.abs(determinants(box_muller, w)), normal_density(made).prod(axis=1), atol=1e-14)  # fmt: skip
+check(
+    "3.33", "the engine's normal numbers = Box-Muller of its uniform ones", made, drawn, atol=1e-14
+)
+check(
+    "3.33a",
+    "1 / |det J| = normal density in the plane",
+    1 / np.abs(determinants(box_muller, w)),
+    normal_density(made).prod(axis=1),
+    atol=1e-14,
+)
 
 # %% [markdown]
 # ## Summary
@@ -885,7 +1029,11 @@ def push_property(answer, pg):
 def table_and_map(draw):
     (p,) = draw(tables(1, max_size=8))
     size = draw(st.integers(1, 5))
-    return p, np.array(draw(st.lists(st.integers(0, size - 1), min_size=len(p), max_size=len(p)))), size
+    return (
+        p,
+        np.array(draw(st.lists(st.integers(0, size - 1), min_size=len(p), max_size=len(p)))),
+        size,
+    )
 
 
 grade("3.E1", push_table, push_property, pg=table_and_map())
@@ -899,11 +1047,20 @@ def affine_log_density(x, shift, factor):
 
 def affine_property(answer, x, shift, factor):
     expected = stats.norm(shift, abs(factor)).logpdf(x)
-    assert abs(answer(x, shift, factor) - expected) < 1e-9 * (1 + abs(expected)), f"expected {expected}"
+    assert abs(answer(x, shift, factor) - expected) < 1e-9 * (1 + abs(expected)), (
+        f"expected {expected}"
+    )
 
 
 nonzero = st.one_of(floats(0.1, 5), floats(-5, -0.1))
-grade("3.E2", affine_log_density, affine_property, x=floats(-5, 5), shift=floats(-2, 2), factor=nonzero)
+grade(
+    "3.E2",
+    affine_log_density,
+    affine_property,
+    x=floats(-5, 5),
+    shift=floats(-2, 2),
+    factor=nonzero,
+)
 
 
 # %%
@@ -915,7 +1072,9 @@ def sample_ramp(u):
 def ramp_property(answer, t):
     u = (np.arange(2000) + 0.5) / 2000  # evenly spread numbers stand for uniform samples
     share = np.mean(np.asarray(answer(u)) <= t)
-    assert abs(share - t**2) < 1e-3, f"share of samples below {t}: {share}, expected the area {t**2}"
+    assert abs(share - t**2) < 1e-3, (
+        f"share of samples below {t}: {share}, expected the area {t**2}"
+    )
 
 
 grade("3.E3", sample_ramp, ramp_property, t=floats(0.05, 0.95))
@@ -929,8 +1088,12 @@ def samples_needed(std, error):
 
 def needed_property(answer, std, error):
     n = answer(std, error)
-    assert std / math.sqrt(n) <= error * (1 + 1e-9), f"{n} samples leave the error {std / math.sqrt(n)}"
-    assert n == 1 or std / math.sqrt(n - 1) > error * (1 - 1e-9), f"{n} samples are more than needed"
+    assert std / math.sqrt(n) <= error * (1 + 1e-9), (
+        f"{n} samples leave the error {std / math.sqrt(n)}"
+    )
+    assert n == 1 or std / math.sqrt(n - 1) > error * (1 - 1e-9), (
+        f"{n} samples are more than needed"
+    )
 
 
 grade("3.E4", samples_needed, needed_property, std=floats(0.1, 10), error=floats(0.05, 1))
@@ -952,7 +1115,14 @@ def gradient_property(answer, mu, sigma, z):
     assert np.allclose(answer(mu, sigma, z), expected, atol=1e-5, rtol=1e-5), f"expected {expected}"
 
 
-grade("3.E5", gradient_of_fourth_moment, gradient_property, mu=floats(-2, 2), sigma=floats(0.1, 2), z=arrays(6, -3, 3))
+grade(
+    "3.E5",
+    gradient_of_fourth_moment,
+    gradient_property,
+    mu=floats(-2, 2),
+    sigma=floats(0.1, 2),
+    z=arrays(6, -3, 3),
+)
 
 # %% [markdown]
 # ## What to read next

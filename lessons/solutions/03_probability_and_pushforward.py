@@ -11,7 +11,9 @@ def push_table(p, g, size):
 
 def wrong_push_table(p, g, size):
     q = np.zeros(size)
-    q[g] = p  # where two outcomes lead to the same one, the last overwrites the others instead of adding to them
+    q[g] = (
+        p  # where two outcomes lead to the same one, the last overwrites the others instead of adding to them
+    )
     return q
 
 
@@ -22,7 +24,9 @@ def affine_log_density(x, shift, factor):
 
 def wrong_affine_log_density(x, shift, factor):
     z = (x - shift) / factor
-    return -0.5 * z**2 - 0.5 * math.log(2 * math.pi)  # the density at G^-1(x), without the stretching of G
+    return -0.5 * z**2 - 0.5 * math.log(
+        2 * math.pi
+    )  # the density at G^-1(x), without the stretching of G
 
 
 def sample_ramp(u):
