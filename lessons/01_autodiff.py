@@ -115,8 +115,11 @@ ax.text(-1.9, 0.62, "value", color=BLUE)
 ax.text(-1.9, -0.74, "cotangent", color=ORANGE)
 ax.set(xlim=(-2.0, 6.6), ylim=(-1.0, 1.0))
 ax.axis("off")
-show(fig, "chain",
-     alt="A chain a, x, l, L: values run to the right, cotangents to the left, multiplied by each link's slope")  # fmt: skip
+show(
+    fig,
+    "chain",
+    alt="A chain a, x, l, L: values run to the right, cotangents to the left, multiplied by each link's slope",
+)
 
 # %% [markdown]
 # ## 2. Many numbers: Jacobians, and the order of multiplication
@@ -467,8 +470,14 @@ def operations(width):
 
 
 table = np.array([operations(width) for width in (4, 16, 64, sized(256, 128))])
-check("1.10", "a gradient costs at most 4 evaluations, whatever the size", table[:, 1], 4 * table[:, 0],
-      atol=0, relation="<=")  # fmt: skip
+check(
+    "1.10",
+    "a gradient costs at most 4 evaluations, whatever the size",
+    table[:, 1],
+    4 * table[:, 0],
+    atol=0,
+    relation="<=",
+)
 
 # %%
 fig, ax = figure(width=6.0, height=3.0)
@@ -481,8 +490,11 @@ ax.text(table[-1, 2], 5.5, "reverse mode: about 3", color=BLUE, ha="right")
 ax.set(
     xlabel="number of parameters n", ylabel="cost of a gradient / cost of the loss", ylim=(1, None)
 )
-show(fig, "cost",
-     alt="Cost of a gradient: by differences it grows with the parameters, in reverse mode it stays near 3")  # fmt: skip
+show(
+    fig,
+    "cost",
+    alt="Cost of a gradient: by differences it grows with the parameters, in reverse mode it stays near 3",
+)
 
 # %% [markdown]
 # This is what made deep learning possible, and it holds for *one* output. For many outputs and one input, forward
@@ -523,8 +535,14 @@ eps = np.finfo(np.float64).eps
 grid = steps[:, None]
 error = abs(central(np.exp, xs, grid) - np.exp(xs))
 top = np.exp(xs + grid)  # bounds f and f''' on [x - h, x + h]
-check("1.12", "|D(h) - f'| <= M h^2/6 + eps F/h", error, top * grid**2 / 6 + eps * top / grid, atol=1e-15,
-      relation="<=")  # fmt: skip
+check(
+    "1.12",
+    "|D(h) - f'| <= M h^2/6 + eps F/h",
+    error,
+    top * grid**2 / 6 + eps * top / grid,
+    atol=1e-15,
+    relation="<=",
+)
 
 # %% [markdown]
 # The best step balances the two. $E'(h) = M h/3 - \varepsilon F/h^2 = 0$ gives

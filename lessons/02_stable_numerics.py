@@ -167,8 +167,14 @@ print("condition of log at", at, "is", kappa.round(1))
 small = 10.0 ** -np.arange(3, 20)
 series = small - small**2 / 2 + small**3 / 3 - small**4 / 4 + small**5 / 5
 check("2.6", "log1p(y) = y - y^2/2 + ...", ops.log1p(small), series, atol=0, rtol=1e-15)
-check("2.6a", "log(1 + y) as written has lost everything by y = 1e-17", np.log(1 + small) / series, 1.0,
-      atol=0.5, relation="!=")  # fmt: skip
+check(
+    "2.6a",
+    "log(1 + y) as written has lost everything by y = 1e-17",
+    np.log(1 + small) / series,
+    1.0,
+    atol=0.5,
+    relation="!=",
+)
 for y, got, want in zip(small[::4], np.log(1 + small)[::4], series[::4], strict=True):
     print(f"y = {y:.0e}   log(1 + y) = {got:.16e}   true {want:.16e}")
 
@@ -271,8 +277,14 @@ print("row 2, log of softmax:", naive[1], "  log_softmax:", ops.log_softmax(scor
 logits = np.array([5.0, 20.0, 40.0, 300.0])
 want = exact(lambda t: 1 / (1 + t.exp()), logits)
 check("2.12", "sigma(-l), to all digits", ops.sigmoid(-logits), want, atol=0, rtol=2e-15)
-check("2.12a", "1 - sigma(l) is not the same computation", (1 - ops.sigmoid(logits).data) / want, 1.0,
-      atol=0.9, relation="!=")  # fmt: skip
+check(
+    "2.12a",
+    "1 - sigma(l) is not the same computation",
+    (1 - ops.sigmoid(logits).data) / want,
+    1.0,
+    atol=0.9,
+    relation="!=",
+)
 print("1 - sigma(l):", 1 - ops.sigmoid(logits).data, "\nsigma(-l):   ", ops.sigmoid(-logits).data)
 
 # %% [markdown]
@@ -395,8 +407,14 @@ for dtype in DIGITS:
 low = grid < 15
 r = 3 * 2.0**-24 * (1 + np.exp(grid[low]))
 bound = np.where(r < 1, -np.log1p(-np.minimum(r, 0.999)), np.inf) / np.log1p(np.exp(grid[low]))
-check("2.17", "float32: relative error <= -log(1 - 3u (1 + e^l))/softplus(l)", errors[np.float32][0][low],
-      bound, atol=3e-7, relation="<=")  # fmt: skip
+check(
+    "2.17",
+    "float32: relative error <= -log(1 - 3u (1 + e^l))/softplus(l)",
+    errors[np.float32][0][low],
+    bound,
+    atol=3e-7,
+    relation="<=",
+)
 check("2.17a", "softplus keeps all digits, float32", errors[np.float32][1], 0.0, atol=2.5e-7)
 check("2.17b", "and float64", errors[np.float64][1], 0.0, atol=1e-15)
 for dtype in DIGITS:
@@ -413,8 +431,14 @@ for dtype in DIGITS:
 
 # %%
 ends = [last(lambda t: np.isfinite(naive_fake_loss(t)), 1, 88, dtype) for dtype in DIGITS]
-check("2.18", "log(1 - sigmoid(l)) is -inf from p log 2 on", ends, [24 * math.log(2), 53 * math.log(2)],
-      atol=1e-5, errata="S1.6")  # fmt: skip
+check(
+    "2.18",
+    "log(1 - sigmoid(l)) is -inf from p log 2 on",
+    ends,
+    [24 * math.log(2), 53 * math.log(2)],
+    atol=1e-5,
+    errata="S1.6",
+)
 
 # %%
 fig, ax = figure(width=6.4, height=3.6)
@@ -441,8 +465,11 @@ ax.set(
     ylim=(1e-17, 3e3),
     xlim=(0, 46.5),
 )
-show(fig, "lost-digits",
-     alt="The naive loss loses digits exponentially and is infinite from 16.6 or 36.7 on; softplus keeps all")  # fmt: skip
+show(
+    fig,
+    "lost-digits",
+    alt="The naive loss loses digits exponentially and is infinite from 16.6 or 36.7 on; softplus keeps all",
+)
 
 # %% [markdown]
 # The other loss, $-\log \hat\sigma(\ell)$, fails on the other side: for $\ell < -88.7$ in float32, $e^{-\ell}$ is
@@ -459,10 +486,22 @@ batch = np.append(rng.normal(-2, 1, 127), -100.0).astype(np.float32)
 scale = mg.tensor(np.ones((), np.float32), requires_grad=True)  # stands for the last layer's weight
 with quiet():
     naive = ops.mean(-ops.log(1.0 / (1.0 + ops.exp(-(scale * batch)))))
-    check("2.19", "127 good images and one bad: the loss is infinite", np.isinf(naive.data), True, atol=0,
-          errata="S1.6")  # fmt: skip
-    check("2.19a", "and the gradient is not a number", np.isnan(mg.grad(naive, scale).data), True, atol=0,
-          errata="S1.6")  # fmt: skip
+    check(
+        "2.19",
+        "127 good images and one bad: the loss is infinite",
+        np.isinf(naive.data),
+        True,
+        atol=0,
+        errata="S1.6",
+    )
+    check(
+        "2.19a",
+        "and the gradient is not a number",
+        np.isnan(mg.grad(naive, scale).data),
+        True,
+        atol=0,
+        errata="S1.6",
+    )
 stable = mg.losses.non_saturating.generator(scale * batch)
 truth = float(np.mean(-batch.astype(float) / (1 + np.exp(batch.astype(float)))))
 check(
@@ -511,8 +550,14 @@ check("2.20a", "where the true one is -1", on_logits[dead], -1.0, atol=1e-6)
 # %%
 check("2.21", "d/dl log(1 - sigma(l)) = -sigma(l)", saturating,
       exact(lambda t: -1 / (1 + (-t).exp()), line), atol=1e-15, errata="S0.12")  # fmt: skip
-check("2.21a", "d/dl [-log sigma(l)] = -sigma(-l)", on_logits, exact(lambda t: -1 / (1 + t.exp()), line),
-      atol=1e-15, errata="S0.12")  # fmt: skip
+check(
+    "2.21a",
+    "d/dl [-log sigma(l)] = -sigma(-l)",
+    on_logits,
+    exact(lambda t: -1 / (1 + t.exp()), line),
+    atol=1e-15,
+    errata="S0.12",
+)
 
 # %%
 fig, ax = figure(width=6.4, height=3.0)
@@ -528,7 +573,11 @@ ax.set(
     ylim=(-0.05, 1.15),
     xlim=(-40, 12.5),
 )
-show(fig, "pull", alt="The pull of three losses on a fake's logit: two of them leave the worst fakes alone")  # fmt: skip
+show(
+    fig,
+    "pull",
+    alt="The pull of three losses on a fake's logit: two of them leave the worst fakes alone",
+)
 
 # %% [markdown]
 # *Section 2.3.3* advises "to add a logarithm to the output layer" of both networks, to make the outputs smoother. A
@@ -607,10 +656,24 @@ for n in sizes:
     for f, found in table.items():
         found.append((abs(f(x).astype(float) - truth) / abs(x.astype(float)).sum(axis=0)).max())
 n, u32 = np.array(sizes), 2.0**-24
-check("2.23", "one by one: error <= (n-1) u sum |x|", table[one_by_one], (n - 1) * u32, atol=0, rtol=1e-2,
-      relation="<=")  # fmt: skip
-check("2.24", "in pairs: error <= log2(n) u sum |x|", table[in_pairs], np.log2(n) * u32, atol=0, rtol=1e-2,
-      relation="<=")  # fmt: skip
+check(
+    "2.23",
+    "one by one: error <= (n-1) u sum |x|",
+    table[one_by_one],
+    (n - 1) * u32,
+    atol=0,
+    rtol=1e-2,
+    relation="<=",
+)
+check(
+    "2.24",
+    "in pairs: error <= log2(n) u sum |x|",
+    table[in_pairs],
+    np.log2(n) * u32,
+    atol=0,
+    rtol=1e-2,
+    relation="<=",
+)
 check(
     "2.25", "Kahan: error <= 2u sum |x|", table[kahan], 2 * u32 + n * u32**2, atol=0, relation="<="
 )
@@ -629,8 +692,11 @@ ax.text(sizes[-1] * 1.25, table[kahan][-1] / 1.3, "Kahan", color=GREEN, fontsize
 ax.set(
     xlabel="numbers summed, float32", ylabel="largest error / sum of |x|", xlim=(3, sizes[-1] * 9)
 )
-show(fig, "sums",
-     alt="Error of float32 sums against their length: growing one by one, almost flat in pairs and by Kahan")  # fmt: skip
+show(
+    fig,
+    "sums",
+    alt="Error of float32 sums against their length: growing one by one, almost flat in pairs and by Kahan",
+)
 
 # %% [markdown]
 # A famous end of the road: counting in float32. From $2^{24}$ on the spacing is 2, so adding 1 is halfway, and rounds
@@ -781,8 +847,15 @@ logits = [0.0, -10.0, -15.0, -18.0, -20.0]
 size = exact(lambda t: 1 / (1 + (-t).exp()), np.array(logits))
 check("2.31", "Adam's first step is -lr g/(|g| + eps)", [first_step(t) for t in logits],
       size / (size + 1e-8), atol=1e-10, identity=55)  # fmt: skip
-check("2.31a", "so it does not cure vanishing: at logit -20", first_step(-20.0), 0.2, atol=0, relation="<=",
-      errata="S0.12")  # fmt: skip
+check(
+    "2.31a",
+    "so it does not cure vanishing: at logit -20",
+    first_step(-20.0),
+    0.2,
+    atol=0,
+    relation="<=",
+    errata="S0.12",
+)
 for t, s in zip(logits, size, strict=True):
     print(f"logit {t:4.0f}: gradient {-s:9.1e}, first step of Adam {first_step(t):.3f} lr")
 

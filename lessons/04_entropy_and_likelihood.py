@@ -299,9 +299,15 @@ label_a, label_b = (
 )  # rows: x; columns: P(label | x)
 pairs_a, pairs_b = p_data[:, None] * label_a, p_fake[:, None] * label_b
 over_pairs = divergences.kl(pairs_a.ravel(), pairs_b.ravel())
-right = divergences.kl(p_data, p_fake)
-check("4.10b", "the sum over pairs is not KL(p_data‖p_g) = 0",
-      over_pairs, right, atol=0.2, relation="!=", errata="S0.6")  # fmt: skip
+check(
+    "4.10b",
+    "the sum over pairs is not KL(p_data‖p_g) = 0",
+    over_pairs,
+    divergences.kl(p_data, p_fake),
+    atol=0.2,
+    relation="!=",
+    errata="S0.6",
+)
 
 # %% [markdown]
 # What *is* the sum over pairs? Write $p(x, y) = p(x)\,p(y \mid x)$ in numerator and denominator; the logarithm of the
@@ -348,8 +354,15 @@ merged_p, merged_q = (
     ps.reshape(-1, 3, 2).sum(axis=2),
     qs.reshape(-1, 3, 2).sum(axis=2),
 )  # outcomes in pairs
-check("4.13", "merging outcomes: KL(p_T‖q_T) ≤ KL(p‖q)", divergences.kl(merged_p, merged_q), divergences.kl(ps, qs),
-      atol=1e-15, relation="<=", identity=11)  # fmt: skip
+check(
+    "4.13",
+    "merging outcomes: KL(p_T‖q_T) ≤ KL(p‖q)",
+    divergences.kl(merged_p, merged_q),
+    divergences.kl(ps, qs),
+    atol=1e-15,
+    relation="<=",
+    identity=11,
+)
 
 # %% [markdown]
 # ## 4. Maximum likelihood is the smallest KL
@@ -402,8 +415,15 @@ check(
     atol=0,
     errata="S0.1",
 )
-check("4.15b", "at the largest KL the likelihood is the worst", likelihood[kl.argmax()], likelihood, atol=0,
-      relation="<=", errata="S0.1")  # fmt: skip
+check(
+    "4.15b",
+    "at the largest KL the likelihood is the worst",
+    likelihood[kl.argmax()],
+    likelihood,
+    atol=0,
+    relation="<=",
+    errata="S0.1",
+)
 
 # %%
 fig, ax = figure(height=3.0)
@@ -411,10 +431,20 @@ ax.plot(thetas, kl, color=BLUE)
 ax.plot(thetas, likelihood, color=ORANGE, linestyle="--")
 best = thetas[kl.argmin()]
 ax.axvline(best, color=BLACK, linewidth=0.9, linestyle=":")
-ax.annotate(r"$\mathrm{KL}(\hat p\,\Vert\,p_\theta)$", (-1.9, kl[np.searchsorted(thetas, -1.9)]), xytext=(6, 8),
-            textcoords="offset points", color=BLUE)  # fmt: skip
-ax.annotate(r"mean log-likelihood $\mathcal{L}(\theta)$", (-1.9, likelihood[np.searchsorted(thetas, -1.9)]), xytext=(6, -14),
-            textcoords="offset points", color=ORANGE)  # fmt: skip
+ax.annotate(
+    r"$\mathrm{KL}(\hat p\,\Vert\,p_\theta)$",
+    (-1.9, kl[np.searchsorted(thetas, -1.9)]),
+    xytext=(6, 8),
+    textcoords="offset points",
+    color=BLUE,
+)
+ax.annotate(
+    r"mean log-likelihood $\mathcal{L}(\theta)$",
+    (-1.9, likelihood[np.searchsorted(thetas, -1.9)]),
+    xytext=(6, -14),
+    textcoords="offset points",
+    color=ORANGE,
+)
 ax.annotate(f"best θ = {best:.2f}", (best, 3.2), xytext=(6, 0), textcoords="offset points")
 ax.axhline(0, color=BLACK, linewidth=0.8)
 ax.set(xlabel="θ", ylabel="nats", ylim=(-7.5, 5.5))
@@ -511,8 +541,15 @@ check("4.18", "gradient ascent ends at p_θ = p̂", fitted, empirical, atol=1e-1
 # %%
 few = np.bincount(rng.integers(0, 20, size=10), minlength=20) / 10
 truth20 = np.full(20, 1 / 20)
-check("4.19", "10 data of 20 outcomes: the optimum is off by at least 1/2", divergences.total_variation(truth20, few), 0.5,
-      atol=1e-15, relation=">=", errata="S0.2")  # fmt: skip
+check(
+    "4.19",
+    "10 data of 20 outcomes: the optimum is off by at least 1/2",
+    divergences.total_variation(truth20, few),
+    0.5,
+    atol=1e-15,
+    relation=">=",
+    errata="S0.2",
+)
 check(
     "4.19a",
     "and excludes outcomes that will come",
@@ -793,8 +830,15 @@ for ax, title in zip(
     ax.fill_between(xs, np.exp(log_p(xs)), color="#D9D9D9")
     ax.set(xlabel="x", title=title, ylim=(0, 0.72))
 axes[0].plot(xs, stats.norm(0, forward_std).pdf(xs), color=BLUE)
-axes[0].annotate("model q", (0, 0.191), xytext=(0, 40), textcoords="offset points", color=BLUE, ha="center",
-                 arrowprops={"arrowstyle": "-", "color": BLUE})  # fmt: skip
+axes[0].annotate(
+    "model q",
+    (0, 0.191),
+    xytext=(0, 40),
+    textcoords="offset points",
+    color=BLUE,
+    ha="center",
+    arrowprops={"arrowstyle": "-", "color": BLUE},
+)
 axes[0].annotate(
     "data p",
     (-2.0, 0.335),
