@@ -32,7 +32,7 @@ sigmoid = lambda t: 1 / (1 + np.exp(-t))
 
 
 def differences(f, x, h=1e-6):
-    """The Jacobian of f at x by central differences, a column an element of x: slow, plain, without any engine."""
+    """The Jacobian of f at x by central differences, one column for each element of x."""
     columns = []
     for i in range(x.size):
         step = np.zeros(x.size)
@@ -93,7 +93,7 @@ bars = [by_hand, -sigmoid(-logit) * w, -sigmoid(-logit), 1.0]
 for i, ((name, value, rule), bar) in enumerate(zip(values, bars, strict=True)):
     ax.text(2 * i, 0, name, ha="center", va="center", fontsize=13)
     ax.text(2 * i, 0.62, f"{value:.3f}", ha="center", color=BLUE)
-    ax.text(2 * i, -0.74, f"{bar:.3f}", ha="center", color=ORANGE)
+    ax.text(2 * i, -0.74, f"{bar:.3f}".replace("-", "−"), ha="center", color=ORANGE)
     if i < 3:
         ax.annotate(
             "",
@@ -118,7 +118,7 @@ ax.axis("off")
 show(
     fig,
     "chain",
-    alt="A chain a, x, l, L: values run to the right, cotangents to the left, multiplied by each link's slope",
+    alt="A chain a, x, l, L: values run right, cotangents left, times the slope of each link",
 )
 
 # %% [markdown]
@@ -432,7 +432,7 @@ check(
 check("1.9a", "and the derivative of 2^m x is 2^m", gradient(node, [leaf])[0], 2.0**m, atol=0)
 
 # %% [markdown]
-# With $m = 100$ the recursive walk would outlive the sun; ours takes 101 steps. Real networks are full of such
+# With $m = 100$ the recursive walk would outlive the sun; ours visits 101 nodes. Real networks are full of such
 # diamonds: every residual connection is one.
 #
 # **What it costs.** Each operation's vjp is about as much work as the operation, a matrix product's two products at
@@ -441,14 +441,14 @@ check("1.9a", "and the derivative of 2^m x is 2^m", gradient(node, [leaf])[0], 2
 # $$ \operatorname{cost}(f \text{ and } \nabla f) \;\le\; c \cdot \operatorname{cost}(f), \qquad
 # c \approx 3 \text{ to } 4, \tag{1.10} $$
 #
-# while differences need an evaluation of $f$ for each input (Baur, Strassen 1983; Griewank, Walther 2008, chapter 4,
+# while differences need at least one evaluation of $f$ for each input (Baur, Strassen 1983; Griewank, Walther 2008, chapter 4,
 # call it the *cheap gradient principle*). Let us count: `mg.hook` reports every operation that runs, forward or
 # backward. A product of $(n, k)$ and $(k, m)$ counts $2nkm$ operations, everything else one an element.
 
 
 # %%
 def operations(width):
-    """(operations of the loss, of the loss and its gradient, number of parameters) of a discriminator."""
+    """(operations of the loss, of loss and gradient, number of parameters) of a discriminator."""
     count = 0
 
     def note(event):
@@ -493,7 +493,7 @@ ax.set(
 show(
     fig,
     "cost",
-    alt="Cost of a gradient: by differences it grows with the parameters, in reverse mode it stays near 3",
+    alt="Cost of a gradient: it grows with the parameters by differences, stays near 3 in reverse mode",
 )
 
 # %% [markdown]
@@ -526,7 +526,7 @@ check(
 # %% [markdown]
 # So a small $h$ is good. But a computed value of $f$ is off by up to $\varepsilon F$, with $F \ge |f|$ and
 # $\varepsilon = 2^{-52} \approx 2.2 \cdot 10^{-16}$ for 64-bit numbers. Two such errors, divided by $2h$, make up to
-# $\varepsilon F / h$: a small $h$ is *bad*. With $M \ge |f'''|$, both together:
+# $\varepsilon F / h$: a small $h$ is *bad*. With $M \ge |f'''|$ between $x - h$ and $x + h$, both together:
 #
 # $$ |D(h) - f'(x)| \;\le\; E(h) = \frac{M h^2}{6} + \frac{\varepsilon F}{h}. \tag{1.12} $$
 
@@ -581,16 +581,20 @@ check(
     atol=2,
 )
 relative = np.median(error / np.exp(xs), axis=1)
-print(
-    f"h* = {best:.1e}; best step seen {seen:.1e}, where {-np.log10(relative.min()):.1f} digits are right"
-)
-for k in (7, 17, 27, 50):
-    print(f"h = 2^-{k} = {2.0**-k:.0e}: {-np.log10(relative[k - 4]):4.1f} digits")
+digits = -np.log10(relative.min())
+print(f"h* = {best:.1e}; best step seen {seen:.1e}, where {digits:.1f} digits are right")
+
+asked = np.array([1e-2, 1e-5, 1e-8, 1e-15])
+median = np.median(abs(central(np.exp, xs, asked[:, None]) / np.exp(xs) - 1), axis=1)
+for h, digits in zip(asked, -np.log10(median), strict=True):
+    print(f"h = {h:.0e}: {digits:4.1f} digits")
+check("1.13b", "of the four steps asked for, 1e-5 is best", asked[median.argmin()], 1e-5, atol=0)
 
 # %% [markdown]
-# So of the four, $10^{-5}$ is best, and even there about *eleven* digits of sixteen are right. At $10^{-2}$ there are
-# five, at $10^{-8}$ between eight and nine, at $10^{-15}$ one or two. "The smaller the step, the better" costs nearly
-# all of them.
+# So of the four, $10^{-5}$ is best. Between ten and eleven of the sixteen digits are right there, and eleven at the best
+# step of all. At $10^{-2}$ not quite five are right, at $10^{-8}$ about eight, at $10^{-15}$ one. "The smaller the
+# step, the better" costs nearly all of them. (At $10^{-15}$ even $x \pm h$ is rounded noticeably. The figure below avoids
+# that with powers of two.)
 #
 # The one-sided difference $(f(x+h) - f(x))/h$ has an error of $h M_2/2$, $M_2 \ge |f''|$, and rounding up to
 # $2\varepsilon F/h$. The same calculation:
@@ -638,7 +642,7 @@ ax.set(xlabel="step h", ylabel="relative error (median)", xlim=(1e-16, 0.1), yli
 show(
     fig,
     "v-shape",
-    alt="Error of differences against the step: V-shaped, while mg.grad has an error of rounding only",
+    alt="Error of differences against the step: V-shaped; mg.grad has an error of rounding only",
 )
 
 # %% [markdown]
@@ -665,7 +669,7 @@ _, jtu = mg.vjp(net, noise, u)
 check("1.16", "<J v, u> = <v, J^T u>", (jv * u).sum(), (v * jtu.data).sum(), atol=1e-7)
 
 # %% [markdown]
-# For an operation that is linear already, no difference quotient is needed, and the identity says what its derivative
+# For an operation that is linear already, no difference quotient is needed, and the identity says what its vjp
 # *is*. A convolution's is the transposed convolution, the layer that generators upsample with:
 
 # %%
@@ -681,7 +685,7 @@ check("1.16a", "<conv x, y> = <x, conv_transpose y>", left, right, atol=1e-12, i
 # %% [markdown]
 # Could a wrong vjp pass by luck? Let it compute $B^{\top} u$ with $B \ne J$. The test compares
 # $\langle v, (B - J)^{\top} u\rangle$ with 0, a bilinear function of $u$ and $v$ that is not zero everywhere; its
-# zeros have no volume. So for *random* $u$ and $v$,
+# zeros have no volume. So for *random* $u$ and $v$, drawn from any density (normal, say),
 #
 # $$ B \ne J \;\Rightarrow\; \langle v, (B - J)^{\top} u\rangle \ne 0 \text{ with probability 1.} \tag{1.17} $$
 #
@@ -763,7 +767,7 @@ print("right up to order 3:", mg.gradcheck(lambda t: ops.logsumexp(ops.tanh(t) *
 #
 # $$ GP = (|w| - 1)^2, \qquad \nabla_w GP = 2\, (|w| - 1)\, \frac{w}{|w|}. \tag{1.21} $$
 #
-# A gradient step lengthens a short $w$ and shortens a long one, and never turns it.
+# A small gradient step lengthens a short $w$ and shortens a long one, and never turns it.
 # ([Identity 54](../tests/test_identities_layers.py#test_identity_54_gradient_penalty_of_a_linear_critic) holds it on
 # random critics.)
 
@@ -835,8 +839,9 @@ except mg.GraphError as message:
 # $$ \frac{\partial}{\partial \theta}\, L\!\left(D(\text{const})\right) = 0, \qquad \text{though} \qquad
 # \frac{\partial}{\partial \theta}\, L\!\left(D(G_\theta(z))\right) \ne 0. \tag{1.23} $$
 #
-# TensorFlow answers `None` and the articles' update then fails; `minigan` answers zero, the true derivative of what
-# was recorded. Either way the generator of these articles never learns.
+# TensorFlow answers `None` and the articles' update then fails. `minigan` answers zero here, the true derivative of
+# what was recorded: the loss does have a graph, that of the discriminator, and $\theta$ is not in it. (In section 7
+# there was no graph at all, which is an error.) Either way the generator of these articles never learns.
 
 # %%
 theta, psi = theirs[:4], theirs[4:]
@@ -946,8 +951,8 @@ wanted = mg.grad(ops.bce_with_logits(leaf, np.ones(50)).sum(), leaf).data
 check("1.26a", "labels of 1 always pull up", wanted, 0.0, atol=0, relation="<=")
 
 # %% [markdown]
-# *Section 2.4 of article S1* says, second, that backpropagation *is* the training method, which updates the
-# parameters. It updates nothing: it computes a gradient, and the parameters are the same before and after. What to do
+# *Section 2.4 of article S1* says, second, that backpropagation *is* the training method: it takes gradients and
+# updates the parameters by gradient descent. Those are two steps by two parties. Backpropagation updates nothing: it computes a gradient, and the parameters are the same before and after. What to do
 # with the gradient is the optimizer's business. The plainest, $\theta_{\text{new}} = \theta - \eta g$, lowers the
 # loss because $L(\theta - \eta g) - L(\theta) = -\eta\, \langle g, g\rangle$ to first order:
 #
@@ -993,7 +998,7 @@ check(
 # ## Exercises
 #
 # Replace each `raise NotImplementedError` and run the cell. The grader tries your function on a hundred random inputs
-# and shows the smallest one that it fails on.
+# and shows the smallest one that it fails on. Give back NumPy arrays (of a tensor `t`, that is `t.data`).
 
 # %%
 from hypothesis import strategies as st
@@ -1002,7 +1007,7 @@ from minigan.lessons.strategies import arrays, floats
 
 
 def product_vjp(a, b, g):
-    """The cotangents (abar, bbar) of y = a @ b for the cotangent g of y; a is (n, k), b is (k, m), g is (n, m)."""
+    """The cotangents (abar, bbar) of y = a @ b, a (n, k) and b (k, m), for the cotangent g of y."""
     raise NotImplementedError
 
 
@@ -1020,7 +1025,7 @@ grade("1.E1", product_vjp, right_product, a=square, b=square, g=square, da=squar
 
 # %%
 def sum_back(g, shape):
-    """The cotangent of an array of this shape that NumPy broadcast to the shape of g (formula 1.6)."""
+    """The cotangent of an array of this shape that was broadcast to g's shape (formula 1.6)."""
     raise NotImplementedError
 
 
@@ -1043,7 +1048,8 @@ grade("1.E2", sum_back, right_sum, shape=lengths, seed=st.integers(0, 100))
 def backward_order(parents, output):
     """The nodes that `output` depends on, itself first, each one after all of its users.
 
-    parents[i] is the list of nodes that node i was computed from. The numbers mean nothing: a parent's may be larger.
+    parents[i] is the list of nodes that node i was computed from. The numbers mean nothing: a
+    parent's may be larger.
     """
     raise NotImplementedError
 
@@ -1079,7 +1085,7 @@ grade("1.E3", backward_order, right_order, graph=graphs())
 
 # %%
 def forward_product(pull, v, outputs):
-    """J v, given only pull(u) = J^T u (u of length `outputs`): the trick of (1.18) by hand, one call of pull an output.
+    """J v, given only pull(u) = J^T u, u of length `outputs`: (1.18) by hand, one pull an output.
 
     (J v)_i = <e_i, J v> = <J^T e_i, v>, e_i the i-th unit vector.
     """
@@ -1092,12 +1098,13 @@ def right_forward(answer, jacobian, v):
     )
 
 
-grade("1.E4", forward_product, right_forward, jacobian=arrays((3, 3), -2, 2), v=arrays(3, -2, 2))
+matrices = arrays((3, 3), -2, 2) | arrays((2, 3), -2, 2)
+grade("1.E4", forward_product, right_forward, jacobian=matrices, v=arrays(3, -2, 2))
 
 
 # %%
 def best_step(value, third, eps):
-    """The step h that makes the bound (1.12) smallest: `value` bounds |f|, `third` bounds |f'''|."""
+    """The step h for the smallest bound (1.12): `value` bounds |f|, `third` bounds |f'''|."""
     raise NotImplementedError
 
 
@@ -1122,7 +1129,7 @@ grade("1.E5", best_step, right_step, value=floats(0.1, 100), third=floats(0.1, 1
 # * B. A. Pearlmutter, *Fast exact multiplication by the Hessian* (1994): formula (1.19).
 # * I. Gulrajani and others, *Improved Training of Wasserstein GANs* (2017, arXiv 1704.00028), section 4: the gradient
 #   penalty.
-# * In this repository: [grad](../minigan/autodiff.py#grad), the file's 350 lines in one sitting, then
+# * In this repository: [grad](../minigan/autodiff.py#grad), a file for one sitting, then
 #   [derivatives](../minigan/derivatives.py#jvp) and [gradcheck](../minigan/gradcheck.py#gradcheck).
 #
 # Lesson 2 asks what happens to these formulas when numbers have only 16 digits, or 7: why the loss of a GAN must be

@@ -23,7 +23,7 @@ def wrong_sum_back(g, shape):
 
 
 def backward_order(parents, output):
-    """Depth first: a node is written down once all it was computed from is; the reverse of that list."""
+    """Depth first: a node is written down after all its parents; the reverse of that list."""
     done, order = set(), []
 
     def visit(i):
@@ -50,7 +50,7 @@ def forward_product(pull, v, outputs):
 
 
 def wrong_forward_product(pull, v, outputs):
-    """J^T v: right for symmetric Jacobians only."""
+    """J^T v: right for symmetric Jacobians only, and of the wrong shape where J is not square."""
     return pull(v)
 
 
