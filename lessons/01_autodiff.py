@@ -441,9 +441,9 @@ check("1.9a", "and the derivative of 2^m x is 2^m", gradient(node, [leaf])[0], 2
 # $$ \operatorname{cost}(f \text{ and } \nabla f) \;\le\; c \cdot \operatorname{cost}(f), \qquad
 # c \approx 3 \text{ to } 4, \tag{1.10} $$
 #
-# while differences need at least one evaluation of $f$ for each input (Baur, Strassen 1983; Griewank, Walther 2008, chapter 4,
-# call it the *cheap gradient principle*). Let us count: `mg.hook` reports every operation that runs, forward or
-# backward. A product of $(n, k)$ and $(k, m)$ counts $2nkm$ operations, everything else one an element.
+# while differences need at least one evaluation of $f$ for each input (Baur, Strassen 1983; Griewank, Walther 2008,
+# chapter 4, call it the *cheap gradient principle*). Let us count: `mg.hook` reports every operation that runs,
+# forward or backward. A product of $(n, k)$ and $(k, m)$ counts $2nkm$ operations, everything else one an element.
 
 
 # %%
@@ -591,10 +591,10 @@ for h, digits in zip(asked, -np.log10(median), strict=True):
 check("1.13b", "of the four steps asked for, 1e-5 is best", asked[median.argmin()], 1e-5, atol=0)
 
 # %% [markdown]
-# So of the four, $10^{-5}$ is best. Between ten and eleven of the sixteen digits are right there, and eleven at the best
-# step of all. At $10^{-2}$ not quite five are right, at $10^{-8}$ about eight, at $10^{-15}$ one. "The smaller the
-# step, the better" costs nearly all of them. (At $10^{-15}$ even $x \pm h$ is rounded noticeably. The figure below avoids
-# that with powers of two.)
+# So of the four, $10^{-5}$ is best. Between ten and eleven of the sixteen digits are right there, and eleven at the
+# best step of all. At $10^{-2}$ not quite five are right, at $10^{-8}$ about eight, at $10^{-15}$ one. "The smaller
+# the step, the better" costs nearly all of them. (At $10^{-15}$ even $x \pm h$ is rounded noticeably. The figure
+# below avoids that with powers of two.)
 #
 # The one-sided difference $(f(x+h) - f(x))/h$ has an error of $h M_2/2$, $M_2 \ge |f''|$, and rounding up to
 # $2\varepsilon F/h$. The same calculation:
@@ -952,8 +952,9 @@ check("1.26a", "labels of 1 always pull up", wanted, 0.0, atol=0, relation="<=")
 
 # %% [markdown]
 # *Section 2.4 of article S1* says, second, that backpropagation *is* the training method: it takes gradients and
-# updates the parameters by gradient descent. Those are two steps by two parties. Backpropagation updates nothing: it computes a gradient, and the parameters are the same before and after. What to do
-# with the gradient is the optimizer's business. The plainest, $\theta_{\text{new}} = \theta - \eta g$, lowers the
+# updates the parameters by gradient descent. Those are two steps by two parties. Backpropagation updates nothing: it
+# computes a gradient, and the parameters are the same before and after. What to do with the gradient is the optimizer's
+# business. The plainest, $\theta_{\text{new}} = \theta - \eta g$, lowers the
 # loss because $L(\theta - \eta g) - L(\theta) = -\eta\, \langle g, g\rangle$ to first order:
 #
 # $$ \text{grad: } \theta_{\text{after}} = \theta, \qquad

@@ -65,9 +65,9 @@ check(
 #
 # $$ H(p) = \mathbb{E}_{i \sim p}\left[-\log p_i\right] = -\sum_i p_i \log p_i \tag{4.2} $$
 #
-# An outcome with $p_i = 0$ never comes, and contributes nothing, since $u \log u \to 0$ as $u \to 0$: we set
-# $0 \log 0 = 0$. Here is a bent coin that falls on heads nine times out of ten. Heads surprise by 0.105, tails by 2.303,
-# and the average is $0.9 \cdot 0.105 + 0.1 \cdot 2.303 = 0.325$ nats.
+# An outcome with $p_i = 0$ never comes, and contributes nothing, since $u \log u \to 0$ as $u \to 0$: we set $0 \log
+# 0 = 0$. Here is a bent coin that falls on heads nine times out of ten. Heads surprise by 0.105, tails by 2.303, and
+# the average is $0.9 \cdot 0.105 + 0.1 \cdot 2.303 = 0.325$ nats.
 
 # %%
 coin = np.array([0.9, 0.1])
@@ -97,14 +97,14 @@ check(
 check("4.3a", "H(uniform) = log n", divergences.entropy(np.full(6, 1 / 6)), math.log(6), atol=1e-15)
 
 # %% [markdown]
-# Entropy is not only a figure of speech: it is the length of the shortest description. Give each outcome a word of zeros
-# and ones, such that no word begins another. Shannon proved in 1948 that the best average length $L$ lies within one
-# bit of the entropy:
+# Entropy is not only a figure of speech: it is the length of the shortest description. Give each outcome a word of
+# zeros and ones, such that no word begins another. Shannon proved in 1948 that the best average length $L$ lies
+# within one bit of the entropy:
 #
 # $$ \frac{H(p)}{\log 2} \le L < \frac{H(p)}{\log 2} + 1 \tag{4.4} $$
 #
-# The best code is Huffman's: take the two rarest outcomes, join them into one, and repeat. Every joining adds one bit to
-# all words below it, so $L$ is the sum of the joined probabilities.
+# The best code is Huffman's: take the two rarest outcomes, join them into one, and repeat. Every joining adds one bit
+# to all words below it, so $L$ is the sum of the joined probabilities.
 
 
 # %%
@@ -274,8 +274,8 @@ check(
 #
 # $$ \mathrm{KL}(p \,\Vert\, q) < \infty \iff p \ll q, \quad \text{that is } q_i = 0 \Rightarrow p_i = 0 \tag{4.10} $$
 #
-# One says that $p$ is **absolutely continuous** with respect to $q$. In the other direction nothing happens: a model may
-# expect things that never come.
+# One says that $p$ is **absolutely continuous** with respect to $q$. In the other direction nothing happens: a model
+# may expect things that never come.
 
 # %%
 narrow, wide = np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.25, 0.5])
@@ -286,10 +286,11 @@ check("4.10a", "not p ≪ q: KL(wide‖narrow) = ∞", divergences.kl(wide, narr
 
 # %% [markdown]
 # Article S0, section 2.1.2, writes the divergence as a sum over pairs $(x_g, y_d)$ of a generated point and a label,
-# and says below the formula that $P$ is the distribution of the data and $Q$ that of the generated points. Those are two
-# different things. The sum that compares data with fakes runs over $x$ alone, as in (4.6); it also needs (4.10), of
-# which the article says nothing. To see that the pairs matter, let the fakes be *perfect*, $p_g = p_{\text{data}}$, and
-# let the label depend on $x$ in two different ways. The article's sum is positive; the divergence of data and fakes is 0.
+# and says below the formula that $P$ is the distribution of the data and $Q$ that of the generated points. Those are
+# two different things. The sum that compares data with fakes runs over $x$ alone, as in (4.6); it also needs (4.10),
+# of which the article says nothing. To see that the pairs matter, let the fakes be *perfect*, $p_g =
+# p_{\text{data}}$, and let the label depend on $x$ in two different ways. The article's sum is positive; the
+# divergence of data and fakes is 0.
 
 # %%
 p_data = p_fake = np.array([0.3, 0.7])
@@ -484,8 +485,8 @@ check("4.16a", "∂L/∂θ = −∂KL(p̂‖p_θ)/∂θ", by_kl, gradient, atol=
 # $$ \frac{\partial^2 \mathcal{L}}{\partial \theta_j\,\partial \theta_k} = -\left(p_j\,[j = k] - p_j p_k\right),
 # \qquad v^T \nabla^2 \mathcal{L}\; v = -\operatorname{Var}_{i \sim p_\theta}(v_i) \le 0 \tag{4.17} $$
 #
-# A negative variance in every direction: $\mathcal{L}$ is concave. There is one summit, and uphill leads there. (Its one
-# flat direction, $v = (1, \dots, 1)$, adds the same number to all logits and leaves the softmax alone.) Keep this
+# A negative variance in every direction: $\mathcal{L}$ is concave. There is one summit, and uphill leads there. (Its
+# one flat direction, $v = (1, \dots, 1)$, adds the same number to all logits and leaves the softmax alone.) Keep this
 # picture: the *game* of a GAN, from lesson 11 on, has nothing of the kind.
 
 # %%
@@ -576,10 +577,10 @@ check(
 # h\left(\mathcal{N}(\mu, \sigma^2)\right) = \tfrac12 \log\left(2\pi e\,\sigma^2\right) \tag{4.20} $$
 #
 # For the Gaussian $-\log p(x) = \frac12\log(2\pi\sigma^2) + \frac{(x-\mu)^2}{2\sigma^2}$, and the average of
-# $(x-\mu)^2/\sigma^2$ is 1: that is the $e$ under the logarithm. Note what has been lost: densities may exceed 1, so $h$
-# may be **negative** (for $\sigma < 0.242$), and it depends on the unit of $x$.
-# [entropy_1d](../minigan/theory/densities.py#entropy_1d) integrates; [entropy](../minigan/theory/gaussians.py#entropy)
-# is the closed form.
+# $(x-\mu)^2/\sigma^2$ is 1: that is the $e$ under the logarithm. Note what has been lost: densities may exceed 1, so
+# $h$ may be **negative** (for $\sigma < 0.242$), and it depends on the unit of $x$.
+# [entropy_1d](../minigan/theory/densities.py#entropy_1d) integrates;
+# [entropy](../minigan/theory/gaussians.py#entropy) is the closed form.
 
 
 # %%
@@ -632,9 +633,9 @@ check(
 # %% [markdown]
 # ### The likelihood of a Gaussian
 #
-# For the model $\mathcal{N}(\mu, \sigma^2)$, (4.14) reads
-# $\mathcal{L} = -\frac12\log(2\pi\sigma^2) - \frac{1}{2\sigma^2}\frac1N\sum_n (x_n - \mu)^2$. Set both derivatives to 0:
-# the first gives $\sum_n (x_n - \mu) = 0$, the second $-\frac{1}{2\sigma^2} + \frac{1}{2\sigma^4}\frac1N\sum_n (x_n-\mu)^2 = 0$:
+# For the model $\mathcal{N}(\mu, \sigma^2)$, (4.14) reads $\mathcal{L} = -\frac12\log(2\pi\sigma^2) -
+# \frac{1}{2\sigma^2}\frac1N\sum_n (x_n - \mu)^2$. Set both derivatives to 0: the first gives $\sum_n (x_n - \mu) =
+# 0$, the second $-\frac{1}{2\sigma^2} + \frac{1}{2\sigma^4}\frac1N\sum_n (x_n-\mu)^2 = 0$:
 #
 # $$ \hat\mu = \frac1N \sum_n x_n, \qquad \hat\sigma^2 = \frac1N \sum_n (x_n - \hat\mu)^2, \qquad
 # \mathcal{L}(\hat\mu, \hat\sigma^2) = -\tfrac12 \log\left(2\pi e\,\hat\sigma^2\right) \tag{4.23} $$
@@ -690,8 +691,9 @@ check("4.25a", "KL(θ, θ+ε) / (ε²/2) = I + O(ε)", quotient, curvature, atol
 # %% [markdown]
 # ## 6. Two ways to be wrong: cover or choose
 #
-# Now the question from the beginning. The data density is $p = \frac12 \mathcal{N}(-2, 0.6^2) + \frac12\mathcal{N}(2, 0.6^2)$,
-# and the model $q$ is one Gaussian. It cannot be right. What it does instead depends on the order of the arguments.
+# Now the question from the beginning. The data density is $p = \frac12 \mathcal{N}(-2, 0.6^2) + \frac12\mathcal{N}(2,
+# 0.6^2)$, and the model $q$ is one Gaussian. It cannot be right. What it does instead depends on the order of the
+# arguments.
 
 
 # %%
@@ -762,8 +764,8 @@ check(
 #
 # $$ \mathrm{KL}(q \,\Vert\, p) \approx \mathbb{E}_q \log\frac{q}{q/2} = \log 2 \tag{4.28} $$
 #
-# We minimise by gradient descent, with derivatives that pass through the quadrature, from mean 1 and width 1, and compare
-# with SciPy's minimiser, which uses no gradient of ours.
+# We minimise by gradient descent, with derivatives that pass through the quadrature, from mean 1 and width 1, and
+# compare with SciPy's minimiser, which uses no gradient of ours.
 
 
 # %%
@@ -794,8 +796,8 @@ check(
 )
 
 # %% [markdown]
-# It has chosen the right-hand clump, mean 1.997 and width 0.605; started at $-1$, it would have chosen the other. By the
-# forward KL that choice is a disaster, since half of the data are nearly impossible:
+# It has chosen the right-hand clump, mean 1.997 and width 0.605; started at $-1$, it would have chosen the other. By
+# the forward KL that choice is a disaster, since half of the data are nearly impossible:
 #
 # $$ \mathrm{KL}(p \,\Vert\, q_{\text{one clump}}) \approx -\log 2 + \frac12 \cdot \frac{4^2}{2 \cdot 0.6^2} = 10.4,
 # \qquad \mathrm{KL}(p \,\Vert\, q_{\text{wide}}) = 0.56 \tag{4.29} $$
@@ -859,8 +861,8 @@ show(
 )
 
 # %% [markdown]
-# Does the reverse KL always choose? Start nearer to the middle, at mean 0.5, and the descent ends at mean 0 and width 1.79:
-# a wide model again, though its reverse KL is worse than that of one clump,
+# Does the reverse KL always choose? Start nearer to the middle, at mean 0.5, and the descent ends at mean 0 and width
+# 1.79: a wide model again, though its reverse KL is worse than that of one clump,
 #
 # $$ \mathrm{KL}(q_{\text{middle}} \,\Vert\, p) = 1.138 > 0.692 = \mathrm{KL}(q_{\text{one clump}} \,\Vert\, p) \tag{4.30} $$
 #
@@ -881,8 +883,8 @@ check(
 )
 
 # %% [markdown]
-# The whole landscape shows it better than single solutions. Forward KL, as a function of the model's mean and width, has
-# one basin. Reverse KL has three, with ridges between them: here *are* local optima one can get stuck in.
+# The whole landscape shows it better than single solutions. Forward KL, as a function of the model's mean and width,
+# has one basin. Reverse KL has three, with ridges between them: here *are* local optima one can get stuck in.
 
 # %%
 means, stds = np.linspace(-3.5, 3.5, sized(71, 29)), np.linspace(0.3, 3.0, sized(55, 19))
@@ -942,18 +944,18 @@ show(
 # ## 7. Where the road ends
 #
 # To maximise a likelihood one must compute $\log p_\theta(x)$ at the data. A GAN's generator produces points and no
-# density; if $z$ has fewer dimensions than $x$, there *is* no density (lesson 3). So one needs a way of comparing $p$ and
-# $p_g$ through samples alone. The discriminator will be that way, from lesson 7 on.
+# density; if $z$ has fewer dimensions than $x$, there *is* no density (lesson 3). So one needs a way of comparing $p$
+# and $p_g$ through samples alone. The discriminator will be that way, from lesson 7 on.
 #
-# Nor would the likelihood say what one wants to know. Take one part of a good model $p_\theta$ and ninety-nine parts of
-# pure noise $r$ (Theis, van den Oord, Bethge 2015). What this mixture draws is garbage, 99 times out of 100. But its
-# log-likelihood? A sum is at least its first term, so at *every* data point
+# Nor would the likelihood say what one wants to know. Mix a good model $p_\theta$ with pure noise $r$, one part in a
+# hundred, ninety-nine in a hundred (Theis, van den Oord, Bethge 2015). The mixture draws garbage 99 times out of 100.
+# Its log-likelihood? A sum is at least its first term, so at *every* data point
 #
 # $$ \log\left(0.01\,p_\theta(x) + 0.99\,r(x)\right) \ge \log p_\theta(x) - \log 100 \tag{4.31} $$
 #
-# The loss is at most $\log 100 = 4.61$ nats **an image**, and good models of small images differ by hundreds of nats. In
-# numbers: points of 784 coordinates, the good model a Gaussian of width 0.5 (right), a rival of width 0.6 (wrong, but
-# always sensible), and the mixture with noise. The garbage beats the sensible rival by 19 nats an image.
+# The loss is at most $\log 100 = 4.61$ nats **an image**, and good models of small images differ by hundreds of nats.
+# In numbers: points of 784 coordinates, the good model a Gaussian of width 0.5 (right), a rival of width 0.6 (wrong,
+# but always sensible), and the mixture with noise. The mixture of garbage wins by far.
 
 # %%
 dims = 784
@@ -982,10 +984,10 @@ print(
 )
 
 # %% [markdown]
-# **What to remember.** Entropy is the average surprise; cross entropy is what a wrong belief pays; KL is the difference,
-# never negative, by $\log u \le u - 1$. Maximum likelihood minimises $\mathrm{KL}(\hat p \,\Vert\, p_\theta)$. Forward KL
-# covers, reverse KL chooses. Both are infinite as soon as one side sees what the other excludes, and that is the normal
-# case for images. The next lesson has a divergence that never is.
+# **What to remember.** Entropy is the average surprise; cross entropy is what a wrong belief pays; KL is the
+# difference, never negative, by $\log u \le u - 1$. Maximum likelihood minimises $\mathrm{KL}(\hat p \,\Vert\,
+# p_\theta)$. Forward KL covers, reverse KL chooses. Both are infinite as soon as one side sees what the other
+# excludes, and that is the normal case for images. The next lesson has a divergence that never is.
 #
 # ## Exercises
 #
