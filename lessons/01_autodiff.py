@@ -493,7 +493,7 @@ ax.set(
 show(
     fig,
     "cost",
-    alt="Cost of a gradient: it grows with the parameters by differences, stays near 3 in reverse mode",
+    alt="Cost of a gradient: by differences it grows with n, in reverse mode it stays near 3",
 )
 
 # %% [markdown]

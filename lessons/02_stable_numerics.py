@@ -186,8 +186,8 @@ for y, got, want in zip(small[::4], np.log(1 + small)[::4], series[::4], strict=
 # $$ \log(1 + y) \approx y\; \frac{\log w}{w - 1} \tag{2.7} $$
 #
 # is right to a few $u$ (where $w = 1$ it is $0/0$; take $y$ there). Numerator and denominator see the *same* wrong
-# $w$, $w - 1$ is exact, and the function $\log(w)/(w - 1)$ is so flat near 1 that taking it at $w$ in place of $1 +
-# y$ changes nothing. Two large errors cancel (Kahan; Higham 2002, section 1.14, explains the effect).
+# $w$, $w - 1$ is exact, and the function $\log(w)/(w - 1)$ is so flat near 1 that taking it at $w$ in place of
+# $1 + y$ changes nothing. Two large errors cancel (Kahan; Higham 2002, section 1.14, explains the effect).
 
 # %%
 w = 1 + small[:13]
@@ -702,7 +702,7 @@ ax.set(
 show(
     fig,
     "sums",
-    alt="Error of float32 sums against their length: growing one by one, flat in pairs and by Kahan",
+    alt="Error of float32 sums against length: growing one by one, flat in pairs and by Kahan",
 )
 
 # %% [markdown]
@@ -966,7 +966,8 @@ grade(
 def log_optimal_discriminator(log_p, log_q):
     """log D* = log(p/(p + q)), given log p and log q, to 12 digits, also where D* is almost 1.
 
-    log p and log q may be as low as -1e5: then p and q themselves are 0. (Lesson 7 derives D*.) Hint: what is the logit of D*?
+    log p and log q may be as low as -1e5: then p and q themselves are 0. (Lesson 7
+    derives D*.) Hint: what is the logit of D*?
     """
     raise NotImplementedError
 

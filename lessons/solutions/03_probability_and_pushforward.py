@@ -11,9 +11,7 @@ def push_table(p, g, size):
 
 def wrong_push_table(p, g, size):
     q = np.zeros(size)
-    q[g] = (
-        p  # where two outcomes lead to the same one, the last overwrites the others instead of adding to them
-    )
+    q[g] = p  # of outcomes that lead to the same one, the last overwrites the others: none is added
     return q
 
 

@@ -1,4 +1,4 @@
-"""Solutions of lesson 4; `wrong_...` are the usual misconceptions, which the properties must refute."""
+"""Solutions of lesson 4; `wrong_...` are misconceptions, which the properties must refute."""
 
 import math
 
@@ -11,7 +11,7 @@ def cross_entropy_of_logits(p, logits):
 
 
 def wrong_cross_entropy_of_logits(p, logits):
-    """The softmax first and its logarithm afterwards: e^1000 overflows, and small probabilities become 0."""
+    """The softmax first, its logarithm afterwards: e^1000 overflows, small probabilities become 0."""
     with np.errstate(all="ignore"):
         e = np.exp(logits)
         return float(-np.sum(p * np.log(e / e.sum())))
@@ -22,7 +22,7 @@ def best_forecast(outcomes, n):
 
 
 def wrong_best_forecast(outcomes, n):
-    """All on the most frequent outcome: most often right, and infinitely surprised by every other."""
+    """All on the most frequent outcome: often right, and infinitely surprised by every other."""
     return np.eye(n)[np.bincount(outcomes, minlength=n).argmax()]
 
 
