@@ -503,8 +503,8 @@ check("9.12b", "its logit is log p/q: median error below .25", np.median(gap), 0
       relation="<=", identity=17)  # fmt: skip
 
 # %% [markdown]
-# At the end of the game the two laws nearly agree, $\log p/q \approx 0$, and the game's own $D$ says so: where the data
-# are, its probabilities are near $1/2$.
+# At the end of the game the two laws are close, and the game's own $D$ says so: where the data are, its probabilities
+# are near $1/2$. (Its 32 units cannot follow the spikes of the last figure; that is why $G$ gets away with them.)
 
 # %%
 with mg.no_grad():

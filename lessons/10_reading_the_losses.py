@@ -195,8 +195,8 @@ check("10.10", "L_G + L_D,fake ≥ log 4", g_losses + d_losses, LOG4, atol=1e-13
 # Article S4, section 5.4, prints `d_loss=0.0829, g_loss=0.0829` for epoch 20. Its code takes the *mean* of the two
 # halves, so $d \ge L_{D,\text{fake}}/2 \ge 1.27$.
 #
-# The answer to the question at the start is therefore: *something else*. No GAN has ever produced such a log, good or
-# bad.
+# The answer to the question at the start is therefore: *something else*. No GAN with these losses prints such a log,
+# good or bad.
 
 # %%
 S3 = {  # epoch: (generator loss, discriminator loss) as printed, rounded
