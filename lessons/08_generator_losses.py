@@ -140,8 +140,8 @@ show(
     fig,
     "slopes",
     alt="Left: both generator losses fall as the logit of a fake rises. Right: the push of the "
-    "saturating loss is D, zero "
-    "for fakes that are caught; that of the non-saturating loss is 1 - D, largest there.",
+    "saturating loss is D, near zero for fakes that are caught; that of the non-saturating loss is "
+    "1 - D, largest there.",
 )
 
 # %% [markdown]
@@ -661,7 +661,8 @@ show(
     "prices",
     alt="Left: the price of an outcome against log p/q; the saturating loss rewards missed data "
     "without bound, the non-saturating one charges for invented samples without bound. Right: one "
-    "hump fitted to two; maximum likelihood and the JSD lie across both, the non-saturating loss sits on the larger one.",
+    "hump fitted to two; maximum likelihood and the JSD lie across both, the "
+    "non-saturating loss sits on the larger one.",
 )
 
 # %% [markdown]
@@ -802,7 +803,8 @@ show(
     "vanishing",
     alt="Left: against the best discriminator the saturating slope rises to about 0.5 and falls to "
     "zero with the distance, the non-saturating one grows like d, the Wasserstein one is 1. Right: "
-    "while a discriminator learns to separate two clusters, the saturating push falls by a factor 30, the non-saturating one grows.",
+    "while a discriminator learns to separate two clusters, the saturating push falls by a "
+    "factor 30, the non-saturating one grows.",
 )
 
 # %% [markdown]

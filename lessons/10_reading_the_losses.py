@@ -10,7 +10,7 @@
 # its one formula is repeated here).
 #
 # **Predict first.** A log ends with `Generator Loss: 0.0023, Discriminator Loss: 0.0024`. Is this GAN excellent,
-# mediocre, collapsed, or something else? Decide before you read section 2.
+# mediocre, collapsed, or something else? Decide before you read on; the printed logs of section 2 answer.
 
 # %%
 import math
@@ -60,11 +60,21 @@ draw = lambda shape, stream: mg.random.normal(shape, seed=10, stream=stream, dty
 real, fake = 1.0 + 2.0 * draw((500,), "real"), -0.5 + 2.0 * draw((500,), "fake")
 d_real, d_fake = sigmoid(real.data), sigmoid(fake.data)
 pair = losses.non_saturating
-check("10.1", "L_D on logits = −mean log D(x) − mean log(1 − D(G(z)))",
-      pair.discriminator(real, fake), -np.log(d_real).mean() - np.log1p(-d_fake).mean(),
-      atol=1e-12)  # fmt: skip
-check("10.2", "L_G on logits = −mean log D(G(z))", pair.generator(fake), -np.log(d_fake).mean(),
-      atol=1e-12)  # fmt: skip
+by_definition = -np.log(d_real).mean() - np.log1p(-d_fake).mean()
+check(
+    "10.1",
+    "L_D on logits = −mean log D(x) − mean log(1 − D(G(z)))",
+    pair.discriminator(real, fake),
+    by_definition,
+    atol=1e-12,
+)
+check(
+    "10.2",
+    "L_G on logits = −mean log D(G(z))",
+    pair.generator(fake),
+    -np.log(d_fake).mean(),
+    atol=1e-12,
+)
 
 # %% [markdown]
 # At the equilibrium of the game the fakes have the data's law, and the best discriminator says $D = 1/2$ to everything:
@@ -84,10 +94,21 @@ check("10.3", "all logits 0: L_D = log 4", pair.discriminator(zeros, zeros), LOG
 check("10.3a", "all logits 0: L_G = log 2", pair.generator(zeros), LOG2, atol=1e-15)
 c = np.linspace(0.01, 0.99, 99)
 logit = np.log(c) - np.log1p(-c)
-check("10.4", "constant D = c: L_D ≥ log 4", softplus(-logit) + softplus(logit), LOG4,
-      atol=1e-14, relation=">=")  # fmt: skip
-check("10.4a", "with equality at c = 1/2", c[np.argmin(softplus(-logit) + softplus(logit))],
-      0.5, atol=1e-12)  # fmt: skip
+check(
+    "10.4",
+    "constant D = c: L_D ≥ log 4",
+    softplus(-logit) + softplus(logit),
+    LOG4,
+    atol=1e-14,
+    relation=">=",
+)
+check(
+    "10.4a",
+    "with equality at c = 1/2",
+    c[np.argmin(softplus(-logit) + softplus(logit))],
+    0.5,
+    atol=1e-12,
+)
 
 # %% [markdown]
 # Note that $L_G$ and $L_{D,\text{fake}}$ are averages over the *same* fakes of two functions of the *same* logit. For
@@ -107,8 +128,14 @@ ell = fake.data
 check("10.5", "exp(−softplus(−ℓ)) + exp(−softplus(ℓ)) = 1",
       np.exp(-softplus(-ell)) + np.exp(-softplus(ell)), 1.0, atol=1e-14)  # fmt: skip
 L_G, L_D_fake = float(pair.generator(fake)), float(softplus(ell).mean())
-check("10.6", "L_D,fake − L_G = mean logit of the fakes", L_D_fake - L_G, ell.mean(),
-      atol=1e-13, identity=50)  # fmt: skip
+check(
+    "10.6",
+    "L_D,fake − L_G = mean logit of the fakes",
+    L_D_fake - L_G,
+    ell.mean(),
+    atol=1e-13,
+    identity=50,
+)
 
 # %% [markdown]
 # ## 2. A law that every log obeys
@@ -133,8 +160,15 @@ check("10.6", "L_D,fake − L_G = mean logit of the fakes", L_D_fake - L_G, ell.
 centres, spreads = 6 * draw((1000, 1), "centre").data, np.abs(3 * draw((1000, 1), "spread").data)
 batches = centres + spreads * draw((1000, 32), "logits").data
 left = np.exp(-softplus(-batches).mean(axis=1)) + np.exp(-softplus(batches).mean(axis=1))
-check("10.7", "exp(−L_G) + exp(−L_D,fake) ≤ 1 on 1000 random batches", left, 1.0, atol=1e-12,
-      relation="<=", identity=24)  # fmt: skip
+check(
+    "10.7",
+    "exp(−L_G) + exp(−L_D,fake) ≤ 1 on 1000 random batches",
+    left,
+    1.0,
+    atol=1e-12,
+    relation="<=",
+    identity=24,
+)
 same = np.full(32, 0.7)
 check("10.7a", "equality where D is constant",
       np.exp(-softplus(-same).mean()) + np.exp(-softplus(same).mean()), 1.0, atol=1e-14)  # fmt: skip
@@ -153,8 +187,14 @@ for std in (0.1, 0.03):
     narrow = 0.4 + std * draw((2000,), "narrow").data
     deficit = 1 - np.exp(-softplus(-narrow).mean()) - np.exp(-softplus(narrow).mean())
     D = float(sigmoid(narrow.mean()))
-    check("10.8", f"deficit = D(1 − D) V / 2 for logits of spread {std}", deficit,
-          D * (1 - D) * narrow.var() / 2, atol=0, rtol=0.02)  # fmt: skip
+    check(
+        "10.8",
+        f"deficit = D(1 − D) V / 2 for logits of spread {std}",
+        deficit,
+        D * (1 - D) * narrow.var() / 2,
+        atol=0,
+        rtol=0.5 * std**2,  # these logits lie evenly, so the next term is of order V²
+    )
 
 # %% [markdown]
 # Solve (10.7) for the discriminator's loss on fakes. A small generator loss *forces* a large one:
@@ -176,34 +216,55 @@ def least_partner(loss):
 
 
 g_losses, d_losses = softplus(-batches).mean(axis=1), softplus(batches).mean(axis=1)
-check("10.9", "L_D,fake ≥ −log(1 − exp(−L_G)) on the same batches", d_losses,
-      least_partner(g_losses), atol=1e-9, relation=">=")  # fmt: skip
+check(
+    "10.9",
+    "L_D,fake ≥ −log(1 − exp(−L_G)) on the same batches",
+    d_losses,
+    least_partner(g_losses),
+    atol=1e-12,
+    relation=">=",
+)
 constant = np.linspace(-7, 7, 57)
-check("10.9a", "attained by constant D", softplus(constant), least_partner(softplus(-constant)),
-      atol=1e-12)  # fmt: skip
-check("10.10", "L_G + L_D,fake ≥ log 4", g_losses + d_losses, LOG4, atol=1e-13, relation=">=",
-      identity=24)  # fmt: skip
+check(
+    "10.9a",
+    "attained by constant D",
+    softplus(constant),
+    least_partner(softplus(-constant)),
+    atol=1e-12,
+)
+check(
+    "10.10",
+    "L_G + L_D,fake ≥ log 4",
+    g_losses + d_losses,
+    LOG4,
+    atol=1e-13,
+    relation=">=",
+    identity=24,
+)
 
 # %% [markdown]
 # ### The printed logs
 #
 # Article S3, section 5.4, prints for epoch 100 a generator loss of 0.00232 and a discriminator loss of 0.00237, and
-# calls the training converged. By (10.9) that generator loss forces $L_{D,\text{fake}} \ge 6.07$. The article's $L_D$
-# (its section 3.1) is the sum of both halves, and $L_{D,\text{real}} \ge 0$, so $L_D \ge 6.07$ as well: 2,500 times
+# calls the training converged. By (10.9) that generator loss forces $L_{D,\text{fake}} \ge 6.06$. The article's $L_D$
+# (its section 3.1) is the sum of both halves, and $L_{D,\text{real}} \ge 0$, so $L_D \ge 6.06$ as well: 2,500 times
 # what is printed.
 #
 # Article S4, section 5.4, prints `d_loss=0.0829, g_loss=0.0829` for epoch 20. Its code takes the *mean* of the two
-# halves, so $d \ge L_{D,\text{fake}}/2 \ge 1.27$.
+# halves, so $d \ge L_{D,\text{fake}}/2 \ge 1.26$.
 #
-# The answer to the question at the start is therefore: *something else*. No GAN with these losses prints such a log,
-# good or bad.
+# The answer to the question at the start is therefore: *something else*. With these losses, measured on the same fakes,
+# no GAN can produce such a log, good or bad.
 
 # %%
 S3 = {  # epoch: (generator loss, discriminator loss) as printed, rounded
-    1: (0.692526, 0.695599), 2: (0.686375, 0.690598), 3: (0.679413, 0.684598), 97: (0.002362, 0.002427),
-    98: (0.002335, 0.002405), 99: (0.002324, 0.002381), 100: (0.002316, 0.002366),
+    1: (0.692526, 0.695599), 2: (0.686375, 0.690598), 3: (0.679413, 0.684598),
+    97: (0.002362, 0.002427), 98: (0.002335, 0.002405), 99: (0.002324, 0.002381),
+    100: (0.002316, 0.002366),
 }  # fmt: skip
-S4 = {1: (0.6250, 0.6250), 2: (0.5931, 0.5931), 3: (0.5563, 0.5563), 19: (0.0852, 0.0852), 20: (0.0829, 0.0829)}
+S4 = {
+    epoch: (v, v) for epoch, v in {1: 0.6250, 2: 0.5931, 3: 0.5563, 19: 0.0852, 20: 0.0829}.items()
+}
 print("          printed L_G   printed L_D   L_D is at least")
 for name, log, share in (("S3 (sum)", S3, 1.0), ("S4 (mean)", S4, 0.5)):
     for epoch, (g, d) in log.items():
@@ -211,20 +272,56 @@ for name, log, share in (("S3 (sum)", S3, 1.0), ("S4 (mean)", S4, 0.5)):
         verdict = "possible" if d >= least else "impossible"
         print(f"{name:9} {epoch:4} {g:10.4f} {d:12.4f} {least:14.4f}   {verdict}")
 
-check("10.9b", "S3's L_G = .0023 forces L_D,fake ≥ 6.07", least_partner(S3[100][0]), 6.07,
-      atol=2e-3, errata="shared.3")  # fmt: skip
+forced = least_partner(S3[100][0])
+check(
+    "10.9b",
+    "S3's L_G = .0023 forces L_D,fake ≥ 6.06",
+    forced,
+    6.06,
+    atol=0,
+    relation=">=",
+    errata="shared.3",
+)
 late3, late4 = np.array([S3[e] for e in (97, 98, 99, 100)]), np.array([S4[e] for e in (19, 20)])
-check("10.9c", "S3, epochs 97 to 100: the least possible L_D exceeds the printed one by 6",
-      least_partner(late3[:, 0]), late3[:, 1] + 6, atol=0, relation=">=", errata="shared.3")  # fmt: skip
-check("10.9d", "S4's L_G = .0829 forces a mean d_loss ≥ 1.27", least_partner(S4[20][0]) / 2,
-      1.27, atol=5e-3, errata="shared.3")  # fmt: skip
-check("10.9e", "S4, epochs 19 and 20: the least possible d_loss exceeds the printed one by 1",
-      least_partner(late4[:, 0]) / 2, late4[:, 1] + 1, atol=0, relation=">=", errata="shared.3")  # fmt: skip
+least3, least4 = least_partner(late3[:, 0]), least_partner(late4[:, 0]) / 2
+check(
+    "10.9c",
+    "S3, epochs 97 to 100: the least possible L_D exceeds the printed one by 6",
+    least3,
+    late3[:, 1] + 6,
+    atol=0,
+    relation=">=",
+    errata="shared.3",
+)
+check(
+    "10.9d",
+    "S4's L_G = .0829 forces a mean d_loss ≥ 1.26",
+    least_partner(S4[20][0]) / 2,
+    1.26,
+    atol=0,
+    relation=">=",
+    errata="shared.3",
+)
+check(
+    "10.9e",
+    "S4, epochs 19 and 20: the least possible d_loss exceeds the printed one by 1",
+    least4,
+    late4[:, 1] + 1,
+    atol=0,
+    relation=">=",
+    errata="shared.3",
+)
 
 # %% [markdown]
-# One might object that the two losses are measured one update apart, on other noise. That is true, and one update moves
-# them by a few per cent, as our own logs in section 5 show; not by a factor of 2,500. Or that S3 means the average:
-# halving 6.07 does not help. And S4's two losses agree in all printed digits in *every* printed epoch. Suppose both are
+# Three objections. *The two losses are measured one update apart, on other noise.* True, and from one step to the next
+# they move by a few per cent, as our own logs in section 5 show; not by a factor of 2,500. *S3 means the average.*
+# Halving 6.06 does not help. *The fakes are not the same.* That one is serious: the law needs one generator. S4's program
+# (section 5.2) shows $D$ fakes that are made with the stored batch-norm statistics, $G$ is judged by fakes made with
+# those of the batch, and $D$ is not frozen in $G$'s step, so $D$ may learn to reject the first kind and to accept the
+# second. Two small losses of that program would then speak of two different generators, and not of good ones. (S3's
+# program, section 5.2, cannot run: it compares $2n$ labels with $n$ verdicts.)
+#
+# But S4's two losses agree in all printed digits in *every* printed epoch. Suppose both are
 # equal to $v$. From (10.7), with $L_{D,\text{fake}} \le v$ if $d$ is the sum, or $L_{D,\text{fake}} \le 2v$ if it is
 # the mean:
 #
@@ -234,16 +331,28 @@ check("10.9e", "S4, epochs 19 and 20: the least possible d_loss exceeds the prin
 # \end{aligned} \tag{10.11} $$
 #
 # In the second case $u = e^{-v}$ satisfies $u + u^2 \le 1$, so $u$ is at most the golden ratio's inverse. Two equal
-# losses below 0.481 cannot come from a GAN with these losses, however they are averaged.
+# losses below 0.481 cannot come from one generator and one discriminator, be $d$ the sum or the mean.
 
 # %%
 v = np.linspace(0.3, 0.9, 600_001)
 as_sum, as_mean = v[v >= least_partner(v)][0], v[2 * v >= least_partner(v)][0]
 check("10.11", "both losses v, d the sum: the least v is log 2", as_sum, LOG2, atol=2e-6)
-check("10.11a", "both losses v, d the mean: the least v is the log of the golden ratio",
-      as_mean, math.log((1 + math.sqrt(5)) / 2), atol=2e-6)  # fmt: skip
-check("10.11b", "S4 prints .0852 and .0829 for both", late4, as_mean, atol=0, relation="<=",
-      errata="shared.3")  # fmt: skip
+check(
+    "10.11a",
+    "both losses v, d the mean: the least v is the log of the golden ratio",
+    as_mean,
+    math.log((1 + math.sqrt(5)) / 2),
+    atol=2e-6,
+)
+check(
+    "10.11b",
+    "S4 prints .0852 and .0829 for both",
+    late4,
+    as_mean,
+    atol=0,
+    relation="<=",
+    errata="shared.3",
+)
 
 # %% [markdown]
 # Now we draw the law. The horizontal axis is $L_G$, the vertical one $L_{D,\text{fake}}$. Points below the curve do not
@@ -269,8 +378,17 @@ for log, factor, marker, colour, name in (
     (S4, 2, "^", GREEN, "S4"),
 ):
     points = np.array(list(log.values()))
-    ax.plot(points[:, 0], factor * points[:, 1], marker, color=colour, markersize=6, label=f"{name}, at best")
-ax.annotate("impossible: $e^{-L_G} + e^{-L_{D,fake}} > 1$", (0.004, 0.03), fontsize=10, color="#444444")
+    ax.plot(
+        points[:, 0],
+        factor * points[:, 1],
+        marker,
+        color=colour,
+        markersize=6,
+        label=f"{name}, at best",
+    )
+ax.annotate(
+    "impossible: $e^{-L_G} + e^{-L_{D,fake}} > 1$", (0.004, 0.03), fontsize=10, color="#444444"
+)
 ax.set(xlabel="generator loss $L_G$", ylabel="$L_{D,fake}$", xlim=(1e-3, 12), ylim=(1e-3, 12))
 ax.annotate("S3, epochs 97 to 100", (0.0023, 0.0024), (0.0045, 0.0021), color=ORANGE, fontsize=9)
 ax.annotate("S4, epochs 19, 20", (0.083, 0.166), (0.015, 0.22), color=GREEN, fontsize=9)
@@ -278,7 +396,8 @@ ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False,
 show(
     fig,
     "feasible",
-    alt="The curve exp(-L_G) + exp(-L_D,fake) = 1; random batches lie above it, the articles' late epochs far below",
+    alt="The curve exp(-L_G) + exp(-L_D,fake) = 1; random batches lie above it, the articles' late "
+    "epochs far below",
 )
 
 # %% [markdown]
@@ -294,13 +413,14 @@ show(
 # barely above a coin.
 #
 # The rates also contradict the losses next to them. A fake that $D$ rejects has $\ell \le 0$ and pays at least $\log 2$
-# in $L_G$; a fake that $D$ accepts pays at least $\log 2$ in $L_{D,\text{fake}}$; a rejected real pays $\log 2$ in
-# $L_{D,\text{real}}$. With fool rate $r$ and acceptance rate $a$ of reals:
+# in $L_G$; a fake that $D$ accepts pays at least $\log 2$ in $L_{D,\text{fake}}$; a rejected real pays at least $\log 2$
+# in $L_{D,\text{real}}$. With fool rate $r$ and acceptance rate $a$ of reals:
 #
 # $$ L_G \ge (1 - r)\log 2, \qquad L_{D,\text{fake}} \ge r \log 2, \qquad L_{D,\text{real}} \ge (1 - a)\log 2
 # \tag{10.13} $$
 #
-# For the article's rates: $L_G \ge 0.092$ (printed 0.0023), and $L_D \ge 0.601 + 0.067$ (printed 0.0024).
+# For the article's rates: $L_G \ge 0.091$ (printed 0.0023), and $L_D \ge 0.601 + 0.067$ (printed 0.0024). (The rates are
+# from test images, the losses from training. A generator draws its fakes fresh in both, so $L_G$ has no such excuse.)
 
 # %%
 labels = np.concatenate([np.ones(10_000), np.zeros(10_000)])  # 10,000 reals, 10,000 fakes
@@ -310,12 +430,35 @@ check("10.12", "accuracy of S3's discriminator, counted = 51.8 %", np.mean(said 
 check("10.12a", "a fool rate of 86.76 % is 13.24 % accuracy on fakes",
       np.mean(said[10_000:] == 0), 1 - 0.8676, atol=1e-12, errata="S3.4")  # fmt: skip
 fooled = np.mean(batches > 0, axis=1)
-check("10.13", "L_G ≥ (1 − r) log 2 on random batches", g_losses, (1 - fooled) * LOG2,
-      atol=1e-13, relation=">=")  # fmt: skip
-check("10.13a", "L_D,fake ≥ r log 2 on random batches", d_losses, fooled * LOG2, atol=1e-13,
-      relation=">=")  # fmt: skip
-check("10.13b", "13.24 % of rejected fakes cost more than the printed L_G", 0.1324 * LOG2,
-      30 * S3[100][0], atol=0, relation=">=", errata=("S3.4", "shared.3"))  # fmt: skip
+check(
+    "10.13",
+    "L_G ≥ (1 − r) log 2 on random batches",
+    g_losses,
+    (1 - fooled) * LOG2,
+    atol=1e-13,
+    relation=">=",
+)
+check(
+    "10.13a",
+    "L_D,fake ≥ r log 2 on random batches",
+    d_losses,
+    fooled * LOG2,
+    atol=1e-13,
+    relation=">=",
+)
+reals = 1 + 2 * draw((1000, 32), "logits of reals").data
+real_losses, accepted = softplus(-reals).mean(axis=1), np.mean(reals > 0, axis=1)
+rejected_pay = (1 - accepted) * LOG2
+check("10.13c", "L_D,real ≥ (1 − a) log 2", real_losses, rejected_pay, atol=1e-13, relation=">=")
+check(
+    "10.13b",
+    "13.24 % of rejected fakes cost more than the printed L_G",
+    0.1324 * LOG2,
+    30 * S3[100][0],
+    atol=0,
+    relation=">=",
+    errata=("S3.4", "shared.3"),
+)
 
 # %% [markdown]
 # ## 3. What the losses can tell
@@ -333,9 +476,8 @@ check("10.13b", "13.24 % of rejected fakes cost more than the printed L_G", 0.13
 # $$ L_D - \left(\log 4 - 2\,\mathrm{JSD}\right)
 # = \sum_x (p + q)(x)\;\mathrm{KL}\left(\mathrm{Bern}\,D^*(x) \,\Vert\, \mathrm{Bern}\,D(x)\right). \tag{10.15} $$
 #
-# To see (10.15) ([identity
-# 19](../tests/test_identities_gan_values.py#test_identity_19_the_regret_is_a_mean_divergence)), write both losses as
-# sums over $x$ and divide each term by $p + q$: what remains is a cross entropy minus an entropy.
+# To see (10.15), write both losses as sums over $x$ and divide the term of $x$ by $(p + q)(x)$: what remains is the cross
+# entropy of the coins $D^*(x)$ and $D(x)$, minus the entropy of the coin $D^*(x)$. That is their KL.
 #
 # Read (10.14) with care. $L_D$ well *below* $\log 4$ proves that the fakes are *bad*. $L_D$ near $\log 4$ proves
 # nothing: the fakes may be good, or $D$ may be weak. As a bound it can only accuse.
@@ -343,7 +485,8 @@ check("10.13b", "13.24 % of rejected fakes cost more than the printed L_G", 0.13
 # %%
 weights = np.exp(draw((2, 12), "tables").data)
 p, q = weights / weights.sum(axis=1, keepdims=True)
-logits = np.log(p / q) + draw((300, 12), "other discriminators").data
+off = np.linspace(0, 1, 300)[:, None]  # from D* itself to something else
+logits = np.log(p / q) + off * draw((300, 12), "other discriminators").data
 L_D = np.sum(p * softplus(-logits) + q * softplus(logits), axis=1)
 check("10.14", "JSD ≥ (log 4 − L_D) / 2 for 300 discriminators", divergences.jsd(p, q),
       (LOG4 - L_D) / 2, atol=1e-13, relation=">=", identity=18)  # fmt: skip
@@ -383,14 +526,25 @@ tables = np.stack(
 )  # (4, repeats, k): p and q, then fresh p and q
 fitted = np.mean(divergences.jsd(tables[0], tables[1]))
 logits = np.log(tables[0] / tables[1])
-held_out = (LOG4 - np.sum(tables[2] * softplus(-logits) + tables[3] * softplus(logits), axis=-1)) / 2
-print(f"true JSD 0;  on the samples D was fitted to: {fitted:+.5f};  on fresh samples: {held_out.mean():+.5f}")
-check("10.16", "optimism at p = q is (k − 1) / (4 n)", fitted, (k - 1) / (4 * n), atol=0,
-      rtol=0.06)  # fmt: skip
-check("10.16a", "on fresh samples the estimate averages below the truth, 0", held_out.mean(),
-      0.0, atol=0, relation="<=")  # fmt: skip
-check("10.16b", "by as much: −(k − 1) / (4 n)", held_out.mean(), -(k - 1) / (4 * n), atol=0,
-      rtol=0.1)  # fmt: skip
+held_out = (
+    LOG4 - np.sum(tables[2] * softplus(-logits) + tables[3] * softplus(logits), axis=-1)
+) / 2
+print(
+    f"true JSD 0;  on the samples D was fitted to: {fitted:+.5f}; ",
+    f"on fresh samples: {held_out.mean():+.5f}",
+)
+check("10.16", "optimism at p = q is (k − 1) / (4 n)", fitted, (k - 1) / (4 * n), atol=0, rtol=0.04)
+check(
+    "10.16a",
+    "on fresh samples the estimate averages below the truth, 0",
+    held_out.mean(),
+    0.0,
+    atol=0,
+    relation="<=",
+)
+check(
+    "10.16b", "by as much: −(k − 1) / (4 n)", held_out.mean(), -(k - 1) / (4 * n), atol=0, rtol=0.1
+)
 
 # %% [markdown]
 # ### Accuracy and total variation
@@ -409,10 +563,18 @@ check("10.16b", "by as much: −(k − 1) / (4 n)", held_out.mean(), -(k - 1) / 
 called_real = draw((300, 12), "rules").data > 0  # 300 random sets A
 accuracy = 0.5 * (called_real @ p + (1 - called_real @ q))
 limit = (1 + divergences.total_variation(p, q)) / 2
-check("10.17", "accuracy ≤ (1 + TV) / 2 for 300 random rules", accuracy, limit, atol=1e-13,
-      relation="<=", identity=6)  # fmt: skip
-check("10.17a", "equality for D* > 1/2", 0.5 * (p[p > q].sum() + q[p <= q].sum()), limit,
-      atol=1e-14)  # fmt: skip
+check(
+    "10.17",
+    "accuracy ≤ (1 + TV) / 2 for 300 random rules",
+    accuracy,
+    limit,
+    atol=1e-13,
+    relation="<=",
+    identity=6,
+)
+check(
+    "10.17a", "equality for D* > 1/2", 0.5 * (p[p > q].sum() + q[p <= q].sum()), limit, atol=1e-14
+)
 
 # %% [markdown]
 # ## 4. What the losses cannot tell
@@ -490,14 +652,16 @@ def w1(x):
     return transport.wasserstein_1d(np.float64(x).ravel(), quantiles)
 
 
-check("10.20", "W1 of the law shifted by .7 = .7", w1(quantiles + 0.7), 0.7, atol=1e-12,
-      identity=35)  # fmt: skip
-floor = w1(mg.data.load("gauss1d", n=4000, seed=2).x)
-uneven = np.exp(draw((4000,), "uneven").data)
-check("10.20b", "wasserstein_1d = mean |x_(i) − quantile|", w1(uneven),
-      np.mean(np.abs(np.sort(uneven) - quantiles)), atol=1e-12)  # fmt: skip
+check(
+    "10.20", "W1 of the law shifted by .7 = .7", w1(quantiles + 0.7), 0.7, atol=1e-12, identity=35
+)
+some = np.sort(mg.data.load("gauss1d", n=4000, seed=2).x.ravel())
+floor = w1(some)
 print(f"W1 of 4000 fresh data: {floor:.3f}, the best that a generator can hope for")
-check("10.20a", "fresh data are near", floor, 0.15, atol=0, relation="<=")
+check("10.20a", "fresh data are near", floor, 0.1, atol=0, relation="<=")
+empirical = np.searchsorted(some, line, side="right") / some.size
+area = np.trapezoid(np.abs(empirical - cdf), line)
+check("10.20b", "the judge is ∫|F_n − F|, another formula of W1", floor, area, atol=1e-3)
 
 # %% [markdown]
 # The training code is what a reader would write: two networks, two players, a game. (Lesson 9 explains each line.) We
@@ -508,7 +672,11 @@ check("10.20a", "fresh data are near", floor, 0.15, atol=0, relation="<=")
 # %%
 def mlp(inputs, outputs, width=32):
     hidden = {"activation": "leaky_relu", "init": "he"}
-    layers = nn.Dense(inputs, width, **hidden), nn.Dense(width, width, **hidden), nn.Dense(width, outputs)
+    layers = (
+        nn.Dense(inputs, width, **hidden),
+        nn.Dense(width, width, **hidden),
+        nn.Dense(width, outputs),
+    )
     return nn.Sequential(*layers).astype(np.float64)
 
 
@@ -517,7 +685,7 @@ def linear():
 
 
 def make(discriminator, steps, seed):
-    """(generator, game) against a discriminator, on one-dimensional data; both learning rates fall linearly to 0."""
+    """(generator, game) on one-dimensional data; both learning rates fall linearly to 0."""
     source = mg.random.Source(seed, dtype=np.float64)
     generator = mlp(1, 1).initialize(source, "G")
     discriminator.initialize(source, "D")
@@ -525,7 +693,10 @@ def make(discriminator, steps, seed):
     d_loss = lambda x: pair.discriminator(discriminator(x), discriminator(fake(x, "noise for D")))
     g_loss = lambda x: pair.generator(discriminator(fake(x, "noise for G")))
     adam = lambda network, lr: optim.Adam(network, lr=optim.linear(lr, steps=steps), beta1=0.5)
-    players = [mg.Player("D", d_loss, adam(discriminator, 2e-3)), mg.Player("G", g_loss, adam(generator, 1e-3))]
+    players = [
+        mg.Player("D", d_loss, adam(discriminator, 2e-3)),
+        mg.Player("G", g_loss, adam(generator, 1e-3)),
+    ]
     return generator, mg.Game(players, random=source, replay=True)
 
 
@@ -540,7 +711,13 @@ def evaluate(generator, discriminator):
         x = generator(noise)
         l_real, l_fake = discriminator(fresh).data, discriminator(x).data
     accuracy = 0.5 * (np.mean(l_real > 0) + np.mean(l_fake <= 0))
-    return softplus(-l_real).mean(), softplus(l_fake).mean(), softplus(-l_fake).mean(), accuracy, w1(x.data)
+    return (
+        softplus(-l_real).mean(),
+        softplus(l_fake).mean(),
+        softplus(-l_fake).mean(),
+        accuracy,
+        w1(x.data),
+    )
 
 
 def train(discriminator, steps, seed=0):
@@ -562,14 +739,15 @@ weak, weak_log, G_weak = train(linear(), steps)
 lost, lost_log, G_lost = train(mlp(1, 1), 1200, seed=3)
 runs = {"network D": seeing, "linear D": weak, "other seed": lost}
 for name, run in runs.items():
-    for row in run[[0, 5, len(run) // 2, -1]]:
+    for t, real_half, fake_half, g_loss, accuracy, distance in run[[0, 5, len(run) // 2, -1]]:
         print(
-            f"{name:10} step {row[0]:4.0f}: L_D {row[1] + row[2]:.3f}  L_G {row[3]:.3f}  accuracy {row[4]:.3f}  W1 {row[5]:.3f}"
+            f"{name:10} step {t:4.0f}: L_D {real_half + fake_half:.3f}  L_G {g_loss:.3f}",
+            f" accuracy {accuracy:.3f}  W1 {distance:.3f}",
         )
 
 # %% [markdown]
-# Look at the first two runs. From step 250 on, both have $L_D$ within a few per cent of $\log 4$ and $L_G$ near
-# $\log 2$. In the first run the fakes come much closer to the data meanwhile. In the second they do not. A linear $D$
+# Look at the first two runs. From step 250 on, both have $L_D$ within 0.12 of $\log 4$ and $L_G$ within 0.12
+# of $\log 2$. In the first run the fakes come much closer to the data meanwhile. In the second they do not. A linear $D$
 # can only ask for another mean, and the mean keeps swinging around the right one (lesson 11 says why).
 #
 # $$ L_D \approx \log 4,\; L_G \approx \log 2 \text{ throughout; } W_1
@@ -578,23 +756,51 @@ for name, run in runs.items():
 # %%
 settled = slice(5, None)
 both = np.concatenate([seeing[settled], weak[settled]])
-check("10.21", "from step 250 on, L_D of both runs stays near log 4", both[:, 1] + both[:, 2],
-      LOG4, atol=0.15, errata="shared.2")  # fmt: skip
-check("10.21a", "and L_G near log 2", both[:, 3], LOG2, atol=0.15, errata="shared.2")
+check(
+    "10.21",
+    "from step 250 on, L_D of both runs stays near log 4",
+    both[:, 1] + both[:, 2],
+    LOG4,
+    atol=0.12,
+    errata="shared.2",
+)
+check("10.21a", "and L_G near log 2", both[:, 3], LOG2, atol=0.12, errata="shared.2")
 early, late = seeing[4:7, 5].mean(), seeing[-6:, 5].mean()
 print(
-    f"network D: W1 {early:.3f} around step 250, {late:.3f} at the end;  linear D at the end: {weak[-6:, 5].mean():.3f}"
+    f"network D: W1 {early:.3f} around step 250, {late:.3f} at the end; ",
+    f"linear D at the end: {weak[-6:, 5].mean():.3f}",
 )
-check("10.21b", "network D: W1 falls by half or more", late, early / 2, atol=0, relation="<=",
-      errata="shared.2")  # fmt: skip
+check(
+    "10.21b",
+    "network D: W1 falls by half or more",
+    late,
+    early / 2,
+    atol=0,
+    relation="<=",
+    errata="shared.2",
+)
 fall = seeing[4:7, 1:3].sum(axis=1).mean() - seeing[-6:, 1:3].sum(axis=1).mean()
-check("10.21c", "... while L_D does not fall (it rises)", fall, 0.0, atol=0.01, relation="<=",
-      errata="shared.2")  # fmt: skip
-check("10.21d", "linear D: W1 stays above 1 with the losses of an equilibrium",
-      weak[settled, 5], 1.0, atol=0, relation=">=", errata="shared.2")  # fmt: skip
+check(
+    "10.21c",
+    "... while L_D does not fall (it rises)",
+    fall,
+    0.0,
+    atol=0.01,
+    relation="<=",
+    errata="shared.2",
+)
+check(
+    "10.21d",
+    "linear D: W1 stays above 1 with the losses of an equilibrium",
+    weak[settled, 5],
+    1.0,
+    atol=0,
+    relation=">=",
+    errata="shared.2",
+)
 
 # %% [markdown]
-# The third run is a gift. Its losses stand still at other values: $L_D = 0.96$, $L_G \approx 1.09$, and $D$ is right in
+# The third run is a gift. Its losses stay at other values: $L_D = 0.96$, $L_G$ about 1.1 on average, and $D$ is right in
 # three of four cases. Compare (10.18): these are the numbers of a generator that has *collapsed* onto one of two modes.
 # There $D^* = 1/3$ at the fakes, so $L_G = -\log\frac13$, and by (10.17) with $\mathrm{TV} = 1/2$ the accuracy is
 # $3/4$:
@@ -603,14 +809,19 @@ check("10.21d", "linear D: W1 stays above 1 with the losses of an equilibrium",
 # = \tfrac34. \tag{10.22} $$
 #
 # Here the losses *do* say that something is wrong, since $L_D$ is below $\log 4$. That it is a missing mode, and not
-# dirt, they do not say. (With more steps this generator finds the other mode. Other seeds did not collapse at all.
-# Never judge a GAN by one seed.)
+# dirt, they do not say. (When we gave this run 3000 steps its generator found the other mode, and the seeds 1, 2 and 4 did
+# not collapse at all. Never judge a GAN by one seed.)
 
 # %%
 held = lost[settled]
-check("10.22", "collapsed run: L_D = log 3 − log(4/3)/2", held[:, 1] + held[:, 2],
-      math.log(3) - 0.5 * math.log(4 / 3), atol=0.04)  # fmt: skip
-check("10.22a", "its mean L_G = log 3", held[:, 3].mean(), math.log(3), atol=0.06)
+check(
+    "10.22",
+    "collapsed run: L_D = log 3 − log(4/3)/2",
+    held[:, 1] + held[:, 2],
+    math.log(3) - 0.5 * math.log(4 / 3),
+    atol=0.04,
+)
+check("10.22a", "its mean L_G = log 3", held[:, 3].mean(), math.log(3), atol=0.05)
 check("10.22b", "accuracy of D = 3/4", held[:, 4], 0.75, atol=0.02)
 with mg.no_grad():
     lost_fakes = G_lost(noise).data
@@ -619,15 +830,39 @@ check("10.22c", "because all fakes are in one heap",
 
 # %% [markdown]
 # The log that the game itself prints obeys our law as well, although its two losses come from different noise and are
-# one update apart: with $L_{D,\text{fake}} \le L_D$, (10.7) demands $e^{-L_G} + e^{-L_D} \le 1$ at each of the steps.
+# one update apart: with $L_{D,\text{fake}} \le L_D$, (10.7) would demand $e^{-L_G} + e^{-L_D} \le 1$ at each of the steps.
+# And from one step to the next, with another batch, the losses of the first run change by less than 5 % on average.
 
 # %%
 logged = np.concatenate([seeing_log, weak_log, lost_log])
-check("10.7b", "exp(−L_G) + exp(−L_D) ≤ 1 at every logged step of three runs",
-      np.exp(-logged).sum(axis=1), 1.0, atol=0, relation="<=")  # fmt: skip
+check(
+    "10.7b",
+    "exp(−L_G) + exp(−L_D) ≤ 1 at every logged step of three runs",
+    np.exp(-logged).sum(axis=1),
+    1.0,
+    atol=0,
+    relation="<=",
+)
+jumps = np.abs(np.diff(seeing_log, axis=0) / seeing_log[1:]).mean(axis=0)
+print(f"mean change from step to step: L_D {jumps[0]:.1%}, L_G {jumps[1]:.1%}")
+check(
+    "10.7d",
+    "from step to step the losses change by less than 5 % on average",
+    jumps,
+    0.05,
+    atol=0,
+    relation="<=",
+)
 exact = np.concatenate(list(runs.values()))
-check("10.7c", "exp(−L_G) + exp(−L_D,fake) ≤ 1 at every evaluation",
-      np.exp(-exact[:, 2]) + np.exp(-exact[:, 3]), 1.0, atol=1e-12, relation="<=", identity=24)  # fmt: skip
+check(
+    "10.7c",
+    "exp(−L_G) + exp(−L_D,fake) ≤ 1 at every evaluation",
+    np.exp(-exact[:, 2]) + np.exp(-exact[:, 3]),
+    1.0,
+    atol=1e-12,
+    relation="<=",
+    identity=24,
+)
 
 # %%
 fig, axes = figure(2, 3, height=4.4, sharey="row")
@@ -649,7 +884,8 @@ axes[1, 1].annotate("dotted: fresh data", (0.3 * steps, 0.13), fontsize=9)
 show(
     fig,
     "runs",
-    alt="Two runs hover at log 4 and log 2, one with falling W1 and one without; the collapsed run stands at .96 and 1.09",
+    alt="Two runs hover at log 4 and log 2, one with falling W1 and one without; the collapsed run "
+    "stays at .96 and about 1.1",
 )
 
 # %%
@@ -673,7 +909,8 @@ ax.legend(loc="upper left", fontsize=8)
 show(
     fig,
     "samples",
-    alt="Fakes of the first run follow the two heaps; fakes of the second run sit in one heap between them",
+    alt="Fakes of the first run follow the two heaps; fakes of the second run sit in one heap "
+    "between them, with a tail to the right",
 )
 
 # %% [markdown]
@@ -685,10 +922,23 @@ show(
 # %%
 final_accuracy = seeing[-6:, 4].mean()
 print(f"accuracy of D on fresh samples, end of the first run: {final_accuracy:.3f}")
-check("10.17b", "in the end D is a coin: accuracy within .06 of 1/2", final_accuracy, 0.5,
-      atol=0.06, errata="S4.5")  # fmt: skip
-check("10.17c", "it is far from separating", final_accuracy, 1.0, atol=0.3, relation="!=",
-      errata="S4.5")  # fmt: skip
+check(
+    "10.17b",
+    "in the end D is a coin: accuracy within .05 of 1/2",
+    final_accuracy,
+    0.5,
+    atol=0.04,
+    errata="S4.5",
+)
+check(
+    "10.17c",
+    "it is far from separating",
+    final_accuracy,
+    1.0,
+    atol=0.3,
+    relation="!=",
+    errata="S4.5",
+)
 
 # %% [markdown]
 # When *does* $D$ separate perfectly? When the generator has failed. Put all fakes at $N(-6, 0.5^2)$, outside of the
@@ -710,18 +960,39 @@ def fit(D, generate, steps, lr=2e-3):
         source.advance()
         with mg.no_grad():
             x = generate(source.normal((128, 1), stream="noise"))
-        adam.step(mg.grad(pair.discriminator(D(loader.batch(t)), D(x)), list(adam.parameters.values())))
+        adam.step(
+            mg.grad(pair.discriminator(D(loader.batch(t)), D(x)), list(adam.parameters.values()))
+        )
     return D
 
 
 stuck = lambda z: 0.5 * z - 6.0
-real_half, fake_half, g_loss, accuracy, distance = evaluate(stuck, fit(mlp(1, 1).initialize(5, "D"), stuck, 300))
-print(f"L_D = {real_half + fake_half:.4f},  L_G = {g_loss:.2f},  accuracy {accuracy:.4f},  W1 {distance:.2f}")
-check("10.23", "D alone on disjoint laws: L_D below .1", real_half + fake_half, 0.1, atol=0,
-      relation="<=", errata="S4.5")  # fmt: skip
+real_half, fake_half, g_loss, accuracy, distance = evaluate(
+    stuck, fit(mlp(1, 1).initialize(5, "D"), stuck, 300)
+)
+print(
+    f"L_D = {real_half + fake_half:.4f},  L_G = {g_loss:.2f}, ",
+    f"accuracy {accuracy:.4f},  W1 {distance:.2f}",
+)
+check(
+    "10.23",
+    "D alone on disjoint laws: L_D below .1",
+    real_half + fake_half,
+    0.1,
+    atol=0,
+    relation="<=",
+    errata="S4.5",
+)
 check("10.23a", "L_G above 4", g_loss, 4.0, atol=0, relation=">=")
-check("10.23b", "accuracy above .99: separation is failure", accuracy, 0.99, atol=0,
-      relation=">=", errata="S4.5")  # fmt: skip
+check(
+    "10.23b",
+    "accuracy above .99: separation is failure",
+    accuracy,
+    0.99,
+    atol=0,
+    relation=">=",
+    errata="S4.5",
+)
 
 # %% [markdown]
 # ## 6. What to watch instead
@@ -743,20 +1014,37 @@ check("10.23b", "accuracy above .99: separation is failure", accuracy, 0.99, ato
 # %%
 def fresh_bound(generator):
     """(log 4 - L_D) / 2 on held-out samples, for a new network D trained on a fixed generator."""
-    real_half, fake_half, *_ = evaluate(generator, fit(mlp(1, 1).initialize(6, "D"), generator, 400))
+    real_half, fake_half, *_ = evaluate(
+        generator, fit(mlp(1, 1).initialize(6, "D"), generator, 400)
+    )
     return (LOG4 - real_half - fake_half) / 2
 
 
 # %%
 bounds = [fresh_bound(g) for g in (G, G_weak, G_lost)]
 # the bound is an average over 4000 + 4000 samples: it errs by about .01
-print("JSD is at least " + ", ".join(f"{b:.3f} ({name})" for b, name in zip(bounds, runs, strict=True)))
+print(
+    "JSD is at least "
+    + ", ".join(f"{b:.3f} ({name})" for b, name in zip(bounds, runs, strict=True))
+)
 own = (LOG4 - weak[-1, 1] - weak[-1, 2]) / 2
-check("10.14a", "a fresh D proves the linear run's fakes bad: JSD ≥ .1", bounds[1], 0.1, atol=0,
-      relation=">=")  # fmt: skip
+check(
+    "10.14a",
+    "a fresh D proves the linear run's fakes bad: JSD ≥ .1",
+    bounds[1],
+    0.1,
+    atol=0,
+    relation=">=",
+)
 check("10.14b", "its own D could prove next to nothing", own, 0.02, atol=0, relation="<=")
-check("10.14c", "the network run's fakes stand the test better", bounds[0], bounds[1] / 2,
-      atol=0, relation="<=")  # fmt: skip
+check(
+    "10.14c",
+    "the network run's fakes stand the test better",
+    bounds[0],
+    bounds[1] / 2,
+    atol=0,
+    relation="<=",
+)
 
 # %% [markdown]
 # ## Exercises
@@ -775,7 +1063,9 @@ def least_fake_loss(generator_loss):
 
 def least_property(answer, logit):
     g, d = softplus(-logit), softplus(logit)  # a constant D attains the bound
-    assert abs(answer(g) - d) < 1e-6 * (1 + d), f"L_G = {g}: a constant D has L_D,fake = {d}, you said {answer(g)}"
+    assert abs(answer(g) - d) < 1e-6 * d, (
+        f"L_G = {g}: a constant D has L_D,fake = {d}, you said {answer(g)}"
+    )
 
 
 grade("10.E1", least_fake_loss, least_property, logit=floats(-10, 10))
@@ -783,19 +1073,33 @@ grade("10.E1", least_fake_loss, least_property, logit=floats(-10, 10))
 
 # %%
 def possible(generator_loss, discriminator_loss, averaged):
-    """Whether a log may print these losses; `averaged`: the second is the mean of both halves, not their sum."""
+    """Whether a log may print these losses.
+
+    averaged: the second is the mean of both halves of L_D, not their sum.
+    """
     raise NotImplementedError
 
 
 def possible_property(answer, real, fake, averaged):
     g = softplus(-fake).mean()
     d = (softplus(-real).mean() + softplus(fake).mean()) / (2 if averaged else 1)
-    assert answer(g, d, averaged), f"L_G = {g}, L_D = {d} (averaged: {averaged}) came from real logits"
+    assert answer(g, d, averaged), (
+        f"L_G = {g}, L_D = {d} (averaged: {averaged}) came from real logits"
+    )
     too_low = least_partner(g) * (0.49 if averaged else 0.98)
-    assert not answer(g, too_low, averaged), f"L_G = {g}, L_D = {too_low} (averaged: {averaged}) is impossible"
+    assert not answer(g, too_low, averaged), (
+        f"L_G = {g}, L_D = {too_low} (averaged: {averaged}) is impossible"
+    )
 
 
-grade("10.E2", possible, possible_property, real=arrays(5, -6, 6), fake=arrays(5, -6, 6), averaged=st.booleans())
+grade(
+    "10.E2",
+    possible,
+    possible_property,
+    real=arrays(5, -6, 6),
+    fake=arrays(5, -6, 6),
+    averaged=st.booleans(),
+)
 
 
 # %%
@@ -807,7 +1111,9 @@ def jsd_at_least(real_logits, fake_logits):
 def bound_property(answer, real, fake):
     V = np.mean(np.log(sigmoid(real))) + np.mean(np.log(sigmoid(-fake)))
     expected = max(0.0, (V + LOG4) / 2)
-    assert abs(answer(real, fake) - expected) < 1e-9, f"expected {expected}, got {answer(real, fake)}"
+    assert abs(answer(real, fake) - expected) < 1e-9, (
+        f"expected {expected}, got {answer(real, fake)}"
+    )
 
 
 grade("10.E3", jsd_at_least, bound_property, real=arrays(6, -6, 6), fake=arrays(6, -6, 6))
@@ -815,7 +1121,7 @@ grade("10.E3", jsd_at_least, bound_property, real=arrays(6, -6, 6), fake=arrays(
 
 # %%
 def accuracy_from_rates(reals_accepted, fakes_accepted):
-    """The accuracy of D on an equal mixture, from the shares of reals and of fakes that it calls real."""
+    """The accuracy of D on an equal mixture, from the shares of each that it calls real."""
     raise NotImplementedError
 
 
@@ -826,7 +1132,13 @@ def accuracy_property(answer, reals, fakes):
     assert abs(answer(a, r) - np.mean(verdicts == truth)) < 1e-12, f"reals {a}, fakes {r}"
 
 
-grade("10.E4", accuracy_from_rates, accuracy_property, reals=st.integers(0, 100), fakes=st.integers(0, 100))
+grade(
+    "10.E4",
+    accuracy_from_rates,
+    accuracy_property,
+    reals=st.integers(0, 100),
+    fakes=st.integers(0, 100),
+)
 
 # %% [markdown]
 # ## What to read next

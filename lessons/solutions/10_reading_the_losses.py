@@ -8,7 +8,9 @@ def least_fake_loss(generator_loss):
 
 
 def wrong_least_fake_loss(generator_loss):
-    return max(0.0, np.log(4) - generator_loss)  # L_G + L_D,fake >= log 4 is true, but not the sharpest bound
+    return max(
+        0.0, np.log(4) - generator_loss
+    )  # L_G + L_D,fake >= log 4 is true, but not the sharpest bound
 
 
 def possible(generator_loss, discriminator_loss, averaged):
