@@ -32,7 +32,7 @@ from minigan.theory import dynamics
 
 
 def differences(function, point, h=1e-5):
-    """The Jacobian of an R^n -> R^m function by central differences: column j is the change along coordinate j."""
+    """The Jacobian of a function R^n -> R^m by central differences; column j is for coordinate j."""
     point = np.asarray(point, dtype=float)
     columns = [
         (np.asarray(function(point + h * e)) - np.asarray(function(point - h * e))) / (2 * h)
@@ -128,7 +128,7 @@ check(
 
 # %%
 game = [lambda x, y: x * y, lambda x, y: -x * y]  # the same as dynamics.bilinear_game()
-print("field at (1, 0):", dynamics.vector_field(game, (1.0, 0.0)))
+print("field at (1, 0.5):", dynamics.vector_field(game, (1.0, 0.5)))
 grid = np.random.default_rng(0).uniform(-2, 2, (20, 2))
 found = np.array([dynamics.vector_field(game, tuple(p)) for p in grid])
 check("11.4", "v(x, y) = (−y, x)", found, np.stack([-grid[:, 1], grid[:, 0]], axis=1), atol=1e-15)
@@ -269,9 +269,13 @@ check("11.10", "x² + y² is conserved", rates, 0.0, atol=1e-13)
 # %%
 speeds = np.linalg.norm([dynamics.vector_field(game, tuple(p)) for p in grid], axis=1)
 check(
-    "11.11", "‖v‖ = distance to the solution: no other rest point", speeds, np.linalg.norm(grid, axis=1), atol=1e-14,
+    "11.11",
+    "‖v‖ = distance to the solution: no other rest point",
+    speeds,
+    np.linalg.norm(grid, axis=1),
+    atol=1e-14,
     errata=("shared.1", "S0.11"),
-)  # fmt: skip
+)
 paths = [
     dynamics.iterate(dynamics.runge_kutta, game, tuple(p), steps=sized(400, 100), step=0.05)
     for p in grid[:5]
@@ -630,7 +634,8 @@ for ax in axes[:, 0]:
 show(
     fig,
     "rules",
-    alt="Six paths of the game xy at step 0.25: simultaneous spirals out, alternating keeps to an ellipse, four spiral in.",
+    alt="Six paths of the game xy at step 0.25: simultaneous spirals out, alternating keeps to an "
+    "ellipse, four spiral in.",
 )
 
 # %%
@@ -660,7 +665,8 @@ ax.set(
 show(
     fig,
     "spectral-radius",
-    alt="Spectral radius against step size: below one are implicit always, extragradient to 1, optimistic to 0.577.",
+    alt="Spectral radius against step size: below one are implicit always, extragradient to 1, "
+    "optimistic to 0.577.",
 )
 
 # %% [markdown]
@@ -690,8 +696,8 @@ at_rest = dynamics.game_jacobian(curvy, (0.0, 0.0))
 for letter, rule in zip(
     "abc", (dynamics.simultaneous, dynamics.alternating, dynamics.extragradient), strict=True
 ):
-    path = dynamics.iterate(rule, curvy, (0.5, 0.5), steps=600, step=0.1)
-    seen = (np.linalg.norm(path[600]) / np.linalg.norm(path[300])) ** (1 / 300)
+    path = dynamics.iterate(rule, curvy, (0.5, 0.5), steps=1000, step=0.1)
+    seen = (np.linalg.norm(path[1000]) / np.linalg.norm(path[500])) ** (1 / 500)
     expected = dynamics.spectral_radius(dynamics.linear_map(rule, at_rest, step=0.1))
     check(
         f"11.29{letter}",
@@ -902,7 +908,8 @@ check(
 path = dynamics.iterate(dynamics.alternating, game, (1.0, 0.0), steps=sized(4000, 1000), step=0.1)
 averages = np.linalg.norm(np.cumsum(path, axis=0) / np.arange(1, len(path) + 1)[:, None], axis=1)
 print(
-    f"alternating: distance of the last point {np.hypot(*path[-1]):.3f}, of the mean {averages[-1]:.4f}"
+    f"alternating: distance of the last point {np.hypot(*path[-1]):.3f},",
+    f"of the mean {averages[-1]:.4f}",
 )
 check("11.37a", "alternating: the mean comes near", averages[-1], 0.03, atol=0, relation="<=")
 check("11.37b", "the point does not", np.hypot(*path.T).min(), 0.9, atol=0, relation=">=")
@@ -915,7 +922,7 @@ check("11.37b", "the point does not", np.hypot(*path.T).min(), 0.9, atol=0, rela
 
 # %%
 def largest_step(eigenvalue):
-    """The h at which |1 + h eigenvalue| = 1, h > 0, for a complex eigenvalue with negative real part."""
+    """The h > 0 at which |1 + h eigenvalue| = 1, for a complex eigenvalue with real part < 0."""
     raise NotImplementedError
 
 
@@ -931,7 +938,10 @@ grade("11.E1", largest_step, step_property, alpha=floats(-3, -0.1), beta=floats(
 
 # %%
 def alternating_matrix(h, moves):
-    """The matrix of one step of the game xy, on (x, y): player one moves once, then player two `moves` times."""
+    """The matrix, on (x, y), of one step of the game xy.
+
+    Player one moves once, then player two moves `moves` times, each with step size h.
+    """
     raise NotImplementedError
 
 
@@ -956,7 +966,10 @@ grade(
 
 # %%
 def implicit_step(a, x, y, h):
-    """The implicit step of min over x, max over y of x^T a y: (x', y') with x' = x - h a y' and y' = y + h a^T x'."""
+    """The implicit step of min over x, max over y of x^T a y.
+
+    Gives (x', y') with x' = x - h a y' and y' = y + h a^T x'.
+    """
     raise NotImplementedError
 
 
