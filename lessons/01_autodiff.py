@@ -584,6 +584,7 @@ relative = np.median(error / np.exp(xs), axis=1)
 digits = -np.log10(relative.min())
 print(f"h* = {best:.1e}; best step seen {seen:.1e}, where {digits:.1f} digits are right")
 
+# %%
 asked = np.array([1e-2, 1e-5, 1e-8, 1e-15])
 median = np.median(abs(central(np.exp, xs, asked[:, None]) / np.exp(xs) - 1), axis=1)
 for h, digits in zip(asked, -np.log10(median), strict=True):

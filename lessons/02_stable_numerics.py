@@ -652,6 +652,7 @@ def kahan(x):
     return total
 
 
+# %%
 sizes = [2**k for k in range(2, sized(16, 13), 2)]
 table = {f: [] for f in (one_by_one, in_pairs, kahan)}
 for n in sizes:
@@ -669,6 +670,8 @@ check(
     rtol=1e-2,
     relation="<=",
 )
+
+# %%
 ones = [np.array([1] + [u32] * (m - 1), dtype=np.float32) for m in sizes]  # each u is rounded away
 lost = [math.fsum(x.tolist()) - float(one_by_one(x)) for x in ones]
 check("2.23a", "1 + u + u + ... attains it", lost, (n - 1) * u32, atol=0, rtol=1e-12)

@@ -949,6 +949,7 @@ check(
     atol=1e-9,
 )
 
+# %%
 fig, axes = figure(1, 2, width=7.2, height=3.1, sharey=True)
 for ax, values, title in zip(
     axes, (forward_map, reverse_map), ("KL(p ‖ q)", "KL(q ‖ p)"), strict=True
@@ -995,8 +996,7 @@ show(
 #
 # The loss is at most $\log 100 = 4.61$ nats **an image**, and good models of small images differ by hundreds of nats.
 # In numbers: points of 784 coordinates, the good model a Gaussian of width 0.5 (right), a rival of width 0.6 (wrong,
-# but always sensible), and the mixture with noise. The mixture of garbage wins, by about
-# 19 nats.
+# but always sensible), and the mixture with noise. The mixture of garbage wins, by about 19 nats.
 
 # %%
 dims = 784
@@ -1034,8 +1034,8 @@ print(
 #
 # ## Exercises
 #
-# Write each function; the property below it decides. Give back NumPy numbers and arrays. Run the file again (`python
-# lessons/04_entropy_and_likelihood.py`) and read the verdict, with the smallest counterexample if it is wrong.
+# Write each function; the property below it decides. Give back NumPy numbers and arrays. Run the file again
+# (`python lessons/04_entropy_and_likelihood.py`) and read the verdict, with the smallest counterexample if it is wrong.
 
 
 # %%

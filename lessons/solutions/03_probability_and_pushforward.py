@@ -36,7 +36,7 @@ def wrong_sample_ramp(u):
 
 
 def samples_needed(std, error):
-    return max(1, math.ceil((std / error) ** 2 * (1 - 1e-12)))
+    return math.ceil((std / error) ** 2)
 
 
 def wrong_samples_needed(std, error):
