@@ -446,7 +446,7 @@ check(
     atol=1e-13,
     relation=">=",
 )
-reals = 1 + 2 * draw((1000, 32), "logits of reals").data
+reals = -centres + spreads * draw((1000, 32), "logits of reals").data
 real_losses, accepted = softplus(-reals).mean(axis=1), np.mean(reals > 0, axis=1)
 rejected_pay = (1 - accepted) * LOG2
 check("10.13c", "L_D,real ≥ (1 − a) log 2", real_losses, rejected_pay, atol=1e-13, relation=">=")
