@@ -739,10 +739,10 @@ check(
 )
 
 # %% [markdown]
-# The generator wants its fakes to be called $c$ and minimises $\frac{1}{2} \mathbb{E}_q (D - c)^2$. To this the paper adds
-# $\frac{1}{2} \mathbb{E}_p (D - c)^2$, which the generator cannot change while $D$ is held. Take $b - c = 1$ and
-# $b - a = 2$, and insert $D^* - c = (b - c)\frac{p}{p+q} + (a - c)\frac{q}{p+q} = \frac{p - q}{p + q}$. Twice the sum is a
-# chi-squared divergence:
+# The generator wants its fakes to be called $c$ and minimises $\frac{1}{2} \mathbb{E}_q (D - c)^2$. To this the paper
+# adds $\frac{1}{2} \mathbb{E}_p (D - c)^2$, which the generator cannot change while $D$ is held. Take $b - c = 1$ and
+# $b - a = 2$, and insert $D^* - c = (b - c)\frac{p}{p+q} + (a - c)\frac{q}{p+q} = \frac{p - q}{p + q}$. Twice the sum
+# is a chi-squared divergence:
 #
 # $$ \mathbb{E}_p (D^* - c)^2 + \mathbb{E}_q (D^* - c)^2 = \sum \frac{(p - q)^2}{p + q}
 #    = 2 \chi^2(q \Vert m), \qquad \chi^2(u \Vert v) = \sum \frac{(u - v)^2}{v}, \quad m = \frac{p + q}{2} \tag{7.24} $$
@@ -767,10 +767,10 @@ check(
 )
 
 # %% [markdown]
-# Mind the fine print: (7.24) is a *value*. It is no statement about the generator's *steps*, which hold $D^*$ and do not
-# feel the added term. For a step, outcome $x$ has the slope $(D^* - c)^2 = (\frac{p - q}{p + q})^2$, while the divergence,
-# in which $D^*$ follows $q$, has the slope $-2 \frac{p - q}{p + q} - (\frac{p - q}{p + q})^2$. For the logistic loss the
-# two will turn out to agree (lesson 8); here they do not.
+# Mind the fine print: (7.24) is a *value*. It is no statement about the generator's *steps*, which hold $D^*$ and do
+# not feel the added term. For a step, outcome $x$ has the slope $(D^* - c)^2 = (\frac{p - q}{p + q})^2$, while the
+# divergence, in which $D^*$ follows $q$, has the slope $-2 \frac{p - q}{p + q} - (\frac{p - q}{p + q})^2$. For the
+# logistic loss the two will turn out to agree (lesson 8); here they do not.
 
 # %%
 share = (p - q) / (p + q)

@@ -152,9 +152,9 @@ show(
 # $$ \frac{d}{d\ell} \log(1 - D) = -\frac{1}{1 + e^{-\ell}} \approx -e^{\ell} \to 0 \quad (\ell \to -\infty) \tag{8.4} $$
 #
 # No layer before the logit touches this factor. Adam divides a *common* factor out, but not one like
-# $e^{-20} = 2 \cdot 10^{-9}$, below the $10^{-8}$ that it adds to its denominator; and no optimiser mends the weighting: of
-# all fakes, the saturating loss listens least to those that are caught. The other loss does: the slope of $-\log D$ at
-# $\ell = -20$ is $-1$ to eight digits.
+# $e^{-20} = 2 \cdot 10^{-9}$, below the $10^{-8}$ that it adds to its denominator; and no optimiser mends the weighting:
+# of all fakes, the saturating loss listens least to those that are caught. The other loss does: the slope of $-\log D$
+# at $\ell = -20$ is $-1$ to eight digits.
 
 # %%
 early = np.array([-20.0])
@@ -260,7 +260,8 @@ check("8.7a", "L_G does not", generator_losses[0], generator_losses[1], atol=0.0
 #    L_G^{\text{ns}} + L_D &= -\mathbb{E}_p \log D - \mathbb{E}_q \log D (1 - D) && \text{not} \end{aligned} \tag{8.8} $$
 #
 # $-\log D(1 - D)$ is smallest at $D = \frac{1}{2}$. What one player gains on a fake by leaving it, the other loses and
-# more, so here the players have something to agree on. Article S3 calls GAN training a zero-sum game (section 2.2) and prints this loss for it (section 4.1).
+# more, so here the players have something to agree on. Article S3 calls GAN training a zero-sum game (section 2.2) and
+# prints this loss for it (section 4.1).
 
 # %%
 ell = np.random.default_rng(2).normal(size=8)  # a discriminator that is nothing special
@@ -299,14 +300,14 @@ check(
 # ## The sum as a loss
 #
 # Article S2 adds the two losses, $L_{\text{GAN}} = L_G + L_D$ (under the heading "total loss function"), and calls it
-# training to minimise the sum. If both players minimise the same number, the game is gone. Look at the discriminator's part. A fake now pays $-\log(1 - D)$ from
-# $L_D$ and $-\log D$ from $L_G$: it is labelled fake *and* real. The pointwise minimum, with real mass $p + q$ and fake
-# mass $q$, is
+# training to minimise the sum. If both players minimise the same number, the game is gone. Look at the discriminator's
+# part. A fake now pays $-\log(1 - D)$ from $L_D$ and $-\log D$ from $L_G$: it is labelled fake *and* real. The
+# pointwise minimum, with real mass $p + q$ and fake mass $q$, is
 #
 # $$ D_{\text{sum}} = \frac{p + q}{p + 2q} \ge \frac{1}{2} \tag{8.9} $$
 #
-# This discriminator never calls anything fake, not even where data never occur: there it says $\frac{1}{2}$. And with the zero-sum $L_G = -L_D$ the
-# sum is the constant 0, and nobody learns anything.
+# This discriminator never calls anything fake, not even where data never occur: there it says $\frac{1}{2}$. And with
+# the zero-sum $L_G = -L_D$ the sum is the constant 0, and nobody learns anything.
 
 
 # %%
@@ -488,7 +489,8 @@ check("8.13a", "never negative, for 1000 generators", difference, 0.0, relation=
 
 # %% [markdown]
 # Close to the goal both losses agree, which (8.3) announced: at $D = 1/2$ they push equally hard. For
-# $q = p + \varepsilon h$ with $\sum h = 0$, all of these divergences are, to leading order, multiples of one quadratic form:
+# $q = p + \varepsilon h$ with $\sum h = 0$, all of these divergences are, to leading order, multiples of one quadratic
+# form:
 #
 # $$ 2 \operatorname{JSD} \approx \frac{\varepsilon^2}{4} \sum \frac{h^2}{p}, \qquad
 #    2 \operatorname{KL}(m \Vert p) \approx \frac{\varepsilon^2}{4} \sum \frac{h^2}{p}, \qquad
@@ -736,16 +738,11 @@ for step in range(steps + 1):
     shifted = lambda loss, t=t: slope(lambda s: loss(t[0] * (fakes + s) + t[1]), np.zeros(1))[0]
     error = (D_fake + np.abs(t[0]) * D_fake * (1 - D_fake)).max()  # D' = D (1 - D) a
     if step % 20 == 0 or step < 20:
-        rows.append(
-            (
-                step,
-                shifted(losses.minimax.generator),
-                shifted(losses.non_saturating.generator),
-                error,
-            )
-        )
+        pushes = [shifted(game.generator) for game in (losses.minimax, losses.non_saturating)]
+        rows.append((step, *pushes, error))
     t = t - 0.5 * slope(discriminator_loss, t)
 
+# %%
 step, saturating, heuristic, error = np.array(rows).T
 small = error < 1
 check(

@@ -272,45 +272,18 @@ for name, log, share in (("S3 (sum)", S3, 1.0), ("S4 (mean)", S4, 0.5)):
         verdict = "possible" if d >= least else "impossible"
         print(f"{name:9} {epoch:4} {g:10.4f} {d:12.4f} {least:14.4f}   {verdict}")
 
-forced = least_partner(S3[100][0])
-check(
-    "10.9b",
-    "S3's L_G = .0023 forces L_D,fake ≥ 6.06",
-    forced,
-    6.06,
-    atol=0,
-    relation=">=",
-    errata="shared.3",
-)
+# %%
+forced3, forced4 = least_partner(S3[100][0]), least_partner(S4[20][0]) / 2
+check("10.9b", "S3's L_G = .0023 forces L_D,fake ≥ 6.06", forced3, 6.06,
+      atol=0, relation=">=", errata="shared.3")  # fmt: skip
 late3, late4 = np.array([S3[e] for e in (97, 98, 99, 100)]), np.array([S4[e] for e in (19, 20)])
 least3, least4 = least_partner(late3[:, 0]), least_partner(late4[:, 0]) / 2
-check(
-    "10.9c",
-    "S3, epochs 97 to 100: the least possible L_D exceeds the printed one by 6",
-    least3,
-    late3[:, 1] + 6,
-    atol=0,
-    relation=">=",
-    errata="shared.3",
-)
-check(
-    "10.9d",
-    "S4's L_G = .0829 forces a mean d_loss ≥ 1.26",
-    least_partner(S4[20][0]) / 2,
-    1.26,
-    atol=0,
-    relation=">=",
-    errata="shared.3",
-)
-check(
-    "10.9e",
-    "S4, epochs 19 and 20: the least possible d_loss exceeds the printed one by 1",
-    least4,
-    late4[:, 1] + 1,
-    atol=0,
-    relation=">=",
-    errata="shared.3",
-)
+check("10.9c", "S3, epochs 97 to 100: the least possible L_D exceeds the printed one by 6",
+      least3, late3[:, 1] + 6, atol=0, relation=">=", errata="shared.3")  # fmt: skip
+check("10.9d", "S4's L_G = .0829 forces a mean d_loss ≥ 1.26", forced4, 1.26,
+      atol=0, relation=">=", errata="shared.3")  # fmt: skip
+check("10.9e", "S4, epochs 19 and 20: the least possible d_loss exceeds the printed one by 1",
+      least4, late4[:, 1] + 1, atol=0, relation=">=", errata="shared.3")  # fmt: skip
 
 # %% [markdown]
 # Three objections. *The two losses are measured one update apart, on other noise.* True, and from one step to the next
@@ -429,23 +402,13 @@ check("10.12", "accuracy of S3's discriminator, counted = 51.8 %", np.mean(said 
       (0.9032 + 1 - 0.8676) / 2, atol=1e-12, errata="S3.4")  # fmt: skip
 check("10.12a", "a fool rate of 86.76 % is 13.24 % accuracy on fakes",
       np.mean(said[10_000:] == 0), 1 - 0.8676, atol=1e-12, errata="S3.4")  # fmt: skip
+
+# %%
 fooled = np.mean(batches > 0, axis=1)
-check(
-    "10.13",
-    "L_G ≥ (1 − r) log 2 on random batches",
-    g_losses,
-    (1 - fooled) * LOG2,
-    atol=1e-13,
-    relation=">=",
-)
-check(
-    "10.13a",
-    "L_D,fake ≥ r log 2 on random batches",
-    d_losses,
-    fooled * LOG2,
-    atol=1e-13,
-    relation=">=",
-)
+check("10.13", "L_G ≥ (1 − r) log 2 on random batches", g_losses, (1 - fooled) * LOG2,
+      atol=1e-13, relation=">=")  # fmt: skip
+check("10.13a", "L_D,fake ≥ r log 2 on random batches", d_losses, fooled * LOG2,
+      atol=1e-13, relation=">=")  # fmt: skip
 reals = -centres + spreads * draw((1000, 32), "logits of reals").data
 real_losses, accepted = softplus(-reals).mean(axis=1), np.mean(reals > 0, axis=1)
 rejected_pay = (1 - accepted) * LOG2
@@ -765,6 +728,8 @@ check(
     errata="shared.2",
 )
 check("10.21a", "and L_G near log 2", both[:, 3], LOG2, atol=0.12, errata="shared.2")
+
+# %%
 early, late = seeing[4:7, 5].mean(), seeing[-6:, 5].mean()
 print(
     f"network D: W1 {early:.3f} around step 250, {late:.3f} at the end; ",
@@ -809,8 +774,8 @@ check(
 # = \tfrac34. \tag{10.22} $$
 #
 # Here the losses *do* say that something is wrong, since $L_D$ is below $\log 4$. That it is a missing mode, and not
-# dirt, they do not say. (When we gave this run 3000 steps its generator found the other mode, and the seeds 1, 2 and 4 did
-# not collapse at all. Never judge a GAN by one seed.)
+# dirt, they do not say. (When we gave this run 3000 steps its generator found the other mode, and the seeds 1, 2 and 4
+# did not collapse at all. Never judge a GAN by one seed.)
 
 # %%
 held = lost[settled]
@@ -830,8 +795,9 @@ check("10.22c", "because all fakes are in one heap",
 
 # %% [markdown]
 # The log that the game itself prints obeys our law as well, although its two losses come from different noise and are
-# one update apart: with $L_{D,\text{fake}} \le L_D$, (10.7) would demand $e^{-L_G} + e^{-L_D} \le 1$ at each of the steps.
-# And from one step to the next, with another batch, the losses of the first run change by less than 5 % on average.
+# one update apart: with $L_{D,\text{fake}} \le L_D$, (10.7) would demand $e^{-L_G} + e^{-L_D} \le 1$ at each of the
+# steps. And from one step to the next, with another batch, the losses of the first run change by less than 5 % on
+# average.
 
 # %%
 logged = np.concatenate([seeing_log, weak_log, lost_log])
@@ -966,6 +932,7 @@ def fit(D, generate, steps, lr=2e-3):
     return D
 
 
+# %%
 stuck = lambda z: 0.5 * z - 6.0
 real_half, fake_half, g_loss, accuracy, distance = evaluate(
     stuck, fit(mlp(1, 1).initialize(5, "D"), stuck, 300)

@@ -45,9 +45,8 @@ def differences(function, point, h=1e-5):
 # ## 1. One player: downhill, and nothing else
 #
 # Let $L(x)$ be a loss of several coordinates. Gradient descent with very small steps is the motion
-# $\dot x = -\nabla L(x)$, where the dot is the derivative in time. We call the right-hand side the **field**,
-# $v(x) = -\nabla L(x)$: an arrow at each point, saying where to go. By the chain rule the loss changes along the motion at
-# the rate
+# $\dot x = -\nabla L(x)$, where the dot is the derivative in time. We call the right-hand side the **field**, $v(x) = -\nabla L(x)$: an
+# arrow at each point, saying where to go. By the chain rule the loss changes along the motion at the rate
 #
 # $$ \frac{d}{dt} L(x(t)) = \langle \nabla L, \dot x\rangle = -\lVert \nabla L(x) \rVert^2 \le 0 . \tag{11.1} $$
 #
@@ -170,9 +169,9 @@ check(
 # $$ \frac{d}{dt}\,\tfrac12 \lVert x \rVert^2 = \langle x, Jx \rangle = \langle x, Sx \rangle, \qquad
 # \langle x, Ax \rangle = 0 \qquad (\dot x = Jx) : \tag{11.7} $$
 #
-# $S$ pulls in or pushes out; $A$ only turns. ($\langle x, Ax\rangle = \langle A^T x, x\rangle = -\langle Ax, x\rangle$, so it is
-# its own negative.) The game $xy$ is the pure case: $S = 0$.
-# Balduzzi et al. (2018) call games with $A = 0$ *potential* and games with $S = 0$ *Hamiltonian*.
+# $S$ pulls in or pushes out; $A$ only turns. ($\langle x, Ax\rangle = \langle A^T x, x\rangle = -\langle Ax, x\rangle$,
+# so it is its own negative.) The game $xy$ is the pure case: $S = 0$. Balduzzi et al. (2018) call games with $A = 0$
+# *potential* and games with $S = 0$ *Hamiltonian*.
 
 # %%
 jacobian = dynamics.game_jacobian(game, (0.0, 0.0))
