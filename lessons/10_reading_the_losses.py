@@ -294,8 +294,7 @@ check("10.9e", "S4, epochs 19 and 20: the least possible d_loss exceeds the prin
 # second. Two small losses of that program would then speak of two different generators, and not of good ones. (S3's
 # program, section 5.2, cannot run: it compares $2n$ labels with $n$ verdicts.)
 #
-# But S4's two losses agree in all printed digits in *every* printed epoch. Suppose both are
-# equal to $v$. From (10.7), with $L_{D,\text{fake}} \le v$ if $d$ is the sum, or $L_{D,\text{fake}} \le 2v$ if it is
+# But S4's two losses agree in all printed digits in *every* printed epoch. Suppose both are equal to $v$. From (10.7), with $L_{D,\text{fake}} \le v$ if $d$ is the sum, or $L_{D,\text{fake}} \le 2v$ if it is
 # the mean:
 #
 # $$ \begin{aligned}
@@ -362,7 +361,12 @@ for log, factor, marker, colour, name in (
 ax.annotate(
     "impossible: $e^{-L_G} + e^{-L_{D,fake}} > 1$", (0.004, 0.03), fontsize=10, color="#444444"
 )
-ax.set(xlabel="generator loss $L_G$", ylabel="$L_{D,fake}$", xlim=(1e-3, 12), ylim=(1e-3, 12))
+ax.set(
+    xlabel="generator loss $L_G$ (nats)",
+    ylabel="$L_{D,fake}$ (nats)",
+    xlim=(1e-3, 12),
+    ylim=(1e-3, 12),
+)
 ax.annotate("S3, epochs 97 to 100", (0.0023, 0.0024), (0.0045, 0.0021), color=ORANGE, fontsize=9)
 ax.annotate("S4, epochs 19, 20", (0.083, 0.166), (0.015, 0.22), color=GREEN, fontsize=9)
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=9)
@@ -842,7 +846,7 @@ for column, (title, run) in enumerate(runs.items()):
             ax.axhline(level, color=BLACK, linewidth=0.9, linestyle=":")
     top.set(ylim=(0, 2), title=title)
     bottom.set(ylim=(0, 2.4), xlabel="step")
-axes[0, 0].set_ylabel("loss")
+axes[0, 0].set_ylabel("loss (nats)")
 axes[1, 0].set_ylabel("$W_1$ (fakes, data)")
 axes[0, 1].annotate("$L_D$ (dotted: log 4)", (0.32 * steps, 1.52), color=BLUE, fontsize=9)
 axes[0, 1].annotate("$L_G$ (dotted: log 2)", (0.32 * steps, 0.42), color=ORANGE, fontsize=9)

@@ -45,8 +45,9 @@ def differences(function, point, h=1e-5):
 # ## 1. One player: downhill, and nothing else
 #
 # Let $L(x)$ be a loss of several coordinates. Gradient descent with very small steps is the motion
-# $\dot x = -\nabla L(x)$, where the dot is the derivative in time. We call the right-hand side the **field**, $v(x) = -\nabla L(x)$: an
-# arrow at each point, saying where to go. By the chain rule the loss changes along the motion at the rate
+# $\dot x = -\nabla L(x)$, where the dot is the derivative in time. We call the right-hand side the **field**,
+# $v(x) = -\nabla L(x)$: an arrow at each point, saying where to go. By the chain rule the loss changes along the
+# motion at the rate
 #
 # $$ \frac{d}{dt} L(x(t)) = \langle \nabla L, \dot x\rangle = -\lVert \nabla L(x) \rVert^2 \le 0 . \tag{11.1} $$
 #
