@@ -294,8 +294,8 @@ check("10.9e", "S4, epochs 19 and 20: the least possible d_loss exceeds the prin
 # second. Two small losses of that program would then speak of two different generators, and not of good ones. (S3's
 # program, section 5.2, cannot run: it compares $2n$ labels with $n$ verdicts.)
 #
-# But S4's two losses agree in all printed digits in *every* printed epoch. Suppose both are equal to $v$. From (10.7), with $L_{D,\text{fake}} \le v$ if $d$ is the sum, or $L_{D,\text{fake}} \le 2v$ if it is
-# the mean:
+# But S4's two losses agree in all printed digits in *every* printed epoch. Suppose both are equal to $v$. From (10.7),
+# with $L_{D,\text{fake}} \le v$ if $d$ is the sum, or $L_{D,\text{fake}} \le 2v$ if it is the mean:
 #
 # $$ \begin{aligned}
 # \text{sum:} && 2e^{-v} &\le 1 &&\Rightarrow& v &\ge \log 2 = 0.693, \\
