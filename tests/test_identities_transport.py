@@ -83,7 +83,7 @@ def test_identity_33_kantorovich_and_rubinstein(see, pq, data):
     order = np.argsort(support)
     slopes, gaps = np.diff(critic[order]), np.diff(support[order])
     lag = np.cumsum(q[order] - p[order])[:-1]
-    apart = np.abs(lag) > 1e-12  # where F = G but for rounding, the sign of the difference is no fact, and any slope is best
+    apart = np.abs(lag) > 1e-12  # where F = G but for rounding the sign of the difference is no fact: any slope is best
     see.equal(np.where(apart, slopes, 0.0), np.where(apart, np.sign(lag) * gaps, 0.0))
     other = data.draw(arrays(len(p), -20, 20))  # no other 1-Lipschitz function is better: make any function so
     lipschitz = (other[None, :] + distances(support, support)).min(axis=1)
