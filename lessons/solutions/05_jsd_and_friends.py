@@ -40,7 +40,9 @@ def wrong_samples_to_tell(p, q, overlap):
 
 
 def jsd_of_many(laws, weights):
-    return _entropy(weights @ laws) - sum(w * _entropy(law) for w, law in zip(weights, laws, strict=True))
+    return _entropy(weights @ laws) - sum(
+        w * _entropy(law) for w, law in zip(weights, laws, strict=True)
+    )
 
 
 def wrong_jsd_of_many(laws, weights):

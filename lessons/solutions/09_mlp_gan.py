@@ -10,7 +10,9 @@ def he_std(inputs, slope):
 
 
 def wrong_he_std(inputs, slope):
-    return math.sqrt(1 / inputs)  # right for a linear layer, but the rectifier halves the mean square
+    return math.sqrt(
+        1 / inputs
+    )  # right for a linear layer, but the rectifier halves the mean square
 
 
 def alternate(psi, theta, d_gradient, g_gradient, step):
@@ -19,7 +21,9 @@ def alternate(psi, theta, d_gradient, g_gradient, step):
 
 
 def wrong_alternate(psi, theta, d_gradient, g_gradient, step):
-    return psi - step * d_gradient(psi, theta), theta - step * g_gradient(psi, theta)  # G follows the stale D
+    return psi - step * d_gradient(psi, theta), theta - step * g_gradient(
+        psi, theta
+    )  # G follows the stale D
 
 
 def push_on_fake(logit, slope):
@@ -37,4 +41,6 @@ def shares_of_modes(samples, modes):
 
 def wrong_shares_of_modes(samples, modes):
     nearest = ((samples[:, None] - modes) ** 2).sum(axis=2).argmin(axis=1)
-    return np.unique(nearest, return_counts=True)[1] / len(samples)  # forgets the modes that no sample hit
+    return np.unique(nearest, return_counts=True)[1] / len(
+        samples
+    )  # forgets the modes that no sample hit
