@@ -379,3 +379,9 @@ def test_the_help_imports_nothing_heavy():
 
 def test_a_report_without_checks(lessons):
     assert "none with a tolerance" in str(runner.Report(Lesson(lessons / "01_halves.py"), [], [], 0.0))
+
+
+def test_a_cell_is_shown_without_notes_to_the_formatter():
+    cell = catalog.Cell("code", "check(1,\n      2)  # fmt: skip\n# fmt: off\nx = '# fmt: skip'", 1)
+    assert cell.shown == "check(1,\n      2)\n# fmt: off\nx = '# fmt: skip'"
+    assert catalog.Cell("markdown", "x  # fmt: skip", 1).shown == "x  # fmt: skip"

@@ -17,6 +17,7 @@ from minigan.run.errors import UsageError, command
 
 FILE = re.compile(r"(\d\d)_\w+\.py")
 MARKER = re.compile(r"# %%\s*(\[markdown\]|\[md\])?\s*$")
+FORMATTER = re.compile(r"[ \t]+# fmt: skip$", re.MULTILINE)
 TITLE = re.compile(r"#\s+(\d+)\.\s+(.+)")
 PREDICT = re.compile(r"predict", re.IGNORECASE)
 LABEL = re.compile(r"^\*\*.+?\*\*\s*")  # "**Predict first.** ..."
@@ -37,6 +38,11 @@ class Cell:
     kind: str
     text: str
     line: int
+
+    @property
+    def shown(self) -> str:
+        """The text for a reader, without notes to the formatter."""
+        return FORMATTER.sub("", self.text) if self.kind == "code" else self.text
 
 
 @dataclass(frozen=True)

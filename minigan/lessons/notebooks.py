@@ -44,7 +44,7 @@ def notebook(lesson: Lesson) -> Any:
     made = []
     for i, cell in enumerate(lesson.cells):
         new = nbformat.v4.new_markdown_cell if cell.kind == "markdown" else nbformat.v4.new_code_cell
-        made.append(new(cell.text, id=f"cell-{i}", metadata={"minigan": {"line": cell.line}}))
+        made.append(new(cell.shown, id=f"cell-{i}", metadata={"minigan": {"line": cell.line}}))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel, "title": lesson.title})
 
@@ -112,7 +112,7 @@ def _checks(log: Path, lesson: Lesson) -> list[checks.Check]:
     """The checks of a log, on the lines of the lesson; a kernel knows only those of the cell."""
     if not log.exists():
         return []
-    begins = {Path(get_file_name(cell.text)).stem: cell.line for cell in lesson.cells if cell.kind == "code"}
+    begins = {Path(get_file_name(cell.shown)).stem: cell.line for cell in lesson.cells if cell.kind == "code"}
     found = []
     for text in log.read_text(encoding="utf-8").splitlines():
         values = json.loads(text)
