@@ -11,7 +11,7 @@ import numpy as np
 
 from minigan import ops
 from minigan.autodiff import Tensor
-from minigan.backend import is_float, is_gpu_array
+from minigan.backend import array_module, is_float, is_gpu_array
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,14 +21,41 @@ def tensor_of(value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     array = value if is_gpu_array(value) else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"theory: got {value!r}, expected real numbers: an array, a list or a tensor")
     return Tensor(array if array.ndim and is_float(array.dtype) else array.astype(np.float64))
+
+
+def in_one_dtype(*values: Any) -> list[Tensor]:
+    """The values as tensors of one dtype and on one device.
+
+    Float tensors and arrays decide it: float64 if one of them is, else float32. Python numbers, lists and integers are weak:
+    they take it, and are float64 among themselves. A single number in an array is weak too, in a tensor it is not.
+    """
+    deciding = [t for v in values for t in [tensor_of(v)] if _decides(v)]
+    dtype = np.result_type(*(t.dtype for t in deciding)) if deciding else np.dtype(np.float64)
+    xp = array_module(*(t.data for t in deciding))
+
+    def converted(value: Any) -> Tensor:
+        t = tensor_of(value)
+        if not _decides(value) and xp is not np:
+            t = Tensor(xp.asarray(t.data))
+        return t if t.dtype == dtype else ops.cast(t, dtype=dtype)
+
+    return [converted(v) for v in values]
+
+
+def _decides(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return is_float(value.dtype)
+    return (isinstance(value, np.ndarray) or is_gpu_array(value)) and value.ndim > 0 and is_float(value.dtype)
 
 
 def on_arrays(*names: str) -> Callable[[F], F]:
     """Let a function that is written with `ops` take arrays as well as tensors.
 
-    The arguments called `names` reach the function as tensors. Where none of them was a tensor, its result (a tensor, or a
-    tuple of them) is returned as arrays; a single number as a Python float.
+    The arguments called `names` reach the function as tensors, :func:`in_one_dtype`. Where none of them was a tensor, its
+    result (a tensor, or a tuple of them) is returned as arrays; a single number as a Python float.
     """
 
     def decorate(function: F) -> F:
@@ -37,17 +64,22 @@ def on_arrays(*names: str) -> Callable[[F], F]:
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             bound = signature.bind(*args, **kwargs)
-            given = [bound.arguments[name] for name in names if bound.arguments.get(name) is not None]
-            for name in names:
-                if bound.arguments.get(name) is not None:
-                    bound.arguments[name] = tensor_of(bound.arguments[name])
+            given = {name: bound.arguments[name] for name in names if _is_given(signature, bound, name)}
+            bound.arguments.update(zip(given, in_one_dtype(*given.values()), strict=True))
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 result = function(*bound.args, **bound.kwargs)
-            return result if any(isinstance(v, Tensor) for v in given) else plain(result)
+            return result if any(isinstance(v, Tensor) for v in given.values()) else plain(result)
 
         return wrapped  # type: ignore[return-value]
 
     return decorate
+
+
+def _is_given(signature: inspect.Signature, bound: inspect.BoundArguments, name: str) -> bool:
+    """Whether the argument was passed; None counts only where it is no default, and is refused there."""
+    if name not in bound.arguments:
+        return False
+    return bound.arguments[name] is not None or signature.parameters[name].default is not None
 
 
 def plain(value: Any) -> Any:
@@ -82,3 +114,25 @@ def table(name: str, p: Tensor) -> Tensor:
         worst = float(total.reshape(-1)[abs(total - 1).reshape(-1).argmax()])
         raise ValueError(f"{name}: got probabilities with sum {worst!r}, expected 1; divide by the sum first")
     return p
+
+
+def same_outcomes(p: Tensor, q: Tensor, *outputs: Tensor) -> list[Tensor]:
+    """Two tables over the same outcomes, and what else has one number for each of them, in one dtype.
+
+    Raises:
+        ValueError: p or q is no :func:`table`, the last axes differ, or the leading axes do not broadcast.
+    """
+    table("p", p), table("q", q)
+    if p.shape[-1] != q.shape[-1]:
+        raise ValueError(f"tables: got {p.shape[-1]} outcomes in p and {q.shape[-1]} in q, expected equally many")
+    for given in outputs:
+        if given.shape[-1:] != p.shape[-1:]:
+            raise ValueError(
+                f"tables: got outputs {given.shape} for p {p.shape}, expected one for each outcome, on the last axis"
+            )
+    shapes = [t.shape for t in (p, q, *outputs)]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"tables: got shapes {shapes}, expected leading axes that broadcast") from None
+    return in_one_dtype(p, q, *outputs)

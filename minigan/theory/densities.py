@@ -21,7 +21,8 @@ import numpy as np
 from minigan import ops
 from minigan.autodiff import Tensor
 from minigan.theory.arrays import plain, tensor_of
-from minigan.theory.divergences import NEAR, Generator, generator, small_excess
+from minigan.theory.generators import Generator, generator
+from minigan.theory.terms import NEAR, small_excess
 
 LogDensity = Callable[[Any], Any]
 FARTHEST = 700.0  # e^700 is a float, e^710 is not

@@ -22,7 +22,7 @@ from minigan import ops
 from minigan.autodiff import Tensor
 from minigan.derivatives import jacobian, vjp
 from minigan.switches import state
-from minigan.theory.arrays import plain, tensor_of
+from minigan.theory.arrays import in_one_dtype, plain, tensor_of
 
 Loss = Callable[..., Any]
 Players = tuple[Any, ...]
@@ -72,7 +72,7 @@ def _tensors(losses: Sequence[Loss], players: Sequence[Any]) -> list[Tensor]:
     if single or len(losses) != len(players) or not players:
         received = "one array" if single else f"{len(players)} players"
         raise ValueError(f"game: got {len(losses)} losses and {received}, expected a tuple with one array a loss")
-    return [tensor_of(p) for p in players]
+    return in_one_dtype(*players)
 
 
 def _alias(x: Tensor) -> Tensor:
@@ -375,11 +375,12 @@ def bilinear_game(matrix: Any = None) -> list[Loss]:
     """
     if matrix is None:
         return [lambda x, y: ops.sum(x * y), lambda x, y: -ops.sum(x * y)]
-    a = tensor_of(matrix)
-    if a.ndim != 2:
-        raise ValueError(f"bilinear_game: got a matrix of shape {a.shape}, expected (n, m)")
+    shape = tensor_of(matrix).shape
+    if len(shape) != 2:
+        raise ValueError(f"bilinear_game: got a matrix of shape {shape}, expected (n, m)")
 
-    def value(x: Tensor, y: Tensor) -> Tensor:
+    def value(x: Any, y: Any) -> Tensor:
+        x, a, y = in_one_dtype(x, matrix, y)
         return ops.sum(ops.reshape(x, (-1, 1)) * a * ops.reshape(y, (1, -1)))
 
     return [value, lambda x, y: -value(x, y)]

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from minigan import ops
-from minigan.autodiff import Tensor, grad
+from minigan.autodiff import Tensor
+from minigan.derivatives import vjp
+from minigan.switches import state
 from minigan.theory import divergences
-from minigan.theory.arrays import on_arrays, plain, table, tensor_of, xlogy
+from minigan.theory.arrays import on_arrays, plain, same_outcomes, tensor_of, xlogy
 
 
 # -- the optimal classifier ------------------------------------------------------------------------------------------
@@ -58,20 +60,6 @@ def optimal_discriminator(
     return ops.where(nowhere, 0.5, real / ops.where(nowhere, 1.0, total))
 
 
-def _laws(p: Tensor, q: Tensor, *outputs: Tensor) -> list[Tensor]:
-    """The tables of the data and of the generator and a discriminator's outputs, over the same outcomes and in one dtype."""
-    table("p", p), table("q", q)
-    if p.shape[-1] != q.shape[-1]:
-        raise ValueError(f"got p with {p.shape[-1]} outcomes and q with {q.shape[-1]}, expected equally many")
-    for given in outputs:
-        if given.shape[-1:] != p.shape[-1:]:
-            raise ValueError(
-                f"got outputs {given.shape} for p {p.shape}, expected one for each outcome, on the last axis"
-            )
-    dtype = np.result_type(*(t.dtype for t in (p, q, *outputs)))
-    return [t if t.dtype == dtype else ops.cast(t, dtype=dtype) for t in (p, q, *outputs)]
-
-
 def _label_masses(p: Tensor, q: Tensor, prior: float, real_label: float, fake_label: float) -> tuple[Tensor, Tensor]:
     """The mass with label "real" at each outcome, and that with label "fake", both over pi: p and q for the plain game."""
     if not 0 < prior < 1:
@@ -80,7 +68,7 @@ def _label_masses(p: Tensor, q: Tensor, prior: float, real_label: float, fake_la
         raise ValueError(
             f"labels: got {real_label!r} for reals and {fake_label!r} for fakes, expected 0 <= fake < real <= 1"
         )
-    (p, q), odds = _laws(p, q), (1 - prior) / prior
+    (p, q), odds = same_outcomes(p, q), (1 - prior) / prior
     return real_label * p + (odds * fake_label) * q, (1 - real_label) * p + (odds * (1 - fake_label)) * q
 
 
@@ -91,21 +79,21 @@ def value(discriminator: Any, p: Any, q: Any) -> Any:
 
     At D* it is 2 JSD(p, q) - log 4; -inf where D is certain and wrong. Near 0 and 1 prefer :func:`value_of_logits`.
     """
-    p, q, d = _laws(p, q, _probability(discriminator))
+    p, q, d = same_outcomes(p, q, _probability(discriminator))
     return ops.sum(xlogy(p, d) + xlogy(q, 1.0 - d), axis=-1)
 
 
 @on_arrays("logits", "p", "q")
 def value_of_logits(logits: Any, p: Any, q: Any) -> Any:
     """V(D) = -E_p softplus(-l) - E_q softplus(l), from logits l = log D/(1-D), (..., n); l may be infinite."""
-    p, q, logits = _laws(p, q, logits)
+    p, q, logits = same_outcomes(p, q, logits)
     return -_logistic(logits, p, q)
 
 
 @on_arrays("discriminator", "p", "q")
 def regret(discriminator: Any, p: Any, q: Any) -> Any:
     """V(D*) - V(D) = sum (p + q) KL(Bern D* || Bern D) >= 0, from probabilities; +inf where D is certain and wrong."""
-    p, q, d = _laws(p, q, _probability(discriminator))
+    p, q, d = same_outcomes(p, q, _probability(discriminator))
     real, fake = optimal_discriminator(p, q), optimal_discriminator(q, p)
     return _expect(p + q, xlogy(real, real) - xlogy(real, d) + xlogy(fake, fake) - xlogy(fake, 1.0 - d))
 
@@ -113,7 +101,7 @@ def regret(discriminator: Any, p: Any, q: Any) -> Any:
 @on_arrays("logits", "p", "q")
 def regret_of_logits(logits: Any, p: Any, q: Any) -> Any:
     """:func:`regret` from logits: sum (p + q) KL(Bern D* || Bern D) with log D = -softplus(-l)."""
-    p, q, logits = _laws(p, q, logits)
+    p, q, logits = same_outcomes(p, q, logits)
     real, fake = optimal_discriminator(p, q), optimal_discriminator(q, p)
     cross = _times(real, ops.softplus(-logits)) + _times(fake, ops.softplus(logits))
     return _expect(p + q, xlogy(real, real) + xlogy(fake, fake) + cross)
@@ -170,14 +158,14 @@ def _game(name: str, discriminator: Loss, generator: Loss, optimum: Closed, valu
 
     def loss(of: Loss) -> Callable[[Any, Any, Any], Any]:
         def checked(outputs: Any, p: Any, q: Any) -> Any:
-            p, q, outputs = _laws(p, q, outputs)
+            p, q, outputs = same_outcomes(p, q, outputs)
             return of(outputs, p, q)
 
         return on_arrays("outputs", "p", "q")(checked)
 
     def closed(of: Closed) -> Callable[[Any, Any], Any]:
         def checked(p: Any, q: Any) -> Any:
-            return of(*_laws(p, q))
+            return of(*same_outcomes(p, q))
 
         return on_arrays("p", "q")(checked)
 
@@ -417,13 +405,13 @@ def generator_gradient(game: Game, p: Any, law: Callable[[Tensor], Tensor], thet
         An array (or tensor) of theta's shape.
     """
     start = tensor_of(theta)
-    if start.node is None:
-        start = start.detach()
-        start.requires_grad = True
-    moved = ops.identity(
-        start
-    )  # the theta that the derivative is taken in; the discriminator may answer to the other one
-    data, q = tensor_of(p), law(moved)
-    outputs = game.optimum(data, law(start) if frozen else q)
-    (gradient,) = grad([game.generator(outputs, data, q)], [moved], create_graph=isinstance(theta, Tensor))
+    wanted = state.enabled and start.node is not None
+    start = start if wanted else start.detach()
+
+    def loss(moved: Tensor) -> Tensor:
+        """`moved` is the theta that the derivative is taken in; the discriminator may answer to the other one."""
+        q = law(moved)
+        return game.generator(game.optimum(p, law(start) if frozen else q), tensor_of(p), q)
+
+    gradient = vjp(loss, ops.identity(start) if wanted else start, 1.0, create_graph=wanted)[1]
     return gradient if isinstance(theta, Tensor) else plain(gradient)
