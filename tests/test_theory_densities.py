@@ -71,11 +71,11 @@ def test_against_closed_forms_of_gaussians(mean: float, deviation: float) -> Non
     assert one_d.entropy_1d(q, **LINE) == pytest.approx(g.entropy(deviation**2), **close)
     assert one_d.cross_entropy_1d(p, q, **LINE) == pytest.approx(g.entropy(1.0) + g.kl(*pair), **close)
     assert one_d.kl_1d(p, q, **LINE) == pytest.approx(g.kl(*pair), **close)
-    assert one_d.divergence_1d("reverse_kl", q, p, **LINE) == pytest.approx(g.kl(*pair), **close)
-    assert one_d.divergence_1d("jeffreys", p, q, **LINE) == pytest.approx(g.jeffreys(*pair), **close)
+    assert one_d.divergence_1d(q, p, "reverse_kl", **LINE) == pytest.approx(g.kl(*pair), **close)
+    assert one_d.divergence_1d(p, q, "jeffreys", **LINE) == pytest.approx(g.jeffreys(*pair), **close)
     assert one_d.hellinger_squared_1d(p, q, **LINE) == pytest.approx(g.hellinger_squared(*pair), **close)
     if 2 * deviation**2 > 1.1:
-        assert one_d.divergence_1d("pearson", p, q, **LINE) == pytest.approx(g.chi_squared(*pair), **close)
+        assert one_d.divergence_1d(p, q, "pearson", **LINE) == pytest.approx(g.chi_squared(*pair), **close)
 
 
 @pytest.mark.parametrize(("distance", "value"), [(1, 0.1114215), (2, 0.3368308), (4, 0.6327202), (8, 0.6930536)])
@@ -106,7 +106,7 @@ def test_tails_keep_ratios_that_floats_cannot_hold() -> None:
     assert one_d.kl_1d(p, q, **interval) == pytest.approx(1800, rel=1e-12)
     assert one_d.jsd_1d(p, q, **interval) == pytest.approx(LOG2, abs=1e-13)
     for name in d.GENERATORS:
-        assert not math.isnan(one_d.divergence_1d(name, p, q, **interval)), name
+        assert not math.isnan(one_d.divergence_1d(p, q, name, **interval)), name
 
 
 @pytest.mark.parametrize("shift", [1e-3, 1e-6])
@@ -118,7 +118,7 @@ def test_neighbours_keep_their_digits(shift: float) -> None:
 @each_generator
 def test_uniform_densities_are_tables(name: str) -> None:
     p, q = stats.uniform(0, 2).logpdf, stats.uniform(1, 3).logpdf
-    value = one_d.divergence_1d(name, p, q, low=-1, high=5, breaks=(0, 1, 2, 4))
+    value = one_d.divergence_1d(p, q, name, low=-1, high=5, breaks=(0, 1, 2, 4))
     assert value == pytest.approx(d.f_divergence([1 / 2, 1 / 2, 0], [0, 1 / 3, 2 / 3], name), abs=1e-13)
 
 
@@ -135,8 +135,8 @@ def test_jsd_with_a_prior(prior: float) -> None:
 
 @each_generator
 def test_a_generator_object_and_its_name_agree(name: str) -> None:
-    by_name = one_d.divergence_1d(name, normal(), normal(0.5, 1.2), **LINE)
-    assert one_d.divergence_1d(d.GENERATORS[name], normal(), normal(0.5, 1.2), **LINE) == pytest.approx(
+    by_name = one_d.divergence_1d(normal(), normal(0.5, 1.2), name, **LINE)
+    assert one_d.divergence_1d(normal(), normal(0.5, 1.2), d.GENERATORS[name], **LINE) == pytest.approx(
         by_name, abs=1e-12
     )
 
@@ -259,3 +259,118 @@ def test_gradients_of_both_orders() -> None:
 def test_bad_moments(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         g.kl(*arguments)
+
+
+# -- narrow peaks, jumps, singularities ------------------------------------------------------------------------------
+NEAR_ZERO = dict(low=-12.0, high=12.0)
+
+
+@pytest.mark.parametrize("deviation", [1e-3, 1e-5, 1e-8])
+def test_narrow_peaks_are_found(deviation: float) -> None:
+    wide, narrow = normal(), normal(0.0, deviation)
+    expected = g.kl(0.0, deviation**2, 0.0, 1.0)
+    assert one_d.kl_1d(narrow, wide, **NEAR_ZERO) == pytest.approx(expected, rel=1e-11)
+    assert one_d.hellinger_squared_1d(wide, narrow, **NEAR_ZERO) == pytest.approx(
+        g.hellinger_squared(0.0, 1.0, 0.0, deviation**2), rel=1e-11
+    )
+    if deviation > 1e-8:  # floats near 5 are too far apart for that
+        apart = one_d.jsd_1d(wide, normal(5.01, deviation), **NEAR_ZERO)
+        assert LOG2 - 2e-4 * deviation < apart <= LOG2 + 1e-14
+
+
+def test_jsd_of_a_narrow_peak_against_quadrature_around_it() -> None:
+    p, q = normal(), normal(0.0, 1e-3)
+    places = sorted(s * m for s in (-1, 1) for m in (1e-3, 4e-3, 6e-3, 1e-2, 4e-2, 1))
+    x, w = one_d.quadrature(-12, 12, panels=2000, nodes=40, breaks=places)
+    m = np.logaddexp(p(x), q(x)) - LOG2
+    expected = 0.5 * (w * (np.exp(p(x)) * (p(x) - m) + np.where(q(x) > -700, np.exp(q(x)) * (q(x) - m), 0.0))).sum()
+    assert one_d.jsd_1d(p, q, **NEAR_ZERO) == pytest.approx(expected, rel=1e-11)
+    assert expected == pytest.approx(0.68457, abs=1e-5)
+
+
+def test_jumps_and_singularities_without_breaks() -> None:
+    step = stats.uniform(0.123, 1.0).logpdf
+    expected = 0.5 * math.log(2 * math.pi) + (1.123**3 - 0.123**3) / 6
+    assert one_d.kl_1d(step, normal(), **NEAR_ZERO) == pytest.approx(expected, rel=1e-11)
+    log_root = stats.beta(1.5, 1.0)  # 3/2 sqrt(x)
+    assert one_d.entropy_1d(log_root.logpdf, low=0, high=1) == pytest.approx(log_root.entropy(), rel=1e-11)
+
+
+def test_what_cannot_be_resolved_is_told() -> None:
+    arcsine = stats.beta(0.5, 0.5)
+    with pytest.warns(RuntimeWarning, match="cannot be halved further"):
+        assert one_d.entropy_1d(arcsine.logpdf, low=0, high=1) == pytest.approx(arcsine.entropy(), abs=1e-5)
+
+    def mixture(x: Any) -> Any:
+        return np.logaddexp(normal()(x), normal(5.003, 1e-6)(x)) - LOG2
+
+    with pytest.warns(RuntimeWarning, match="masses 0.5 in the interval"):
+        one_d.mass_1d(mixture, **NEAR_ZERO)
+    assert one_d.mass_1d(mixture, breaks=(5.003,), **NEAR_ZERO) == pytest.approx(1, abs=1e-12)
+    with pytest.warns(RuntimeWarning, match="too short"):
+        one_d.kl_1d(normal(), normal(1.0), low=-1, high=1)
+    with pytest.raises(ValueError, match="tolerance"):
+        one_d.kl_1d(normal(), normal(), tolerance=0.0, **LINE)
+
+
+# -- the families, and more of the Gaussians -------------------------------------------------------------------------
+@pytest.mark.parametrize("alpha", [-0.5, 0.0, 1e-9, 0.3, 0.5, 1.0, 1.7, 2.5])
+def test_alpha_divergences_of_gaussians(alpha: float) -> None:
+    pair, p, q = (0.0, 1.0, 0.3, 1.21), normal(), normal(0.3, 1.1)
+    value = g.alpha_divergence(*pair, alpha=alpha)
+    assert one_d.alpha_divergence_1d(p, q, alpha=alpha, **LINE) == pytest.approx(value, rel=1e-11)
+    if alpha > 0:
+        expected = g.renyi(*pair, alpha=alpha)
+        assert one_d.renyi_1d(p, q, alpha=alpha, **LINE) == pytest.approx(expected, rel=1e-11 + 1e-16 / alpha)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5, 3.0])
+def test_renyi_far_apart(alpha: float) -> None:
+    value = one_d.renyi_1d(normal(), normal(30), alpha=alpha, low=-120, high=120)
+    assert value == pytest.approx(450 * alpha, rel=1e-12)
+    uniforms = (stats.uniform(0, 1).logpdf, stats.uniform(2, 1).logpdf)
+    assert one_d.renyi_1d(*uniforms, alpha=alpha, low=-1, high=4) == math.inf
+
+
+def test_alpha_families_have_derivatives_and_bounds() -> None:
+    mg.gradcheck(
+        lambda m: one_d.renyi_1d(normal(), lambda x: g.log_density(x, m, 1.3), alpha=0.6, panels=60, **LINE),
+        np.array(0.7),
+    )
+    for alpha in (0.0, -1.0, math.inf):
+        with pytest.raises(ValueError, match="alpha"):
+            one_d.renyi_1d(normal(), normal(), alpha=alpha, **LINE)
+    with pytest.raises(ValueError, match="alpha"):
+        one_d.alpha_divergence_1d(normal(), normal(), alpha=math.nan, **LINE)
+
+
+def test_more_divergences_of_gaussians() -> None:
+    (m1, s1), (m2, s2) = moments(4), moments(5)
+    pair = (m1, s1, m2, s2)
+    assert g.reverse_kl(*pair) == pytest.approx(g.kl(m2, s2, m1, s1), rel=1e-13)
+    assert g.cross_entropy(*pair) == pytest.approx(g.entropy(s1) + g.kl(*pair), rel=1e-12)
+    assert g.neyman_chi_squared(0.0, 1.0, 0.5, 1.5) == pytest.approx(g.chi_squared(0.5, 1.5, 0.0, 1.0), rel=1e-13)
+    assert g.alpha_divergence(*pair, alpha=0.5) == pytest.approx(4 * g.hellinger_squared(*pair), rel=1e-12)
+    assert g.alpha_divergence(0.0, 1.0, 0.5, 1.5, alpha=2) == pytest.approx(g.chi_squared(0.0, 1.0, 0.5, 1.5) / 2)
+    assert g.alpha_divergence(*pair, alpha=1) == g.kl(*pair)
+    assert g.alpha_divergence(*pair, alpha=0) == g.kl(m2, s2, m1, s1)
+    with pytest.raises(ValueError, match="alpha"):
+        g.alpha_divergence(*pair, alpha=math.inf)
+    mg.gradcheck(lambda m, a: g.cross_entropy(m, square(a), m2[:2], np.eye(2)), (m1[:2], np.eye(2) + 0.1))
+
+
+@pytest.mark.parametrize("step", [1e-3, 1e-6, 1e-9])
+def test_neighbouring_gaussians_keep_their_digits(step: float) -> None:
+    """With B = step times a diagonal: tr B - log det(1 + B) = sum (x - log(1 + x)), x^2/2 - x^3/3 + ..."""
+    x = step * np.array([1.0, -2.0, 0.5])
+    ones, near = np.eye(3), np.diag(1 + x)
+    x = np.diag(near) - 1  # what the float holds
+    series = (x**2 / 2 - x**3 / 3 + x**4 / 4 - x**5 / 5 + x**6 / 6).sum()
+    assert g.kl(np.zeros(3), near, np.zeros(3), ones) == pytest.approx(series / 2, rel=1e-12, abs=0)
+    expected = -math.expm1(0.25 * np.log1p(-((x / (2 + x)) ** 2)).sum())
+    assert g.hellinger_squared(np.zeros(3), near, np.zeros(3), ones) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+def test_kl_is_continuous_where_its_series_ends() -> None:
+    inside, outside = (g.kl(0.0, 1 + x, 0.0, 1.0) - 0.5 * (x - math.log1p(x)) for x in (0.00999999, 0.01000001))
+    assert abs(inside) < 1e-16 and abs(outside) < 1e-16

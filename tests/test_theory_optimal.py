@@ -318,3 +318,21 @@ def test_the_generators_gradient_in_a_graph():
     frozen = mg.tensor(optimal.hinge.optimum(P, softmax(THETA)))
     hinge = mg.hessian(lambda theta: -(ops.softmax(theta) * frozen).sum(), THETA).data
     np.testing.assert_allclose(mg.jacobian(lambda theta: field(optimal.hinge, theta), THETA).data, hinge, atol=1e-14)
+
+
+def test_regret_is_0_at_the_optimum_and_keeps_its_digits_beside_it():
+    for seed in range(20):
+        p, q = np.random.default_rng(seed).dirichlet(np.ones(5), 2)
+        best = optimal.optimal_discriminator(p, q)
+        assert optimal.regret(best, p, q) == 0
+        for step in (1e-2, 1e-5, 1e-9):
+            found = optimal.regret_of_logits(optimal.optimal_logit(p, q) + step, p, q)
+            expected = ((p + q) * best * (1 - best)).sum() * step**2 / 2
+            assert found > 0 and abs(found / expected - 1) < step + 1e-15 / step
+    assert optimal.regret_of_logits([3.0, -800.0], [1.0, 0.0], [0.0, 1.0]) == pytest.approx(np.log1p(np.exp(-3)))
+    far = optimal.regret_of_logits([-1000.0, 1000.0], [0.5, 0.5], [0.5, 0.5])
+    assert far == pytest.approx(1000 - 2 * np.log(2), rel=1e-14)
+    p, q = np.array([0.3, 0.7]), np.array([0.6, 0.4])
+    near = optimal.optimal_logit(p, q) + np.array([0.3, -0.2])
+    mg.gradcheck(lambda v: optimal.regret_of_logits(v, p, q), near, order=2)
+    mg.gradcheck(lambda v: optimal.regret(ops.sigmoid(v), p, q), near, order=2)

@@ -5,27 +5,40 @@ A density is a function `log_p(x)` of an array of points, normalised, -inf where
 logarithms keeps ratios right where both densities are below the smallest float: log(p/q) of N(0, 1) and N(40, 1) at 0
 is 800, though q is 0 there.
 
-The interval [low, high] is cut into panels of equal length, with a Gauss-Legendre rule on each: smooth densities that a
-panel resolves (a few panels a standard deviation) give about 14 digits. Jumps and kinks of a density belong into
-`breaks`, which become ends of panels. What lies outside the interval is not counted.
+The interval [low, high] is cut into panels of equal length, with a Gauss-Legendre rule on each. A panel on which that rule
+and the same rule on its two halves differ is halved, until they agree: narrow peaks, jumps and integrable singularities of a
+density are met this way, to about 12 digits. Kinks and jumps that are known belong into `breaks`, which become ends of panels
+and save the search. What lies outside the interval is not counted. Where the tolerance is not reached, or a density's mass in
+the interval is not 1 (the interval is too short, or a peak lies between all points), a RuntimeWarning says so.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigan import ops
 from minigan.autodiff import Tensor
-from minigan.theory.arrays import plain, tensor_of
-from minigan.theory.generators import Generator, generator
-from minigan.theory.terms import NEAR, small_excess
+from minigan.switches import no_grad
+from minigan.theory.arrays import in_one_dtype, plain
+from minigan.theory.generators import Function, Generator, generator
+from minigan.theory.terms import FAR, NEAR, small_excess
 
 LogDensity = Callable[[Any], Any]
 FARTHEST = 700.0  # e^700 is a float, e^710 is not
+
+
+TOLERANCE = 1e-12  # of the error, relative to the integral of the terms' absolute values
+DEPTH = 60  # how often a panel may be halved
+MOST = 20_000  # panels
+NARROWEST = 1e-13  # a panel, relative to its place: its points are still apart
+NOTHING = 1e-100  # an integral that is nothing beside masses of 1
+
+Terms = Callable[..., Tensor]
 
 
 # -- quadrature ------------------------------------------------------------------------------------------------------
@@ -39,26 +52,53 @@ def quadrature(
     Raises:
         ValueError: an interval that is empty or not finite, or no panels or nodes.
     """
+    return _rule(*_panels(low, high, panels, nodes, breaks), nodes)
+
+
+def _panels(
+    low: float, high: float, panels: int, nodes: int, breaks: Sequence[float] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The left and the right ends of the panels."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"quadrature: got [{low}, {high}], expected finite ends, low < high (say 40 deviations out)")
-    if panels < 1 or nodes < 1:
+    if panels != int(panels) or nodes != int(nodes) or panels < 1 or nodes < 1:
         raise ValueError(f"quadrature: got {panels} panels of {nodes} nodes, expected at least one of each")
     inner = [b for b in breaks if low < b < high]
-    edges = np.unique(np.concatenate([np.linspace(low, high, panels + 1), np.asarray(inner, dtype=np.float64)]))
-    at, weight = np.polynomial.legendre.leggauss(nodes)
-    half = 0.5 * np.diff(edges)[:, None]
-    centre = 0.5 * (edges[1:] + edges[:-1])[:, None]
+    edges = np.unique(np.concatenate([np.linspace(low, high, int(panels) + 1), np.asarray(inner, dtype=np.float64)]))
+    return edges[:-1], edges[1:]
+
+
+def _rule(left: np.ndarray, right: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    at, weight = np.polynomial.legendre.leggauss(int(nodes))
+    half, centre = 0.5 * (right - left)[:, None], 0.5 * (right + left)[:, None]
     return (centre + half * at).ravel(), (half * weight).ravel()
 
 
 def _integral(
-    terms: Callable[..., Tensor], densities: Sequence[LogDensity], grid: tuple[np.ndarray, np.ndarray]
+    terms: Terms,
+    densities: Sequence[LogDensity],
+    *,
+    low: float,
+    high: float,
+    panels: int = 200,
+    nodes: int = 16,
+    breaks: Sequence[float] | np.ndarray = (),
+    tolerance: float = TOLERANCE,
 ) -> Any:
-    """sum of weights times terms(log-densities at the points); a tensor if a density gave one."""
-    points, weights = grid
+    """The integral of terms(log-densities) over [low, high], on panels that resolve it; a tensor if a density gave one."""
+    if not tolerance > 0:
+        raise ValueError(f"quadrature: got tolerance {tolerance!r}, expected a positive number")
+    ends = _panels(low, high, panels, nodes, breaks)
     with np.errstate(all="ignore"):
+        with no_grad():
+            peaks = _narrow_peaks(densities, _rule(*ends, nodes)[0])
+            if peaks.size:
+                ends = _panels(low, high, panels, nodes, [*breaks, *peaks])
+            ends = _refined(terms, densities, *ends, nodes=nodes, tolerance=tolerance)
+        points, weights = _rule(*ends, nodes)
         logs = [_checked(log_p(points), points) for log_p in densities]
-        total = ops.sum(terms(*(tensor_of(v) for v in logs)) * weights)
+        *tensors, w = in_one_dtype(*logs, weights)
+        total = ops.sum(terms(*tensors) * w)
     return total if any(isinstance(v, Tensor) for v in logs) else plain(total)
 
 
@@ -68,6 +108,114 @@ def _checked(values: Any, points: np.ndarray) -> Any:
         what = "NaN" if data.shape == points.shape else f"shape {data.shape}"
         raise ValueError(f"log-density: got {what} for {points.shape[0]} points, expected a number or -inf for each")
     return values
+
+
+def _values(log: Any) -> np.ndarray:
+    return np.asarray(log.data if isinstance(log, Tensor) else log, dtype=np.float64)
+
+
+def _narrow_peaks(densities: Sequence[LogDensity], points: np.ndarray) -> np.ndarray:
+    """Modes that no point is close to, by golden-section search: logarithms show the way to a peak from far below it."""
+    found: list[float] = []
+    for log_p in densities:
+        values = _values(_checked(log_p(points), points))
+        inner = values[1:-1]
+        drop = np.fmax(inner - values[:-2], inner - values[2:])
+        tops = np.flatnonzero((inner > values[:-2]) & (inner > values[2:]) & (drop > 1.0)) + 1
+        if tops.size:
+            found.extend(_search(log_p, points[tops - 1], points[tops + 1]))
+    return np.asarray(found)
+
+
+def _search(log_p: LogDensity, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    golden = 0.5 * (math.sqrt(5.0) - 1.0)
+    for _ in range(80):
+        a, b = right - golden * (right - left), left + golden * (right - left)
+        up = _values(log_p(a)) < _values(log_p(b))
+        left, right = np.where(up, a, left), np.where(up, right, b)
+    return 0.5 * (left + right)
+
+
+class _Sums(NamedTuple):
+    """For the terms and for each density (rows), panel by panel (last axis)."""
+
+    integral: np.ndarray
+    size: np.ndarray  # the integral of absolute values
+    missed: np.ndarray  # what an end far above all points inside tells of a peak between them
+    noise: np.ndarray  # what rounding may do: log p is known to eps |log p|
+
+
+def _sums(terms: Terms, densities: Sequence[LogDensity], left: np.ndarray, right: np.ndarray, nodes: int) -> _Sums:
+    points, weights = _rule(left, right, nodes)
+    panels = (1 + len(densities), len(left), -1)
+
+    def rows(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logs = [_values(_checked(f(at), at)) for f in densities]
+        deepest = np.max([np.abs(np.where(np.isfinite(v), v, 0.0)) for v in logs], axis=0)
+        return np.array([terms(*(Tensor(v) for v in logs)).data, *(np.exp(v) for v in logs)]), 1.0 + deepest
+
+    values, deepest = rows(points)
+    ends = np.abs(np.nan_to_num(rows(np.concatenate([left, right]))[0], posinf=0.0)).reshape(len(values), 2, -1).max(1)
+    highest = np.abs(values).reshape(panels).max(axis=-1)
+    sizes = np.abs(values) * weights
+    return _Sums(
+        (values * weights).reshape(panels).sum(axis=-1),
+        sizes.reshape(panels).sum(axis=-1),
+        np.where(ends > 1e3 * highest, ends * (right - left), 0.0),
+        64 * np.finfo(np.float64).eps * (sizes * deepest).reshape(panels).sum(axis=-1),
+    )
+
+
+def _refined(
+    terms: Terms, densities: Sequence[LogDensity], left: np.ndarray, right: np.ndarray, *, nodes: int, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Panels on each of which the rule and its halves agree, about the terms to `tolerance`, about the masses to 1e-6."""
+    goals = np.array([tolerance, *(1e-6 for _ in densities)])[:, None]
+    done = [(left[:0], right[:0])]
+    settled, off = np.zeros_like(goals), 0.0
+    whole = _sums(terms, densities, left, right, nodes)
+    for depth in range(DEPTH + 1):
+        middle, n = 0.5 * (left + right), len(left)
+        parts = _sums(terms, densities, np.concatenate([left, middle]), np.concatenate([middle, right]), nodes)
+        first, second = (_Sums(*(v[:, k] for v in parts)) for k in (slice(n), slice(n, None)))
+        size = first.size + second.size
+        total = settled + size.sum(axis=1, keepdims=True) + NOTHING
+        error = np.abs(whole.integral - first.integral - second.integral) + whole.missed
+        limit = np.maximum(goals * total / (n + sum(len(d[0]) for d in done)), first.noise + second.noise)
+        rough = (error > limit).any(axis=0) & bool(np.isfinite(total).all())
+        wide = right - left > NARROWEST * np.maximum(np.abs(left), np.abs(right))
+        off += float(error[0][rough & ~wide].sum())
+        rough &= wide
+        last = not rough.any() or depth == DEPTH or rough.sum() > MOST
+        kept = np.full(n, True) if last else ~rough
+        done.append((left[kept], right[kept]))
+        settled = settled + size[:, kept].sum(axis=1, keepdims=True)
+        if last:
+            break
+        left, right = np.concatenate([left[rough], middle[rough]]), np.concatenate([middle[rough], right[rough]])
+        whole = _Sums(*(np.concatenate([a[:, rough], b[:, rough]], axis=1) for a, b in zip(first, second, strict=True)))
+    _warn(off + float(error[0][rough].sum()), tolerance * float(total[0, 0]), settled[1:, 0])
+    lefts, rights = (np.concatenate(ends) for ends in zip(*done, strict=True))
+    order = np.argsort(lefts)
+    return lefts[order], rights[order]
+
+
+def _warn(error: float, allowed: float, masses: np.ndarray) -> None:
+    if error > 100 * allowed:
+        warnings.warn(
+            f"quadrature: the integral is off by about {error:.2g}, as its panels cannot be halved further; give the places of "
+            "jumps and singularities as breaks=, or a larger tolerance=",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+    if (np.abs(masses - 1.0) > 1e-3).any():
+        received = ", ".join(f"{m:.6g}" for m in masses)
+        warnings.warn(
+            f"quadrature: the densities have masses {received} in the interval, expected 1: it is too short, a narrow peak lies "
+            "between all points (more panels=, or breaks= around it), or a density is not normalised",
+            RuntimeWarning,
+            stacklevel=5,
+        )
 
 
 # -- the terms: functions of log p and log q -------------------------------------------------------------------------
@@ -125,6 +273,26 @@ def _jsd_terms(log_p: Tensor, log_q: Tensor, prior: float) -> Tensor:
     return m * (prior * _any_excess((1.0 - prior) * r) + (1.0 - prior) * _any_excess(-prior * r))
 
 
+def _alpha_terms(log_p: Tensor, log_q: Tensor, a: float, b: float) -> Tensor:
+    """(a p + b q - p^a q^b)/(a b), a + b = 1: as `terms.alpha_terms` for tables."""
+    if a < 0.5:
+        return _alpha_terms(log_q, log_p, b, a)
+    if b == 0:
+        return _kl_terms(log_p, log_q)
+    d = _difference(log_p, log_q)
+    p, q = ops.exp(log_p), ops.exp(log_q)
+    near, far = ops.less(ops.abs(d), 1.0), ops.greater(-b * d, FAR)
+    gap = ops.where(near, -p * ops.expm1(ops.where(near, -d, 0.0)), p - q)
+    alike = (p * (ops.expm1(ops.where(far, 0.0, -b * d)) / -b) - gap) / a
+    return ops.where(far, (a * p + b * q - ops.exp(_alpha_exponent(log_p, log_q, a, b))) / (a * b), alike)
+
+
+def _alpha_exponent(log_p: Tensor, log_q: Tensor, a: float, b: float) -> Tensor:
+    """a log p + b log q; -inf where p = 0."""
+    some = ops.greater(log_p, -math.inf)
+    return ops.where(some, a * ops.where(some, log_p, 0.0) + b * ops.where(some, log_q, 0.0), -math.inf)
+
+
 def _any_excess(x: Tensor) -> Tensor:
     """(1+x) log(1+x) - x for x >= -1."""
     near = ops.less(ops.abs(x), NEAR)
@@ -163,25 +331,24 @@ TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 # -- the integrals ---------------------------------------------------------------------------------------------------
 def mass_1d(log_p: LogDensity, *, low: float, high: float, **grid: Any) -> Any:
-    """int p over [low, high]: 1 where the interval holds all of it and the panels resolve it. Worth a look before the
-    rest.
+    """int p over [low, high]: 1 where the interval holds all of it.
 
     Args:
         log_p: the log-density, a function of an array of points.
         low, high: the interval.
-        grid: `panels`, `nodes`, `breaks` as :func:`quadrature`.
+        grid: `panels`, `nodes`, `breaks` as :func:`quadrature`; `tolerance`, of the error relative to the integral.
     """
-    return _integral(ops.exp, [log_p], quadrature(low, high, **grid))
+    return _integral(ops.exp, [log_p], low=low, high=high, **grid)
 
 
 def entropy_1d(log_p: LogDensity, *, low: float, high: float, **grid: Any) -> Any:
     """H(p) = -int p log p, the differential entropy: negative where p is narrow. Arguments as :func:`mass_1d`."""
-    return -_integral(_p_log_p, [log_p], quadrature(low, high, **grid))
+    return -_integral(_p_log_p, [log_p], low=low, high=high, **grid)
 
 
 def cross_entropy_1d(log_p: LogDensity, log_q: LogDensity, *, low: float, high: float, **grid: Any) -> Any:
     """H(p, q) = -int p log q = H(p) + KL(p || q). Arguments as :func:`kl_1d`."""
-    return _integral(_cross_terms, [log_p, log_q], quadrature(low, high, **grid))
+    return _integral(_cross_terms, [log_p, log_q], low=low, high=high, **grid)
 
 
 def kl_1d(log_p: LogDensity, log_q: LogDensity, *, low: float, high: float, **grid: Any) -> Any:
@@ -190,24 +357,24 @@ def kl_1d(log_p: LogDensity, log_q: LogDensity, *, low: float, high: float, **gr
     Args:
         log_p, log_q: log-densities, functions of an array of points.
         low, high: the interval.
-        grid: `panels`, `nodes`, `breaks` as :func:`quadrature`.
+        grid: `panels`, `nodes`, `breaks` as :func:`quadrature`; `tolerance`, of the error relative to the integral.
 
     Raises:
         ValueError: a bad interval; a log-density that gives NaN or a wrong shape.
     """
-    return divergence_1d("kl", log_p, log_q, low=low, high=high, **grid)
+    return divergence_1d(log_p, log_q, "kl", low=low, high=high, **grid)
 
 
 def jsd_1d(log_p: LogDensity, log_q: LogDensity, *, low: float, high: float, prior: float = 0.5, **grid: Any) -> Any:
     """pi KL(p || m) + (1-pi) KL(q || m), m = pi p + (1-pi) q, pi the prior in (0, 1). Other arguments as :func:`kl_1d`."""
     if not 0 < prior < 1:
         raise ValueError(f"jsd_1d: got prior {prior!r}, expected a number in (0, 1), the weight of p")
-    return _integral(lambda a, b: _jsd_terms(a, b, prior), [log_p, log_q], quadrature(low, high, **grid))
+    return _integral(lambda a, b: _jsd_terms(a, b, prior), [log_p, log_q], low=low, high=high, **grid)
 
 
 def hellinger_squared_1d(log_p: LogDensity, log_q: LogDensity, *, low: float, high: float, **grid: Any) -> Any:
     """H^2 = int (sqrt p - sqrt q)^2 / 2 = 1 - int sqrt(p q). Arguments as :func:`kl_1d`."""
-    return divergence_1d("hellinger", log_p, log_q, low=low, high=high, **grid)
+    return divergence_1d(log_p, log_q, "hellinger", low=low, high=high, **grid)
 
 
 def total_variation_1d(log_p: LogDensity, log_q: LogDensity, *, low: float, high: float, **grid: Any) -> Any:
@@ -215,40 +382,68 @@ def total_variation_1d(log_p: LogDensity, log_q: LogDensity, *, low: float, high
 
     Arguments as :func:`kl_1d`.
     """
-    return divergence_1d("total_variation", log_p, log_q, low=low, high=high, **grid)
+    return divergence_1d(log_p, log_q, "total_variation", low=low, high=high, **grid)
+
+
+def alpha_divergence_1d(
+    log_p: LogDensity, log_q: LogDensity, *, alpha: float, low: float, high: float, **grid: Any
+) -> Any:
+    """D_a = (int p^a q^(1-a) - 1) / (a (a-1)), any real a; KL(p || q) at 1, KL(q || p) at 0. Other arguments as :func:`kl_1d`."""
+    if not math.isfinite(alpha):
+        raise ValueError(f"alpha_divergence_1d: got alpha {alpha!r}, expected a finite number")
+    return _integral(lambda a, b: _alpha_terms(a, b, alpha, 1.0 - alpha), [log_p, log_q], low=low, high=high, **grid)
+
+
+def renyi_1d(log_p: LogDensity, log_q: LogDensity, *, alpha: float, low: float, high: float, **grid: Any) -> Any:
+    """R_a = log(int p^a q^(1-a)) / (a - 1), a > 0; KL(p || q) at 1. Inf where p and q are disjoint.
+
+    Close to p = q it is log(1 + a (a-1) D_a) / (a - 1), which keeps the digits. Other arguments as :func:`kl_1d`.
+    """
+    if not 0 < alpha < math.inf:
+        raise ValueError(f"renyi_1d: got alpha {alpha!r}, expected a finite number > 0")
+    if alpha == 1:
+        return kl_1d(log_p, log_q, low=low, high=high, **grid)
+    gap = alpha * (alpha - 1.0) * alpha_divergence_1d(log_p, log_q, alpha=alpha, low=low, high=high, **grid)
+    if abs(float(gap)) < 0.5:
+        return (ops.log1p(gap) if isinstance(gap, Tensor) else math.log1p(gap)) / (alpha - 1.0)
+    places = quadrature(low, high, **_fixed(grid))[0]
+    a, b = in_one_dtype(log_p(places), log_q(places))
+    top = _alpha_exponent(a, b, alpha, 1.0 - alpha).data.max().item()
+    if math.isinf(top):
+        return math.inf
+
+    def scaled(a: Tensor, b: Tensor) -> Tensor:
+        return ops.exp(_alpha_exponent(a, b, alpha, 1.0 - alpha) - top)
+
+    total = _integral(scaled, [log_p, log_q], low=low, high=high, **grid)
+    return ((ops.log(total) if isinstance(total, Tensor) else math.log(total)) + top) / (alpha - 1.0)
+
+
+def _fixed(grid: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in grid.items() if name != "tolerance"}
 
 
 def divergence_1d(
-    f: str | Generator,
-    log_p: LogDensity,
-    log_q: LogDensity,
-    *,
-    low: float,
-    high: float,
-    panels: int = 200,
-    nodes: int = 16,
-    breaks: Sequence[float] = (),
+    log_p: LogDensity, log_q: LogDensity, f: str | Generator | Function, *, low: float, high: float, **grid: Any
 ) -> Any:
     """D_f(p || q) = int q f(p/q) over [low, high].
 
     Args:
-        f: a name in `divergences.GENERATORS`, or a Generator. A Generator of your own whose f(0) or f'(inf) is infinite
-            sees ratios p/q no farther than e^-700 and e^700.
         log_p, log_q: log-densities, functions of an array of points.
+        f: as `generators.f_divergence` takes it. One of your own whose f(0) or f'(inf) is infinite sees ratios p/q no farther
+            than e^-700 and e^700.
         low, high: the interval.
-        panels, nodes, breaks: as :func:`quadrature`.
+        grid: `panels`, `nodes`, `breaks` as :func:`quadrature`; `tolerance`, of the error relative to the integral.
 
     Raises:
         ValueError: an unknown name, a bad interval; a log-density that gives NaN or a wrong shape.
     """
     g = generator(f)
     if g.curvature == math.inf:
-        breaks = [
-            *breaks,
-            *_crossings(log_p, log_q, quadrature(low, high, panels=panels, nodes=nodes, breaks=breaks)[0]),
-        ]
-    grid = quadrature(low, high, panels=panels, nodes=nodes, breaks=breaks)
-    return _integral(TERMS[g.name] if isinstance(f, str) and f in TERMS else _generator_terms(g), [log_p, log_q], grid)
+        cuts = _crossings(log_p, log_q, quadrature(low, high, **_fixed(grid))[0])
+        grid["breaks"] = [*grid.get("breaks", ()), *cuts]
+    terms = TERMS[f] if isinstance(f, str) and f in TERMS else _generator_terms(g)
+    return _integral(terms, [log_p, log_q], low=low, high=high, **grid)
 
 
 def _crossings(log_p: LogDensity, log_q: LogDensity, points: np.ndarray) -> np.ndarray:
@@ -267,7 +462,3 @@ def _crossings(log_p: LogDensity, log_q: LogDensity, points: np.ndarray) -> np.n
         same = above(middle) == side
         left, right = np.where(same, middle, left), np.where(same, right, middle)
     return 0.5 * (left + right)
-
-
-def _values(log: Any) -> np.ndarray:
-    return np.asarray(log.data if isinstance(log, Tensor) else log)

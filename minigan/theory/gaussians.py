@@ -116,8 +116,30 @@ def kl(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     """
     gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
     precision = inverse(cov2)
-    spread = _trace(precision @ cov1) - float(gap.shape[-1]) + log_determinant(cov2) - log_determinant(cov1)
+    b = precision @ (cov1 - cov2)
+    apart = _trace(b) - (log_determinant(cov1) - log_determinant(cov2))
+    # tr B - log det(1 + B): near B = 0 its first terms cancel
+    spread = ops.where(_is_small(b, 1.0), -_log_det_series(b, 2), apart)
     return 0.5 * (spread + _quadratic(gap, precision))
+
+
+@on_arrays(*PAIR)
+def reverse_kl(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
+    """KL(N2 || N1): :func:`kl` with its arguments swapped."""
+    _moments(mean1, cov1, mean2, cov2)  # so that errors name them as they were given
+    return kl(mean2, cov2, mean1, cov1)
+
+
+@on_arrays(*PAIR)
+def cross_entropy(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
+    """-int p log q = H(N1) + KL(N1 || N2) = (tr(S2^-1 S1) + (m1-m2)^T S2^-1 (m1-m2) + log det(2 pi S2))/2.
+
+    Arguments as :func:`kl`.
+    """
+    gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
+    precision = inverse(cov2)
+    constant = float(gap.shape[-1]) * LOG_2PI
+    return 0.5 * (_trace(precision @ cov1) + _quadratic(gap, precision) + log_determinant(cov2) + constant)
 
 
 @on_arrays(*PAIR)
@@ -128,7 +150,7 @@ def jeffreys(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
 
 @on_arrays(*PAIR)
 def hellinger_squared(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
-    """H^2 = 1 - int sqrt(p q), in [0, 1). With S = (S1 + S2)/2 the integral is
+    """H^2 = 1 - int sqrt(p q), in [0, 1], where 1 is only what it rounds to. With S = (S1 + S2)/2 the integral is
 
         (det S1 det S2)^(1/4) det S^(-1/2) exp(-(m1-m2)^T S^-1 (m1-m2)/8).
 
@@ -136,8 +158,14 @@ def hellinger_squared(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     """
     gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
     middle = 0.5 * (cov1 + cov2)
-    spread = 0.25 * (log_determinant(cov1) + log_determinant(cov2)) - 0.5 * log_determinant(middle)
-    return -ops.expm1(spread - _quadratic(gap, inverse(middle)) / 8.0)
+    precision = inverse(middle)
+    half = 0.5 * (
+        precision @ (cov1 - cov2)
+    )  # S1 = S (1 + C), S2 = S (1 - C), so det S1 det S2 / det S^2 = det(1 - C^2)
+    square = -(half @ half)
+    apart = log_determinant(cov1) + log_determinant(cov2) - 2.0 * log_determinant(middle)
+    spread = 0.25 * ops.where(_is_small(square, 1.0), _log_det_series(square, 1), apart)
+    return -ops.expm1(spread - _quadratic(gap, precision) / 8.0)
 
 
 @on_arrays(*PAIR)
@@ -166,15 +194,51 @@ def renyi(mean1: Any, cov1: Any, mean2: Any, cov2: Any, *, alpha: float) -> Any:
     return ops.where(finite, value, math.inf)
 
 
-def _log_det_slope(b: Tensor, one_plus: Tensor, step: float) -> Tensor:
-    """log det(1 + h B)/h with one_plus = 1 + h B; for small h B by tr B - h tr B^2/2 + h^2 tr B^3/3 - ..., which has no 0/0."""
-    size = abs(step) * abs(b.data).sum(axis=(-1, -2))
-    small = Tensor(size < 1e-3)
-    powers, series = b, _trace(b)
-    for k in range(2, 6):
+SMALL = 1e-2  # norm of B below which log det(1 + B) is summed as a series
+
+
+def _is_small(b: Tensor, step: float) -> Tensor:
+    return Tensor(abs(step) * abs(b.data).sum(axis=(-1, -2)) < SMALL)
+
+
+def _log_det_series(b: Tensor, first: int, step: float = 1.0) -> Tensor:
+    """tr B - h tr B^2/2 + h^2 tr B^3/3 - ..., from the given term on: log det(1 + h B)/h, for small h B."""
+    powers, series = b, float(first == 1) * _trace(b)
+    for k in range(2, 9):
         powers = powers @ b
         series = series + (-step) ** (k - 1) / k * _trace(powers)
-    return ops.where(small, series, log_determinant(one_plus) / (step or 1.0))
+    return series
+
+
+def _log_det_slope(b: Tensor, one_plus: Tensor, step: float) -> Tensor:
+    """log det(1 + h B)/h with one_plus = 1 + h B, which has no 0/0 in the series."""
+    return ops.where(_is_small(b, step), _log_det_series(b, 1, step), log_determinant(one_plus) / (step or 1.0))
+
+
+@on_arrays(*PAIR)
+def alpha_divergence(mean1: Any, cov1: Any, mean2: Any, cov2: Any, *, alpha: float) -> Any:
+    """D_a(N1 || N2) = (int p^a q^(1-a) - 1) / (a (a-1)) = (exp((a-1) R_a) - 1) / (a (a-1)), R_a as :func:`renyi`.
+
+    Any real a; KL(N1 || N2) at a = 1, KL(N2 || N1) at a = 0. D_a(N1 || N2) = D_(1-a)(N2 || N1). Arguments as :func:`kl`.
+
+    Raises:
+        ValueError: as :func:`kl`; or alpha is not finite.
+    """
+    if not math.isfinite(alpha):
+        raise ValueError(f"alpha_divergence: got alpha {alpha!r}, expected a finite number")
+    if alpha < 0.5:
+        return alpha_divergence(mean2, cov2, mean1, cov1, alpha=1.0 - alpha)
+    if alpha == 1:
+        return kl(mean1, cov1, mean2, cov2)
+    exponent = (alpha - 1.0) * renyi(mean1, cov1, mean2, cov2, alpha=alpha)
+    return ops.expm1(exponent) / (alpha * (alpha - 1.0))
+
+
+@on_arrays(*PAIR)
+def neyman_chi_squared(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
+    """chi^2(N2 || N1): :func:`chi_squared` with its arguments swapped; inf unless 2 S1 - S2 is positive definite."""
+    _moments(mean1, cov1, mean2, cov2)
+    return chi_squared(mean2, cov2, mean1, cov1)
 
 
 @on_arrays(*PAIR)

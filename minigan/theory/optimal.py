@@ -23,6 +23,9 @@ from minigan.derivatives import vjp
 from minigan.switches import state
 from minigan.theory import divergences
 from minigan.theory.arrays import on_arrays, plain, same_outcomes, tensor_of, xlogy
+from minigan.theory.generators import Generator
+from minigan.theory.generators import generator as generator_of
+from minigan.theory.terms import excess
 
 
 # -- the optimal classifier ------------------------------------------------------------------------------------------
@@ -92,19 +95,34 @@ def value_of_logits(logits: Any, p: Any, q: Any) -> Any:
 
 @on_arrays("discriminator", "p", "q")
 def regret(discriminator: Any, p: Any, q: Any) -> Any:
-    """V(D*) - V(D) = sum (p + q) KL(Bern D* || Bern D) >= 0, from probabilities; +inf where D is certain and wrong."""
+    """V(D*) - V(D) = sum (p + q) KL(Bern D* || Bern D) >= 0, from probabilities; +inf where D is certain and wrong.
+
+    A D that rounds to 0 or 1 is certain: where p/q is beyond 1e16, take :func:`regret_of_logits`.
+    """
     p, q, d = same_outcomes(p, q, _probability(discriminator))
     real, fake = optimal_discriminator(p, q), optimal_discriminator(q, p)
-    return _expect(p + q, xlogy(real, real) - xlogy(real, d) + xlogy(fake, fake) - xlogy(fake, 1.0 - d))
+    return _expect(p + q, excess(real, d, real - d) + excess(fake, 1.0 - d, d - real))
 
 
 @on_arrays("logits", "p", "q")
 def regret_of_logits(logits: Any, p: Any, q: Any) -> Any:
     """:func:`regret` from logits: sum (p + q) KL(Bern D* || Bern D) with log D = -softplus(-l)."""
     p, q, logits = same_outcomes(p, q, logits)
-    real, fake = optimal_discriminator(p, q), optimal_discriminator(q, p)
+    real, fake, best = optimal_discriminator(p, q), optimal_discriminator(q, p), optimal_logit(p, q)
     cross = _times(real, ops.softplus(-logits)) + _times(fake, ops.softplus(logits))
-    return _expect(p + q, xlogy(real, real) + xlogy(fake, fake) + cross)
+    apart = xlogy(real, real) + xlogy(fake, fake) + cross
+    # Close to D* the sum cancels, and D* - D is known better from the logits: sigmoid(a) - sigmoid(b) is
+    # sigmoid(a) sigmoid(-b) (1 - e^(b-a))
+    close = ops.less(ops.abs(ops.where(_finite(logits, best), logits - best, 1.0)), 1.0)
+    step = ops.where(close, logits - ops.where(close, best, 0.0), 0.0)
+    d, rest = ops.sigmoid(logits), ops.sigmoid(-logits)
+    gap = -real * rest * ops.expm1(step)
+    near = excess(real, ops.where(close, d, 1.0), gap) + excess(fake, ops.where(close, rest, 1.0), -gap)
+    return _expect(p + q, ops.where(close, near, apart))
+
+
+def _finite(*values: Tensor) -> Tensor:
+    return Tensor(np.logical_and.reduce([abs(v.data) < math.inf for v in values]))
 
 
 def _probability(d: Tensor) -> Tensor:
@@ -360,13 +378,14 @@ relativistic = _game(
 arXiv 1807.00734): C* = log p/q up to a constant. p x q is the law of the pair (x, y)."""
 
 
-def f_gan(f: str | divergences.Generator) -> Game:
-    """L_D = -(E_p T - E_q f*(T)),  L_G = -E_q f*(T)  (Nowozin et al. 2016, arXiv 1606.00709, eq. 4 and 6), for any generator f of
-    `divergences.GENERATORS`. Outputs are T itself, in dom f*, after the output activation.
+def f_gan(f: str | Generator | Callable[[Any], Any]) -> Game:
+    """L_D = -(E_p T - E_q f*(T)),  L_G = -E_q f*(T)  (Nowozin et al. 2016, arXiv 1606.00709, eq. 4 and 6), for any generator f
+    that `generators.f_divergence` takes. Outputs are T itself, in dom f*, after the output activation.
 
-    T* = f'(p/q), and min L_D = -D_f(p || q).
+    T* = f'(p/q), and min L_D = -D_f(p || q). Where p/q is above 1e16 or so, a T* that rounds to the end of dom f* costs inf;
+    raw outputs come closer (`generators.variational_bound_of_outputs`).
     """
-    generator = divergences.generator(f)
+    generator = generator_of(f)
     return _game(
         f"f_gan({generator.name})",
         lambda t, p, q: -divergences.variational_bound(t, p, q, generator),
