@@ -138,7 +138,30 @@ def paired_generator(fake_logits: Tensor, real_logits: Tensor | None = None) -> 
     return ops.mean_softplus(_difference(fake_logits, real_logits), sign=-1)
 
 
+def averaged(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E softplus(-(D(x) - E D(G(z)))) + E softplus(D(G(z)) - E D(x)), each beside the mean of the others (RaGAN:
+    Jolicoeur-Martineau 2018, arXiv 1807.00734, section 4.2).
+
+    The means are those of the batch, so that the loss is biased for small ones. At p = q and D constant it is log 4.
+    """
+    return ops.mean_softplus(real_logits - ops.mean(fake_logits), sign=-1) + ops.mean_softplus(
+        fake_logits - ops.mean(real_logits)
+    )
+
+
+def averaged_generator(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+    """E softplus(-(D(G(z)) - E D(x))) + E softplus(D(x) - E D(G(z))), the same with the roles exchanged (ibid.).
+
+    Raises:
+        ValueError: no real logits.
+    """
+    if real_logits is None:
+        raise ValueError("relativistic_average: got no logits of reals, expected generator(fake_logits, real_logits)")
+    return averaged(fake_logits, real_logits)
+
+
 relativistic = Pair(paired, paired_generator)
+relativistic_average = Pair(averaged, averaged_generator)
 
 PAIRS = {  # what a model trains with as it is: no constraint on D, and a generator that reads fakes only
     "minimax": minimax,

@@ -25,9 +25,11 @@ def input_gradient(critic: Critic, x: Any) -> Tensor:
     It is differentiable in x too, where x is in a graph.
 
     Raises:
-        ValueError: the critic gives another number of scores than one an input.
+        ValueError: the critic gives another number of scores than one an input; or there is no input.
     """
     x = ops.as_tensor(x)
+    if x.ndim == 0 or not x.size:
+        raise ValueError(f"penalty: got inputs of shape {x.shape}, expected (N, ...) with N at least 1")
 
     def total(points: Tensor) -> Tensor:
         scores = critic(points)
@@ -94,6 +96,8 @@ def dragan(critic: Critic, real: Any, *, noise: Any, target: float = 1.0) -> Ten
 
 
 def _mean_square(critic: Critic, x: Any, gamma: float) -> Tensor:
+    if not gamma >= 0:
+        raise ValueError(f"penalty: got gamma {gamma!r}, expected a number >= 0")
     g = input_gradient(critic, x)
     return (0.5 * gamma / len(g)) * ops.sum(ops.square(g))
 

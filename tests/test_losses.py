@@ -34,7 +34,12 @@ def test_gradients_in_a_logit_are_minus_d_and_d_minus_one(fake):
     np.testing.assert_allclose(mg.grad(mg.losses.non_saturating.generator(x), x).data * len(fake), d - 1, atol=1e-12)
 
 
-ALL = {**mg.losses.PAIRS, "wasserstein": mg.losses.wasserstein, "relativistic": mg.losses.relativistic}
+ALL = {
+    **mg.losses.PAIRS,
+    "wasserstein": mg.losses.wasserstein,
+    "relativistic": mg.losses.relativistic,
+    "relativistic_average": mg.losses.relativistic_average,
+}
 all_pairs = pytest.mark.parametrize(("name", "pair"), ALL.items(), ids=ALL)
 
 
@@ -71,7 +76,7 @@ def test_gradients_against_finite_differences(name, pair):
 @all_pairs
 def test_only_relativistic_generators_read_the_reals(name, pair):
     real, fake = mg.tensor(np.array([0.3, -1.0])), mg.tensor(np.array([0.5, 2.0]))
-    if name == "relativistic":
+    if name.startswith("relativistic"):
         with pytest.raises(ValueError, match=r"generator\(fake_logits, real_logits\)"):
             pair.generator(fake)
         assert pair.generator(fake, real).item() != pair.generator(fake, real * 2.0).item()
@@ -155,3 +160,22 @@ def test_bce_broadcasts_and_takes_integer_labels():
     want = np.mean([np.log1p(np.exp(-0.5)), 2 + np.log1p(np.exp(-2.0))])
     assert mg.losses.bce_with_logits(logits, 1).item() == pytest.approx(want)
     assert mg.losses.bce_with_logits(logits, mg.tensor(np.ones((2, 1), np.int64))).item() == pytest.approx(want)
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 9))
+def test_the_relativistic_average_is_that_of_the_paper(n, m, seed):
+    rng = np.random.default_rng(seed)
+    real, fake = rng.standard_normal(n), rng.standard_normal(m)
+    pair = mg.losses.relativistic_average
+    ahead, behind = 1 / (1 + np.exp(-(real - fake.mean()))), 1 / (1 + np.exp(-(fake - real.mean())))
+    loss = pair.discriminator(mg.tensor(real), mg.tensor(fake)).item()
+    assert loss == pytest.approx(-np.log(ahead).mean() - np.log(1 - behind).mean())
+    mine = pair.generator(mg.tensor(fake), mg.tensor(real)).item()
+    assert mine == pytest.approx(-np.log(behind).mean() - np.log(1 - ahead).mean())
+    shifted = pair.discriminator(mg.tensor(real + 3.0), mg.tensor(fake + 3.0)).item()
+    assert shifted == pytest.approx(loss)  # only differences count
+
+
+def test_the_relativistic_average_needs_the_reals():
+    with pytest.raises(ValueError, match="got no logits of reals"):
+        mg.losses.relativistic_average.generator(mg.tensor(np.zeros(2)))

@@ -160,3 +160,12 @@ def test_a_flat_critic_costs_nothing_and_has_no_nan(n):
     penalty = penalties.gradient_penalty(critic, np.ones((2, n)), np.zeros((2, n)), uniform=0.5)
     assert penalty.item() == 1.0 and (mg.grad(penalty, weight).data == 0).all()
     assert penalties.r1(critic, np.ones((2, n)), gamma=1.0).item() == 0.0
+
+
+def test_what_a_penalty_refuses():
+    x = np.ones((3, 2), np.float32)
+    with pytest.raises(ValueError, match="got gamma -1"):
+        mg.penalties.r1(lambda v: ops.sum(v, axis=1), x, gamma=-1)
+    for empty in (np.ones((0, 2), np.float32), np.float32(1)):
+        with pytest.raises(ValueError, match="N at least 1"):
+            mg.penalties.r1(lambda v: v, empty, gamma=1.0)

@@ -333,3 +333,14 @@ def test_unknown_names_are_refused():
 def test_jacobian_is_the_same_for_r1_and_r2_at_the_rest_point(name, gamma):
     want = np.array([[0, 0.5], [-0.5, -gamma]])
     np.testing.assert_allclose(DiracGAN(regularizer=name, gamma=gamma).jacobian(), want, atol=1e-12)
+
+
+def test_steps_may_be_single_numbers_in_arrays_and_must_be_whole_numbers():
+    game = dynamics.bilinear_game()
+    assert dynamics.simultaneous(game, (1.0, 2.0), step=np.array(0.1)) == dynamics.simultaneous(
+        game, (1.0, 2.0), step=0.1
+    )
+    with pytest.raises(ValueError, match="expected a whole number"):
+        dynamics.iterate(dynamics.simultaneous, game, (1.0, 2.0), steps=2.0, step=0.1)
+    with pytest.raises(ValueError, match="singular I - h J"):
+        dynamics.implicit([lambda x: -0.5 * ops.sum(x * x)], (1.0,), step=1.0)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from scipy import special
+from hypothesis import strategies as st
+from scipy import spatial, special
 
 import minigan as mg
 from minigan.lessons.strategies import arrays
@@ -257,3 +258,49 @@ def test_bounds_are_differentiable() -> None:
     for bound in (e.donsker_varadhan, e.nwj):
         mg.gradcheck(bound, (t_p, t_q))
     mg.gradcheck(e.infonce, rng(1).standard_normal((2, 3, 3)))
+
+
+# -- neighbours on the line, ends of the floats, what is refused -----------------------------------------------------
+@given(n=st.integers(2, 40), m=st.integers(1, 40), seed=st.integers(0, 99))
+def test_neighbours_on_the_line_are_those_of_a_tree(n: int, m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((n, 1)), rng.standard_normal((m, 1))
+    for k in {1, min(n - 1, m), (1 + min(n - 1, m)) // 2}:
+        own = spatial.cKDTree(x).query(x, k=[k + 1])[0][:, 0]
+        other = spatial.cKDTree(y).query(x, k=[k])[0][:, 0]
+        chosen = e._neighbours(x, y, k, skip_self=False)
+        np.testing.assert_array_equal(np.abs(x - y[chosen])[:, 0], other)
+        chosen = e._neighbours(x, x, k, skip_self=True)
+        np.testing.assert_array_equal(np.abs(x - x[chosen])[:, 0], own)
+        assert (chosen != np.arange(n)).all()
+
+
+def test_many_samples_on_the_line_are_quick() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(200_000), rng.standard_normal(200_000) + 1.0
+    assert e.knn_kl(x, y) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-170, 1e160, 1e200])
+@pytest.mark.parametrize("d", [1, 3])
+def test_entropy_shifts_by_the_logarithm_of_the_scale(scale: float, d: int) -> None:
+    x = np.random.default_rng(1).standard_normal((50, d))
+    shift = d * math.log(scale)
+    assert e.knn_entropy(scale * x) - shift == pytest.approx(e.knn_entropy(x), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: e.histogram_kl([0.0, 1.0], [0.0, 1.0], bins=20.5), "got 20.5 bins"),
+        (lambda: e.histograms(np.zeros((3, 30)), np.ones((3, 30)), bins=np.int64(8)), "expected 1 to"),
+        (lambda: e.knn_entropy([0.0, 1.0, 3.0], k=1.5), "k = 1.5"),
+        (lambda: e.donsker_varadhan([1.0, 2.0], [1.0, 2.0], weights_p=[0.5, 0.6]), "with sum 1.1"),
+        (lambda: e.donsker_varadhan([1.0, 2.0], [1.0, 2.0], weights_p=[1.0]), "the values' shape"),
+        (lambda: e.nwj([1.0, math.inf], [1.0, 2.0]), "NaN or inf"),
+        (lambda: e.infonce([[math.inf, 0.0], [0.0, 1.0]]), "NaN or inf"),
+    ],
+)
+def test_what_is_refused(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()

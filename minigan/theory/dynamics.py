@@ -211,7 +211,12 @@ def implicit(losses: Sequence[Loss], players: Sequence[Any], *, step: Step) -> P
     for _ in range(NEWTON_STEPS):
         at = _unflat(y, xs)
         gap = y - x - h * _flat(_field(losses, at)).data
-        change = np.linalg.solve(np.eye(len(x)) - h[:, None] * game_jacobian(losses, at).data, gap)
+        try:
+            change = np.linalg.solve(np.eye(len(x)) - h[:, None] * game_jacobian(losses, at).data, gap)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"implicit: got a singular I - h J at {y}: y = x + h v(y) has no or many solutions; take another step than {step}"
+            ) from None
         y = y - change
         if np.abs(change).max() <= 1e-14 * max(1.0, np.abs(y).max()):
             return _result(players, _unflat(y, xs))
@@ -259,7 +264,7 @@ def _move(xs: Sequence[Tensor], vs: Sequence[Tensor], hs: Sequence[float]) -> li
 
 def _sizes(step: Step, xs: Sequence[Any]) -> list[float]:
     """One step size a player."""
-    hs = [float(h) for h in step] if isinstance(step, (Sequence, np.ndarray)) else [float(step)] * len(xs)
+    hs = [float(h) for h in step] if np.ndim(step) else [float(step)] * len(xs)  # type: ignore[arg-type, union-attr]
     if len(hs) != len(xs) or not all(h >= 0 for h in hs):
         raise ValueError(f"step: got {step!r}, expected a number >= 0, or one for each of {len(xs)} players")
     return hs
@@ -299,8 +304,8 @@ def iterate(
     Raises:
         ValueError: a negative number of steps.
     """
-    if steps < 0:
-        raise ValueError(f"iterate: got {steps} steps, expected at least 0")
+    if not isinstance(steps, (int, np.integer)) or steps < 0:
+        raise ValueError(f"iterate: got {steps!r} steps, expected a whole number >= 0")
     now: Players = tuple(t.detach() for t in _tensors(losses, players))
     path, before = [_flat(now).data], now
     for _ in range(steps):

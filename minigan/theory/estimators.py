@@ -32,6 +32,10 @@ def _points(name: str, x: Any) -> np.ndarray:
     return array
 
 
+def _is_whole(n: Any) -> bool:
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+
+
 def _samples(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     x, y = _points("x", x), _points("y", y)
     if x.shape[1] != y.shape[1]:
@@ -52,13 +56,13 @@ def histograms(x: Any, y: Any, *, bins: int, pseudocount: float = 0.0) -> tuple[
         ValueError: bad shapes, samples that are not finite, no bins, more than 2^24 of them, or a negative pseudocount.
     """
     x, y = _samples(x, y)
-    if bins < 1 or bins ** x.shape[1] > BLOCK:
-        raise ValueError(f"histograms: got {bins} bins in {x.shape[1]} dimensions, expected 1 to {BLOCK} bins in all")
+    if not _is_whole(bins) or bins < 1 or int(bins) ** x.shape[1] > BLOCK:
+        raise ValueError(f"histograms: got {bins!r} bins in {x.shape[1]} dimensions, expected 1 to {BLOCK} bins in all")
     if not pseudocount >= 0:
         raise ValueError(f"histograms: got pseudocount {pseudocount!r}, expected a number that is not negative")
     both = np.concatenate([x, y])
     low, high = both.min(axis=0), both.max(axis=0)
-    edges = [np.linspace(a, b if b > a else a + 1.0, bins + 1) for a, b in zip(low, high, strict=True)]
+    edges = [np.linspace(a, b if b > a else a + 1.0, int(bins) + 1) for a, b in zip(low, high, strict=True)]
     counts = [np.histogramdd(s, bins=edges)[0].ravel() + pseudocount for s in (x, y)]
     p, q = (c / c.sum() for c in counts)
     return p, q
@@ -98,25 +102,54 @@ def histogram_jsd(x: Any, y: Any, *, bins: int, pseudocount: float = 0.0) -> flo
 
 # -- nearest neighbours ----------------------------------------------------------------------------------------------
 def _neighbours(x: np.ndarray, y: np.ndarray, k: int, *, skip_self: bool) -> np.ndarray:
-    """The index of the k-th nearest row of y for each row of x, by brute force, block by block."""
+    """The index of the k-th nearest row of y for each row of x: on the line by sorting, else by brute force, block by block."""
+    if x.shape[1] == 1:
+        return _neighbours_on_the_line(x[:, 0], y[:, 0], k, skip_self=skip_self)
     rows = max(1, BLOCK // max(1, y.size))
     found = []
     for start in range(0, len(x), rows):
         block = x[start : start + rows]
-        distance = np.square(block[:, None, :] - y[None, :, :]).sum(axis=-1)
+        distance = _lengths(block[:, None, :] - y[None, :, :])
         if skip_self:
             distance[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
         found.append(np.argpartition(distance, k - 1, axis=1)[:, k - 1])
     return np.concatenate(found)
 
 
+def _neighbours_on_the_line(x: np.ndarray, y: np.ndarray, k: int, *, skip_self: bool) -> np.ndarray:
+    """The k nearest stand among the k + 1 on either side of where x would be inserted."""
+    order = np.argsort(y, kind="stable")
+    places = np.searchsorted(y[order], x)[:, None] + np.arange(-k - 1, k + 1)
+    chosen = order[np.clip(places, 0, len(y) - 1)]
+    gone = (places < 0) | (places >= len(y))
+    if skip_self:
+        gone |= chosen == np.arange(len(x))[:, None]
+    distance = np.where(gone, np.inf, np.abs(x[:, None] - y[chosen]))
+    best = np.argpartition(distance, k - 1, axis=1)[:, k - 1]
+    return chosen[np.arange(len(x)), best]
+
+
+def _lengths(v: np.ndarray) -> np.ndarray:
+    """|v| along the last axis; scaled, where squares of the coordinates leave the floats."""
+    largest = np.abs(v).max(initial=0.0)
+    if 1e-100 < largest < 1e100:
+        squares = np.square(v).sum(axis=-1)
+        if squares.size and squares.min() > 1e-200:
+            return np.sqrt(squares)
+    scale = np.abs(v).max(axis=-1)
+    return scale * np.sqrt(np.square(v / np.where(scale > 0, scale, 1.0)[..., None]).sum(axis=-1))
+
+
 def _log_distances(x: Tensor, y: Tensor, k: int, *, skip_self: bool) -> Tensor:
     """log of the distance from each row of x to its k-th nearest row of y; differentiable, the choice of neighbours fixed."""
     chosen = _neighbours(_points("x", x), _points("y", y), k, skip_self=skip_self)
-    squares = ops.sum(ops.square(x - y[chosen]), axis=-1)
-    if not bool((squares.data > 0).all()):
-        raise ValueError("nearest neighbours: got equal samples at distance 0, expected a density; add a little noise")
-    return 0.5 * ops.log(squares)
+    gap = x - y[chosen]
+    scale = ops.max(ops.abs(gap), axis=-1, keepdims=True).detach()  # so that no square leaves the floats
+    if not bool(((scale.data > 0) & (scale.data < np.inf)).all()):
+        raise ValueError(
+            "nearest neighbours: got equal samples at distance 0 (or infinitely far), expected a density; add a little noise"
+        )
+    return ops.squeeze(ops.log(scale), -1) + 0.5 * ops.log(ops.sum(ops.square(gap / scale), axis=-1))
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -134,8 +167,8 @@ def log_ball(d: int) -> float:
 
 
 def _check_k(k: int, *sizes: int) -> None:
-    if not 1 <= k <= min(sizes):
-        raise ValueError(f"nearest neighbours: got k = {k}, expected 1 to {min(sizes)} for this many samples")
+    if not _is_whole(k) or not 1 <= k <= min(sizes):
+        raise ValueError(f"nearest neighbours: got k = {k!r}, expected a whole number from 1 to {min(sizes)}")
 
 
 @on_arrays("x")
@@ -193,11 +226,22 @@ def _weights(name: str, t: Tensor, weights: Tensor | None) -> Tensor:
     """Probabilities of the values: as given, or 1/N each."""
     if not t.size:
         raise ValueError(f"{name}: got shape {t.shape}, expected at least one value")
+    _check_scores(name, t)
     if weights is None:
         return Tensor(array_module(t.data).full(t.shape, 1.0 / t.size, dtype=t.dtype))
-    if weights.shape != t.shape or abs(float(weights.data.sum()) - 1.0) > 1e-6 or bool((weights.data < 0).any()):
-        raise ValueError(f"{name}: got weights of shape {weights.shape}, expected probabilities of shape {t.shape}")
+    if weights.shape != t.shape:
+        raise ValueError(f"{name}: got weights of shape {weights.shape}, expected the values' shape, {t.shape}")
+    if not bool((weights.data >= 0).all()) or not abs(float(weights.data.sum()) - 1.0) <= 1e-6:
+        raise ValueError(
+            f"{name}: got weights from {float(weights.data.min())!r} on with sum {float(weights.data.sum())!r}, expected "
+            "probabilities: numbers >= 0 with sum 1"
+        )
     return weights
+
+
+def _check_scores(name: str, t: Tensor) -> None:
+    if not bool((t.data < math.inf).all()):
+        raise ValueError(f"{name}: got NaN or inf among the critic's values, expected numbers (or -inf)")
 
 
 def _expected(t: Tensor, weights: Tensor) -> Tensor:
@@ -272,12 +316,13 @@ def infonce(scores: Any) -> Any:
         (...), a float for one matrix.
 
     Raises:
-        ValueError: a matrix that is not square, or empty.
+        ValueError: a matrix that is not square, or empty; scores that are NaN or inf.
     """
     if scores.ndim < 2 or scores.shape[-1] != scores.shape[-2] or not scores.size:
         raise ValueError(
             f"infonce: got scores of shape {scores.shape}, expected (..., K, K), K pairs against each other"
         )
+    _check_scores("scores", scores)
     k = scores.shape[-1]
     true = ops.sum(ops.where(array_module(scores.data).eye(k, dtype=bool), scores, 0.0), axis=-1)
     return ops.mean(true - ops.logsumexp(scores, axis=-1), axis=-1) + math.log(k)
