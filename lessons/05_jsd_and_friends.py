@@ -352,7 +352,9 @@ check("5.16a", "KL ≤ log(1 + χ²)", kl, right, atol=1e-13, relation="<=", ide
 # %% [markdown]
 # **TV from KL.** The left half says $1 - H^2 \ge e^{-\mathrm{KL}/2}$. The right half of (5.15) is
 # $\mathrm{TV}^2 \le 1 - (1 - H^2)^2$. Together they are the inequality of **Bretagnolle and Huber** (1979), which
-# says something at every KL. For small KL, **Pinsker's** is sharper. It needs only tables with two outcomes, because
+# says something at every KL. (At a large one it says $1 - \mathrm{TV} \ge \frac12 e^{-\mathrm{KL}}$, nearly. And
+# $p = (1, 0)$ against $q = (\varepsilon, 1 - \varepsilon)$ has $1 - \mathrm{TV} = \varepsilon = e^{-\mathrm{KL}}$, so
+# the exponent cannot be better.) For small KL, **Pinsker's** is sharper. It needs only tables with two outcomes, because
 # merging everything into $A = \{p > q\}$ and the rest keeps the TV and lowers the KL (4.13). For $(a, 1-a)$ against
 # $(b, 1-b)$, fix $a$ and let $g(b) = \mathrm{KL} - 2(a - b)^2$. Its derivative is
 # $(b - a)\left(\frac{1}{b(1-b)} - 4\right)$, and $b(1-b) \le \frac14$: so $g$ falls up to $b = a$, where it is 0, and
@@ -376,13 +378,17 @@ near = divergences.total_variation([0.5, 0.5], [0.501, 0.499]) / math.sqrt(
     divergences.kl([0.5, 0.5], [0.501, 0.499]) / 2
 )
 check("5.17b", "Pinsker is sharp near p = q: the quotient tends to 1", near, 1.0, atol=1e-5)
+sure, rare = [1.0, 0.0], [1e-6, 1 - 1e-6]
+left = 1 - divergences.total_variation(sure, rare)
+right = math.exp(-divergences.kl(sure, rare))
+check("5.17c", "far apart: 1 − TV = e^−KL for (1, 0) and (ε, 1 − ε)", left, right, atol=1e-15)
 
 # %% [markdown]
 # **JSD and TV.** In (5.7) write $t = D^*(x)$ and $c = |2t - 1|$, how far from undecided one is; then
 # $\log 2 - h(t) = \psi(c)$ with $\psi(c) = \log 2 - h\left(\frac{1-c}{2}\right)$. The function $\psi$ is convex
 # ($\psi'' = 1/(1 - c^2) > 0$), 0 at 0 and $\log 2$ at 1. So its average is at least its value at the average of $c$
-# (Jensen), and at most the average of the chord $c \log 2$. And the average of $c$ over $x \sim m$ is $\sum m
-# \left|\frac{p - q}{p + q}\right| = \mathrm{TV}$:
+# (Jensen), and at most the average of the chord $c \log 2$. And the average of $c$ over $x \sim m$ is
+# $\sum m \left|\frac{p - q}{p + q}\right| = \mathrm{TV}$:
 #
 # $$ \log 2 - h\left(\frac{1 - \mathrm{TV}}{2}\right) \le \mathrm{JSD}(p, q) \le \mathrm{TV} \cdot \log 2 \tag{5.18} $$
 #
@@ -748,7 +754,7 @@ def safe_jsd(p, q):
 
 def safe_property(answer, pair):
     p, q = pair
-    value = answer(p, q)
+    value = float(answer(p, q))
     assert np.isclose(value, divergences.jsd(p, q), rtol=1e-10, atol=1e-12), (
         f"got {value}, expected {divergences.jsd(p, q)}"
     )

@@ -863,9 +863,10 @@ check(
 #    \qquad s = b - c, \; b - a = 2 s \tag{6.34} $$
 #
 # For $s = 1$ that is the theorem of the LSGAN paper. The sum is a Pearson divergence, but **not** the one of $p$
-# against $q$. Mind the paper's convention: it divides by the *first* argument, $\chi^2(g \Vert h) = \sum (h - g)^2 /
-# g$, our table by the second. In the paper's, and up to the end of this section, it is $\chi^2(p + q \,\Vert\, 2 q)$;
-# in our table it is twice [le_cam](../minigan/theory/divergences.py#le_cam), symmetric, and at most 2:
+# against $q$. Mind the paper's convention: it divides by the *first* argument,
+# $\chi^2(g \Vert h) = \sum (h - g)^2 / g$, our table by the second. In the paper's, and up to the end of this
+# section, it is $\chi^2(p + q \,\Vert\, 2 q)$; in our table it is twice
+# [le_cam](../minigan/theory/divergences.py#le_cam), symmetric, and at most 2:
 #
 # $$ \sum_x \frac{(p - q)^2}{p + q} = \chi^2(p + q \,\Vert\, 2q) = 2 \, D_f, \qquad
 #    f(u) = \frac{(u - 1)^2}{2 (u + 1)} \tag{6.35} $$

@@ -136,8 +136,8 @@ for letter, (name, (a, b)) in zip("abcdefg", table.items(), strict=True):
 # %% [markdown]
 # ## 2. The Jacobian at the solution
 #
-# At $\theta = \psi = 0$ the field is 0. Differentiate (12.3) there. In $\partial(a(s)\psi)/\partial\theta =
-# a'(s)\psi^2$ and its mirror image the leftover factors are 0, so
+# At $\theta = \psi = 0$ the field is 0. Differentiate (12.3) there. In
+# $\partial(a(s)\psi)/\partial\theta = a'(s)\psi^2$ and its mirror image the leftover factors are 0, so
 #
 # $$ J = \begin{pmatrix} 0 & a(0) \\ -b(0) & 0 \end{pmatrix}, \qquad
 # \lambda = \pm\sqrt{-a(0)\,b(0)} = \pm i\sqrt{a(0)\,b(0)} . \tag{12.4} $$
@@ -405,8 +405,9 @@ check("12.14a", "its gradient in ψ is γψ", mg.grad(value, slopes).data, 0.8 *
 
 # %% [markdown]
 # Article S2, section 2.2.2, adds $\lambda \lVert\nabla_x D(x)\rVert_2^2$ to $L_D$, with no expectation, and does not
-# say over which $x$, nor whether $D$ is a logit or a probability. All three matter. Take a curved critic, $D(x) =
-# x^2/2$, with $\nabla D = x$. Its mean squared gradient is $\mathbb{E}x^2 = \mu^2 + 1$ for $x \sim N(\mu, 1)$:
+# say over which $x$, nor whether $D$ is a logit or a probability. All three matter. Take a curved critic,
+# $D(x) = x^2/2$, with $\nabla D = x$. Its mean squared gradient is $\mathbb{E}x^2 = \mu^2 + 1$ for
+# $x \sim N(\mu, 1)$:
 #
 # $$ \mathbb{E}_{N(0,1)}\lVert\nabla D\rVert^2 = 1 \ne 5 = \mathbb{E}_{N(2,1)}\lVert\nabla D\rVert^2 . \tag{12.15} $$
 #
