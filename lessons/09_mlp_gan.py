@@ -555,6 +555,8 @@ for k in range(sized(1500, 800)):
     )
 
 judge.astype(np.float64)
+
+# %%
 with mg.no_grad():
     l_real, l_fake = judge(quantiles[:, None]).data, judge(early(z_grid)).data
     logits = judge(centres[:, None]).data[:, 0]
@@ -625,6 +627,7 @@ check("9.13", "the data's own reverse KL, from labels", statistics["reverse_kl"]
 check("9.13a", "the data's own share within 3σ = 1 − exp(−9/2)", statistics["good"],
       1 - math.exp(-4.5), atol=5e-3)  # fmt: skip
 
+# %%
 steps = sized(5000, 1500)
 D, G = perceptron(2, 1, 64), perceptron(2, 2, 64)
 rates = [optim.linear(lr, steps=steps) for lr in (3e-3, 1e-3)]

@@ -220,6 +220,7 @@ for letters, labels in (("ab", (0, 1, 1)), ("cd", (-1, 1, 0))):
     )
     check(f"12.6{letters[1]}", "but J ≠ 0", jacobian, 0.0, atol=0.5, relation="!=")
 
+# %%
 first, second = DiracGAN(loss="least_squares"), DiracGAN(loss="least_squares_pearson")
 check(
     "12.7",
@@ -272,6 +273,8 @@ for letter, (name, (a, b)) in zip("abcdefg", table.items(), strict=True):
         s * (a - b),
         atol=1e-12,
     )
+
+# %%
 check(
     "12.9",
     "minimax conserves θ² + ψ²",
@@ -437,6 +440,7 @@ check(
     errata="S2.3",
 )
 
+# %%
 x, weight = np.zeros((1, 3)), mg.tensor(np.array([[0.4], [-1.0], [0.3]]))
 of_logit = penalties.r1(lambda x: x @ weight, x, gamma=1.0).item()
 of_probability = penalties.r1(lambda x: mg.ops.sigmoid(x @ weight), x, gamma=1.0).item()
@@ -497,6 +501,8 @@ check(
 )
 scan = np.linspace(0.05, 4, 80)
 check("12.18a", "γ = 1 is best", scan[np.argmin([slowest(g) for g in scan])], 1.0, atol=1e-12)
+
+# %%
 size = {
     g: np.linalg.norm(
         DiracGAN(regularizer="r1", gamma=g).path(
@@ -566,6 +572,8 @@ check(
     atol=1e-9,
     identity=42,
 )
+
+# %%
 in_turn = 4 * (np.sqrt(strengths**2 + 1) - strengths)
 check(
     "12.20",
@@ -738,7 +746,7 @@ for name, (colour, marker, gan, place) in curves.items():
             ax.plot(value.real, value.imag, marker, color=colour, markersize=5)
 for g in (0.5, 1.0, 2.0):
     value = DiracGAN(regularizer="r1", gamma=g).eigenvalues()[1 if g == 2.0 else 0]
-    place = (-0.3, 0.36) if g < 1 else (value.real + 0.04, 0.06)
+    place = (-0.26, 0.29) if g < 1 else (value.real + 0.04, 0.06)
     ax.annotate(f"$\\gamma$ = {g:g}", place, color=BLUE, fontsize=8.5)
 ax.axvline(0, color=BLACK, linewidth=0.8)
 ax.axhline(0, color=BLACK, linewidth=0.8, zorder=0.5)
@@ -899,6 +907,8 @@ check(
     with_r1,
     atol=1e-12,
 )
+
+# %%
 r3gan = DiracGAN(loss="relativistic", regularizer="r1_r2", gamma=0.25).path(
     dynamics.alternating, 1.0, 0.5, steps=60, step=0.2, order=(1, 0)
 )
@@ -1017,6 +1027,7 @@ check(
 fair = (verdicts @ real + (1 - verdicts) @ real) / 2
 check("12.32a", "against p_g = p_data: 1/2", fair.max(), 0.5, atol=1e-12, errata="S0.18")
 
+# %%
 half = mg.tensor(np.zeros((modes, 1)))
 value_at_half = [
     real @ np.log(np.full(modes, 0.5)) + q @ np.log(np.full(modes, 0.5)) for q in (real, collapsed)
@@ -1029,6 +1040,8 @@ check(
     atol=1e-12,
     errata="S0.18",
 )
+
+# %%
 m = (real + collapsed) / 2
 with np.errstate(divide="ignore", invalid="ignore"):
     jsd = sum(
