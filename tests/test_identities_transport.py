@@ -47,7 +47,10 @@ def test_identity_31_four_faces_of_w1(see, left, right):
     see.equal(transport.wasserstein_1d(x, y, weights_x=a, weights_y=b), area)
     see.equal(transport.discrete_transport(a, b, distances(x, y)).cost, area)
     sums = np.vstack([np.kron(np.eye(len(a)), np.ones(len(b))), np.kron(np.ones(len(a)), np.eye(len(b)))])
-    program = optimize.linprog(distances(x, y).ravel(), A_eq=sums, b_eq=np.concatenate([a, b]), method="highs")
+    # By default the program may leave out masses below 1e-7
+    options = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    goal, masses = distances(x, y).ravel(), np.concatenate([a, b])
+    program = optimize.linprog(goal, A_eq=sums, b_eq=masses, method="highs", options=options)
     see.equal(program.fun, area)
 
 
