@@ -115,11 +115,8 @@ ax.text(-1.9, 0.62, "value", color=BLUE)
 ax.text(-1.9, -0.74, "cotangent", color=ORANGE)
 ax.set(xlim=(-2.0, 6.6), ylim=(-1.0, 1.0))
 ax.axis("off")
-show(
-    fig,
-    "chain",
-    alt="A chain a, x, l, L: values run right, cotangents left, times the slope of each link",
-)
+show(fig, "chain",
+     alt="A chain a, x, l, L: values run right, cotangents left, times the slope of each link")  # fmt: skip
 
 # %% [markdown]
 # ## 2. Many numbers: Jacobians, and the order of multiplication
@@ -139,13 +136,8 @@ inner = np.tanh(A @ point)
 jacobian_f = (1 - inner**2)[:, None] * A
 jacobian_g = (1 - np.tanh(B @ inner) ** 2)[:, None] * B
 both = lambda v: np.tanh(B @ np.tanh(A @ v))
-check(
-    "1.2",
-    "the Jacobian of g after f is the product",
-    jacobian_g @ jacobian_f,
-    differences(both, point),
-    atol=1e-8,
-)
+check("1.2", "the Jacobian of g after f is the product", jacobian_g @ jacobian_f,
+      differences(both, point), atol=1e-8)  # fmt: skip
 
 # %% [markdown]
 # Now the decisive point. A network is $k$ layers of $n$ numbers and ends in one loss:
@@ -184,13 +176,8 @@ number = Counted()
 row, square = np.full((1, n), number), np.full((n, n), number)
 left_first = multiplications(row, *[square] * k)
 right_first = multiplications(*[square] * k) + multiplications(row, square)
-check(
-    "1.3",
-    "k n^2 against (k-1) n^3 + n^2",
-    [left_first, right_first],
-    [k * n**2, (k - 1) * n**3 + n**2],
-    atol=0,
-)
+check("1.3", "k n^2 against (k-1) n^3 + n^2", [left_first, right_first],
+      [k * n**2, (k - 1) * n**3 + n**2], atol=0)  # fmt: skip
 n = 100
 print(f"for n = {n} and {k} layers: {k * n**2:,} against {(k - 1) * n**3 + n**2:,} multiplications")
 
@@ -395,13 +382,8 @@ def loss_of(vector):
     return np.logaddexp(0, -(np.tanh(x @ v1 + c1) @ v2 + c2)).mean()
 
 
-check(
-    "1.8a",
-    "and so do central differences",
-    flat(our_gradient),
-    differences(loss_of, flat(params))[0],
-    atol=1e-8,
-)
+check("1.8a", "and so do central differences", flat(our_gradient),
+      differences(loss_of, flat(params))[0], atol=1e-8)  # fmt: skip
 
 # %% [markdown]
 # **Why not just recurse?** A function that walks from the output to each parent, and from there on, follows every
@@ -422,13 +404,8 @@ leaf = node = Node(3.0)
 before = Node.made
 for _ in range(m):
     node = add(node, node)
-check(
-    "1.9",
-    "2^m paths through m + 1 nodes",
-    [paths(node), Node.made - before + 1],
-    [2**m, m + 1],
-    atol=0,
-)
+check("1.9", "2^m paths through m + 1 nodes", [paths(node), Node.made - before + 1], [2**m, m + 1],
+      atol=0)  # fmt: skip
 check("1.9a", "and the derivative of 2^m x is 2^m", gradient(node, [leaf])[0], 2.0**m, atol=0)
 
 # %% [markdown]
@@ -470,14 +447,8 @@ def operations(width):
 
 
 table = np.array([operations(width) for width in (4, 16, 64, sized(256, 128))])
-check(
-    "1.10",
-    "a gradient costs at most 4 evaluations, whatever the size",
-    table[:, 1],
-    4 * table[:, 0],
-    atol=0,
-    relation="<=",
-)
+check("1.10", "a gradient costs at most 4 evaluations, whatever the size", table[:, 1],
+      4 * table[:, 0], atol=0, relation="<=")  # fmt: skip
 
 # %%
 fig, ax = figure(width=6.0, height=3.0)
@@ -490,11 +461,8 @@ ax.text(table[-1, 2], 5.5, "reverse mode: about 3", color=BLUE, ha="right")
 ax.set(
     xlabel="number of parameters n", ylabel="cost of a gradient / cost of the loss", ylim=(1, None)
 )
-show(
-    fig,
-    "cost",
-    alt="Cost of a gradient: by differences it grows with n, in reverse mode it stays near 3",
-)
+show(fig, "cost",
+     alt="Cost of a gradient: by differences it grows with n, in reverse mode it stays near 3")  # fmt: skip
 
 # %% [markdown]
 # This is what made deep learning possible, and it holds for *one* output. For many outputs and one input, forward
@@ -515,13 +483,8 @@ steps = 2.0 ** -np.arange(4, 53)
 central = lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h)
 h = 2.0**-6
 series = np.exp(xs) * (1 + h**2 / 6 + h**4 / 120)
-check(
-    "1.11",
-    "D(h) = f' + h^2 f'''/6 + h^4 f(5)/120 + ..., f = exp",
-    central(np.exp, xs, h),
-    series,
-    atol=2e-13,
-)
+check("1.11", "D(h) = f' + h^2 f'''/6 + h^4 f(5)/120 + ..., f = exp", central(np.exp, xs, h),
+      series, atol=2e-13)  # fmt: skip
 
 # %% [markdown]
 # So a small $h$ is good. But a computed value of $f$ is off by up to $\varepsilon F$, with $F \ge |f|$ and
@@ -535,14 +498,8 @@ eps = np.finfo(np.float64).eps
 grid = steps[:, None]
 error = abs(central(np.exp, xs, grid) - np.exp(xs))
 top = np.exp(xs + grid)  # bounds f and f''' on [x - h, x + h]
-check(
-    "1.12",
-    "|D(h) - f'| <= M h^2/6 + eps F/h",
-    error,
-    top * grid**2 / 6 + eps * top / grid,
-    atol=1e-15,
-    relation="<=",
-)
+check("1.12", "|D(h) - f'| <= M h^2/6 + eps F/h", error, top * grid**2 / 6 + eps * top / grid,
+      atol=1e-15, relation="<=")  # fmt: skip
 
 # %% [markdown]
 # The best step balances the two. $E'(h) = M h/3 - \varepsilon F/h^2 = 0$ gives
@@ -561,25 +518,14 @@ M = F = np.exp(1.5)
 bound = lambda h: M * h**2 / 6 + eps * F / h
 best = (3 * eps * F / M) ** (1 / 3)
 fine = np.geomspace(1e-7, 1e-3, 200_001)
-check(
-    "1.13",
-    "h* = (3 eps F/M)^(1/3) minimises the bound",
-    fine[bound(fine).argmin()],
-    best,
-    atol=0,
-    rtol=1e-4,
-)
+check("1.13", "h* = (3 eps F/M)^(1/3) minimises the bound", fine[bound(fine).argmin()], best,
+      atol=0, rtol=1e-4)  # fmt: skip
 least = 0.5 * M ** (1 / 3) * (3 * eps * F) ** (2 / 3)
 check("1.14", "E(h*) = M^(1/3) (3 eps F)^(2/3) / 2", bound(fine).min(), least, atol=0, rtol=1e-7)
 
 seen = steps[np.median(error, axis=1).argmin()]
-check(
-    "1.13a",
-    "and the best step seen is within a factor 4 of it",
-    np.log2(seen),
-    np.log2(best),
-    atol=2,
-)
+check("1.13a", "and the best step seen is within a factor 4 of it", np.log2(seen), np.log2(best),
+      atol=2)  # fmt: skip
 relative = np.median(error / np.exp(xs), axis=1)
 digits = -np.log10(relative.min())
 print(f"h* = {best:.1e}; best step seen {seen:.1e}, where {digits:.1f} digits are right")
@@ -640,11 +586,8 @@ ax.text(1.5e-6, 1.5e-1, "central, 32 bits", color=GREY, fontsize=9)
 ax.text(2e-15, 3e-16, "mg.grad", fontsize=9)
 ax.text(3e-11, 3e-14, "▲ best step and its bound, (1.13) to (1.15)", fontsize=9)
 ax.set(xlabel="step h", ylabel="relative error (median)", xlim=(1e-16, 0.1), ylim=(5e-17, 10))
-show(
-    fig,
-    "v-shape",
-    alt="Error of differences against the step: V-shaped; mg.grad has an error of rounding only",
-)
+show(fig, "v-shape",
+     alt="Error of differences against the step: V-shaped; mg.grad has an error of rounding only")  # fmt: skip
 
 # %% [markdown]
 # The engine has no step, and no such valley: each vjp is exact but for rounding. Differences are the referee, not the
@@ -699,13 +642,8 @@ slope = lambda u: (u * (x5 + v5)[::-1]).sum() - (u * x5[::-1]).sum()  # exact: r
 wrong_vjp = lambda u: u
 check("1.17", "random cotangents see the forgotten reversal", slope(u5), (v5 * wrong_vjp(u5)).sum(),
       atol=0.1, relation="!=")  # fmt: skip
-check(
-    "1.17a",
-    "cotangents of ones do not",
-    slope(np.ones(5)),
-    (v5 * wrong_vjp(np.ones(5))).sum(),
-    atol=1e-14,
-)
+check("1.17a", "cotangents of ones do not", slope(np.ones(5)), (v5 * wrong_vjp(np.ones(5))).sum(),
+      atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # **The jvp from two vjps.** Freeze $x$. The map $h: u \mapsto J^{\top}u$ is linear, so its own Jacobian is
@@ -781,14 +719,8 @@ check(
     "1.21", "linear critic: GP = (|w| - 1)^2", penalty, (length - 1) ** 2, atol=1e-14, identity=54
 )
 step = 2 * (length - 1) * w5 / length
-check(
-    "1.21a",
-    "its gradient is 2 (|w| - 1) w/|w|",
-    mg.grad(penalty, weight),
-    step,
-    atol=1e-14,
-    identity=54,
-)
+check("1.21a", "its gradient is 2 (|w| - 1) w/|w|", mg.grad(penalty, weight), step, atol=1e-14,
+      identity=54)  # fmt: skip
 
 # %% [markdown]
 # For a curved critic, write $s(x, \theta) = \nabla_x D_\theta(x)$. By the chain rule, for the squared length,
@@ -808,13 +740,8 @@ weight, inputs = mg.tensor(W, requires_grad=True), mg.tensor(x3, requires_grad=T
 score = ops.sum(c4 * ops.tanh(weight @ inputs))
 s = mg.grad(score, inputs, create_graph=True)
 found = mg.grad((s * s).sum(), weight)
-check(
-    "1.22",
-    "grad_theta |grad_x D|^2 by two walks",
-    found,
-    differences(squared_length, W).reshape(4, 3),
-    atol=1e-7,
-)
+check("1.22", "grad_theta |grad_x D|^2 by two walks", found,
+      differences(squared_length, W).reshape(4, 3), atol=1e-7)  # fmt: skip
 
 # %% [markdown]
 # Without `create_graph=True` the gradient is a bare array: it does not know where it came from, and the penalty would
@@ -851,23 +778,10 @@ with mg.no_grad():  # outside the tape, as in the articles
 broken = losses.non_saturating.generator(two_layers(images, *psi))
 true_gradient = differences(loss_of, flat(params))[0][: sum(p.size for p in params[:4])]
 found = flat(mg.grad(broken, theta))
-check(
-    "1.23",
-    "fakes made outside the tape: no gradient for G",
-    found,
-    0.0,
-    atol=0,
-    errata=("S1.6", "S3.3"),
-)
-check(
-    "1.23a",
-    "though the true one is not 0",
-    true_gradient,
-    0.0,
-    atol=1e-2,
-    relation="!=",
-    errata=("S1.6", "S3.3"),
-)
+check("1.23", "fakes made outside the tape: no gradient for G", found, 0.0, atol=0,
+      errata=("S1.6", "S3.3"))  # fmt: skip
+check("1.23a", "though the true one is not 0", true_gradient, 0.0, atol=1e-2, relation="!=",
+      errata=("S1.6", "S3.3"))  # fmt: skip
 check("1.23b", "the loss itself looks the same", broken, loss_of(flat(params)), atol=1e-14)
 
 # %% [markdown]
@@ -900,13 +814,8 @@ def loss_d_numpy(vector):
 check(
     "1.24", "detaching fakes leaves D's gradient as it is", flat(detached), flat(whole), atol=1e-15
 )
-check(
-    "1.24a",
-    "which is the true one",
-    flat(detached),
-    differences(loss_d_numpy, flat(params[4:]))[0],
-    atol=1e-8,
-)
+check("1.24a", "which is the true one", flat(detached),
+      differences(loss_d_numpy, flat(params[4:]))[0], atol=1e-8)  # fmt: skip
 
 # %% [markdown]
 # *Article S1, section 2.4* says two things. First, that the two players have different losses, one "cross entropy",
@@ -940,14 +849,8 @@ check("1.25", "both players: BCE with other labels",
 leaf = mg.tensor(on_fake, requires_grad=True)
 mixed = 0.5 * (ops.bce_with_logits(leaf, np.ones(50)) + ops.bce_with_logits(leaf, np.zeros(50)))
 pull = mg.grad(mixed.sum(), leaf).data
-check(
-    "1.26",
-    "mixed labels pull to D = 1/2: sigma(l) - 1/2",
-    pull,
-    sigmoid(on_fake) - 0.5,
-    atol=1e-14,
-    errata="S3.3",
-)
+check("1.26", "mixed labels pull to D = 1/2: sigma(l) - 1/2", pull, sigmoid(on_fake) - 0.5,
+      atol=1e-14, errata="S3.3")  # fmt: skip
 wanted = mg.grad(ops.bce_with_logits(leaf, np.ones(50)).sum(), leaf).data
 check("1.26a", "labels of 1 always pull up", wanted, 0.0, atol=0, relation="<=")
 
@@ -972,26 +875,13 @@ check(
 
 rate = 1e-7
 mg.optim.SGD(theta, lr=rate).step(gradients)
-check(
-    "1.27a",
-    "the optimizer's step moves them",
-    flat(theta),
-    start,
-    atol=1e-9,
-    relation="!=",
-    errata="S1.2",
-)
+check("1.27a", "the optimizer's step moves them", flat(theta), start, atol=1e-9, relation="!=",
+      errata="S1.2")  # fmt: skip
 drop = loss_of(np.concatenate([start, flat(params[4:])])) - loss_of(
     np.concatenate([flat(theta), flat(params[4:])])
 )
-check(
-    "1.27b",
-    "and lowers the loss by lr |g|^2",
-    drop / rate,
-    (flat(gradients) ** 2).sum(),
-    atol=0,
-    rtol=1e-5,
-)
+check("1.27b", "and lowers the loss by lr |g|^2", drop / rate, (flat(gradients) ** 2).sum(), atol=0,
+      rtol=1e-5)  # fmt: skip
 
 # %% [markdown]
 # "Lowers the loss" holds for one player with the other one frozen. That both do it at once, and why the losses then

@@ -118,14 +118,8 @@ a, b = 1 + 1e-3 * rng.random((2, 1000))
 in_32 = (a.astype(np.float32) - b.astype(np.float32)).astype(float)
 relative = abs(in_32 - (a - b)) / abs(a - b)
 bound = 2.0**-24 * (abs(a) + abs(b)) / abs(a - b)
-check(
-    "2.4",
-    "error of a difference <= u (|a| + |b|)/|a - b|",
-    relative,
-    bound,
-    atol=1e-12,
-    relation="<=",
-)
+check("2.4", "error of a difference <= u (|a| + |b|)/|a - b|", relative, bound, atol=1e-12,
+      relation="<=")  # fmt: skip
 digits = -np.log10(np.median(relative))
 print(f"numbers of 7 digits that agree in 3: the median difference has {digits:.1f} digits")
 
@@ -145,14 +139,8 @@ leaf = mg.tensor(at, requires_grad=True)
 kappa = abs(at * mg.grad(ops.log(leaf).sum(), leaf).data / np.log(at))
 nudge = 1e-6
 amplified = abs(np.log(at * (1 + nudge)) - np.log(at * (1 - nudge))) / abs(2 * nudge * np.log(at))
-check(
-    "2.5",
-    "kappa = |x f'/f| is how much relative errors grow, f = log",
-    amplified,
-    kappa,
-    atol=0,
-    rtol=1e-6,
-)
+check("2.5", "kappa = |x f'/f| is how much relative errors grow, f = log", amplified, kappa, atol=0,
+      rtol=1e-6)  # fmt: skip
 print("condition of log at", at, "is", kappa.round(1))
 
 # %% [markdown]
@@ -169,14 +157,8 @@ print("condition of log at", at, "is", kappa.round(1))
 small = 10.0 ** -np.arange(3, 20)
 series = small - small**2 / 2 + small**3 / 3 - small**4 / 4 + small**5 / 5
 check("2.6", "log1p(y) = y - y^2/2 + ...", ops.log1p(small), series, atol=0, rtol=1e-15)
-check(
-    "2.6a",
-    "log(1 + y) as written has lost everything by y = 1e-17",
-    np.log(1 + small) / series,
-    1.0,
-    atol=0.5,
-    relation="!=",
-)
+check("2.6a", "log(1 + y) as written has lost everything by y = 1e-17", np.log(1 + small) / series,
+      1.0, atol=0.5, relation="!=")  # fmt: skip
 for y, got, want in zip(small[::4], np.log(1 + small)[::4], series[::4], strict=True):
     print(f"y = {y:.0e}   log(1 + y) = {got:.16e}   true {want:.16e}")
 
@@ -206,13 +188,8 @@ check("2.7", "y log(w)/(w - 1), w = fl(1 + y), is log1p(y)", small[:13] * np.log
 # %%
 with quiet():
     tops = [last(lambda t: np.isfinite(np.exp(t)), 1, 1000, dtype) for dtype in DIGITS]
-check(
-    "2.8",
-    "exp is finite up to log(largest number)",
-    tops,
-    [128 * math.log(2), 1024 * math.log(2)],
-    atol=2e-5,
-)
+check("2.8", "exp is finite up to log(largest number)", tops,
+      [128 * math.log(2), 1024 * math.log(2)], atol=2e-5)  # fmt: skip
 
 # %% [markdown]
 # **Log-sum-exp.** To normalise $n$ scores one needs $\operatorname{LSE}(x) = \log \sum_i e^{x_i}$. With
@@ -279,14 +256,8 @@ print("row 2, log of softmax:", naive[1], "  log_softmax:", ops.log_softmax(scor
 logits = np.array([5.0, 20.0, 40.0, 300.0])
 want = exact(lambda t: 1 / (1 + t.exp()), logits)
 check("2.12", "sigma(-l), to all digits", ops.sigmoid(-logits), want, atol=0, rtol=2e-15)
-check(
-    "2.12a",
-    "1 - sigma(l) is not the same computation",
-    (1 - ops.sigmoid(logits).data) / want,
-    1.0,
-    atol=0.9,
-    relation="!=",
-)
+check("2.12a", "1 - sigma(l) is not the same computation", (1 - ops.sigmoid(logits).data) / want,
+      1.0, atol=0.9, relation="!=")  # fmt: skip
 print("1 - sigma(l):", 1 - ops.sigmoid(logits).data, "\nsigma(-l):   ", ops.sigmoid(-logits).data)
 
 # %% [markdown]
@@ -301,14 +272,8 @@ print("1 - sigma(l):", 1 - ops.sigmoid(logits).data, "\nsigma(-l):   ", ops.sigm
 # %%
 xs = np.linspace(-700, 700, sized(281, 57))
 true_softplus = exact(lambda t: (1 + t.exp()).ln(), xs)
-check(
-    "2.13",
-    "softplus = max(x, 0) + log1p(e^-|x|)",
-    ops.softplus(xs),
-    true_softplus,
-    atol=0,
-    rtol=1e-15,
-)
+check("2.13", "softplus = max(x, 0) + log1p(e^-|x|)", ops.softplus(xs), true_softplus, atol=0,
+      rtol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # And now the point for GANs. Put (2.12) into the logarithms of the loss:
@@ -331,14 +296,8 @@ real, fake = (
 )
 check("2.14", "-log D = softplus(-l)", ops.softplus(-logit), real, atol=0, rtol=1e-15)
 check("2.14a", "-log(1 - D) = softplus(l)", ops.softplus(logit), fake, atol=0, rtol=1e-15)
-check(
-    "2.15",
-    "softplus(x) - softplus(-x) = x",
-    ops.softplus(xs) - ops.softplus(-xs),
-    xs,
-    atol=1e-12,
-    identity=50,
-)
+check("2.15", "softplus(x) - softplus(-x) = x", ops.softplus(xs) - ops.softplus(-xs), xs,
+      atol=1e-12, identity=50)  # fmt: skip
 
 # %% [markdown]
 # With a label $y$ (1 real, 0 fake, or between), the binary cross entropy is $-y \log D - (1 - y) \log(1 - D)$. By
@@ -364,14 +323,8 @@ value = ops.bce_with_logits(leaf, target)
 check(
     "2.16", "BCE = max(l,0) - l y + log1p(e^-|l|)", value, want, atol=1e-15, rtol=1e-15, identity=49
 )
-check(
-    "2.16a",
-    "its derivative is sigma(l) - y",
-    mg.grad(value.sum(), leaf),
-    slope,
-    atol=1e-15,
-    identity=49,
-)
+check("2.16a", "its derivative is sigma(l) - y", mg.grad(value.sum(), leaf), slope, atol=1e-15,
+      identity=49)  # fmt: skip
 huge = ops.bce_with_logits(np.array([1e300, -1e300]), np.array([0.25, 1.0]))
 check("2.16b", "right at 1e300", huge, [0.75e300, 1e300], atol=0, rtol=1e-15, identity=49)
 
@@ -431,14 +384,8 @@ for dtype in DIGITS:
 
 # %%
 ends = [last(lambda t: np.isfinite(naive_fake_loss(t)), 1, 88, dtype) for dtype in DIGITS]
-check(
-    "2.18",
-    "log(1 - sigmoid(l)) is -inf from p log 2 on",
-    ends,
-    [24 * math.log(2), 53 * math.log(2)],
-    atol=1e-5,
-    errata="S1.6",
-)
+check("2.18", "log(1 - sigmoid(l)) is -inf from p log 2 on", ends,
+      [24 * math.log(2), 53 * math.log(2)], atol=1e-5, errata="S1.6")  # fmt: skip
 
 # %%
 fig, ax = figure(width=6.4, height=3.6)
@@ -465,11 +412,8 @@ ax.set(
     ylim=(1e-17, 3e3),
     xlim=(0, 46.5),
 )
-show(
-    fig,
-    "lost-digits",
-    alt="The naive loss loses digits and is infinite from 16.6 or 36.7 on; softplus keeps all",
-)
+show(fig, "lost-digits",
+     alt="The naive loss loses digits and is infinite from 16.6 or 36.7 on; softplus keeps all")  # fmt: skip
 
 # %% [markdown]
 # The other loss, $-\log \hat\sigma(\ell)$, fails on the other side: for $\ell < -88.7$ in float32, $e^{-\ell}$ is
@@ -486,33 +430,14 @@ batch = np.append(rng.normal(-2, 1, 127), -100.0).astype(np.float32)
 scale = mg.tensor(np.ones((), np.float32), requires_grad=True)  # stands for the last layer's weight
 with quiet():
     naive = ops.mean(-ops.log(1.0 / (1.0 + ops.exp(-(scale * batch)))))
-    check(
-        "2.19",
-        "127 good images and one bad: the loss is infinite",
-        np.isinf(naive.data),
-        True,
-        atol=0,
-        errata="S1.6",
-    )
-    check(
-        "2.19a",
-        "and the gradient is not a number",
-        np.isnan(mg.grad(naive, scale).data),
-        True,
-        atol=0,
-        errata="S1.6",
-    )
+    check("2.19", "127 good images and one bad: the loss is infinite", np.isinf(naive.data), True,
+          atol=0, errata="S1.6")  # fmt: skip
+    check("2.19a", "and the gradient is not a number", np.isnan(mg.grad(naive, scale).data), True,
+          atol=0, errata="S1.6")  # fmt: skip
 stable = mg.losses.non_saturating.generator(scale * batch)
 truth = float(np.mean(-batch.astype(float) / (1 + np.exp(batch.astype(float)))))
-check(
-    "2.19b",
-    "on logits: the right gradient",
-    mg.grad(stable, scale),
-    truth,
-    atol=0,
-    rtol=1e-5,
-    errata="S1.6",
-)
+check("2.19b", "on logits: the right gradient", mg.grad(stable, scale), truth, atol=0, rtol=1e-5,
+      errata="S1.6")  # fmt: skip
 
 # %% [markdown]
 # **The usual guard is no cure.** Libraries that take probabilities clip them, $D \leftarrow \max(D, 10^{-7})$ in
@@ -550,14 +475,8 @@ check("2.20a", "where the true one is -1", on_logits[dead], -1.0, atol=1e-6)
 # %%
 check("2.21", "d/dl log(1 - sigma(l)) = -sigma(l)", saturating,
       exact(lambda t: -1 / (1 + (-t).exp()), line), atol=1e-15, errata="S0.12")  # fmt: skip
-check(
-    "2.21a",
-    "d/dl [-log sigma(l)] = -sigma(-l)",
-    on_logits,
-    exact(lambda t: -1 / (1 + t.exp()), line),
-    atol=1e-15,
-    errata="S0.12",
-)
+check("2.21a", "d/dl [-log sigma(l)] = -sigma(-l)", on_logits,
+      exact(lambda t: -1 / (1 + t.exp()), line), atol=1e-15, errata="S0.12")  # fmt: skip
 
 # %%
 fig, ax = figure(width=6.4, height=3.0)
@@ -573,11 +492,8 @@ ax.set(
     ylim=(-0.05, 1.15),
     xlim=(-40, 12.5),
 )
-show(
-    fig,
-    "pull",
-    alt="The pull of three losses on a fake's logit: two of them leave the worst fakes alone",
-)
+show(fig, "pull",
+     alt="The pull of three losses on a fake's logit: two of them leave the worst fakes alone")  # fmt: skip
 
 # %% [markdown]
 # *Section 2.3.3* advises "to add a logarithm to the output layer" of both networks, to make the outputs smoother. A
@@ -661,29 +577,15 @@ for n in sizes:
     for f, found in table.items():
         found.append((abs(f(x).astype(float) - truth) / abs(x.astype(float)).sum(axis=0)).max())
 n, u32 = np.array(sizes), 2.0**-24
-check(
-    "2.23",
-    "one by one: error <= (n-1) u sum |x|",
-    table[one_by_one],
-    (n - 1) * u32,
-    atol=0,
-    rtol=1e-2,
-    relation="<=",
-)
+check("2.23", "one by one: error <= (n-1) u sum |x|", table[one_by_one], (n - 1) * u32, atol=0,
+      rtol=1e-2, relation="<=")  # fmt: skip
 
 # %%
 ones = [np.array([1] + [u32] * (m - 1), dtype=np.float32) for m in sizes]  # each u is rounded away
 lost = [math.fsum(x.tolist()) - float(one_by_one(x)) for x in ones]
 check("2.23a", "1 + u + u + ... attains it", lost, (n - 1) * u32, atol=0, rtol=1e-12)
-check(
-    "2.24",
-    "in pairs: error <= log2(n) u sum |x|",
-    table[in_pairs],
-    np.log2(n) * u32,
-    atol=0,
-    rtol=1e-2,
-    relation="<=",
-)
+check("2.24", "in pairs: error <= log2(n) u sum |x|", table[in_pairs], np.log2(n) * u32, atol=0,
+      rtol=1e-2, relation="<=")  # fmt: skip
 check(
     "2.25", "Kahan: error <= 2u sum |x|", table[kahan], 2 * u32 + n * u32**2, atol=0, relation="<="
 )
@@ -702,11 +604,8 @@ ax.text(sizes[-1] * 1.25, table[kahan][-1] / 1.3, "Kahan", color=GREEN, fontsize
 ax.set(
     xlabel="numbers summed, float32", ylabel="largest error / sum of |x|", xlim=(3, sizes[-1] * 9)
 )
-show(
-    fig,
-    "sums",
-    alt="Error of float32 sums against length: growing one by one, flat in pairs and by Kahan",
-)
+show(fig, "sums",
+     alt="Error of float32 sums against length: growing one by one, flat in pairs and by Kahan")  # fmt: skip
 
 # %% [markdown]
 # A famous end of the road: counting in float32. From $2^{24}$ on the spacing is 2, so adding 1 is halfway, and rounds
@@ -723,14 +622,8 @@ check(
     "2.26", "2^24 + 1 = 2^24 in float32", float(np.float32(2**24) + np.float32(1)), 2.0**24, atol=0
 )
 x = np.array([1e8, 1.0, -1e8], dtype=np.float32)
-check(
-    "2.26a",
-    "(a + b) + c is not a + (b + c)",
-    (x[0] + x[1]) + x[2],
-    x[1] + (x[0] + x[2]),
-    atol=0.5,
-    relation="!=",
-)
+check("2.26a", "(a + b) + c is not a + (b + c)", (x[0] + x[1]) + x[2], x[1] + (x[0] + x[2]),
+      atol=0.5, relation="!=")  # fmt: skip
 
 # %% [markdown]
 # ## 8. Variance, twice through the data
@@ -825,13 +718,8 @@ with quiet():
 check("2.30", "norm: derivative 0 at 0", mg.grad(ops.norm(zero), zero), 0.0, atol=0)
 check("2.30a", "the root of a sum of squares: nan", np.isnan(naive), True, atol=0)
 v = mg.tensor(rng.standard_normal(3), requires_grad=True)
-check(
-    "2.30b",
-    "elsewhere v/|v|",
-    mg.grad(ops.norm(v), v),
-    v.data / np.sqrt((v.data**2).sum()),
-    atol=1e-15,
-)
+check("2.30b", "elsewhere v/|v|", mg.grad(ops.norm(v), v), v.data / np.sqrt((v.data**2).sum()),
+      atol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # ## 11. Adam's small number
@@ -861,15 +749,8 @@ logits = [0.0, -10.0, -15.0, -18.0, -20.0]
 size = exact(lambda t: 1 / (1 + (-t).exp()), np.array(logits))
 check("2.31", "Adam's first step is -lr g/(|g| + eps)", [first_step(t) for t in logits],
       size / (size + 1e-8), atol=1e-10, identity=55)  # fmt: skip
-check(
-    "2.31a",
-    "so it does not cure vanishing: at logit -20",
-    first_step(-20.0),
-    0.2,
-    atol=0,
-    relation="<=",
-    errata="S0.12",
-)
+check("2.31a", "so it does not cure vanishing: at logit -20", first_step(-20.0), 0.2, atol=0,
+      relation="<=", errata="S0.12")  # fmt: skip
 for t, s in zip(logits, size, strict=True):
     print(f"logit {t:4.0f}: gradient {-s:9.1e}, first step of Adam {first_step(t):.3f} lr")
 
@@ -956,13 +837,8 @@ def right_variance(answer, offset, spread):
     np.testing.assert_allclose(answer(x), float(truth), rtol=1e-6, atol=1e-12)
 
 
-grade(
-    "2.E4",
-    variance,
-    right_variance,
-    offset=floats(-1e6, 1e6),
-    spread=st.permutations([0.0, 0.25, 0.5, 1.0, 3.0]),
-)
+grade("2.E4", variance, right_variance, offset=floats(-1e6, 1e6),
+      spread=st.permutations([0.0, 0.25, 0.5, 1.0, 3.0]))  # fmt: skip
 
 
 # %%
@@ -982,13 +858,8 @@ def right_log_d(answer, log_p, log_q):
         )
 
 
-grade(
-    "2.E5",
-    log_optimal_discriminator,
-    right_log_d,
-    log_p=arrays(3, -1e5, 10),
-    log_q=arrays(3, -1e5, 10),
-)
+grade("2.E5", log_optimal_discriminator, right_log_d, log_p=arrays(3, -1e5, 10),
+      log_q=arrays(3, -1e5, 10))  # fmt: skip
 
 # %% [markdown]
 # ## What to read next

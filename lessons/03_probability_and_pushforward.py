@@ -75,14 +75,9 @@ check("3.1", "P(a ≤ X ≤ b) = ∫ p(x) dx over [a, b]", area, by_phi, atol=1e
 # %%
 whole = integrate(lambda x: normal_density(x, mean, std), mean - 2, mean + 2)
 check("3.2", "∫ p(x) dx = 1", whole, 1.0, atol=1e-13)
-check(
-    "3.2a",
-    "area per length at μ = 1 / (σ √(2π)) = 3.99 > 1",
-    (special.ndtr(1e-4) - special.ndtr(-1e-4)) / (2e-4 * std),
-    1 / (std * math.sqrt(2 * math.pi)),
-    atol=1e-7,
-    errata="S0.4",
-)
+check("3.2a", "area per length at μ = 1 / (σ √(2π)) = 3.99 > 1",
+      (special.ndtr(1e-4) - special.ndtr(-1e-4)) / (2e-4 * std), 1 / (std * math.sqrt(2 * math.pi)),
+      atol=1e-7, errata="S0.4")  # fmt: skip
 
 ring = mg.data.load("ring8", n=16)
 peak = np.exp(ring.log_density(ring.modes))
@@ -230,11 +225,8 @@ ax.loglog(
 ax.set(xlabel="samples n", ylabel="error of the mean of $x^2$", ylim=(4e-4, 3))
 ax.annotate("25 single runs", (counts[1], 1.2e-3), color="#555555", fontsize=9)
 ax.legend(loc="upper right")
-show(
-    fig,
-    "monte-carlo",
-    alt="The error of a Monte Carlo mean falls along the line square root of 2 over n",
-)
+show(fig, "monte-carlo",
+     alt="The error of a Monte Carlo mean falls along the line square root of 2 over n")  # fmt: skip
 
 # %% [markdown]
 # ## 3. The pushforward
@@ -329,13 +321,8 @@ best = grid[np.argmax(exp_density(grid))]
 print(f"densest at x = {best:.3f}: {exp_density(best):.3f};  at x = 1: {exp_density(1.0):.3f}")
 check("3.14", "argmax p_g = e⁻¹, not G(0) = 1", best, math.exp(-1), atol=2e-3)
 heights = [math.sqrt(math.e / (2 * math.pi)), 1 / math.sqrt(2 * math.pi)]
-check(
-    "3.14b",
-    "p_g(e⁻¹) = 0.658, p_g(1) = 0.399",
-    exp_density(np.exp([-1.0, 0.0])),
-    heights,
-    atol=1e-15,
-)
+check("3.14b", "p_g(e⁻¹) = 0.658, p_g(1) = 0.399", exp_density(np.exp([-1.0, 0.0])), heights,
+      atol=1e-15)  # fmt: skip
 below = integrate(exp_density, 1e-9, 1.0, panels=2000)
 check("3.14a", "P(x ≤ G(0)) = P(z ≤ 0) = 1/2", below, 0.5, atol=1e-12)
 
@@ -430,11 +417,8 @@ right.set(
     xlabel="x", ylabel="density", xlim=(-3.4, 3.4), ylim=(0, 1.15), title="one heap becomes two"
 )
 right.legend(loc="upper center", ncols=1)
-show(
-    fig,
-    "two-heaps",
-    alt="A map, steep in the middle, turns one normal heap into two; histogram and formula agree",
-)
+show(fig, "two-heaps",
+     alt="A map, steep in the middle, turns one normal heap into two; histogram and formula agree")  # fmt: skip
 
 # %% [markdown]
 # Between the heaps the density is low but not 0: 0.063 at $x = 0$. A continuous $G$ cannot jump, so *some* $z$ always
@@ -583,13 +567,8 @@ F = 0.5 * special.ndtr((knots + 2) / 0.5) + 0.5 * special.ndtr((knots - 2) / 0.5
 perfect = interpolate.PchipInterpolator(special.ndtri(F), knots)
 z = np.linspace(-3, 3, 601)
 p_data = np.exp(data.log_density(perfect(z)[:, None]))
-check(
-    "3.19",
-    "p_z(z) / G'(z) = p_data(G(z)) for G = F⁻¹ ∘ Φ, a monotone spline",
-    normal_density(z) / perfect(z, 1),
-    p_data,
-    atol=1e-5,
-)
+check("3.19", "p_z(z) / G'(z) = p_data(G(z)) for G = F⁻¹ ∘ Φ, a monotone spline",
+      normal_density(z) / perfect(z, 1), p_data, atol=1e-5)  # fmt: skip
 at_data = np.mean(data.x[:, 0] <= perfect(0.8))
 check(
     "3.19a",
@@ -612,14 +591,8 @@ check(
 around = special.ndtri(0.5 * special.ndtr((1e-4 + 2) / 0.5) + 0.5 * special.ndtr((1e-4 - 2) / 0.5))
 steepness = 1e-4 / around  # a difference quotient: x over the z that leads to it
 p_gap = float(np.exp(data.log_density(np.zeros((1, 1))))[0])
-check(
-    "3.20",
-    "G'(0) = p_z(0) / p_data(0) = 1490",
-    steepness,
-    normal_density(0.0) / p_gap,
-    atol=0,
-    rtol=1e-6,
-)
+check("3.20", "G'(0) = p_z(0) / p_data(0) = 1490", steepness, normal_density(0.0) / p_gap, atol=0,
+      rtol=1e-6)  # fmt: skip
 check(
     "3.20a", "and that is e⁸ / 2", normal_density(0.0) / p_gap, math.exp(8) / 2, atol=0, rtol=1e-13
 )
@@ -741,14 +714,8 @@ def column_law(x1, side):
 
 for theta in (1.0, 0.1, 0.001):
     jsd = divergences.jsd(column_law(0.25 * theta, theta / 2), column_law(1.25 * theta, theta / 2))
-    check(
-        "3.24",
-        f"JSD of two segments at distance {theta} = log 2",
-        jsd,
-        math.log(2),
-        atol=1e-12,
-        identity=36,
-    )
+    check("3.24", f"JSD of two segments at distance {theta} = log 2", jsd, math.log(2), atol=1e-12,
+          identity=36)  # fmt: skip
     y = np.linspace(0, 1, 50)
     cost = np.hypot(theta, y[:, None] - y)  # from (0, y) on one segment to (theta, y') on the other
     pairs = optimize.linear_sum_assignment(cost)
@@ -779,11 +746,8 @@ ax.loglog(h, plane, color=BLUE, linestyle="--")
 ax.annotate("segment: $1/(8h)$, no density", (0.011, 16), color=ORANGE)
 ax.annotate(r"normal law in the plane: density $1/(2\pi) = 0.159$", (0.011, 0.2), color=BLUE)
 ax.set(xlabel="half side h of the square", ylabel="probability / area", ylim=(0.08, 60))
-show(
-    fig,
-    "thin",
-    alt="Probability per area: it settles at .159 for a normal law, grows like 1/h for a segment",
-)
+show(fig, "thin",
+     alt="Probability per area: it settles at .159 for a normal law, grows like 1/h for a segment")  # fmt: skip
 
 # %% [markdown]
 # ## 7. What a divergence compares
@@ -1078,14 +1042,8 @@ def affine_property(answer, x, shift, factor):
 
 
 nonzero = st.one_of(floats(0.1, 5), floats(-5, -0.1))
-grade(
-    "3.E2",
-    affine_log_density,
-    affine_property,
-    x=floats(-5, 5),
-    shift=floats(-2, 2),
-    factor=nonzero,
-)
+grade("3.E2", affine_log_density, affine_property, x=floats(-5, 5), shift=floats(-2, 2),
+      factor=nonzero)  # fmt: skip
 
 
 # %%
@@ -1137,14 +1095,8 @@ def gradient_property(answer, mu, sigma, z):
     assert np.allclose(answer(mu, sigma, z), expected, atol=1e-5, rtol=1e-5), f"expected {expected}"
 
 
-grade(
-    "3.E5",
-    gradient_of_fourth_moment,
-    gradient_property,
-    mu=floats(-2, 2),
-    sigma=floats(0.1, 2),
-    z=arrays(6, -3, 3),
-)
+grade("3.E5", gradient_of_fourth_moment, gradient_property, mu=floats(-2, 2), sigma=floats(0.1, 2),
+      z=arrays(6, -3, 3))  # fmt: skip
 
 # %% [markdown]
 # ## What to read next

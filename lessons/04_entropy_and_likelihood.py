@@ -71,20 +71,10 @@ check("4.1a", "ten coins: 10 bits", surprise(2.0**-10) / math.log(2), 10, atol=1
 # %%
 coin = np.array([0.9, 0.1])
 by_hand = 0.9 * math.log(10 / 9) + 0.1 * math.log(10)
-check(
-    "4.2",
-    "H(0.9, 0.1) = 0.9 log(10/9) + 0.1 log 10",
-    divergences.entropy(coin),
-    by_hand,
-    atol=1e-15,
-)
-check(
-    "4.2a",
-    "0 log 0 = 0: H(0.9, 0.1, 0) = H(0.9, 0.1)",
-    divergences.entropy([0.9, 0.1, 0]),
-    stats.entropy(coin),
-    atol=1e-15,
-)
+check("4.2", "H(0.9, 0.1) = 0.9 log(10/9) + 0.1 log 10", divergences.entropy(coin), by_hand,
+      atol=1e-15)  # fmt: skip
+check("4.2a", "0 log 0 = 0: H(0.9, 0.1, 0) = H(0.9, 0.1)", divergences.entropy([0.9, 0.1, 0]),
+      stats.entropy(coin), atol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # The entropy measures how undecided a table is. The extremes are certainty and indifference:
@@ -96,23 +86,12 @@ check(
 
 # %%
 many = random_tables(1000, 6)
-check(
-    "4.3",
-    "H(p) ≤ log n, for 1000 tables of 6 outcomes",
-    divergences.entropy(many),
-    math.log(6),
-    atol=0,
-    relation="<=",
-)
+check("4.3", "H(p) ≤ log n, for 1000 tables of 6 outcomes", divergences.entropy(many), math.log(6),
+      atol=0, relation="<=")  # fmt: skip
 check("4.3b", "H(p) ≥ 0", divergences.entropy(many), 0, atol=0, relation=">=")
 extremes = np.array([np.full(6, 1 / 6), np.eye(6)[2]])
-check(
-    "4.3a",
-    "H(uniform) = log n, H(sure) = 0",
-    divergences.entropy(extremes),
-    [math.log(6), 0],
-    atol=1e-15,
-)
+check("4.3a", "H(uniform) = log n, H(sure) = 0", divergences.entropy(extremes), [math.log(6), 0],
+      atol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # Entropy is not only a figure of speech: it is the length of the shortest description. Give each outcome a word of
@@ -141,13 +120,8 @@ lengths = np.array([huffman_length(p) for p in many])
 bits = divergences.entropy(many) / math.log(2)
 check("4.4", "H / log 2 ≤ L", bits, lengths, atol=1e-12, relation="<=")
 check("4.4a", "L < H / log 2 + 1", lengths, bits + 1, atol=0, relation="<=")
-check(
-    "4.4b",
-    "L = H / log 2 where all p are powers of 1/2",
-    huffman_length([0.5, 0.25, 0.125, 0.125]),
-    1.75,
-    atol=0,
-)
+check("4.4b", "L = H / log 2 where all p are powers of 1/2",
+      huffman_length([0.5, 0.25, 0.125, 0.125]), 1.75, atol=0)  # fmt: skip
 
 # %% [markdown]
 # ## 2. The price of a wrong model
@@ -161,13 +135,8 @@ check(
 # is fair and you pay $\log 2 = 0.693$ at every toss, whichever side it falls on.
 
 # %%
-check(
-    "4.5",
-    "H((0.9, 0.1), (0.5, 0.5)) = log 2",
-    divergences.cross_entropy(coin, [0.5, 0.5]),
-    math.log(2),
-    atol=1e-15,
-)
+check("4.5", "H((0.9, 0.1), (0.5, 0.5)) = log 2", divergences.cross_entropy(coin, [0.5, 0.5]),
+      math.log(2), atol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # Of these 0.693 nats, 0.325 could not be avoided: they are the entropy. The rest is the price of the wrong belief, the
@@ -178,13 +147,8 @@ check(
 # %%
 p, q = np.array([0.5, 0.25, 0.25]), np.array([0.25, 0.25, 0.5])
 by_hand = 0.5 * math.log(2) + 0.25 * math.log(1) + 0.25 * math.log(1 / 2)
-check(
-    "4.6",
-    "KL(p‖q) = 0.5 log 2 + 0.25 log 1 − 0.25 log 2",
-    divergences.kl(p, q),
-    by_hand,
-    atol=1e-15,
-)
+check("4.6", "KL(p‖q) = 0.5 log 2 + 0.25 log 1 − 0.25 log 2", divergences.kl(p, q), by_hand,
+      atol=1e-15)  # fmt: skip
 price = divergences.cross_entropy(p, q) - stats.entropy(p)
 check("4.6a", "KL(p‖q) = H(p, q) − H(p) = (log 2)/4", price, math.log(2) / 4, atol=1e-15)
 
@@ -215,19 +179,12 @@ check("4.7", "log u ≤ u − 1", np.log(u), u - 1, atol=0, relation="<=")
 # %%
 ps, qs = random_tables(1000, 6), random_tables(1000, 6)
 left = -np.sum(ps * np.log(ps / qs), axis=1)
-check(
-    "4.8",
-    "−KL ≤ Σ p (q/p − 1) = 0",
-    left,
-    np.sum(ps * (qs / ps - 1), axis=1),
-    atol=0,
-    relation="<=",
-    identity=1,
-)
+check("4.8", "−KL ≤ Σ p (q/p − 1) = 0", left, np.sum(ps * (qs / ps - 1), axis=1), atol=0,
+      relation="<=", identity=1)  # fmt: skip
 check("4.8a", "KL(p‖p) = 0", divergences.kl(ps, ps), 0.0, atol=0)
 uniform = np.full(6, 1 / 6)
-left = divergences.kl(ps, uniform)
-check("4.8b", "KL(p‖uniform) = log n − H(p)", left, math.log(6) - stats.entropy(ps, axis=1), atol=1e-14)
+check("4.8b", "KL(p‖uniform) = log n − H(p)", divergences.kl(ps, uniform),
+      math.log(6) - stats.entropy(ps, axis=1), atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # The same idea is how minigan sums it. [kl](../minigan/theory/divergences.py#kl) adds up
@@ -240,22 +197,11 @@ check("4.8b", "KL(p‖uniform) = log n − H(p)", left, math.log(6) - stats.entr
 base, tilt = np.array([0.25, 0.25, 0.5]), np.array([1.0, 1.0, -1.0])
 close = base * (1 + 2.0**-27 * tilt)  # 2^-27 = 7.5e-9
 exact = 2.0**-55  # half the mean of x^2, x = ±2^-27; the cubes cancel, the next term is 1e-17 of it
-check(
-    "4.8c",
-    "KL of near neighbours, relative error",
-    divergences.kl(base, close) / exact,
-    1.0,
-    atol=1e-12,
-)
+check("4.8c", "KL of near neighbours, relative error", divergences.kl(base, close) / exact, 1.0,
+      atol=1e-12)  # fmt: skip
 naive = np.sum(base * np.log(base / close))
-check(
-    "4.8d",
-    "the textbook's sum has lost its digits",
-    abs(naive / exact - 1),
-    0.01,
-    atol=0,
-    relation=">=",
-)
+check("4.8d", "the textbook's sum has lost its digits", abs(naive / exact - 1), 0.01, atol=0,
+      relation=">=")  # fmt: skip
 
 # %% [markdown]
 # ## 3. What KL is not
@@ -270,21 +216,10 @@ check(
 # %%
 fair = np.array([0.5, 0.5])
 fair_believed_bent, bent_believed_fair = divergences.kl(fair, coin), divergences.kl(coin, fair)
-check(
-    "4.9",
-    "KL(fair‖bent) ≠ KL(bent‖fair)",
-    fair_believed_bent,
-    bent_believed_fair,
-    atol=0.14,
-    relation="!=",
-)
-check(
-    "4.9a",
-    "0.511 and 0.368",
-    [fair_believed_bent, bent_believed_fair],
-    [-math.log(0.6), math.log(2) - stats.entropy(coin)],
-    atol=1e-15,
-)
+check("4.9", "KL(fair‖bent) ≠ KL(bent‖fair)", fair_believed_bent, bent_believed_fair, atol=0.14,
+      relation="!=")  # fmt: skip
+check("4.9a", "0.511 and 0.368", [fair_believed_bent, bent_believed_fair],
+      [-math.log(0.6), math.log(2) - stats.entropy(coin)], atol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # And it need not be finite. If an outcome comes ($p_i > 0$) which the model excludes ($q_i = 0$), the surprise is
@@ -320,15 +255,8 @@ label_a, label_b = (
 )  # rows: x; columns: P(label | x)
 pairs_a, pairs_b = p_data[:, None] * label_a, p_fake[:, None] * label_b
 over_pairs = divergences.kl(pairs_a.ravel(), pairs_b.ravel())
-check(
-    "4.10b",
-    "the sum over pairs is not KL(p_data‖p_g) = 0",
-    over_pairs,
-    divergences.kl(p_data, p_fake),
-    atol=0.2,
-    relation="!=",
-    errata="S0.6",
-)
+check("4.10b", "the sum over pairs is not KL(p_data‖p_g) = 0", over_pairs,
+      divergences.kl(p_data, p_fake), atol=0.2, relation="!=", errata="S0.6")  # fmt: skip
 
 # %% [markdown]
 # What *is* the sum over pairs? Write $p(x, y) = p(x)\,p(y \mid x)$ in numerator and denominator; the logarithm of the
@@ -343,14 +271,8 @@ check(
 px, qx, p_given, q_given = *random_tables(2, 3), random_tables(3, 4), random_tables(3, 4)
 joint = divergences.kl((px[:, None] * p_given).ravel(), (qx[:, None] * q_given).ravel())
 parts = stats.entropy(px, qx) + px @ stats.entropy(p_given, q_given, axis=1)
-check(
-    "4.11",
-    "KL over pairs = KL over x + average KL of the labels",
-    joint,
-    parts,
-    atol=1e-14,
-    identity=2,
-)
+check("4.11", "KL over pairs = KL over x + average KL of the labels", joint, parts, atol=1e-14,
+      identity=2)  # fmt: skip
 labels = p_data @ stats.entropy(label_a, label_b, axis=1)
 check("4.11a", "in the example above: 0 + average KL of the labels", over_pairs, labels, atol=1e-15)
 
@@ -372,23 +294,15 @@ check("4.11a", "in the example above: 0 + average KL of the labels", over_pairs,
 # %%
 triples = np.array(list(itertools.product(range(3), repeat=3)))  # all outcomes of three draws
 p3, q3 = p[triples].prod(axis=1), q[triples].prod(axis=1)
-left = divergences.kl(p3, q3)
-right = 3 * np.sum(p * np.log(p / q))
-check("4.12", "KL(p³‖q³) = 3 KL(p‖q), over all 27 outcomes", left, right, atol=1e-14)
+check("4.12", "KL(p³‖q³) = 3 KL(p‖q), over all 27 outcomes", divergences.kl(p3, q3),
+      3 * np.sum(p * np.log(p / q)), atol=1e-14)  # fmt: skip
 
 merged_p, merged_q = (
     ps.reshape(-1, 3, 2).sum(axis=2),
     qs.reshape(-1, 3, 2).sum(axis=2),
 )  # outcomes in pairs
-check(
-    "4.13",
-    "merging outcomes: KL(p_T‖q_T) ≤ KL(p‖q)",
-    divergences.kl(merged_p, merged_q),
-    divergences.kl(ps, qs),
-    atol=1e-15,
-    relation="<=",
-    identity=11,
-)
+check("4.13", "merging outcomes: KL(p_T‖q_T) ≤ KL(p‖q)", divergences.kl(merged_p, merged_q),
+      divergences.kl(ps, qs), atol=1e-15, relation="<=", identity=11)  # fmt: skip
 
 # %% [markdown]
 # ## 4. Maximum likelihood is the smallest KL
@@ -405,9 +319,8 @@ truth = np.array([0.1, 0.2, 0.3, 0.4])
 data = rng.choice(4, size=200, p=truth)
 empirical = np.bincount(data, minlength=4) / data.size
 model = np.array([0.25, 0.25, 0.25, 0.25])
-left = np.mean(np.log(model[data]))
-right = -divergences.cross_entropy(empirical, model)
-check("4.14", "mean log-likelihood = −H(p̂, p_θ)", left, right, atol=1e-13)
+check("4.14", "mean log-likelihood = −H(p̂, p_θ)", np.mean(np.log(model[data])),
+      -divergences.cross_entropy(empirical, model), atol=1e-13)  # fmt: skip
 
 # %% [markdown]
 # With (4.6) the cross entropy splits into a part that the model can do nothing about, and a divergence:
@@ -426,30 +339,12 @@ family = np.exp(np.outer(thetas, np.arange(4)))
 family /= family.sum(axis=1, keepdims=True)
 likelihood = np.array([np.mean(np.log(row[data])) for row in family])
 kl = divergences.kl(empirical, family)
-check(
-    "4.15",
-    "L(θ) = −H(p̂) − KL(p̂‖p_θ), at 601 θ",
-    likelihood,
-    -stats.entropy(empirical) - kl,
-    atol=1e-13,
-)
-check(
-    "4.15a",
-    "the θ of the largest L is the θ of the smallest KL",
-    thetas[likelihood.argmax()],
-    thetas[kl.argmin()],
-    atol=0,
-    errata="S0.1",
-)
-check(
-    "4.15b",
-    "at the largest KL the likelihood is the worst",
-    likelihood[kl.argmax()],
-    likelihood,
-    atol=0,
-    relation="<=",
-    errata="S0.1",
-)
+check("4.15", "L(θ) = −H(p̂) − KL(p̂‖p_θ), at 601 θ", likelihood, -stats.entropy(empirical) - kl,
+      atol=1e-13)  # fmt: skip
+check("4.15a", "the θ of the largest L is the θ of the smallest KL", thetas[likelihood.argmax()],
+      thetas[kl.argmin()], atol=0, errata="S0.1")  # fmt: skip
+check("4.15b", "at the largest KL the likelihood is the worst", likelihood[kl.argmax()], likelihood,
+      atol=0, relation="<=", errata="S0.1")  # fmt: skip
 
 # %%
 fig, ax = figure(height=3.0)
@@ -474,11 +369,8 @@ ax.annotate(
 ax.annotate(f"best θ = {best:.2f}", (best, 3.2), xytext=(6, 0), textcoords="offset points")
 ax.axhline(0, color=BLACK, linewidth=0.8)
 ax.set(xlabel="θ", ylabel="nats", ylim=(-7.5, 5.5))
-show(
-    fig,
-    "likelihood",
-    alt="KL and mean log-likelihood along a family: mirror images, least KL at most likelihood",
-)
+show(fig, "likelihood",
+     alt="KL and mean log-likelihood along a family: mirror images, least KL at most likelihood")  # fmt: skip
 
 # %% [markdown]
 # The two curves are mirror images, at constant distance $H(\hat p)$ from being each other's negative.
@@ -519,13 +411,8 @@ check("4.16a", "∂L/∂θ = −∂KL(p̂‖p_θ)/∂θ", by_kl, gradient, atol=
 hessian = mg.hessian(
     lambda t: -divergences.cross_entropy(empirical, ops.softmax(t, axis=-1)), theta
 )
-check(
-    "4.17",
-    "∇²L = −(diag p − p pᵀ)",
-    hessian,
-    -(np.diag(softmax) - np.outer(softmax, softmax)),
-    atol=1e-14,
-)
+check("4.17", "∇²L = −(diag p − p pᵀ)", hessian, -(np.diag(softmax) - np.outer(softmax, softmax)),
+      atol=1e-14)  # fmt: skip
 v = rng.standard_normal(4)
 variance = softmax @ (v - softmax @ v) ** 2
 check("4.17a", "vᵀ ∇²L v = −Var(v)", v @ hessian.data @ v, -variance, atol=1e-13)
@@ -570,32 +457,13 @@ check("4.18", "gradient ascent ends at p_θ = p̂", fitted, empirical, atol=1e-1
 # %%
 few = np.bincount(rng.integers(0, 20, size=10), minlength=20) / 10
 truth20 = np.full(20, 1 / 20)
-check(
-    "4.19",
-    "10 data of 20 outcomes: the optimum is off by at least 1/2",
-    divergences.total_variation(truth20, few),
-    0.5,
-    atol=1e-15,
-    relation=">=",
-    errata="S0.2",
-)
-check(
-    "4.19a",
-    "and excludes outcomes that will come",
-    divergences.kl(truth20, few),
-    math.inf,
-    atol=0,
-    errata="S0.2",
-)
-check(
-    "4.19b",
-    "a GAN's JSD(p̂, p_g) is 0 at p_g = p̂ and large at the truth",
-    [divergences.jsd(few, few), -divergences.jsd(few, truth20)],
-    [0.0, -0.2],
-    atol=0,
-    relation="<=",
-    errata="S0.2",
-)
+check("4.19", "10 data of 20 outcomes: the optimum is off by at least 1/2",
+      divergences.total_variation(truth20, few), 0.5, atol=1e-15, relation=">=", errata="S0.2")  # fmt: skip
+check("4.19a", "and excludes outcomes that will come", divergences.kl(truth20, few), math.inf,
+      atol=0, errata="S0.2")  # fmt: skip
+check("4.19b", "a GAN's JSD(p̂, p_g) is 0 at p_g = p̂ and large at the truth",
+      [divergences.jsd(few, few), -divergences.jsd(few, truth20)], [0.0, -0.2], atol=0,
+      relation="<=", errata="S0.2")  # fmt: skip
 
 # %% [markdown]
 # ## 5. Densities
@@ -619,13 +487,9 @@ def normal(mean, std):
 
 
 line = dict(low=-30.0, high=30.0)
-check(
-    "4.20",
-    "h(N(1, 2²)) by quadrature = ½ log(2πe·4)",
-    densities.entropy_1d(normal(1.0, 2.0), **line),
-    0.5 * math.log(2 * math.pi * math.e * 4),
-    atol=1e-12,
-)
+check("4.20", "h(N(1, 2²)) by quadrature = ½ log(2πe·4)",
+      densities.entropy_1d(normal(1.0, 2.0), **line), 0.5 * math.log(2 * math.pi * math.e * 4),
+      atol=1e-12)  # fmt: skip
 check("4.20a", "h(N(0, 0.1²)) < 0", stats.norm(0, 0.1).entropy(), 0.0, atol=0, relation="<=")
 
 # %% [markdown]
@@ -657,13 +521,8 @@ check("4.21a", "KL is the same in inches and in centimetres", in_centimetres, in
 # %%
 closed = math.log(1.5 / 1.0) + (1.0**2 + (0.0 - 1.0) ** 2) / (2 * 1.5**2) - 0.5
 check("4.22", "KL(N(0,1)‖N(1,1.5²)): formula = quadrature", closed, in_inches, atol=1e-13)
-check(
-    "4.22a",
-    "KL(N(0,1)‖N(1,1.5²)): formula = minigan",
-    closed,
-    gaussians.kl(0.0, 1.0, 1.0, 1.5**2),
-    atol=1e-14,
-)
+check("4.22a", "KL(N(0,1)‖N(1,1.5²)): formula = minigan", closed,
+      gaussians.kl(0.0, 1.0, 1.0, 1.5**2), atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # ### The likelihood of a Gaussian
@@ -700,9 +559,8 @@ check("4.23", "L = −½ log(2πe σ̂²)", value, -gaussians.entropy(moments[1]
 # %%
 faces = np.array([1.0, 2.0, 3.0, 4.0])
 draws = np.array(list(itertools.product(faces, repeat=3)))
-left = draws.var(axis=1).mean()
-right = 2 / 3 * np.mean((faces - 2.5) ** 2)
-check("4.24", "E σ̂² = (2/3) σ², over all 64 samples", left, right, atol=1e-14)
+check("4.24", "E σ̂² = (2/3) σ², over all 64 samples", draws.var(axis=1).mean(),
+      2 / 3 * np.mean((faces - 2.5) ** 2), atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # How sharply do data tell $\theta$ from its neighbours? Expand KL at $\theta$: value 0, slope 0 (a minimum), and the
@@ -720,8 +578,8 @@ one_family = lambda t: ops.softmax(t * index, axis=-1)
 at = np.array(0.4)
 weights = one_family(mg.tensor(at)).data
 curvature = mg.hessian(lambda t: divergences.kl(weights, one_family(t)), at)
-right = weights @ (index - weights @ index) ** 2
-check("4.25", "KL″ at ε = 0 is I(θ) = Var(i)", curvature, right, atol=1e-13, identity=14)
+check("4.25", "KL″ at ε = 0 is I(θ) = Var(i)", curvature, weights @ (index - weights @ index) ** 2,
+      atol=1e-13, identity=14)  # fmt: skip
 eps = 1e-3
 quotient = divergences.kl(weights, one_family(mg.tensor(np.array(at + eps))).data) / (0.5 * eps**2)
 check("4.25a", "KL(θ, θ+ε) / (ε²/2) = I + O(ε)", quotient, curvature, atol=2 * eps)
@@ -758,13 +616,8 @@ def kl_of_fit(mean, log_std, *, forward):
 forward_std = math.sqrt(4.36)
 start = [mg.tensor(np.array(v), requires_grad=True) for v in (0.0, math.log(forward_std))]
 slopes = mg.grad(kl_of_fit(*start, forward=True), start)
-check(
-    "4.26",
-    "the gradient of KL(p‖q) vanishes at the moments of p",
-    [s.item() for s in slopes],
-    0.0,
-    atol=1e-12,
-)
+check("4.26", "the gradient of KL(p‖q) vanishes at the moments of p", [s.item() for s in slopes],
+      0.0, atol=1e-12)  # fmt: skip
 grid_x, grid_w = densities.quadrature(-25, 25)
 second = np.sum(grid_w * np.exp(log_p(grid_x)) * grid_x**2)
 check("4.26a", "Var_p = 0.36 + 4", second, 4.36, atol=1e-12)
@@ -822,13 +675,8 @@ found = optimize.minimize(
     reverse, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14}
 )
 check("4.28", "KL(q‖p) at its minimum = log 2", found.fun, math.log(2), atol=2e-3)
-check(
-    "4.28a",
-    "gradient descent finds SciPy's minimum",
-    [reverse_mean, math.log(reverse_std)],
-    found.x,
-    atol=1e-5,
-)
+check("4.28a", "gradient descent finds SciPy's minimum", [reverse_mean, math.log(reverse_std)],
+      found.x, atol=1e-5)  # fmt: skip
 print(f"mean {reverse_mean:.3f}, width {reverse_std:.3f}, KL(q‖p) = {found.fun:.4f}")
 
 # %% [markdown]
@@ -844,20 +692,10 @@ print(f"mean {reverse_mean:.3f}, width {reverse_std:.3f}, KL(q‖p) = {found.fun
 # %%
 one_clump = densities.kl_1d(log_p, normal(2.0, 0.6), low=-25, high=25)
 covering = densities.kl_1d(log_p, normal(0.0, forward_std), low=-25, high=25)
-check(
-    "4.29",
-    "KL(p‖one clump) = 16 / (4·0.36) − log 2",
-    one_clump,
-    16 / (4 * 0.36) - math.log(2),
-    atol=2e-3,
-)
-check(
-    "4.29a",
-    "KL(p‖wide) = h(wide) − h(p)",
-    covering,
-    gaussians.entropy(4.36) - densities.entropy_1d(log_p, low=-25, high=25),
-    atol=1e-12,
-)
+check("4.29", "KL(p‖one clump) = 16 / (4·0.36) − log 2", one_clump, 16 / (4 * 0.36) - math.log(2),
+      atol=2e-3)  # fmt: skip
+check("4.29a", "KL(p‖wide) = h(wide) − h(p)", covering,
+      gaussians.entropy(4.36) - densities.entropy_1d(log_p, low=-25, high=25), atol=1e-12)  # fmt: skip
 
 # %%
 fig, axes = figure(1, 2, width=7.2, height=3.2, sharey=True)
@@ -890,11 +728,8 @@ axes[1].plot(xs, stats.norm(-reverse_mean, reverse_std).pdf(xs), color=GREEN, li
 axes[1].annotate("started\nright", (3.2, 0.5), color=ORANGE)
 axes[1].annotate("started\nleft", (-3.2, 0.5), color=GREEN, ha="right")
 axes[0].set_ylabel("density")
-show(
-    fig,
-    "cover-or-choose",
-    alt="One Gaussian fitted to two clumps: forward KL spans both and the gap, reverse takes one",
-)
+show(fig, "cover-or-choose",
+     alt="One Gaussian fitted to two clumps: forward KL spans both and the gap, reverse takes one")  # fmt: skip
 
 # %% [markdown]
 # Does the reverse KL always choose? Start nearer to the middle, at mean 0.5, and the descent ends at mean 0 and width
@@ -941,13 +776,8 @@ by_formula = -densities.entropy_1d(log_p, low=-25, high=25) + 0.5 * np.log(
     2 * np.pi * stds[:, None] ** 2
 )
 by_formula = by_formula + (4.36 + means**2) / (2 * stds[:, None] ** 2)
-check(
-    "4.30b",
-    "forward KL at every point of the map: quadrature = closed form",
-    forward_map,
-    by_formula,
-    atol=1e-9,
-)
+check("4.30b", "forward KL at every point of the map: quadrature = closed form", forward_map,
+      by_formula, atol=1e-9)  # fmt: skip
 
 # %%
 fig, axes = figure(1, 2, width=7.2, height=3.1, sharey=True)
@@ -1004,22 +834,10 @@ images = 0.5 * rng.standard_normal((sized(400, 100), dims))
 score = lambda std: np.sum(stats.norm(0, std).logpdf(images), axis=1)
 good, rival, noise = score(0.5), score(0.6), score(5.0)
 mixture = np.logaddexp(math.log(0.01) + good, math.log(0.99) + noise)
-check(
-    "4.31",
-    "log(0.01 p + 0.99 r) ≥ log p − log 100",
-    mixture,
-    good - math.log(100),
-    atol=1e-9,
-    relation=">=",
-)
-check(
-    "4.31a",
-    "99 % garbage beats the sensible rival, in mean log-likelihood",
-    mixture.mean(),
-    rival.mean(),
-    atol=0,
-    relation=">=",
-)
+check("4.31", "log(0.01 p + 0.99 r) ≥ log p − log 100", mixture, good - math.log(100), atol=1e-9,
+      relation=">=")  # fmt: skip
+check("4.31a", "99 % garbage beats the sensible rival, in mean log-likelihood", mixture.mean(),
+      rival.mean(), atol=0, relation=">=")  # fmt: skip
 print(
     f"good {good.mean():.1f}, 99 % garbage {mixture.mean():.1f}, "
     f"sensible rival {rival.mean():.1f} nats an image"
@@ -1053,14 +871,8 @@ def logits_property(answer, pair, logits, size):
     )
 
 
-grade(
-    "4.E1",
-    cross_entropy_of_logits,
-    logits_property,
-    pair=tables(1, max_size=6),
-    logits=arrays(6, -1, 1),
-    size=floats(1, 1000),
-)
+grade("4.E1", cross_entropy_of_logits, logits_property, pair=tables(1, max_size=6),
+      logits=arrays(6, -1, 1), size=floats(1, 1000))  # fmt: skip
 
 
 # %%
@@ -1127,14 +939,8 @@ def forward_property(answer, weights, means, stds):
     )
 
 
-grade(
-    "4.E4",
-    forward_fit,
-    forward_property,
-    weights=tables(1, min_size=2, max_size=4, bound=2.0),
-    means=arrays(4, -5, 5),
-    stds=arrays(4, 0.2, 2),
-)
+grade("4.E4", forward_fit, forward_property, weights=tables(1, min_size=2, max_size=4, bound=2.0),
+      means=arrays(4, -5, 5), stds=arrays(4, 0.2, 2))  # fmt: skip
 
 
 # %%
@@ -1154,13 +960,8 @@ def parts_property(answer, marginals, rows):
     )
 
 
-grade(
-    "4.E5",
-    kl_from_parts,
-    parts_property,
-    marginals=tables(2, max_size=4),
-    rows=tables(2, max_size=4),
-)
+grade("4.E5", kl_from_parts, parts_property, marginals=tables(2, max_size=4),
+      rows=tables(2, max_size=4))  # fmt: skip
 
 # %% [markdown]
 # ## What to read next

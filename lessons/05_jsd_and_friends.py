@@ -246,14 +246,8 @@ left = divergences.total_variation(ps, qs)
 right = np.maximum(ps - qs, 0).sum(axis=1)
 check("5.10", "TV = Σ(p − q) over p > q", left, right, atol=1e-14, identity=6)
 left = divergences.total_variation(ps, qs)
-check(
-    "5.10a",
-    "TV = 1 − Σ min(p, q)",
-    left,
-    1 - np.minimum(ps, qs).sum(axis=1),
-    atol=1e-14,
-    identity=6,
-)
+check("5.10a", "TV = 1 − Σ min(p, q)", left, 1 - np.minimum(ps, qs).sum(axis=1), atol=1e-14,
+      identity=6)  # fmt: skip
 
 # %% [markdown]
 # For densities sums become integrals. Two bells of width 1 at distance $d$ cross half-way, so the best rule is "left
@@ -365,15 +359,8 @@ check("5.16a", "KL ≤ log(1 + χ²)", kl, right, atol=1e-13, relation="<=", ide
 # %%
 check("5.17", "Pinsker: TV ≤ √(KL/2)", tv, np.sqrt(kl / 2), atol=1e-14, relation="<=", identity=7)
 right = np.sqrt(1 - np.exp(-kl))
-check(
-    "5.17a",
-    "Bretagnolle-Huber: TV ≤ √(1 − e^−KL)",
-    tv,
-    right,
-    atol=1e-14,
-    relation="<=",
-    identity=7,
-)
+check("5.17a", "Bretagnolle-Huber: TV ≤ √(1 − e^−KL)", tv, right, atol=1e-14, relation="<=",
+      identity=7)  # fmt: skip
 near = divergences.total_variation([0.5, 0.5], [0.501, 0.499]) / math.sqrt(
     divergences.kl([0.5, 0.5], [0.501, 0.499]) / 2
 )
@@ -800,13 +787,8 @@ def samples_property(answer, pair, overlap):
     assert n <= 1 or left ** (n - 1) > overlap * (1 - 1e-9), f"n = {n} is more than needed"
 
 
-grade(
-    "5.E3",
-    samples_to_tell,
-    samples_property,
-    pair=tables(2, max_size=4, bound=2.0),
-    overlap=floats(0.01, 0.5),
-)
+grade("5.E3", samples_to_tell, samples_property, pair=tables(2, max_size=4, bound=2.0),
+      overlap=floats(0.01, 0.5))  # fmt: skip
 
 
 # %%
@@ -826,13 +808,8 @@ def many_property(answer, laws, weights):
     )
 
 
-grade(
-    "5.E4",
-    jsd_of_many,
-    many_property,
-    laws=tables(3, max_size=5),
-    weights=tables(1, min_size=3, max_size=3, bound=2.0),
-)
+grade("5.E4", jsd_of_many, many_property, laws=tables(3, max_size=5),
+      weights=tables(1, min_size=3, max_size=3, bound=2.0))  # fmt: skip
 
 
 # %%

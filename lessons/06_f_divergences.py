@@ -139,13 +139,8 @@ finite = ["hellinger", "total_variation", "jensen_shannon", "le_cam"]
 apart = each([1.0, 0.0], [0.0, 1.0], finite)
 ends = [GENERATORS[name].f(1e-30) + GENERATORS[name].f(1e30) / 1e30 for name in finite]
 check("6.5", "disjoint laws are f(0) + f'(∞) apart", apart, ends, atol=1e-12)
-check(
-    "6.5a",
-    "KL, reverse KL: infinitely",
-    each([1.0, 0.0], [0.0, 1.0], ["kl", "reverse_kl"]),
-    np.inf,
-    atol=0.0,
-)
+check("6.5a", "KL, reverse KL: infinitely", each([1.0, 0.0], [0.0, 1.0], ["kl", "reverse_kl"]),
+      np.inf, atol=0.0)  # fmt: skip
 growth = [GENERATORS["kl"].f(1e30) / 1e30, GENERATORS["reverse_kl"].f(1e-30)]
 check("6.5b", "for f(u)/u and f(0) grow like |log u|", growth, 30 * math.log(10), atol=1e-12)
 
@@ -199,15 +194,8 @@ smooth = ["kl", "reverse_kl", "pearson", "hellinger", "jensen_shannon", "le_cam"
 second = np.array([mg.hessian(GENERATORS[name].f, np.array(1.0)).data for name in smooth])
 print(dict(zip(smooth, second.round(3).tolist(), strict=True)))
 taylor = second / 2 * eps**2 * (h**2 / p).sum()
-check(
-    "6.8",
-    "f''(1)/2 ε² Σ h²/p",
-    each(p, p + eps * h, smooth),
-    taylor,
-    rtol=1e-3,
-    atol=0.0,
-    identity=14,
-)
+check("6.8", "f''(1)/2 ε² Σ h²/p", each(p, p + eps * h, smooth), taylor, rtol=1e-3, atol=0.0,
+      identity=14)  # fmt: skip
 
 # %% [markdown]
 # The figure draws the generators so that they may be compared: tilted flat at 1 and divided by $f''(1)$. In the middle
@@ -251,15 +239,8 @@ show(
 
 # %%
 K = np.repeat(np.eye(2), 3, axis=1)
-check(
-    "6.9",
-    "D_f(Kp || Kq) <= D_f(p || q)",
-    each(K @ p, K @ q),
-    known,
-    relation="<=",
-    atol=1e-15,
-    identity=11,
-)
+check("6.9", "D_f(Kp || Kq) <= D_f(p || q)", each(K @ p, K @ q), known, relation="<=", atol=1e-15,
+      identity=11)  # fmt: skip
 kernels = rng.dirichlet(np.ones(4), size=(1000, 6)).swapaxes(1, 2)
 coarse = each((kernels @ P[..., None])[..., 0], (kernels @ Q[..., None])[..., 0])
 check("6.9a", "for random K, p, q", coarse, each(P, Q), relation="<=", atol=1e-14, identity=11)
@@ -319,13 +300,8 @@ for name, (number, conjugate) in closed.items():
     ts = np.array(slopes[name])
     searched = [supremum(GENERATORS[name].f, t)[0] for t in ts]
     check(number, f"{name}: f* is the supremum found", conjugate(ts), searched, atol=1e-9)
-    check(
-        number + "a",
-        f"{name}: the engine's f*",
-        conjugate(ts),
-        GENERATORS[name].conjugate(ts),
-        atol=1e-14,
-    )
+    check(number + "a", f"{name}: the engine's f*", conjugate(ts), GENERATORS[name].conjugate(ts),
+          atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # From (6.10) it follows at once, because a supremum is at least each of its members, that
@@ -339,14 +315,8 @@ for name, (number, conjugate) in closed.items():
 # %%
 a, t = np.meshgrid(np.linspace(0.05, 4, 60), np.linspace(-3, -0.05, 60))
 pairs = [GENERATORS[name] for name in closed]
-check(
-    "6.14",
-    "f(u) + f*(t) >= u t",
-    [g.f(a) + g.conjugate(t) for g in pairs],
-    a * t,
-    relation=">=",
-    atol=1e-12,
-)
+check("6.14", "f(u) + f*(t) >= u t", [g.f(a) + g.conjugate(t) for g in pairs], a * t, relation=">=",
+      atol=1e-12)  # fmt: skip
 
 v = mg.tensor(a[0], requires_grad=True)
 slope = [mg.grad(ops.sum(g.f(v)), v).data for g in pairs]  # f' by autodiff
@@ -455,13 +425,8 @@ print(f"casino 3: write {best.round(2)} on the faces and earn {earned:.4f}")
 best = 2 * (u - 1)
 T = best + rng.uniform(-0.4, 0.4, size=(500, 6))  # >= -2, where the formula t + t²/4 holds
 gaps = familiar["pearson"] - variational_bound(T, p, q, "pearson")
-check(
-    "6.18",
-    "chi²: the gap is a quarter of the mean squared error",
-    gaps,
-    0.25 * (q * (T - best) ** 2).sum(axis=1),
-    atol=1e-14,
-)
+check("6.18", "chi²: the gap is a quarter of the mean squared error", gaps,
+      0.25 * (q * (T - best) ** 2).sum(axis=1), atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # ## Training the critic
@@ -477,13 +442,8 @@ check(
 # %%
 T = mg.tensor(np.array([-1.0, 0.2, 0.0, 0.5, 1.0, 1.2]), requires_grad=True)
 bound = variational_bound(T, p, q, "kl")
-check(
-    "6.19",
-    "slope of KL's bound: p - q e^(T-1)",
-    mg.grad(bound, T),
-    p - q * np.exp(T.data - 1),
-    atol=1e-15,
-)
+check("6.19", "slope of KL's bound: p - q e^(T-1)", mg.grad(bound, T), p - q * np.exp(T.data - 1),
+      atol=1e-15)  # fmt: skip
 
 # %% [markdown]
 # One obstacle is left. $f^*$ may be infinite: the GAN's asks for $T < 0$, Jensen-Shannon's for $T < \frac12 \log 2$. A
@@ -576,13 +536,8 @@ closed_kl = math.log(1.5) + (1 + 1) / (2 * 1.5**2) - 0.5
 check(
     "6.23", "KL of two Gaussians, on the points", closed_kl, stats.entropy(law_p, law_q), atol=1e-4
 )
-check(
-    "6.23a",
-    "as the engine has it",
-    closed_kl,
-    gaussians.kl([0.0], [[1.0]], [1.0], [[2.25]]),
-    atol=1e-14,
-)
+check("6.23a", "as the engine has it", closed_kl, gaussians.kl([0.0], [[1.0]], [1.0], [[2.25]]),
+      atol=1e-14)  # fmt: skip
 
 
 # %%
@@ -647,13 +602,8 @@ show(
 # %%
 D = np.array([0.1, 0.3, 0.5, 0.6, 0.7, 0.9])
 bound = variational_bound(np.log(D), p, q, "gan")
-check(
-    "6.24",
-    "the bound with T = log D is V(D)",
-    bound,
-    (p * np.log(D)).sum() + (q * np.log(1 - D)).sum(),
-    atol=1e-14,
-)
+check("6.24", "the bound with T = log D is V(D)", bound,
+      (p * np.log(D)).sum() + (q * np.log(1 - D)).sum(), atol=1e-14)  # fmt: skip
 check("6.24a", "as the engine has V", bound, optimal.value(D, p, q), atol=1e-14)
 
 # %% [markdown]
@@ -667,14 +617,8 @@ check("6.24a", "as the engine has V", bound, optimal.value(D, p, q), atol=1e-14)
 
 # %%
 jsd = jensenshannon(p, q) ** 2
-check(
-    "6.25",
-    "D_f = 2 JSD - log 4",
-    f_divergence(p, q, "gan"),
-    2 * jsd - math.log(4),
-    atol=1e-14,
-    identity=18,
-)
+check("6.25", "D_f = 2 JSD - log 4", f_divergence(p, q, "gan"), 2 * jsd - math.log(4), atol=1e-14,
+      identity=18)  # fmt: skip
 check("6.25a", "f(1) = -log 4", gan.f(1.0), -math.log(4), atol=1e-15)
 check("6.25b", "where the climb above ended", paths["gan"][-1], 2 * jsd - math.log(4), atol=1e-12)
 
@@ -715,15 +659,8 @@ check("6.26b", "which is not JSD", -program.fun, jsd, relation="!=", atol=0.1, e
 # %%
 score = np.array([[1.0], [1e3], [1e6]]) * (p > q)
 payment = score @ (p - q)
-check(
-    "6.27",
-    "the payment grows with c",
-    payment,
-    [tv, 1e3 * tv, 1e6 * tv],
-    atol=0.0,
-    rtol=1e-12,
-    errata="S0.9",
-)
+check("6.27", "the payment grows with c", payment, [tv, 1e3 * tv, 1e6 * tv], atol=0.0, rtol=1e-12,
+      errata="S0.9")  # fmt: skip
 free = linprog(q - p, bounds=(None, None))
 check("6.27a", "linear program: unbounded (status 3)", free.status, 3, atol=0.0, errata="S0.9")
 
@@ -741,14 +678,8 @@ faces = np.arange(1.0, 7.0)
 climb_by = np.diff(np.eye(6), axis=0)  # rows D(x+1) - D(x)
 leash = {"A_ub": np.vstack([climb_by, -climb_by]), "b_ub": np.ones(10)}
 leashed = -linprog(q - p, **leash, bounds=[(0, 0)] + [(None, None)] * 5).fun
-check(
-    "6.28",
-    "a leash on slopes: W1",
-    leashed,
-    transport.wasserstein_tables(p, q, faces),
-    atol=1e-12,
-    identity=33,
-)
+check("6.28", "a leash on slopes: W1", leashed, transport.wasserstein_tables(p, q, faces),
+      atol=1e-12, identity=33)  # fmt: skip
 
 p_new, q_new = p[[3, 5, 0, 4, 1, 2]], q[[3, 5, 0, 4, 1, 2]]
 moved = transport.wasserstein_tables(p_new, q_new, faces)
@@ -882,14 +813,8 @@ def lsgan_cost(a, b, c):
 labels = [(-1, 1, 0), (0, 2, 1), (0, 1, 0.5), (3, -1, 1)]
 triangular = ((p - q) ** 2 / (p + q)).sum()
 predicted = [(b - c) ** 2 * triangular for _, b, c in labels]
-check(
-    "6.34",
-    "s² Σ (p-q)²/(p+q)",
-    [lsgan_cost(*abc) for abc in labels],
-    predicted,
-    atol=1e-14,
-    identity=26,
-)
+check("6.34", "s² Σ (p-q)²/(p+q)", [lsgan_cost(*abc) for abc in labels], predicted, atol=1e-14,
+      identity=26)  # fmt: skip
 g, k = p + q, 2 * q
 check("6.35", "χ²(p+q || 2q)", triangular, ((k - g) ** 2 / g).sum(), atol=1e-15, identity=26)
 check("6.35a", "twice Le Cam's", triangular, 2 * f_divergence(p, q, "le_cam"), atol=1e-15)
@@ -908,15 +833,8 @@ check(
 
 # %%
 small = lsgan_cost(0, 1, 0.5)
-check(
-    "6.36",
-    "labels 0, 1, 1/2: a quarter",
-    small,
-    lsgan_cost(-1, 1, 0) / 4,
-    atol=1e-15,
-    errata="S2.5",
-    identity=26,
-)
+check("6.36", "labels 0, 1, 1/2: a quarter", small, lsgan_cost(-1, 1, 0) / 4, atol=1e-15,
+      errata="S2.5", identity=26)  # fmt: skip
 check("6.36a", "not the theorem's χ²", small, triangular, relation="!=", atol=0.05, errata="S2.5")
 
 # %% [markdown]
@@ -1002,14 +920,8 @@ def is_the_most(answer, pq, low, width):
     assert abs(answer(p, q, low, low + width) + program.fun) <= 1e-9
 
 
-grade(
-    "6.E4",
-    limited_critic,
-    is_the_most,
-    pq=tables(2, max_size=8),
-    low=floats(-2, 2),
-    width=floats(0.1, 3.0),
-)
+grade("6.E4", limited_critic, is_the_most, pq=tables(2, max_size=8), low=floats(-2, 2),
+      width=floats(0.1, 3.0))  # fmt: skip
 
 
 # %%

@@ -56,13 +56,8 @@ D = 1 / (1 + np.exp(-logits))
 V = (p * np.log(D)).sum() + (q * np.log(1 - D)).sum()
 
 real, fake = (mg.tensor(np.repeat(logits, np.round(100 * law).astype(int))) for law in (p, q))
-check(
-    "7.1",
-    "V(D) = Σ p log D + Σ q log(1-D) = -L_D of a batch",
-    V,
-    -losses.cross_entropy(real, fake),
-    atol=1e-12,
-)
+check("7.1", "V(D) = Σ p log D + Σ q log(1-D) = -L_D of a batch", V,
+      -losses.cross_entropy(real, fake), atol=1e-12)  # fmt: skip
 
 # %% [markdown]
 # The batch held logits, not probabilities. With $D = 1/(1 + e^{-\ell})$ both logarithms are softplus functions,
@@ -71,13 +66,8 @@ check(
 # $$ \log D = -\operatorname{softplus}(-\ell), \qquad \log(1 - D) = -\operatorname{softplus}(\ell) \tag{7.2} $$
 
 # %%
-check(
-    "7.2",
-    "V from logits: -Σ p softplus(-l) - Σ q softplus(l)",
-    optimal.value_of_logits(logits, p, q),
-    V,
-    atol=1e-12,
-)
+check("7.2", "V from logits: -Σ p softplus(-l) - Σ q softplus(l)",
+      optimal.value_of_logits(logits, p, q), V, atol=1e-12)  # fmt: skip
 
 # %% [markdown]
 # ## One outcome at a time
@@ -131,14 +121,8 @@ print("D* =", best.round(3))
 #    \qquad \text{at } D^*: \; -\frac{(p + q)^3}{p \, q} \tag{7.5} $$
 
 # %%
-check(
-    "7.5",
-    "d²V/dD² = -p/D² - q/(1-D)²",
-    np.diag(hessian),
-    -p / D**2 - q / (1 - D) ** 2,
-    rtol=1e-12,
-    atol=0.0,
-)
+check("7.5", "d²V/dD² = -p/D² - q/(1-D)²", np.diag(hessian), -p / D**2 - q / (1 - D) ** 2,
+      rtol=1e-12, atol=0.0)  # fmt: skip
 at_best = np.diag(mg.hessian(lambda d: optimal.value(d, p, q), best).data)
 check("7.5a", "at D* it is -(p+q)³/(pq)", at_best, -((p + q) ** 3) / (p * q), rtol=1e-12, atol=0.0)
 check("7.5b", "which is negative: at most -0.3", at_best, -0.3, relation="<=", atol=0.0)
@@ -155,21 +139,10 @@ check("7.5b", "which is negative: at most -0.3", at_best, -0.3, relation="<=", a
 # answer is optimal.
 
 # %%
-check(
-    "7.6",
-    "logit D* = log p - log q",
-    np.log(best / (1 - best)),
-    optimal.optimal_logit(p, q),
-    atol=1e-12,
-    identity=17,
-)
-check(
-    "7.6a",
-    "q = 0 gives ∞, p = 0 gives -∞",
-    optimal.optimal_logit([1, 0], [0, 1]),
-    [np.inf, -np.inf],
-    atol=0.0,
-)
+check("7.6", "logit D* = log p - log q", np.log(best / (1 - best)), optimal.optimal_logit(p, q),
+      atol=1e-12, identity=17)  # fmt: skip
+check("7.6a", "q = 0 gives ∞, p = 0 gives -∞", optimal.optimal_logit([1, 0], [0, 1]),
+      [np.inf, -np.inf], atol=0.0)  # fmt: skip
 
 # %% [markdown]
 # How does the score feel a logit? By the chain rule, with $dD/d\ell = D(1 - D)$, the fractions disappear:
@@ -208,23 +181,12 @@ def slopes_at(on_real, on_fake):
     return [g.item() for g in mg.grad(-ops.log(pair[0]) - ops.log(1.0 - pair[1]), pair)]
 
 
-check(
-    "7.8",
-    "two slopes: -1/D(x) and 1/(1-D(G(z)))",
-    slopes_at(0.7, 0.4),
-    [-1 / 0.7, 1 / 0.6],
-    atol=1e-12,
-)
+check("7.8", "two slopes: -1/D(x) and 1/(1-D(G(z)))", slopes_at(0.7, 0.4), [-1 / 0.7, 1 / 0.6],
+      atol=1e-12)  # fmt: skip
 off = np.abs(np.subtract(slopes_at(0.7, 0.4), 1 / 0.7 - 1 / 0.6))
 check("7.8a", "neither is 1/D(x) - 1/(1-D(G(z)))", off, 1, relation=">=", atol=0, errata="S4.2")
-check(
-    "7.8b",
-    "at (1, 0) they are -1 and 1, not 0",
-    slopes_at(1.0, 0.0),
-    [-1, 1],
-    atol=1e-15,
-    errata="S4.2",
-)
+check("7.8b", "at (1, 0) they are -1 and 1, not 0", slopes_at(1.0, 0.0), [-1, 1], atol=1e-15,
+      errata="S4.2")  # fmt: skip
 
 # %% [markdown]
 # "1 on reals, 0 on fakes" is no function at all where both kinds occur: outcome 6 would need two answers. It is the
@@ -234,29 +196,12 @@ check(
 
 # %%
 apart = np.array([0.5, 0.5, 0, 0]), np.array([0, 0, 0.25, 0.75])
-check(
-    "7.9",
-    "disjoint supports: D* is 1 or 0",
-    optimal.optimal_discriminator(*apart),
-    [1, 1, 0, 0],
-    atol=0.0,
-)
-check(
-    "7.9a",
-    "and V(D*) = 0",
-    optimal.value_of_logits(optimal.optimal_logit(*apart), *apart),
-    0.0,
-    atol=0.0,
-)
-check(
-    "7.9b",
-    "here they overlap: V(D*) < -1",
-    optimal.value(best, p, q),
-    -1.0,
-    relation="<=",
-    atol=0.0,
-    errata="S4.2",
-)
+check("7.9", "disjoint supports: D* is 1 or 0", optimal.optimal_discriminator(*apart), [1, 1, 0, 0],
+      atol=0.0)  # fmt: skip
+check("7.9a", "and V(D*) = 0", optimal.value_of_logits(optimal.optimal_logit(*apart), *apart), 0.0,
+      atol=0.0)  # fmt: skip
+check("7.9b", "here they overlap: V(D*) < -1", optimal.value(best, p, q), -1.0, relation="<=",
+      atol=0.0, errata="S4.2")  # fmt: skip
 
 # %% [markdown]
 # Section 4.1.3 of the same article writes the game as `min_G max_D L_D` with $L_D = -V$. Then $D$ would *maximise* its
@@ -275,14 +220,8 @@ check("7.10", "logit -c: L_D = softplus(c) + softplus(-c)", lying, closed, atol=
 check(
     "7.10a", "so L_D >= c: max_D L_D is infinite", lying, c, relation=">=", atol=0.0, errata="S4.1"
 )
-check(
-    "7.10b",
-    "min_D L_D is not: no D goes below 1.22",
-    -optimal.value(best, p, q),
-    1.22,
-    relation=">=",
-    atol=0.0,
-)
+check("7.10b", "min_D L_D is not: no D goes below 1.22", -optimal.value(best, p, q), 1.22,
+      relation=">=", atol=0.0)  # fmt: skip
 
 # %% [markdown]
 # ## What the best discriminator scores
@@ -338,14 +277,8 @@ check("7.12b", "while L_G = log 2", losses.non_saturating.generator(half), math.
 
 # %%
 coins = divergences.kl(np.stack([best, 1 - best], -1), np.stack([D, 1 - D], -1))
-check(
-    "7.13",
-    "V(D*) - V(D) = Σ (p+q) KL(Bern D* || Bern D)",
-    ceiling - V,
-    ((p + q) * coins).sum(),
-    atol=1e-12,
-    identity=19,
-)
+check("7.13", "V(D*) - V(D) = Σ (p+q) KL(Bern D* || Bern D)", ceiling - V, ((p + q) * coins).sum(),
+      atol=1e-12, identity=19)  # fmt: skip
 check(
     "7.13a", "theory.optimal knows it as regret", optimal.regret(D, p, q), ceiling - V, atol=1e-12
 )
@@ -364,14 +297,8 @@ check(
 noise = np.random.default_rng(7).normal(size=(1000, 8)) * np.geomspace(1e-3, 3, 1000)[:, None]
 many = optimal.optimal_logit(p, q) + noise
 bounds = (optimal.value_of_logits(many, p, q) + math.log(4)) / 2
-check(
-    "7.14",
-    "JSD >= (V(D) + log 4)/2 for every D",
-    divergences.jsd(p, q),
-    bounds,
-    relation=">=",
-    atol=0.0,
-)
+check("7.14", "JSD >= (V(D) + log 4)/2 for every D", divergences.jsd(p, q), bounds, relation=">=",
+      atol=0.0)  # fmt: skip
 check("7.14a", "and the best of them comes near", bounds.max(), divergences.jsd(p, q), atol=1e-7)
 
 # %% [markdown]
@@ -432,24 +359,12 @@ noisy, _ = train(
 # The noisy learner keeps a small regret for ever: its steps do not shrink, so it dances around the optimum.
 
 # %%
-check(
-    "7.16",
-    "V(D) of both learners <= 2 JSD - log 4",
-    np.stack([exact, noisy]),
-    ceiling,
-    relation="<=",
-    atol=1e-14,
-)
+check("7.16", "V(D) of both learners <= 2 JSD - log 4", np.stack([exact, noisy]), ceiling,
+      relation="<=", atol=1e-14)  # fmt: skip
 check("7.16a", "exact gradients reach it", exact[-1], ceiling, atol=1e-14)
 check("7.16b", "and the table is D*", tables_seen[steps], best, atol=1e-12)
-check(
-    "7.16c",
-    "noisy ones stay below by more than 1e-5",
-    noisy[-100:],
-    ceiling - 1e-5,
-    relation="<=",
-    atol=0.0,
-)
+check("7.16c", "noisy ones stay below by more than 1e-5", noisy[-100:], ceiling - 1e-5,
+      relation="<=", atol=0.0)  # fmt: skip
 
 # %%
 BLUE, ORANGE, GREEN = COLOURS[:3]
@@ -508,23 +423,10 @@ def distance(step):
     return divergences.jsd(p, moved / moved.sum())
 
 
-check(
-    "7.17",
-    "raising E_q D* brings q closer to p",
-    distance(0.5),
-    distance(0) - 1e-3,
-    relation="<=",
-    atol=0.0,
-)
-check(
-    "7.17a",
-    "lowering it, as S0 wants, drives q away",
-    distance(-0.5),
-    distance(0) + 1e-3,
-    relation=">=",
-    atol=0.0,
-    errata="S0.8",
-)
+check("7.17", "raising E_q D* brings q closer to p", distance(0.5), distance(0) - 1e-3,
+      relation="<=", atol=0.0)  # fmt: skip
+check("7.17a", "lowering it, as S0 wants, drives q away", distance(-0.5), distance(0) + 1e-3,
+      relation=">=", atol=0.0, errata="S0.8")  # fmt: skip
 
 # %% [markdown]
 # ## Accuracy is total variation, and a "generator accuracy" is not one
@@ -538,13 +440,8 @@ check(
 # %%
 sets = np.array(list(itertools.product([0.0, 1.0], repeat=8)))
 accuracy = (sets @ p + 1 - sets @ q) / 2
-check(
-    "7.18",
-    "best accuracy = (1 + TV)/2",
-    accuracy.max(),
-    (1 + divergences.total_variation(p, q)) / 2,
-    atol=1e-12,
-)
+check("7.18", "best accuracy = (1 + TV)/2", accuracy.max(),
+      (1 + divergences.total_variation(p, q)) / 2, atol=1e-12)  # fmt: skip
 print(f"best accuracy {accuracy.max():.3f}; the set is", np.flatnonzero(sets[accuracy.argmax()]))
 
 # %% [markdown]
@@ -562,25 +459,13 @@ print(f"best accuracy {accuracy.max():.3f}; the set is", np.flatnonzero(sets[acc
 is_real = np.repeat([True, False], 10_000)
 called_real = np.concatenate([np.arange(10_000) < 9032, np.arange(10_000) < 8676])
 right = np.mean(called_real == is_real)
-check(
-    "7.19",
-    "accuracy of that judge, counted",
-    right,
-    (0.9032 + 1 - 0.8676) / 2,
-    atol=1e-12,
-    errata="S3.4",
-)
+check("7.19", "accuracy of that judge, counted", right, (0.9032 + 1 - 0.8676) / 2, atol=1e-12,
+      errata="S3.4")  # fmt: skip
 lenient = np.ones(8)  # lets every outcome pass
 collapsed = np.eye(8)[0]  # a generator of nothing but outcome 0, which is 2 % of the data
 rates = [collapsed @ lenient, q @ lenient, q @ sets[accuracy.argmax()]]
-check(
-    "7.19a",
-    "fool rates: 1, 1, and 0.33 with the best judge",
-    rates,
-    [1, 1, 0.33],
-    atol=1e-12,
-    errata="S3.4",
-)
+check("7.19a", "fool rates: 1, 1, and 0.33 with the best judge", rates, [1, 1, 0.33], atol=1e-12,
+      errata="S3.4")  # fmt: skip
 
 # %% [markdown]
 # ## Other labels, other shares
@@ -618,14 +503,8 @@ def minimise(loss, start):
 
 weighted = optimal.weighted(prior=0.75)
 reached = minimise(lambda t: weighted.discriminator(t, p, q), np.zeros(8))
-check(
-    "7.20",
-    "prior 3/4: logit = log p/q + log 3",
-    reached,
-    np.log(p / q) + math.log(3),
-    atol=1e-8,
-    identity=20,
-)
+check("7.20", "prior 3/4: logit = log p/q + log 3", reached, np.log(p / q) + math.log(3), atol=1e-8,
+      identity=20)  # fmt: skip
 entropy_left = divergences.binary_entropy(0.75) - divergences.jsd(p, q, prior=0.75)
 d = 1 / (1 + np.exp(-reached))
 least = -(0.75 * p * np.log(d) + 0.25 * q * np.log(1 - d)).sum()
@@ -647,22 +526,10 @@ untied = p != q
 grid = np.linspace(-2, 2, 401)
 pointwise = p[:, None] * np.maximum(0, 1 - grid) + q[:, None] * np.maximum(0, 1 + grid)
 voted = grid[pointwise.argmin(axis=1)]
-check(
-    "7.21",
-    "hinge: t* = sign(p - q)",
-    voted[untied],
-    optimal.hinge.optimum(p, q)[untied],
-    atol=1e-12,
-    identity=27,
-)
-check(
-    "7.21a",
-    "min L_D = 2 - 2 TV",
-    pointwise.min(axis=1).sum(),
-    optimal.hinge.value(p, q),
-    atol=1e-12,
-    identity=27,
-)
+check("7.21", "hinge: t* = sign(p - q)", voted[untied], optimal.hinge.optimum(p, q)[untied],
+      atol=1e-12, identity=27)  # fmt: skip
+check("7.21a", "min L_D = 2 - 2 TV", pointwise.min(axis=1).sum(), optimal.hinge.value(p, q),
+      atol=1e-12, identity=27)  # fmt: skip
 
 # %% [markdown]
 # **Smoothed labels.** Call reals "$\alpha$" (say 0.9) and fakes "$\beta$" (usually 0). The cross entropy with label
@@ -686,22 +553,10 @@ def reached_with(alpha, beta):
     return 1 / (1 + np.exp(-minimise(lambda t: smooth_loss(t, alpha, beta), np.zeros(8))))
 
 
-check(
-    "7.22",
-    "labels 0.9 and 0: D* = αp/(p+q)",
-    reached_with(0.9, 0.0),
-    0.9 * p / (p + q),
-    atol=1e-8,
-    identity=25,
-)
-check(
-    "7.22a",
-    "labels 0.9 and 0.2",
-    reached_with(0.9, 0.2),
-    (0.9 * p + 0.2 * q) / (p + q),
-    atol=1e-7,
-    identity=25,
-)
+check("7.22", "labels 0.9 and 0: D* = αp/(p+q)", reached_with(0.9, 0.0), 0.9 * p / (p + q),
+      atol=1e-8, identity=25)  # fmt: skip
+check("7.22a", "labels 0.9 and 0.2", reached_with(0.9, 0.2), (0.9 * p + 0.2 * q) / (p + q),
+      atol=1e-7, identity=25)  # fmt: skip
 capped = optimal.optimal_logit([1, 0], [0, 1], real_label=0.9)
 check("7.22b", "one-sided: logits in (-∞, log 9]", capped, [math.log(9), -math.inf], atol=1e-12)
 
@@ -730,13 +585,8 @@ solved = fitted(a, b)
 squares = optimal.least_squares(a=a, b=b, c=0.0)
 check("7.23", "LSGAN: D* = (bp + aq)/(p+q)", squares.optimum(p, q), solved, atol=1e-14, identity=26)
 least = 0.5 * (p * (solved - b) ** 2 + q * (solved - a) ** 2).sum()
-check(
-    "7.23a",
-    "min L_D = (b-a)²/2 Σ pq/(p+q)",
-    least,
-    (b - a) ** 2 / 2 * (p * q / (p + q)).sum(),
-    atol=1e-14,
-)
+check("7.23a", "min L_D = (b-a)²/2 Σ pq/(p+q)", least, (b - a) ** 2 / 2 * (p * q / (p + q)).sum(),
+      atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # The generator wants its fakes to be called $c$ and minimises $\frac{1}{2} \mathbb{E}_q (D - c)^2$. To this the paper
@@ -757,14 +607,8 @@ check("7.24", "= Σ (p-q)²/(p+q)", both, ((p - q) ** 2 / (p + q)).sum(), atol=1
 check(
     "7.24a", "= 2 χ²(q||m)", both, 2 * divergences.pearson_chi_squared(q, (p + q) / 2), atol=1e-14
 )
-check(
-    "7.24b",
-    "it is not χ²(p||q)",
-    both,
-    divergences.pearson_chi_squared(p, q),
-    atol=0.1,
-    relation="!=",
-)
+check("7.24b", "it is not χ²(p||q)", both, divergences.pearson_chi_squared(p, q), atol=0.1,
+      relation="!=")  # fmt: skip
 
 # %% [markdown]
 # Mind the fine print: (7.24) is a *value*. It is no statement about the generator's *steps*, which hold $D^*$ and do
@@ -807,27 +651,16 @@ check("7.25", "(0, 1, 1/2): a quarter of (7.24)", half_way, closed, atol=1e-14, 
 
 # %%
 friendly = optimal.least_squares(a=0.5, b=1.0, c=0.5)
-check(
-    "7.26",
-    "a = 1/2, b = 1: D* = (p + q/2)/(p+q)",
-    fitted(0.5, 1.0),
-    (p + q / 2) / (p + q),
-    atol=1e-14,
-)
+check("7.26", "a = 1/2, b = 1: D* = (p + q/2)/(p+q)", fitted(0.5, 1.0), (p + q / 2) / (p + q),
+      atol=1e-14)  # fmt: skip
 check("7.26a", "which is 3/4 at p = q", friendly.optimum(p, p), 0.75, atol=1e-15, errata="S2.4")
 
 scores = mg.tensor(np.array([0.1, 0.6, 0.9]), requires_grad=True)
 pair = losses.least_squares(a=0.5, b=1.0, c=0.5)
 d_slope = mg.grad(pair.discriminator(mg.tensor(np.ones(3)), scores), scores)
 g_slope = mg.grad(pair.generator(scores), scores)
-check(
-    "7.26b",
-    "both players push the fakes' scores the same way",
-    d_slope,
-    g_slope,
-    atol=1e-15,
-    errata="S2.4",
-)
+check("7.26b", "both players push the fakes' scores the same way", d_slope, g_slope, atol=1e-15,
+      errata="S2.4")  # fmt: skip
 
 # %% [markdown]
 # ## Critics
@@ -845,26 +678,15 @@ check(
 
 # %%
 bounded = linprog(q - p, bounds=[(-1, 1)] * 8)
-check(
-    "7.27",
-    "sup over |f| <= 1 is 2 TV",
-    -bounded.fun,
-    -optimal.bounded_critic().value(p, q),
-    atol=1e-9,
-    identity=28,
-)
+check("7.27", "sup over |f| <= 1 is 2 TV", -bounded.fun, -optimal.bounded_critic().value(p, q),
+      atol=1e-9, identity=28)  # fmt: skip
 
 rise = np.eye(8)[1:] - np.eye(8)[:-1]  # f(x+1) - f(x)
 lipschitz = linprog(q - p, A_ub=np.vstack([rise, -rise]), b_ub=np.ones(14), bounds=[(-8, 8)] * 8)
 critic = optimal.wasserstein(np.arange(8.0))
 check("7.27a", "sup over slopes <= 1 is ∫|F - G|", -lipschitz.fun, -critic.value(p, q), atol=1e-9)
-check(
-    "7.27b",
-    "attained where f' = sign(G - F)",
-    p @ critic.optimum(p, q) - q @ critic.optimum(p, q),
-    -lipschitz.fun,
-    atol=1e-9,
-)
+check("7.27b", "attained where f' = sign(G - F)",
+      p @ critic.optimum(p, q) - q @ critic.optimum(p, q), -lipschitz.fun, atol=1e-9)  # fmt: skip
 
 # %% [markdown]
 # ## Pairs
@@ -886,30 +708,12 @@ check(
 right_order, swapped = np.outer(p, q).reshape(-1), np.outer(q, p).reshape(-1)
 paired = divergences.jsd(right_order, swapped)
 ahead = minimise(lambda c: optimal.relativistic.discriminator(c, p, q), np.zeros(8))
-check(
-    "7.28",
-    "C* = log p/q up to a constant",
-    ahead - ahead[0],
-    np.log(p / q) - np.log(p / q)[0],
-    atol=1e-6,
-    identity=29,
-)
-check(
-    "7.28a",
-    "min L_D = log 2 - JSD(p×q, q×p)",
-    optimal.relativistic.discriminator(ahead, p, q),
-    math.log(2) - paired,
-    atol=1e-10,
-)
-check(
-    "7.28b",
-    "JSD of the pairs >= JSD",
-    paired,
-    divergences.jsd(p, q),
-    relation=">=",
-    atol=0.0,
-    identity=29,
-)
+check("7.28", "C* = log p/q up to a constant", ahead - ahead[0], np.log(p / q) - np.log(p / q)[0],
+      atol=1e-6, identity=29)  # fmt: skip
+check("7.28a", "min L_D = log 2 - JSD(p×q, q×p)", optimal.relativistic.discriminator(ahead, p, q),
+      math.log(2) - paired, atol=1e-10)  # fmt: skip
+check("7.28b", "JSD of the pairs >= JSD", paired, divergences.jsd(p, q), relation=">=", atol=0.0,
+      identity=29)  # fmt: skip
 
 # %% [markdown]
 # ## Any f-divergence
@@ -928,13 +732,8 @@ reached = minimise(
 )  # f = u log u, f* = e^(t-1)
 kl_game = optimal.f_gan("kl")
 check("7.29", "KL: T* = 1 + log p/q", reached, kl_game.optimum(p, q), atol=1e-6)
-check(
-    "7.29a",
-    "max = KL(p||q)",
-    -kl_game.discriminator(reached, p, q),
-    (p * np.log(p / q)).sum(),
-    atol=1e-10,
-)
+check("7.29a", "max = KL(p||q)", -kl_game.discriminator(reached, p, q), (p * np.log(p / q)).sum(),
+      atol=1e-10)  # fmt: skip
 
 # %% [markdown]
 # ## The table of games
@@ -1060,14 +859,8 @@ def gives_the_ratio(answer, pq, prior, real_label):
     np.testing.assert_allclose(answer(d, prior, real_label), p / q, rtol=1e-6)
 
 
-grade(
-    "7.E3",
-    density_ratio,
-    gives_the_ratio,
-    pq=tables(2, bound=3.0),
-    prior=floats(0.2, 0.8),
-    real_label=floats(0.6, 1.0),
-)
+grade("7.E3", density_ratio, gives_the_ratio, pq=tables(2, bound=3.0), prior=floats(0.2, 0.8),
+      real_label=floats(0.6, 1.0))  # fmt: skip
 
 
 # %%
@@ -1088,14 +881,8 @@ def fits_best(answer, pq, fake_label, real_label):
     np.testing.assert_allclose(t[p + q == 0], (real_label + fake_label) / 2, atol=1e-12)
 
 
-grade(
-    "7.E4",
-    least_squares_scores,
-    fits_best,
-    pq=tables(2, zeros=True),
-    fake_label=floats(-1, 0),
-    real_label=floats(0.5, 1),
-)
+grade("7.E4", least_squares_scores, fits_best, pq=tables(2, zeros=True), fake_label=floats(-1, 0),
+      real_label=floats(0.5, 1))  # fmt: skip
 
 
 # %%

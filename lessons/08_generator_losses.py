@@ -61,20 +61,10 @@ def slope(loss, x):
 logits = np.array([-6.0, -2.0, -0.5, 0.0, 1.0, 4.0])
 D = sigmoid(logits)
 fake = mg.tensor(logits)
-check(
-    "8.1",
-    "E log(1-D) = -E softplus(l)",
-    losses.minimax.generator(fake),
-    np.log(1 - D).mean(),
-    atol=1e-12,
-)
-check(
-    "8.1a",
-    "-E log D = E softplus(-l)",
-    losses.non_saturating.generator(fake),
-    -np.log(D).mean(),
-    atol=1e-12,
-)
+check("8.1", "E log(1-D) = -E softplus(l)", losses.minimax.generator(fake), np.log(1 - D).mean(),
+      atol=1e-12)  # fmt: skip
+check("8.1a", "-E log D = E softplus(-l)", losses.non_saturating.generator(fake), -np.log(D).mean(),
+      atol=1e-12)  # fmt: skip
 
 # %% [markdown]
 # Both fall when $\ell$ rises: both want fakes to look real. How hard do they push? With $dD/d\ell = D(1 - D)$,
@@ -100,15 +90,8 @@ check("8.2a", "d(-log D)/dl = -(1-D)", heuristic, -(1 - D), atol=1e-12)
 # push equally hard. The two slopes add up to $-1$, so whatever one gives up the other gains.
 
 # %%
-check(
-    "8.3",
-    "ratio of the slopes = (1-D)/D = e^-l",
-    heuristic / saturating,
-    np.exp(-logits),
-    atol=0.0,
-    rtol=1e-12,
-    identity=23,
-)
+check("8.3", "ratio of the slopes = (1-D)/D = e^-l", heuristic / saturating, np.exp(-logits),
+      atol=0.0, rtol=1e-12, identity=23)  # fmt: skip
 caught = np.array([math.log(0.001 / 0.999)])
 pushes = slope(losses.non_saturating.generator, caught) / slope(losses.minimax.generator, caught)
 check("8.3a", "at D = 0.001 the ratio is 999", pushes, 999, atol=1e-9)
@@ -159,22 +142,10 @@ show(
 # %%
 early = np.array([-20.0])
 tiny = slope(losses.minimax.generator, early)
-check(
-    "8.4",
-    "at l = -20 the saturating slope is -e^-20",
-    tiny,
-    -np.exp(-20),
-    atol=0.0,
-    rtol=1e-8,
-    errata="S0.12",
-)
-check(
-    "8.4a",
-    "the non-saturating one is -1",
-    slope(losses.non_saturating.generator, early),
-    -1,
-    atol=5e-9,
-)
+check("8.4", "at l = -20 the saturating slope is -e^-20", tiny, -np.exp(-20), atol=0.0, rtol=1e-8,
+      errata="S0.12")  # fmt: skip
+check("8.4a", "the non-saturating one is -1", slope(losses.non_saturating.generator, early), -1,
+      atol=5e-9)  # fmt: skip
 
 # %% [markdown]
 # **From the logit to the sample.** A sample $x = G(z)$ feels the loss through the logit: the chain rule multiplies by
@@ -191,15 +162,8 @@ w, b, x = np.array([2.0, -1.0]), 0.3, np.array([-0.4, 0.9])
 d = sigmoid(w @ x + b)
 moved = slope(lambda t: ops.softplus(-((t * w).sum() + b)), x)
 check("8.5", "gradient in the sample = -(1-D) ∇l", moved, -(1 - d) * w, atol=1e-12)
-check(
-    "8.5a",
-    "-1/D has neither its direction nor its size",
-    moved,
-    -1 / d,
-    atol=1.0,
-    relation="!=",
-    errata="S4.3",
-)
+check("8.5a", "-1/D has neither its direction nor its size", moved, -1 / d, atol=1.0, relation="!=",
+      errata="S4.3")  # fmt: skip
 
 # %% [markdown]
 # ## A loss must contain the generator
@@ -273,13 +237,8 @@ def total(game):
     return lambda t: both(ops.softmax(t))
 
 
-check(
-    "8.8",
-    "minimax: the gradients of L_G and -L_D in θ agree",
-    slope(total(optimal.minimax), theta),
-    0.0,
-    atol=1e-15,
-)
+check("8.8", "minimax: the gradients of L_G and -L_D in θ agree",
+      slope(total(optimal.minimax), theta), 0.0, atol=1e-15)  # fmt: skip
 friction = slope(total(optimal.non_saturating), theta)
 check(
     "8.8a", "non-saturating: they do not", friction, 0.0, relation="!=", atol=0.1, errata="shared.4"
@@ -288,13 +247,8 @@ check(
 real_half = -(p * np.log(sigmoid(ell))).sum()
 extra = -(q * np.log(sigmoid(ell) * sigmoid(-ell))).sum()
 sums = [total(game)(mg.tensor(theta)).item() for game in (optimal.minimax, optimal.non_saturating)]
-check(
-    "8.8b",
-    "L_G + L_D = -E_p log D [ - E_q log D(1-D) ]",
-    sums,
-    [real_half, real_half + extra],
-    atol=1e-14,
-)
+check("8.8b", "L_G + L_D = -E_p log D [ - E_q log D(1-D) ]", sums, [real_half, real_half + extra],
+      atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # ## The sum as a loss
@@ -323,14 +277,8 @@ summed = lambda t: (
     optimal.non_saturating.discriminator(t, p, q) + optimal.non_saturating.generator(t, p, q)
 )
 agreed = sigmoid(minimise(summed, np.zeros(8)))
-check(
-    "8.9",
-    "minimising L_G + L_D: D = (p+q)/(p+2q)",
-    agreed,
-    (p + q) / (p + 2 * q),
-    atol=1e-7,
-    errata="S2.6",
-)
+check("8.9", "minimising L_G + L_D: D = (p+q)/(p+2q)", agreed, (p + q) / (p + 2 * q), atol=1e-7,
+      errata="S2.6")  # fmt: skip
 check("8.9a", "it never says fake: D >= 1/2", agreed, 0.5, relation=">=", atol=0.0, errata="S2.6")
 
 # %% [markdown]
@@ -386,14 +334,8 @@ def differences(f, t, step=1e-4):
 
 
 held = optimal.generator_gradient(optimal.minimax, p, ops.softmax, theta)
-check(
-    "8.11",
-    "D* held: grad E_q log(1-D*) = grad 2 JSD",
-    held,
-    differences(lambda r: 2 * jsd(p, r), theta),
-    atol=1e-9,
-    identity=21,
-)
+check("8.11", "D* held: grad E_q log(1-D*) = grad 2 JSD", held,
+      differences(lambda r: 2 * jsd(p, r), theta), atol=1e-9, identity=21)  # fmt: skip
 slope_in_D = slope(lambda d: optimal.value(d, p, q), best)
 check("8.11a", "because dV/dD = 0 at D*", slope_in_D, 0.0, atol=1e-14)
 
@@ -405,13 +347,8 @@ check("8.11a", "because dV/dD = 0 at D*", slope_in_D, 0.0, atol=1e-14)
 
 # %%
 reacting = optimal.generator_gradient(optimal.minimax, p, ops.softmax, theta, frozen=False)
-check(
-    "8.11b",
-    "D* reacting: grad KL(q||m)",
-    reacting,
-    differences(lambda r: kl(r, (p + r) / 2), theta),
-    atol=1e-9,
-)
+check("8.11b", "D* reacting: grad KL(q||m)", reacting,
+      differences(lambda r: kl(r, (p + r) / 2), theta), atol=1e-9)  # fmt: skip
 check("8.11c", "which is not the same", reacting, held, atol=0.01, relation="!=")
 
 # %% [markdown]
@@ -435,30 +372,14 @@ check("8.11c", "which is not the same", reacting, held, atol=0.01, relation="!="
 # The answer to the second question is no: the two losses descend different distances.
 
 # %%
-check(
-    "8.12",
-    "step 1: -log D* = -log(1-D*) + log q0/p",
-    -np.log(best),
-    -np.log(1 - best) + np.log(q / p),
-    atol=1e-12,
-)
-check(
-    "8.12a",
-    "step 3: grad KL(q_θ||q0) = 0 at θ0",
-    slope(lambda t: divergences.kl(ops.softmax(t), q), theta),
-    0.0,
-    atol=1e-15,
-)
+check("8.12", "step 1: -log D* = -log(1-D*) + log q0/p", -np.log(best),
+      -np.log(1 - best) + np.log(q / p), atol=1e-12)  # fmt: skip
+check("8.12a", "step 3: grad KL(q_θ||q0) = 0 at θ0",
+      slope(lambda t: divergences.kl(ops.softmax(t), q), theta), 0.0, atol=1e-15)  # fmt: skip
 held_ns = optimal.generator_gradient(optimal.non_saturating, p, ops.softmax, theta)
 claimed = differences(lambda r: kl(r, p) - 2 * jsd(p, r), theta)
-check(
-    "8.12b",
-    "D* held: grad E_q[-log D*] = grad [KL(q||p) - 2 JSD]",
-    held_ns,
-    claimed,
-    atol=2e-9,
-    identity=22,
-)
+check("8.12b", "D* held: grad E_q[-log D*] = grad [KL(q||p) - 2 JSD]", held_ns, claimed, atol=2e-9,
+      identity=22)  # fmt: skip
 check("8.12c", "not the saturating gradient", held_ns, held, atol=0.01, relation="!=")
 
 # %% [markdown]
@@ -476,13 +397,8 @@ check("8.12c", "not the saturating gradient", held_ns, held, atol=0.01, relation
 # to the data (Shannon et al. 2020).
 
 # %%
-check(
-    "8.13",
-    "KL(q||p) - 2 JSD = 2 KL(m||p)",
-    kl(q, p) - 2 * jsd(p, q),
-    2 * divergences.kl((p + q) / 2, p),
-    atol=1e-14,
-)
+check("8.13", "KL(q||p) - 2 JSD = 2 KL(m||p)", kl(q, p) - 2 * jsd(p, q),
+      2 * divergences.kl((p + q) / 2, p), atol=1e-14)  # fmt: skip
 others = np.random.default_rng(3).dirichlet(np.ones(8), size=1000)
 difference = divergences.kl(others, p) - 2 * divergences.jsd(p, others)
 check("8.13a", "never negative, for 1000 generators", difference, 0.0, relation=">=", atol=0.0)
@@ -503,13 +419,8 @@ h, eps = q - p, 1e-4
 near = p + eps * h
 form = eps**2 * (h**2 / p).sum()
 check("8.14", "2 JSD = ε²/4 Σ h²/p", 2 * divergences.jsd(p, near) / form, 1 / 4, atol=2e-4)
-check(
-    "8.14a",
-    "2 KL(m||p) = ε²/4 Σ h²/p",
-    2 * divergences.kl((p + near) / 2, p) / form,
-    1 / 4,
-    atol=2e-4,
-)
+check("8.14a", "2 KL(m||p) = ε²/4 Σ h²/p", 2 * divergences.kl((p + near) / 2, p) / form, 1 / 4,
+      atol=2e-4)  # fmt: skip
 check("8.14b", "KL(q||p) = ε²/2 Σ h²/p", divergences.kl(near, p) / form, 1 / 2, atol=2e-4)
 
 # %% [markdown]
@@ -550,13 +461,8 @@ check("8.15b", "their sum is -r", np.log(1 - best) - np.log(best), -r, atol=1e-1
 
 # %%
 mean_logit = slope(lambda t: -(ops.softmax(t) * r).sum(), theta)
-check(
-    "8.16",
-    "D* held: grad E_q[-logit] = grad KL(q||p)",
-    mean_logit,
-    differences(lambda v: kl(v, p), theta),
-    atol=2e-9,
-)
+check("8.16", "D* held: grad E_q[-logit] = grad KL(q||p)", mean_logit,
+      differences(lambda v: kl(v, p), theta), atol=2e-9)  # fmt: skip
 check("8.16a", "and it is the sum of the two gradients", mean_logit, held + held_ns, atol=1e-14)
 
 # %% [markdown]
@@ -575,13 +481,8 @@ check("8.16a", "and it is the sum of the two gradients", mean_logit, held + held
 # %%
 whole, part = np.array([0.5, 0.5]), np.array([1.0, 0.0])
 softened = lambda data, made: 2 * divergences.kl((data + made) / 2, data)
-check(
-    "8.17",
-    "a dropped mode costs 0.26",
-    softened(whole, part),
-    1.5 * math.log(1.5) + 0.5 * math.log(0.5),
-    atol=1e-12,
-)
+check("8.17", "a dropped mode costs 0.26", softened(whole, part),
+      1.5 * math.log(1.5) + 0.5 * math.log(0.5), atol=1e-12)  # fmt: skip
 check("8.17a", "an invented one costs ∞", softened(part, whole), np.inf, atol=0.0)
 sins = divergences.jsd(whole, part), divergences.jsd(part, whole)
 check("8.17b", "the JSD charges 3/4 log 4/3 for either", sins, 0.75 * math.log(4 / 3), atol=1e-15)
@@ -631,14 +532,8 @@ for name, aim in aims.items():
 laws = {name: hump(*(mg.tensor(np.array(v)) for v in fit)).data for name, fit in fits.items()}
 right_mass = {name: law[places > 0].sum() for name, law in laws.items()}
 covering, undecided, dropping = right_mass.values()
-check(
-    "8.18",
-    "KL(p||q) and 2 JSD cover both humps",
-    [covering, undecided],
-    0.3,
-    relation=">=",
-    atol=0.0,
-)
+check("8.18", "KL(p||q) and 2 JSD cover both humps", [covering, undecided], 0.3, relation=">=",
+      atol=0.0)  # fmt: skip
 check("8.18a", "the non-saturating loss drops one", dropping, 0.01, relation="<=", atol=0.0)
 
 # %%
@@ -690,21 +585,10 @@ field = {
     )
     for game in (optimal.minimax, optimal.non_saturating, optimal.wasserstein(line))
 }
-check(
-    "8.19",
-    "saturating + non-saturating = slope of d²/2",
-    field["minimax"] + field["non_saturating"],
-    apart,
-    atol=1e-12,
-)
-check(
-    "8.19a",
-    "at d = 10 the saturating slope is below 1e-5",
-    abs(field["minimax"][-1]),
-    1e-5,
-    relation="<=",
-    atol=0,
-)
+check("8.19", "saturating + non-saturating = slope of d²/2",
+      field["minimax"] + field["non_saturating"], apart, atol=1e-12)  # fmt: skip
+check("8.19a", "at d = 10 the saturating slope is below 1e-5", abs(field["minimax"][-1]), 1e-5,
+      relation="<=", atol=0)  # fmt: skip
 check("8.19b", "the Wasserstein slope is 1 at every d", field["wasserstein"], 1.0, atol=1e-12)
 of_jsd = lambda d: 2 * divergences.jsd(centred, normal(mg.tensor(np.array([d]))).data)
 slopes = [(of_jsd(d + 1e-4) - of_jsd(d - 1e-4)) / 2e-4 for d in apart]
@@ -745,31 +629,13 @@ for step in range(steps + 1):
 # %%
 step, saturating, heuristic, error = np.array(rows).T
 small = error < 1
-check(
-    "8.20",
-    "|saturating gradient| <= ε/(1-ε)",
-    np.abs(saturating[small]),
-    error[small] / (1 - error[small]),
-    relation="<=",
-    atol=0.0,
-)
+check("8.20", "|saturating gradient| <= ε/(1-ε)", np.abs(saturating[small]),
+      error[small] / (1 - error[small]), relation="<=", atol=0.0)  # fmt: skip
 peak = np.abs(saturating).max()
-check(
-    "8.20a",
-    "after training D it is 1/30 of its peak",
-    np.abs(saturating[-1]),
-    peak / 30,
-    relation="<=",
-    atol=0.0,
-)
-check(
-    "8.20b",
-    "the non-saturating one only grew",
-    np.diff(np.abs(heuristic)),
-    0.0,
-    relation=">=",
-    atol=0.0,
-)
+check("8.20a", "after training D it is 1/30 of its peak", np.abs(saturating[-1]), peak / 30,
+      relation="<=", atol=0.0)  # fmt: skip
+check("8.20b", "the non-saturating one only grew", np.diff(np.abs(heuristic)), 0.0, relation=">=",
+      atol=0.0)  # fmt: skip
 
 # %%
 fig, (left, right) = figure(1, 2, width=8.0, height=3.4)
@@ -820,23 +686,11 @@ show(
 # %%
 price = np.log(1 - best)
 reply = linprog(price, A_eq=np.ones((1, 8)), b_eq=[1.0])  # the best law, by linear programming
-check(
-    "8.21",
-    "best reply to D*: all mass on argmax D*",
-    reply.x,
-    np.eye(8)[best.argmax()],
-    atol=1e-9,
-    errata="S0.18",
-)
+check("8.21", "best reply to D*: all mass on argmax D*", reply.x, np.eye(8)[best.argmax()],
+      atol=1e-9, errata="S0.18")  # fmt: skip
 check("8.21a", "its loss is the lowest price", reply.fun, price.min(), atol=1e-12)
-check(
-    "8.21b",
-    "the data's own law does worse by 0.4",
-    p @ price,
-    price.min() + 0.4,
-    relation=">=",
-    atol=0.0,
-)
+check("8.21b", "the data's own law does worse by 0.4", p @ price, price.min() + 0.4, relation=">=",
+      atol=0.0)  # fmt: skip
 
 # %% [markdown]
 # Let both players reply to the end, in turns. The discriminator finds the one outcome that the generator makes and
@@ -853,14 +707,8 @@ print("the generator's only outcome, round by round:", visited)
 check(
     "8.21c", "it never stays", np.abs(np.diff(visited)), 1, atol=0.0, relation=">=", errata="S0.18"
 )
-check(
-    "8.21d",
-    "and each law is a single outcome: 2 JSD > 0.5",
-    2 * divergences.jsd(p, made),
-    0.5,
-    relation=">=",
-    atol=0.0,
-)
+check("8.21d", "and each law is a single outcome: 2 JSD > 0.5", 2 * divergences.jsd(p, made), 0.5,
+      relation=">=", atol=0.0)  # fmt: skip
 
 # %% [markdown]
 # The order of the two optimisations decides. $\min_G \max_D V$ has the inner discriminator react to each $q$; it is
@@ -882,14 +730,8 @@ replied = np.log(some) @ p + np.log(1 - some.max(axis=1))
 check("8.22", "max_D min_G V <= -log 4", replied, -math.log(4), relation="<=", atol=0.0)
 check("8.22b", "and D near 1/2 comes near it", replied.max(), -math.log(4), atol=0.002)
 anything = [optimal.value(np.full(8, 0.5), p, law) for law in (p, q, made)]
-check(
-    "8.22a",
-    "at D = 1/2 every generator attains -log 4",
-    anything,
-    -math.log(4),
-    atol=1e-15,
-    errata="S0.18",
-)
+check("8.22a", "at D = 1/2 every generator attains -log 4", anything, -math.log(4), atol=1e-15,
+      errata="S0.18")  # fmt: skip
 
 # %% [markdown]
 # Real generators are not "any law". Take away the mixtures: let a generator only be able to produce a single outcome.
@@ -908,15 +750,8 @@ closed = (2 * divergences.jsd(p, singles) - math.log(4)).min()
 check(
     "8.23", "single outcomes: min max = min 2 JSD(p, δ) - log 4", minimax_value, closed, atol=1e-12
 )
-check(
-    "8.23a",
-    "max min is lower by more than 0.5",
-    minimax_value,
-    0.5 - math.log(4),
-    relation=">=",
-    atol=0.0,
-    errata="S0.18",
-)
+check("8.23a", "max min is lower by more than 0.5", minimax_value, 0.5 - math.log(4), relation=">=",
+      atol=0.0, errata="S0.18")  # fmt: skip
 
 # %% [markdown]
 # ## In short
@@ -971,13 +806,8 @@ def is_the_gradient(answer, law, theta):
     np.testing.assert_allclose(answer(theta, p), want, atol=1e-9)
 
 
-grade(
-    "8.E2",
-    frozen_gradient,
-    is_the_gradient,
-    law=tables(1, min_size=5, max_size=5),
-    theta=arrays(5, -4.0, 4.0),
-)
+grade("8.E2", frozen_gradient, is_the_gradient, law=tables(1, min_size=5, max_size=5),
+      theta=arrays(5, -4.0, 4.0))  # fmt: skip
 
 
 # %%

@@ -930,14 +930,8 @@ def alternate_property(answer, psi, theta, step):
     assert len(asked) == 1, f"G's gradient was asked for {len(asked)} times"
 
 
-grade(
-    "9.E2",
-    alternate,
-    alternate_property,
-    psi=floats(-3, 3),
-    theta=floats(-3, 3),
-    step=floats(0.01, 0.5),
-)
+grade("9.E2", alternate, alternate_property, psi=floats(-3, 3), theta=floats(-3, 3),
+      step=floats(0.01, 0.5))  # fmt: skip
 
 
 # %%

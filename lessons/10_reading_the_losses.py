@@ -61,20 +61,10 @@ real, fake = 1.0 + 2.0 * draw((500,), "real"), -0.5 + 2.0 * draw((500,), "fake")
 d_real, d_fake = sigmoid(real.data), sigmoid(fake.data)
 pair = losses.non_saturating
 by_definition = -np.log(d_real).mean() - np.log1p(-d_fake).mean()
-check(
-    "10.1",
-    "L_D on logits = −mean log D(x) − mean log(1 − D(G(z)))",
-    pair.discriminator(real, fake),
-    by_definition,
-    atol=1e-12,
-)
-check(
-    "10.2",
-    "L_G on logits = −mean log D(G(z))",
-    pair.generator(fake),
-    -np.log(d_fake).mean(),
-    atol=1e-12,
-)
+check("10.1", "L_D on logits = −mean log D(x) − mean log(1 − D(G(z)))",
+      pair.discriminator(real, fake), by_definition, atol=1e-12)  # fmt: skip
+check("10.2", "L_G on logits = −mean log D(G(z))", pair.generator(fake), -np.log(d_fake).mean(),
+      atol=1e-12)  # fmt: skip
 
 # %% [markdown]
 # At the equilibrium of the game the fakes have the data's law, and the best discriminator says $D = 1/2$ to everything:
@@ -216,14 +206,8 @@ def least_partner(loss):
 
 
 g_losses, d_losses = softplus(-batches).mean(axis=1), softplus(batches).mean(axis=1)
-check(
-    "10.9",
-    "L_D,fake ≥ −log(1 − exp(−L_G)) on the same batches",
-    d_losses,
-    least_partner(g_losses),
-    atol=1e-12,
-    relation=">=",
-)
+check("10.9", "L_D,fake ≥ −log(1 − exp(−L_G)) on the same batches", d_losses,
+      least_partner(g_losses), atol=1e-12, relation=">=")  # fmt: skip
 constant = np.linspace(-7, 7, 57)
 check(
     "10.9a",
@@ -417,15 +401,8 @@ reals = -centres + spreads * draw((1000, 32), "logits of reals").data
 real_losses, accepted = softplus(-reals).mean(axis=1), np.mean(reals > 0, axis=1)
 rejected_pay = (1 - accepted) * LOG2
 check("10.13c", "L_D,real ≥ (1 − a) log 2", real_losses, rejected_pay, atol=1e-13, relation=">=")
-check(
-    "10.13b",
-    "13.24 % of rejected fakes cost more than the printed L_G",
-    0.1324 * LOG2,
-    30 * S3[100][0],
-    atol=0,
-    relation=">=",
-    errata=("S3.4", "shared.3"),
-)
+check("10.13b", "13.24 % of rejected fakes cost more than the printed L_G", 0.1324 * LOG2,
+      30 * S3[100][0], atol=0, relation=">=", errata=("S3.4", "shared.3"))  # fmt: skip
 
 # %% [markdown]
 # ## 3. What the losses can tell
@@ -501,14 +478,8 @@ print(
     f"on fresh samples: {held_out.mean():+.5f}",
 )
 check("10.16", "optimism at p = q is (k − 1) / (4 n)", fitted, (k - 1) / (4 * n), atol=0, rtol=0.04)
-check(
-    "10.16a",
-    "on fresh samples the estimate averages below the truth, 0",
-    held_out.mean(),
-    0.0,
-    atol=0,
-    relation="<=",
-)
+check("10.16a", "on fresh samples the estimate averages below the truth, 0", held_out.mean(), 0.0,
+      atol=0, relation="<=")  # fmt: skip
 check(
     "10.16b", "by as much: −(k − 1) / (4 n)", held_out.mean(), -(k - 1) / (4 * n), atol=0, rtol=0.1
 )
@@ -723,14 +694,8 @@ for name, run in runs.items():
 # %%
 settled = slice(5, None)
 both = np.concatenate([seeing[settled], weak[settled]])
-check(
-    "10.21",
-    "from step 250 on, L_D of both runs stays near log 4",
-    both[:, 1] + both[:, 2],
-    LOG4,
-    atol=0.12,
-    errata="shared.2",
-)
+check("10.21", "from step 250 on, L_D of both runs stays near log 4", both[:, 1] + both[:, 2], LOG4,
+      atol=0.12, errata="shared.2")  # fmt: skip
 check("10.21a", "and L_G near log 2", both[:, 3], LOG2, atol=0.12, errata="shared.2")
 
 # %%
@@ -783,13 +748,8 @@ check(
 
 # %%
 held = lost[settled]
-check(
-    "10.22",
-    "collapsed run: L_D = log 3 − log(4/3)/2",
-    held[:, 1] + held[:, 2],
-    math.log(3) - 0.5 * math.log(4 / 3),
-    atol=0.04,
-)
+check("10.22", "collapsed run: L_D = log 3 − log(4/3)/2", held[:, 1] + held[:, 2],
+      math.log(3) - 0.5 * math.log(4 / 3), atol=0.04)  # fmt: skip
 check("10.22a", "its mean L_G = log 3", held[:, 3].mean(), math.log(3), atol=0.05)
 check("10.22b", "accuracy of D = 3/4", held[:, 4], 0.75, atol=0.02)
 with mg.no_grad():
@@ -805,34 +765,15 @@ check("10.22c", "because all fakes are in one heap",
 
 # %%
 logged = np.concatenate([seeing_log, weak_log, lost_log])
-check(
-    "10.7b",
-    "exp(−L_G) + exp(−L_D) ≤ 1 at every logged step of three runs",
-    np.exp(-logged).sum(axis=1),
-    1.0,
-    atol=0,
-    relation="<=",
-)
+check("10.7b", "exp(−L_G) + exp(−L_D) ≤ 1 at every logged step of three runs",
+      np.exp(-logged).sum(axis=1), 1.0, atol=0, relation="<=")  # fmt: skip
 jumps = np.abs(np.diff(seeing_log, axis=0) / seeing_log[1:]).mean(axis=0)
 print(f"mean change from step to step: L_D {jumps[0]:.1%}, L_G {jumps[1]:.1%}")
-check(
-    "10.7d",
-    "from step to step the losses change by less than 5 % on average",
-    jumps,
-    0.05,
-    atol=0,
-    relation="<=",
-)
+check("10.7d", "from step to step the losses change by less than 5 % on average", jumps, 0.05,
+      atol=0, relation="<=")  # fmt: skip
 exact = np.concatenate(list(runs.values()))
-check(
-    "10.7c",
-    "exp(−L_G) + exp(−L_D,fake) ≤ 1 at every evaluation",
-    np.exp(-exact[:, 2]) + np.exp(-exact[:, 3]),
-    1.0,
-    atol=1e-12,
-    relation="<=",
-    identity=24,
-)
+check("10.7c", "exp(−L_G) + exp(−L_D,fake) ≤ 1 at every evaluation",
+      np.exp(-exact[:, 2]) + np.exp(-exact[:, 3]), 1.0, atol=1e-12, relation="<=", identity=24)  # fmt: skip
 
 # %%
 fig, axes = figure(2, 3, height=4.4, sharey="row")
@@ -892,23 +833,10 @@ show(
 # %%
 final_accuracy = seeing[-6:, 4].mean()
 print(f"accuracy of D on fresh samples, end of the first run: {final_accuracy:.3f}")
-check(
-    "10.17b",
-    "in the end D is a coin: accuracy within .05 of 1/2",
-    final_accuracy,
-    0.5,
-    atol=0.05,
-    errata="S4.5",
-)
-check(
-    "10.17c",
-    "it is far from separating",
-    final_accuracy,
-    1.0,
-    atol=0.3,
-    relation="!=",
-    errata="S4.5",
-)
+check("10.17b", "in the end D is a coin: accuracy within .05 of 1/2", final_accuracy, 0.5,
+      atol=0.05, errata="S4.5")  # fmt: skip
+check("10.17c", "it is far from separating", final_accuracy, 1.0, atol=0.3, relation="!=",
+      errata="S4.5")  # fmt: skip
 
 # %% [markdown]
 # When *does* $D$ separate perfectly? When the generator has failed. Put all fakes at $N(-6, 0.5^2)$, outside of the
@@ -1063,14 +991,8 @@ def possible_property(answer, real, fake, averaged):
     )
 
 
-grade(
-    "10.E2",
-    possible,
-    possible_property,
-    real=arrays(5, -6, 6),
-    fake=arrays(5, -6, 6),
-    averaged=st.booleans(),
-)
+grade("10.E2", possible, possible_property, real=arrays(5, -6, 6), fake=arrays(5, -6, 6),
+      averaged=st.booleans())  # fmt: skip
 
 
 # %%
@@ -1103,13 +1025,8 @@ def accuracy_property(answer, reals, fakes):
     assert abs(answer(a, r) - np.mean(verdicts == truth)) < 1e-12, f"reals {a}, fakes {r}"
 
 
-grade(
-    "10.E4",
-    accuracy_from_rates,
-    accuracy_property,
-    reals=st.integers(0, 100),
-    fakes=st.integers(0, 100),
-)
+grade("10.E4", accuracy_from_rates, accuracy_property, reals=st.integers(0, 100),
+      fakes=st.integers(0, 100))  # fmt: skip
 
 # %% [markdown]
 # ## What to read next

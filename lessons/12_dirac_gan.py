@@ -70,27 +70,12 @@ def values(gan, player):
     ]
 
 
-check(
-    "12.1",
-    "L_D = log 2 + log(1 + e^s)",
-    values(DiracGAN(loss="minimax"), 1),
-    math.log(2) + np.log(1 + np.exp(s)),
-    atol=1e-12,
-)
-check(
-    "12.2",
-    "minimax: L_G = −log(1 + e^s)",
-    values(DiracGAN(loss="minimax"), 0),
-    -np.log(1 + np.exp(s)),
-    atol=1e-12,
-)
-check(
-    "12.2a",
-    "non-saturating: L_G = log(1 + e^−s)",
-    values(DiracGAN(), 0),
-    np.log(1 + np.exp(-s)),
-    atol=1e-12,
-)
+check("12.1", "L_D = log 2 + log(1 + e^s)", values(DiracGAN(loss="minimax"), 1),
+      math.log(2) + np.log(1 + np.exp(s)), atol=1e-12)  # fmt: skip
+check("12.2", "minimax: L_G = −log(1 + e^s)", values(DiracGAN(loss="minimax"), 0),
+      -np.log(1 + np.exp(s)), atol=1e-12)  # fmt: skip
+check("12.2a", "non-saturating: L_G = log(1 + e^−s)", values(DiracGAN(), 0), np.log(1 + np.exp(-s)),
+      atol=1e-12)  # fmt: skip
 
 # %% [markdown]
 # The players $(\theta, \psi)$ descend. By the chain rule $\partial s/\partial\theta = \psi$ and
@@ -125,13 +110,8 @@ table = {
     "least_squares_pearson": (0 - s, s + 1),
 }
 for letter, (name, (a, b)) in zip("abcdefg", table.items(), strict=True):
-    check(
-        f"12.3{letter}",
-        f"{name}: v = (a ψ, −b θ)",
-        fields(DiracGAN(loss=name)),
-        np.stack([a * psi, -b * theta], axis=1),
-        atol=1e-12,
-    )
+    check(f"12.3{letter}", f"{name}: v = (a ψ, −b θ)", fields(DiracGAN(loss=name)),
+          np.stack([a * psi, -b * theta], axis=1), atol=1e-12)  # fmt: skip
 
 # %% [markdown]
 # ## 2. The Jacobian at the solution
@@ -156,23 +136,12 @@ by_differences = np.stack([np.array(DiracGAN().field(*z)) / 1e-6 for z in zero],
 check(
     "12.4", "J = [[0, a(0)], [−b(0), 0]]", DiracGAN().jacobian(), [[0, 0.5], [-0.5, 0]], atol=1e-15
 )
-check(
-    "12.4a",
-    "the same by differences of the field",
-    by_differences,
-    [[0, 0.5], [-0.5, 0]],
-    atol=1e-9,
-)
+check("12.4a", "the same by differences of the field", by_differences, [[0, 0.5], [-0.5, 0]],
+      atol=1e-9)  # fmt: skip
 speeds = {"minimax": 0.5, "non_saturating": 0.5, "relativistic": 0.5, "wasserstein": 1, "hinge": 1}
 for letter, (name, speed) in zip("abcde", speeds.items(), strict=True):
-    check(
-        f"12.5{letter}",
-        f"{name}: λ = ±{speed}i",
-        DiracGAN(loss=name).eigenvalues(),
-        [speed * 1j, -speed * 1j],
-        atol=1e-12,
-        identity=41,
-    )
+    check(f"12.5{letter}", f"{name}: λ = ±{speed}i", DiracGAN(loss=name).eigenvalues(),
+          [speed * 1j, -speed * 1j], atol=1e-12, identity=41)  # fmt: skip
 
 radius = dynamics.spectral_radius(
     dynamics.linear_map(dynamics.simultaneous, DiracGAN().jacobian(), step=0.4)
@@ -199,43 +168,21 @@ check("12.5f", "simultaneous steps: ρ = √(1 + h²/4)", radius, math.sqrt(1 + 
 
 # %%
 rotating = losses.least_squares(a=-1, b=1, c=1)
-check(
-    "12.6",
-    "LSGAN (−1, 1, 1): λ = ±i",
-    DiracGAN(loss=rotating).eigenvalues(),
-    [1j, -1j],
-    atol=1e-12,
-    identity=41,
-)
+check("12.6", "LSGAN (−1, 1, 1): λ = ±i", DiracGAN(loss=rotating).eigenvalues(), [1j, -1j],
+      atol=1e-12, identity=41)  # fmt: skip
 for letters, labels in (("ab", (0, 1, 1)), ("cd", (-1, 1, 0))):
     gan = DiracGAN(loss=losses.least_squares(a=labels[0], b=labels[1], c=labels[2]))
     jacobian = gan.jacobian()
-    check(
-        f"12.6{letters[0]}",
-        f"LSGAN {labels} is nilpotent: J² = 0",
-        jacobian @ jacobian,
-        0.0,
-        atol=0,
-        identity=41,
-    )
+    check(f"12.6{letters[0]}", f"LSGAN {labels} is nilpotent: J² = 0", jacobian @ jacobian, 0.0,
+          atol=0, identity=41)  # fmt: skip
     check(f"12.6{letters[1]}", "but J ≠ 0", jacobian, 0.0, atol=0.5, relation="!=")
 
 # %%
 first, second = DiracGAN(loss="least_squares"), DiracGAN(loss="least_squares_pearson")
-check(
-    "12.7",
-    "(0, 1, 1): v(θ, 0) = 0 for every θ",
-    [first.field(t, 0.0) for t in theta],
-    0.0,
-    atol=1e-15,
-)
-check(
-    "12.7a",
-    "(−1, 1, 0): v(0, ψ) = 0 for every ψ",
-    [second.field(0.0, p) for p in psi],
-    0.0,
-    atol=1e-15,
-)
+check("12.7", "(0, 1, 1): v(θ, 0) = 0 for every θ", [first.field(t, 0.0) for t in theta], 0.0,
+      atol=1e-15)  # fmt: skip
+check("12.7a", "(−1, 1, 0): v(0, ψ) = 0 for every ψ", [second.field(0.0, p) for p in psi], 0.0,
+      atol=1e-15)  # fmt: skip
 ends = [
     gan.path(dynamics.runge_kutta, 1.0, 0.5, steps=120, step=0.5)[-1, 0] for gan in (first, second)
 ]
@@ -266,34 +213,17 @@ check("12.7c", "(−1, 1, 0) arrives", ends[1], 0.0, atol=1e-3)
 energy = lambda t, p: (t * t + p * p) / 2
 rate = lambda gan: np.array([dynamics.rate_of_change(energy, gan.losses, tuple(p)) for p in points])
 for letter, (name, (a, b)) in zip("abcdefg", table.items(), strict=True):
-    check(
-        f"12.8{letter}",
-        f"{name}: d/dt (θ²+ψ²)/2 = s (a − b)",
-        rate(DiracGAN(loss=name)),
-        s * (a - b),
-        atol=1e-12,
-    )
+    check(f"12.8{letter}", f"{name}: d/dt (θ²+ψ²)/2 = s (a − b)", rate(DiracGAN(loss=name)),
+          s * (a - b), atol=1e-12)  # fmt: skip
 
 # %%
-check(
-    "12.9",
-    "minimax conserves θ² + ψ²",
-    rate(DiracGAN(loss="minimax")),
-    0.0,
-    atol=1e-15,
-    identity=45,
-)
+check("12.9", "minimax conserves θ² + ψ²", rate(DiracGAN(loss="minimax")), 0.0, atol=1e-15,
+      identity=45)  # fmt: skip
 check(
     "12.9a", "so does Wasserstein", rate(DiracGAN(loss="wasserstein")), 0.0, atol=1e-15, identity=45
 )
-check(
-    "12.10",
-    "non-saturating: −s tanh(s/2)",
-    rate(DiracGAN()),
-    -s * np.tanh(s / 2),
-    atol=1e-12,
-    identity=45,
-)
+check("12.10", "non-saturating: −s tanh(s/2)", rate(DiracGAN()), -s * np.tanh(s / 2), atol=1e-12,
+      identity=45)  # fmt: skip
 
 # %% [markdown]
 # But how fast? Near 0, $s \tanh(s/2) \approx s^2/2$, while the point goes round with angle $\varphi$ at distance $r$:
@@ -313,14 +243,8 @@ time = 0.6 * count
 print(
     f"r^2 after time {time:.0f}: {np.sum(path[-1] ** 2):.5f}; estimate {0.25 / (1 + 0.25 * time / 8):.5f}"
 )
-check(
-    "12.11",
-    "r² ≈ r₀² / (1 + r₀² t/8)",
-    np.sum(path[-1] ** 2),
-    0.25 / (1 + 0.25 * time / 8),
-    atol=0,
-    rtol=0.02,
-)
+check("12.11", "r² ≈ r₀² / (1 + r₀² t/8)", np.sum(path[-1] ** 2), 0.25 / (1 + 0.25 * time / 8),
+      atol=0, rtol=0.02)  # fmt: skip
 
 # %% [markdown]
 # Now take real steps, both players at once. A step along the tangent adds $h^2\lVert v\rVert^2 \approx h^2 r^2/4$ to
@@ -339,14 +263,8 @@ for letter, h in zip("ab", (0.2, 0.1), strict=True):
     print(
         f"h = {h}: radius between {radii.min():.3f} and {radii.max():.3f}; sqrt(2h) = {math.sqrt(2 * h):.3f}"
     )
-    check(
-        f"12.12{letter}",
-        f"orbit of radius √(2h), h = {h}",
-        radii.mean(),
-        math.sqrt(2 * h),
-        atol=0,
-        rtol=0.02,
-    )
+    check(f"12.12{letter}", f"orbit of radius √(2h), h = {h}", radii.mean(), math.sqrt(2 * h),
+          atol=0, rtol=0.02)  # fmt: skip
 
 # %% [markdown]
 # ## 4. More steps for the discriminator do not help
@@ -369,21 +287,11 @@ for letters, k in zip(("abc", "def", "ghi"), (1, 2, 5), strict=True):
         dynamics.alternating, jacobian, step=h, order=moves
     )
     found = [np.linalg.det(step_map(0.7)), np.trace(step_map(0.7))]
-    check(
-        f"12.13{letters[0]}",
-        f"k = {k}: det 1, trace 2 − k h²/4",
-        found,
-        [1, 2 - k * 0.49 / 4],
-        atol=1e-12,
-    )
+    check(f"12.13{letters[0]}", f"k = {k}: det 1, trace 2 − k h²/4", found, [1, 2 - k * 0.49 / 4],
+          atol=1e-12)  # fmt: skip
     longest = 4 / math.sqrt(k)
-    check(
-        f"12.13{letters[1]}",
-        "ρ = 1 below h = 4/√k",
-        dynamics.spectral_radius(step_map(0.99 * longest)),
-        1,
-        atol=1e-12,
-    )
+    check(f"12.13{letters[1]}", "ρ = 1 below h = 4/√k",
+          dynamics.spectral_radius(step_map(0.99 * longest)), 1, atol=1e-12)  # fmt: skip
     beyond = dynamics.spectral_radius(step_map(1.01 * longest))
     check(f"12.13{letters[2]}", "and above 1 beyond it", beyond, 1.01, atol=0, relation=">=")
 
@@ -430,28 +338,15 @@ mean_square = lambda mu: np.sum(
     * penalties.input_gradient(lambda x: x * x / 2, (mu + nodes)[:, None]).data[:, 0] ** 2
 )
 check("12.15", "E‖∇D‖² = μ² + 1 for D = x²/2", [mean_square(0), mean_square(2)], [1, 5], atol=1e-12)
-check(
-    "12.15a",
-    "over data and over fakes it differs",
-    mean_square(0),
-    mean_square(2),
-    atol=1,
-    relation="!=",
-    errata="S2.3",
-)
+check("12.15a", "over data and over fakes it differs", mean_square(0), mean_square(2), atol=1,
+      relation="!=", errata="S2.3")  # fmt: skip
 
 # %%
 x, weight = np.zeros((1, 3)), mg.tensor(np.array([[0.4], [-1.0], [0.3]]))
 of_logit = penalties.r1(lambda x: x @ weight, x, gamma=1.0).item()
 of_probability = penalties.r1(lambda x: mg.ops.sigmoid(x @ weight), x, gamma=1.0).item()
-check(
-    "12.16",
-    "on probabilities it is 1/16 at D = 1/2",
-    of_probability,
-    of_logit / 16,
-    atol=1e-15,
-    errata="S2.3",
-)
+check("12.16", "on probabilities it is 1/16 at D = 1/2", of_probability, of_logit / 16, atol=1e-15,
+      errata="S2.3")  # fmt: skip
 
 # %% [markdown]
 # R1 adds $-\gamma\psi$ to $\dot\psi$, so the lower right corner of $J$ becomes $-\gamma$. Then
@@ -467,14 +362,8 @@ check(
 gammas = np.array([0.1, 0.5, 0.999, 1.5, 3.0])
 found = [DiracGAN(regularizer="r1", gamma=g).eigenvalues() for g in gammas]
 root = np.sqrt((gammas**2 / 4 - 0.25).astype(complex))
-check(
-    "12.17",
-    "R1: λ = −γ/2 ± √(γ²/4 − 1/4)",
-    found,
-    np.stack([-gammas / 2 + root, -gammas / 2 - root], axis=1),
-    atol=1e-12,
-    identity=42,
-)
+check("12.17", "R1: λ = −γ/2 ± √(γ²/4 − 1/4)", found,
+      np.stack([-gammas / 2 + root, -gammas / 2 - root], axis=1), atol=1e-12, identity=42)  # fmt: skip
 
 # %% [markdown]
 # How fast? The slower of the two parts decides:
@@ -492,13 +381,8 @@ check(
 slowest = lambda g: DiracGAN(regularizer="r1", gamma=g).eigenvalues().real.max()
 rates = [slowest(g) for g in (0.1, 1.0, 10.0)]
 print("slowest rate for gamma = 0.1, 1, 10:", np.round(rates, 4))
-check(
-    "12.18",
-    "max Re λ for γ = 0.1, 1, 10",
-    rates,
-    [-0.05, -0.5, -(10 - math.sqrt(99)) / 2],
-    atol=1e-7,
-)
+check("12.18", "max Re λ for γ = 0.1, 1, 10", rates, [-0.05, -0.5, -(10 - math.sqrt(99)) / 2],
+      atol=1e-7)  # fmt: skip
 scan = np.linspace(0.05, 4, 80)
 check("12.18a", "γ = 1 is best", scan[np.argmin([slowest(g) for g in scan])], 1.0, atol=1e-12)
 
@@ -511,14 +395,8 @@ size = {
     )
     for g in (0.1, 1.0, 10.0)
 }
-check(
-    "12.18b",
-    "after time 15 the path with γ = 1 is nearest",
-    size[1.0],
-    0.05 * min(size[0.1], size[10.0]),
-    atol=0,
-    relation="<=",
-)
+check("12.18b", "after time 15 the path with γ = 1 is nearest", size[1.0],
+      0.05 * min(size[0.1], size[10.0]), atol=0, relation="<=")  # fmt: skip
 
 # %% [markdown]
 # ## 6. Steps with R1: at once and in turn
@@ -564,32 +442,16 @@ strengths = np.array([0.05, 0.1, 0.3, 0.7, 1.2, 2.0])
 at_once = np.where(
     strengths < 1, 4 * strengths, 4 / (strengths + np.sqrt(np.maximum(strengths**2 - 1, 0)))
 )
-check(
-    "12.19",
-    "simultaneous: h < 4γ, or 4/(γ + √(γ²−1))",
-    [limit(g, dynamics.simultaneous) for g in strengths],
-    at_once,
-    atol=1e-9,
-    identity=42,
-)
+check("12.19", "simultaneous: h < 4γ, or 4/(γ + √(γ²−1))",
+      [limit(g, dynamics.simultaneous) for g in strengths], at_once, atol=1e-9, identity=42)  # fmt: skip
 
 # %%
 in_turn = 4 * (np.sqrt(strengths**2 + 1) - strengths)
-check(
-    "12.20",
-    "alternating: h < 4 (√(γ²+1) − γ)",
-    [limit(g, dynamics.alternating) for g in strengths],
-    in_turn,
-    atol=1e-9,
-)
+check("12.20", "alternating: h < 4 (√(γ²+1) − γ)",
+      [limit(g, dynamics.alternating) for g in strengths], in_turn, atol=1e-9)  # fmt: skip
 
-check(
-    "12.21",
-    "the limits meet at γ = 1/√3",
-    limit(3**-0.5, dynamics.simultaneous),
-    limit(3**-0.5, dynamics.alternating),
-    atol=1e-9,
-)
+check("12.21", "the limits meet at γ = 1/√3", limit(3**-0.5, dynamics.simultaneous),
+      limit(3**-0.5, dynamics.alternating), atol=1e-9)  # fmt: skip
 
 # %%
 fig, ax = figure(width=6.4, height=3.4)
@@ -626,13 +488,8 @@ show(
 
 # %%
 damped = DiracGAN(regularizer="r1", gamma=0.6)
-check(
-    "12.22",
-    "with R1: −s tanh(s/2) − γψ²",
-    rate(damped),
-    -s * np.tanh(s / 2) - 0.6 * psi**2,
-    atol=1e-12,
-)
+check("12.22", "with R1: −s tanh(s/2) − γψ²", rate(damped), -s * np.tanh(s / 2) - 0.6 * psi**2,
+      atol=1e-12)  # fmt: skip
 ends = [
     np.linalg.norm(damped.path(dynamics.runge_kutta, *start, steps=60, step=0.6)[-1])
     for start in ((3.0, 0.0), (-2.0, 2.5), (0.1, -3.0))
@@ -667,21 +524,10 @@ check("12.23", "the field of ψ under instance noise", noisy.field(t, p)[1], pus
 for letter, width in zip("ab", (0.8, 1.7), strict=True):
     found = DiracGAN(regularizer="instance_noise", sigma=width).eigenvalues()
     root = np.sqrt(complex(width**4 / 16 - 0.25))
-    check(
-        f"12.24{letter}",
-        "noise: −τ²/4 ± √(τ⁴/16 − 1/4)",
-        found,
-        [-(width**2) / 4 + root, -(width**2) / 4 - root],
-        atol=1e-10,
-        identity=43,
-    )
-    check(
-        f"12.24{'cd'[letter == 'b']}",
-        "as R1 with γ = τ²/2",
-        found,
-        DiracGAN(regularizer="r1", gamma=width**2 / 2).eigenvalues(),
-        atol=1e-10,
-    )
+    check(f"12.24{letter}", "noise: −τ²/4 ± √(τ⁴/16 − 1/4)", found,
+          [-(width**2) / 4 + root, -(width**2) / 4 - root], atol=1e-10, identity=43)  # fmt: skip
+    check(f"12.24{'cd'[letter == 'b']}", "as R1 with γ = τ²/2", found,
+          DiracGAN(regularizer="r1", gamma=width**2 / 2).eigenvalues(), atol=1e-10)  # fmt: skip
 
 # %% [markdown]
 # **Consensus** (lesson 11) adds $-\gamma J^Tv$ to the field. At the solution $J^TJ = \frac14 I$:
@@ -695,31 +541,14 @@ for letter, width in zip("ab", (0.8, 1.7), strict=True):
 # $$ \lambda = -\gamma \pm \sqrt{\gamma^2 - \tfrac14} . \tag{12.26} $$
 
 # %%
-check(
-    "12.25",
-    "consensus: −γ/4 ± i/2",
-    DiracGAN(regularizer="consensus", gamma=1.2).eigenvalues(),
-    [-0.3 + 0.5j, -0.3 - 0.5j],
-    atol=1e-12,
-    identity=43,
-)
+check("12.25", "consensus: −γ/4 ± i/2", DiracGAN(regularizer="consensus", gamma=1.2).eigenvalues(),
+      [-0.3 + 0.5j, -0.3 - 0.5j], atol=1e-12, identity=43)  # fmt: skip
 found = [DiracGAN(loss="relativistic", regularizer="r1_r2", gamma=g).eigenvalues() for g in gammas]
 root = np.sqrt((gammas**2 - 0.25).astype(complex))
-check(
-    "12.26",
-    "RpGAN + R1 + R2: −γ ± √(γ² − 1/4)",
-    found,
-    np.stack([-gammas + root, -gammas - root], axis=1),
-    atol=1e-12,
-    identity=44,
-)
-check(
-    "12.26a",
-    "RpGAN without them: real part 0",
-    DiracGAN(loss="relativistic").eigenvalues().real,
-    0.0,
-    atol=1e-15,
-)
+check("12.26", "RpGAN + R1 + R2: −γ ± √(γ² − 1/4)", found,
+      np.stack([-gammas + root, -gammas - root], axis=1), atol=1e-12, identity=44)  # fmt: skip
+check("12.26a", "RpGAN without them: real part 0", DiracGAN(loss="relativistic").eigenvalues().real,
+      0.0, atol=1e-15)  # fmt: skip
 
 # %%
 fig, ax = figure(width=5.2, height=4.0)
@@ -782,13 +611,8 @@ for letter, g in zip("ab", (0.3, 1.0), strict=True):
     gan = DiracGAN(loss="wasserstein", regularizer="gradient_penalty", gamma=g)
     side = np.array([[t, abs(p)] for t, p in points])
     by_hand = np.stack([side[:, 1], -side[:, 0] - 2 * g * (side[:, 1] - 1)], axis=1)
-    check(
-        f"12.27{letter}",
-        "field of WGAN-GP for ψ > 0",
-        [gan.field(*row) for row in side],
-        by_hand,
-        atol=1e-12,
-    )
+    check(f"12.27{letter}", "field of WGAN-GP for ψ > 0", [gan.field(*row) for row in side],
+          by_hand, atol=1e-12)  # fmt: skip
 cycling = DiracGAN(loss="wasserstein", regularizer="gradient_penalty", gamma=0.3).path(
     dynamics.runge_kutta, 1.0, 0.0, steps=160, step=0.25
 )
@@ -812,20 +636,10 @@ check("12.27d", "γ = 1: θ ends at distance 2γ from the data", abs(stuck[-1, 0
 clipped = DiracGAN(loss="wasserstein", clip=0.3).path(
     dynamics.runge_kutta, 1.0, 0.0, steps=sized(300, 200), step=0.1
 )
-check(
-    "12.28",
-    "WGAN with clipping ends on a circle of radius c",
-    np.linalg.norm(clipped[-66:], axis=1),
-    0.3,
-    atol=1e-3,
-)
-check(
-    "12.28a",
-    "it cycles: θ reaches ±c again and again",
-    [clipped[-66:, 0].min(), clipped[-66:, 0].max()],
-    [-0.3, 0.3],
-    atol=2e-3,
-)
+check("12.28", "WGAN with clipping ends on a circle of radius c",
+      np.linalg.norm(clipped[-66:], axis=1), 0.3, atol=1e-3)  # fmt: skip
+check("12.28a", "it cycles: θ reaches ±c again and again",
+      [clipped[-66:, 0].min(), clipped[-66:, 0].max()], [-0.3, 0.3], atol=2e-3)  # fmt: skip
 
 # %% [markdown]
 # **Gradient clipping** is another thing: it shortens a gradient that is longer than a limit $m$,
@@ -840,14 +654,8 @@ check(
 # %%
 logit = mg.tensor(np.array([[-10.0]]), requires_grad=True)
 vanishing = mg.grad(losses.minimax.generator(logit), logit)
-check(
-    "12.29",
-    "clipping returns a vanishing gradient unchanged",
-    optim.clip_by_norm([vanishing], 1.0)[0].data,
-    vanishing.data,
-    atol=0,
-    errata="S0.11",
-)
+check("12.29", "clipping returns a vanishing gradient unchanged",
+      optim.clip_by_norm([vanishing], 1.0)[0].data, vanishing.data, atol=0, errata="S0.11")  # fmt: skip
 print("gradient of the minimax loss at logit -10:", vanishing.item())
 
 
@@ -890,35 +698,20 @@ def play(pair, rule, steps, h, gamma_data=0.0, gamma_fakes=0.0, clip_norm=None):
 
 # %%
 plain = DiracGAN().path(dynamics.simultaneous, 1.0, 0.5, steps=60, step=0.2)
-check(
-    "12.30a",
-    "non-saturating, at once",
-    play(losses.non_saturating, "simultaneous", 60, 0.2),
-    plain,
-    atol=1e-12,
-)
+check("12.30a", "non-saturating, at once", play(losses.non_saturating, "simultaneous", 60, 0.2),
+      plain, atol=1e-12)  # fmt: skip
 with_r1 = DiracGAN(regularizer="r1", gamma=0.5).path(
     dynamics.alternating, 1.0, 0.5, steps=60, step=0.2, order=(1, 0)
 )
-check(
-    "12.30b",
-    "with R1, D first",
-    play(losses.non_saturating, "alternating", 60, 0.2, gamma_data=0.5),
-    with_r1,
-    atol=1e-12,
-)
+check("12.30b", "with R1, D first",
+      play(losses.non_saturating, "alternating", 60, 0.2, gamma_data=0.5), with_r1, atol=1e-12)  # fmt: skip
 
 # %%
 r3gan = DiracGAN(loss="relativistic", regularizer="r1_r2", gamma=0.25).path(
     dynamics.alternating, 1.0, 0.5, steps=60, step=0.2, order=(1, 0)
 )
-check(
-    "12.30c",
-    "RpGAN + R1 + R2, D first",
-    play(losses.relativistic, "alternating", 60, 0.2, 0.25, 0.25),
-    r3gan,
-    atol=1e-12,
-)
+check("12.30c", "RpGAN + R1 + R2, D first",
+      play(losses.relativistic, "alternating", 60, 0.2, 0.25, 0.25), r3gan, atol=1e-12)  # fmt: skip
 print(
     "distance from the solution after 60 steps:",
     [f"{np.linalg.norm(p[-1]):.3f}" for p in (plain, with_r1, r3gan)],
@@ -933,15 +726,8 @@ print(
 # %%
 clipped_engine = play(losses.non_saturating, "simultaneous", sized(1500, 800), 0.2, clip_norm=0.5)
 radii = np.linalg.norm(clipped_engine[-300:], axis=1)
-check(
-    "12.31",
-    "with gradient clipping, the same orbit: r ≈ √(2h)",
-    radii.mean(),
-    math.sqrt(0.4),
-    atol=0,
-    rtol=0.02,
-    errata="S0.11",
-)
+check("12.31", "with gradient clipping, the same orbit: r ≈ √(2h)", radii.mean(), math.sqrt(0.4),
+      atol=0, rtol=0.02, errata="S0.11")  # fmt: skip
 
 # %%
 fig, axes = figure(2, 3, width=7.6, height=5.3, sharex=True, sharey=True)
@@ -1016,14 +802,8 @@ verdicts = (
     np.arange(2**modes)[:, None] >> np.arange(modes)
 ) & 1  # every D that answers yes or no on each mode
 accuracy = (verdicts @ real + (1 - verdicts) @ collapsed) / 2
-check(
-    "12.32",
-    "best accuracy against one of 8 modes: 15/16",
-    accuracy.max(),
-    1 - 1 / (2 * modes),
-    atol=1e-12,
-    errata="S0.18",
-)
+check("12.32", "best accuracy against one of 8 modes: 15/16", accuracy.max(), 1 - 1 / (2 * modes),
+      atol=1e-12, errata="S0.18")  # fmt: skip
 fair = (verdicts @ real + (1 - verdicts) @ real) / 2
 check("12.32a", "against p_g = p_data: 1/2", fair.max(), 0.5, atol=1e-12, errata="S0.18")
 
@@ -1032,14 +812,8 @@ half = mg.tensor(np.zeros((modes, 1)))
 value_at_half = [
     real @ np.log(np.full(modes, 0.5)) + q @ np.log(np.full(modes, 0.5)) for q in (real, collapsed)
 ]
-check(
-    "12.33",
-    "V(1/2, q) = −log 4 for the matched and the collapsed law",
-    value_at_half,
-    -losses.cross_entropy(half, half).item(),
-    atol=1e-12,
-    errata="S0.18",
-)
+check("12.33", "V(1/2, q) = −log 4 for the matched and the collapsed law", value_at_half,
+      -losses.cross_entropy(half, half).item(), atol=1e-12, errata="S0.18")  # fmt: skip
 
 # %%
 m = (real + collapsed) / 2
@@ -1049,22 +823,10 @@ with np.errstate(divide="ignore", invalid="ignore"):
     )
 best_d = np.clip(real / (real + collapsed), 1e-300, 1 - 1e-16)
 reply = real @ np.log(best_d) + collapsed @ np.where(collapsed > 0, np.log1p(-best_d), 0)
-check(
-    "12.33a",
-    "max_D V = 2 JSD − log 4 for the collapsed law",
-    reply,
-    2 * jsd - math.log(4),
-    atol=1e-12,
-)
-check(
-    "12.33b",
-    "once D answers, collapse costs",
-    reply,
-    -math.log(4) + 0.5,
-    atol=0,
-    relation=">=",
-    errata="S0.18",
-)
+check("12.33a", "max_D V = 2 JSD − log 4 for the collapsed law", reply, 2 * jsd - math.log(4),
+      atol=1e-12)  # fmt: skip
+check("12.33b", "once D answers, collapse costs", reply, -math.log(4) + 0.5, atol=0, relation=">=",
+      errata="S0.18")  # fmt: skip
 
 # %% [markdown]
 # | loss | regulariser | $\lambda$ | small steps | steps at once |
@@ -1110,14 +872,8 @@ def field_property(answer, theta, psi, gamma):
     assert np.allclose(answer(theta, psi, gamma), want, rtol=0, atol=1e-9), f"expected {want}"
 
 
-grade(
-    "12.E1",
-    regularised_field,
-    field_property,
-    theta=floats(0.2, 2),
-    psi=floats(0.2, 2),
-    gamma=floats(0.1, 2),
-)
+grade("12.E1", regularised_field, field_property, theta=floats(0.2, 2), psi=floats(0.2, 2),
+      gamma=floats(0.1, 2))  # fmt: skip
 
 
 # %%
@@ -1149,15 +905,8 @@ def r1_property(answer, weight, slope, x, gamma):
     assert abs(answer(weight, slope, x, gamma) - want) < 1e-9, f"expected {want}"
 
 
-grade(
-    "12.E3",
-    r1_by_hand,
-    r1_property,
-    weight=floats(0.5, 2),
-    slope=floats(0.5, 2),
-    x=arrays(5, -2, 2),
-    gamma=floats(0.5, 2),
-)
+grade("12.E3", r1_by_hand, r1_property, weight=floats(0.5, 2), slope=floats(0.5, 2),
+      x=arrays(5, -2, 2), gamma=floats(0.5, 2))  # fmt: skip
 
 
 # %%

@@ -3,7 +3,7 @@
 Zeros of tables get f(0) and f'(inf), their limits. Everything is in nats.
 
 Sources: Csiszar 1967, "Information-type measures of difference of probability distributions"; Nowozin, Cseke, Tomioka 2016
-(arXiv 1606.00709), tables 2 and 6, for generators, conjugates and output activations.
+(arXiv 1606.00709), tables 1 and 2, for generators, conjugates and output activations.
 """
 
 from __future__ import annotations
@@ -375,7 +375,7 @@ def f_divergence(p: Any, q: Any, f: str | Generator | Function) -> Any:
 
     "kl", "reverse_kl", "pearson", "neyman", "hellinger", "jensen_shannon", "total_variation", "jeffreys" and "le_cam" are the
     functions of `divergences` of these names (chi_squared, hellinger_squared, jsd), with all their digits: so "hellinger" and
-    "jensen_shannon" are half of what the f of table 2 in arXiv 1606.00709 gives. "gan" is 2 JSD - log 4: its f(1) is not 0.
+    "jensen_shannon" are half of what the f of table 1 in arXiv 1606.00709 gives. "gan" is 2 JSD - log 4: its f(1) is not 0.
 
     Args:
         p, q: probabilities, (..., n), broadcasting.
