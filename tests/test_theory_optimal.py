@@ -336,3 +336,14 @@ def test_regret_is_0_at_the_optimum_and_keeps_its_digits_beside_it():
     near = optimal.optimal_logit(p, q) + np.array([0.3, -0.2])
     mg.gradcheck(lambda v: optimal.regret_of_logits(v, p, q), near, order=2)
     mg.gradcheck(lambda v: optimal.regret(ops.sigmoid(v), p, q), near, order=2)
+
+
+def test_many_discriminators_of_one_world_at_a_time():
+    p, q = np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.1, 0.3])
+    logits = np.random.default_rng(3).normal(size=(4, 3))
+    d = 1 / (1 + np.exp(-logits))
+    rows = [optimal.regret_of_logits(row, p, q) for row in logits]
+    np.testing.assert_allclose(optimal.regret_of_logits(logits, p, q), rows, rtol=1e-13)
+    np.testing.assert_allclose(optimal.regret(d, p, q), rows, rtol=1e-12)
+    np.testing.assert_allclose(optimal.value_of_logits(logits, p, q), optimal.value(d, p, q), rtol=1e-13)
+    np.testing.assert_allclose(optimal.value(p / (p + q), p, q) - optimal.value(d, p, q), rows, rtol=1e-11)

@@ -113,16 +113,13 @@ def regret_of_logits(logits: Any, p: Any, q: Any) -> Any:
     apart = xlogy(real, real) + xlogy(fake, fake) + cross
     # Close to D* the sum cancels, and D* - D is known better from the logits: sigmoid(a) - sigmoid(b) is
     # sigmoid(a) sigmoid(-b) (1 - e^(b-a))
-    close = ops.less(ops.abs(ops.where(_finite(logits, best), logits - best, 1.0)), 1.0)
+    finite = Tensor((abs(logits.data) < math.inf) & (abs(best.data) < math.inf))
+    close = ops.less(ops.abs(ops.where(finite, logits - best, 1.0)), 1.0)
     step = ops.where(close, logits - ops.where(close, best, 0.0), 0.0)
     d, rest = ops.sigmoid(logits), ops.sigmoid(-logits)
     gap = -real * rest * ops.expm1(step)
     near = excess(real, ops.where(close, d, 1.0), gap) + excess(fake, ops.where(close, rest, 1.0), -gap)
     return _expect(p + q, ops.where(close, near, apart))
-
-
-def _finite(*values: Tensor) -> Tensor:
-    return Tensor(np.logical_and.reduce([abs(v.data) < math.inf for v in values]))
 
 
 def _probability(d: Tensor) -> Tensor:
