@@ -192,6 +192,8 @@ def test_a_plain_function_serves_everywhere() -> None:
 def test_functions_that_are_no_generators() -> None:
     with pytest.raises(ValueError, match="not convex"):
         d.f_divergence([1.0], [1.0], lambda u: -(u**2))
+    with pytest.raises(ValueError, match=r"write it with operators and ops\.log"):
+        d.f_divergence([1.0], [1.0], lambda u: u * np.log(u))
     with pytest.raises(ValueError, match="pass slope_at_infinity="):
         d.Generator.from_function(lambda u: ops.where(ops.less(u, 1e20), u, u * math.nan))
     with pytest.raises(ValueError, match="expected fields"):

@@ -306,7 +306,11 @@ def _slope(f: Function, u: Tensor) -> Tensor:
 
 def _check_convex(f: Function) -> None:
     u = np.geomspace(1e-3, 1e3, 61)
-    slopes = np.diff(f(u)) / np.diff(u)
+    try:
+        values = f(u)
+    except TypeError as error:
+        raise ValueError(f"Generator: got an f that takes no tensor ({error}); write it with operators and ops.log") from error
+    slopes = np.diff(values) / np.diff(u)
     if not (np.diff(slopes) >= -1e-9 * (1.0 + np.abs(slopes[1:]))).all():
         raise ValueError(
             "Generator: got an f that is not convex on (0.001, 1000), expected a convex function of u = p/q"
