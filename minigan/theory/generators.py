@@ -309,7 +309,9 @@ def _check_convex(f: Function) -> None:
     try:
         values = f(u)
     except TypeError as error:
-        raise ValueError(f"Generator: got an f that takes no tensor ({error}); write it with operators and ops.log") from error
+        raise ValueError(
+            f"Generator: got an f that takes no tensor ({error}); write it with operators and ops.log"
+        ) from error
     slopes = np.diff(values) / np.diff(u)
     if not (np.diff(slopes) >= -1e-9 * (1.0 + np.abs(slopes[1:]))).all():
         raise ValueError(
