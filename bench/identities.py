@@ -63,7 +63,18 @@ def run(examples: int, only: list[int]) -> tuple[list[Any], Watch, int]:
     chosen = ["-k", " or ".join(f"test_identity_{number:02d}_" for number in only)] if only else []
     with contextlib.redirect_stdout(sys.stderr):
         code = pytest.main(
-            [*files, *chosen, "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"], plugins=[watch]
+            [
+                *files,
+                *chosen,
+                "-q",
+                "--no-header",
+                "--tb=short",
+                "-p",
+                "no:cacheprovider",
+                "-W",
+                "ignore::pytest.PytestAssertRewriteWarning",
+            ],
+            plugins=[watch],
         )
     from identity import SEEN  # conftest.py puts tests/ on the path
 
