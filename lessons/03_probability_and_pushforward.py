@@ -81,14 +81,8 @@ check("3.2a", "area per length at μ = 1 / (σ √(2π)) = 3.99 > 1",
 
 ring = mg.data.load("ring8", n=16)
 peak = np.exp(ring.log_density(ring.modes))
-check(
-    "3.2b",
-    "ring8: p(mode) = 1/8 · 1/(2πσ²) = 49.7",
-    peak,
-    1 / (8 * 2 * math.pi * 0.02**2),
-    atol=1e-9,
-    errata="S0.4",
-)
+check("3.2b", "ring8: p(mode) = 1/8 · 1/(2πσ²) = 49.7", peak, 1 / (8 * 2 * math.pi * 0.02**2),
+      atol=1e-9, errata="S0.4")  # fmt: skip
 
 # %% [markdown]
 # What then is the probability of one exact value? Zero: shrink the interval and its area shrinks with it. The density
@@ -121,13 +115,8 @@ check("3.3", "P(|X − a| ≤ h) = 2h p(a) + h³ p''(a)/3 + O(h⁵)", exact, tay
 # %%
 c = 255.0
 by_interval = (special.ndtr(a + 1e-4) - special.ndtr(a - 1e-4)) / (c * 2e-4)
-check(
-    "3.4",
-    "p_Y(y) = p_X(y / c) / c for Y = c X",
-    by_interval,
-    stats.norm(scale=c).pdf(c * a),
-    atol=1e-10,
-)
+check("3.4", "p_Y(y) = p_X(y / c) / c for Y = c X", by_interval, stats.norm(scale=c).pdf(c * a),
+      atol=1e-10)  # fmt: skip
 
 # %% [markdown]
 # ## 2. Expectation, and how well an average finds it
@@ -142,18 +131,12 @@ check(
 
 # %%
 die = np.full(6, 1 / 6)
-check(
-    "3.5", "E X² of a die = Σ p_i i² = 91/6", np.sum(die * np.arange(1, 7) ** 2), 91 / 6, atol=1e-13
-)
+check("3.5", "E X² of a die = Σ p_i i² = 91/6", np.sum(die * np.arange(1, 7) ** 2), 91 / 6,
+      atol=1e-13)  # fmt: skip
 sigma = 0.8
 by_integral = integrate(lambda x: normal_density(x, 0, sigma) * np.cos(x), -12 * sigma, 12 * sigma)
-check(
-    "3.5a",
-    "E cos X = ∫ p(x) cos x dx = exp(−σ²/2)",
-    by_integral,
-    math.exp(-(sigma**2) / 2),
-    atol=1e-13,
-)
+check("3.5a", "E cos X = ∫ p(x) cos x dx = exp(−σ²/2)", by_integral, math.exp(-(sigma**2) / 2),
+      atol=1e-13)  # fmt: skip
 
 # %% [markdown]
 # Training has neither table nor integral. It has samples $x_1, \dots, x_n$, drawn independently, and takes their
@@ -310,13 +293,8 @@ def exp_density(x):
 
 
 grid = np.linspace(0.05, 6, 4000)
-check(
-    "3.13",
-    "density of e^z = log-normal density",
-    exp_density(grid),
-    stats.lognorm(s=1.0).pdf(grid),
-    atol=1e-14,
-)
+check("3.13", "density of e^z = log-normal density", exp_density(grid),
+      stats.lognorm(s=1.0).pdf(grid), atol=1e-14)  # fmt: skip
 best = grid[np.argmax(exp_density(grid))]
 print(f"densest at x = {best:.3f}: {exp_density(best):.3f};  at x = 1: {exp_density(1.0):.3f}")
 check("3.14", "argmax p_g = e⁻¹, not G(0) = 1", best, math.exp(-1), atol=2e-3)
@@ -346,13 +324,8 @@ check("3.10a", "∫ p_g(x) sin x dx = ∫ p_z(z) sin G(z) dz for G = exp", over_
 # %%
 x = np.linspace(0.01, 9, 200)
 two_branches = 2 * normal_density(np.sqrt(x)) / (2 * np.sqrt(x))
-check(
-    "3.15",
-    "density of z²: sum over both roots = chi-squared(1)",
-    two_branches,
-    stats.chi2(1).pdf(x),
-    atol=1e-13,
-)
+check("3.15", "density of z²: sum over both roots = chi-squared(1)", two_branches,
+      stats.chi2(1).pdf(x), atol=1e-13)  # fmt: skip
 
 # %% [markdown]
 # ### A generator with two modes
@@ -378,13 +351,8 @@ def slope(G, z):
 z = np.linspace(-5, 5, 20_001)
 density = normal_density(z) / slope(two_heaps, z)
 x = two_heaps(mg.tensor(z)).data
-check(
-    "3.12a",
-    "∫ p_g(x) dx = 1 with G' by autodiff (trapezoid in x)",
-    np.trapezoid(density, x),
-    1.0,
-    atol=1e-6,
-)
+check("3.12a", "∫ p_g(x) dx = 1 with G' by autodiff (trapezoid in x)", np.trapezoid(density, x),
+      1.0, atol=1e-6)  # fmt: skip
 noise = mg.random.normal((sized(400_000, 100_000),), seed=3, stream="two heaps", dtype=np.float64)
 fakes = two_heaps(noise).data
 edges = np.linspace(-3.4, 3.4, 69)
@@ -456,9 +424,8 @@ x = banana(z).data
 p_z = normal_density(z.data).prod(axis=1)
 by_jacobian = p_z / np.abs(determinants(banana, z.data))
 by_conditioning = normal_density(x[:, 0]) * normal_density(x[:, 1], 0.5 * x[:, 0] ** 2, 0.5)
-check(
-    "3.16", "p_g(G(z)) = p_z(z) / |det J(z)|: the banana", by_jacobian, by_conditioning, atol=1e-14
-)
+check("3.16", "p_g(G(z)) = p_z(z) / |det J(z)|: the banana", by_jacobian, by_conditioning,
+      atol=1e-14)  # fmt: skip
 one_by_one = mg.jacobian(lambda z: banana(ops.reshape(z, (1, 2)))[0], z[7]).data
 check("3.16a", "determinant of mg.jacobian = determinant from two gradients",
       np.linalg.det(one_by_one), determinants(banana, z.data)[7], atol=1e-13)  # fmt: skip
@@ -474,13 +441,8 @@ many = banana(
 ).data
 hits = np.mean(many[:, 1] > 1)
 print(f"P(x2 > 1): integral {tail:.4f}, share of samples {hits:.4f}")
-check(
-    "3.16b",
-    "∫ p_g over {x₂ > 1} = share of samples",
-    hits,
-    tail,
-    atol=5 * 0.5 / math.sqrt(len(many)),
-)
+check("3.16b", "∫ p_g over {x₂ > 1} = share of samples", hits, tail,
+      atol=5 * 0.5 / math.sqrt(len(many)))  # fmt: skip
 
 # %% [markdown]
 # Now a surprise. The "swirl" turns each point around the origin by an angle that grows with its distance:
@@ -570,13 +532,8 @@ p_data = np.exp(data.log_density(perfect(z)[:, None]))
 check("3.19", "p_z(z) / G'(z) = p_data(G(z)) for G = F⁻¹ ∘ Φ, a monotone spline",
       normal_density(z) / perfect(z, 1), p_data, atol=1e-5)  # fmt: skip
 at_data = np.mean(data.x[:, 0] <= perfect(0.8))
-check(
-    "3.19a",
-    "share of the data below G(0.8) = Φ(0.8)",
-    at_data,
-    special.ndtr(0.8),
-    atol=5 * 0.41 / math.sqrt(len(data)),
-)
+check("3.19a", "share of the data below G(0.8) = Φ(0.8)", at_data, special.ndtr(0.8),
+      atol=5 * 0.41 / math.sqrt(len(data)))  # fmt: skip
 
 # %% [markdown]
 # So a perfect generator exists here. How steep is it in the gap? By (3.12) its slope at 0 is
@@ -612,7 +569,8 @@ print(f"slope of the perfect generator in the gap: {steepness:.0f}")
 # expectation (for smooth $f$ and $G$ with derivatives that do not grow too fast for the mean to exist). A test with a
 # known answer: $x = \mu + \sigma z$, $f = \sin$. Then $\mathbb{E} f = e^{-\sigma^2/2} \sin\mu$ and the gradient is
 # $(e^{-\sigma^2/2}\cos\mu,\; -\sigma e^{-\sigma^2/2}\sin\mu)$. Gauss-Hermite quadrature takes the expectation over
-# $z$ without noise; autodiff takes the derivative.
+# $z$ without noise; autodiff takes the derivative. ([Identity
+# 59](../tests/test_identities_latents.py#test_identity_59_three_gradients_agree) holds it for other functions.)
 
 # %%
 nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -658,14 +616,8 @@ check("3.22", "P(square of half side h) = h / 2: proportional to h, not to h²",
       half_sides / 2, atol=2e-6, errata="S0.4")  # fmt: skip
 per_area = inside / (4 * half_sides**2)
 print("probability per area:", per_area.round(2), "doubles whenever h is halved")
-check(
-    "3.22a",
-    "P / area doubles when h halves: no density",
-    per_area[1:] / per_area[:-1],
-    2.0,
-    atol=1e-4,
-    errata="S0.4",
-)
+check("3.22a", "P / area doubles when h halves: no density", per_area[1:] / per_area[:-1], 2.0,
+      atol=1e-4, errata="S0.4")  # fmt: skip
 
 # %% [markdown]
 # For a network the reason is linear algebra. $G: \mathbb{R}^k \to \mathbb{R}^d$ with $k < d$ has a Jacobian $J$ with
@@ -700,7 +652,8 @@ check("3.23a", "rank J ≤ 2: J Jᵀ has 5 − 2 singular values 0", singular[2:
 #
 # We take two vertical segments at distance $\theta$ and count probability in square cells of side $\theta/2$, so that
 # the segments never share a cell. The divergence does not notice that they approach. The Wasserstein distance, the
-# least average way on which one heap of points can be moved to the other, does: it is $\theta$.
+# least average way on which one heap of points can be moved to the other, does: it is $\theta$ ([identity
+# 36](../tests/test_identities_transport.py#test_identity_36_parallel_lines_transport)).
 
 
 # %%
@@ -769,14 +722,8 @@ noise_law = stats.norm().cdf(np.linspace(-3, 3, 7)[1:]) - stats.norm().cdf(
 noise_law /= noise_law.sum()
 G1, G2 = np.arange(6), np.arange(5, -1, -1)
 law1, law2 = np.bincount(G1, weights=noise_law), np.bincount(G2, weights=noise_law)
-check(
-    "3.26",
-    "JSD(law of G₁, law of G₂) = 0",
-    divergences.jsd(law1, law2),
-    0.0,
-    atol=1e-15,
-    errata="S0.3",
-)
+check("3.26", "JSD(law of G₁, law of G₂) = 0", divergences.jsd(law1, law2), 0.0, atol=1e-15,
+      errata="S0.3")  # fmt: skip
 check("3.26a", "yet G₁ ≠ G₂", G1, G2, atol=0, relation="!=", errata="S0.3")
 
 # %% [markdown]
@@ -816,16 +763,10 @@ except mg.GraphError as error:
     reaches = False
     print(f"through stored fakes: {error}")
 print("gradient through G:", fresh.round(4))
-check("3.28", "a loss on stored fakes reaches the generator", reaches, False, atol=0, errata="S2.7")
-check(
-    "3.28a",
-    "on fresh fakes its gradient is not 0",
-    fresh,
-    0.0,
-    atol=0.1,
-    relation="!=",
-    errata="S2.7",
-)
+check("3.28", "a loss on stored fakes reaches the generator", reaches, False, atol=0,
+      errata="S2.7")  # fmt: skip
+check("3.28a", "on fresh fakes its gradient is not 0", fresh, 0.0, atol=0.1, relation="!=",
+      errata="S2.7")  # fmt: skip
 
 # %% [markdown]
 # Later, in its last part on models and formulas, under "discriminative model", the article reads $D(G(z))$ as the
@@ -873,22 +814,10 @@ print(
     f"one pair (x, z): from {single.min():.4f} to {single.max():.2f}, "
     f"standard deviation {single.std():.3f}; mean {mean_loss:.4f}"
 )
-check(
-    "3.30",
-    "E over both batches = the integral",
-    single.mean(),
-    mean_loss,
-    atol=5 * single.std() / math.sqrt(n),
-)
-check(
-    "3.30a",
-    "without E it is a random number, not L_D",
-    single[:100],
-    mean_loss,
-    atol=0.5,
-    relation="!=",
-    errata="shared.5",
-)
+check("3.30", "E over both batches = the integral", single.mean(), mean_loss,
+      atol=5 * single.std() / math.sqrt(n))  # fmt: skip
+check("3.30a", "without E it is a random number, not L_D", single[:100], mean_loss, atol=0.5,
+      relation="!=", errata="shared.5")  # fmt: skip
 
 # %% [markdown]
 # Step 5 of article S3, section 3.2, mixes fakes with *real* data and feeds them to the *generator*. The generator's
@@ -936,13 +865,8 @@ check("3.32", "step 1000 after 999 others = step 1000 at once, bit for bit", wal
 other = mg.random.normal((100_000, 2), seed=7, stream="x", dtype=np.float64).data
 third = mg.random.normal((100_000,), seed=7, stream="y", dtype=np.float64).data
 correlation = np.corrcoef(np.column_stack([other, third]).T) - np.eye(3)
-check(
-    "3.32a",
-    "different streams and places are uncorrelated",
-    correlation,
-    0.0,
-    atol=5 / math.sqrt(100_000),
-)
+check("3.32a", "different streams and places are uncorrelated", correlation, 0.0,
+      atol=5 / math.sqrt(100_000))  # fmt: skip
 
 # %% [markdown]
 # And the normal numbers are themselves a pushforward. Box and Muller's map takes two uniform numbers $u, v$ to two
@@ -966,16 +890,10 @@ def box_muller(w):
 w = mg.random.uniform((2, 500), seed=3, stream="noise", dtype=np.float64).data.T
 made = box_muller(mg.tensor(w)).data
 drawn = mg.random.normal((2, 500), seed=3, stream="noise", dtype=np.float64).data.T
-check(
-    "3.33", "the engine's normal numbers = Box-Muller of its uniform ones", made, drawn, atol=1e-14
-)
-check(
-    "3.33a",
-    "1 / |det J| = normal density in the plane",
-    1 / np.abs(determinants(box_muller, w)),
-    normal_density(made).prod(axis=1),
-    atol=1e-14,
-)
+check("3.33", "the engine's normal numbers = Box-Muller of its uniform ones", made, drawn,
+      atol=1e-14)  # fmt: skip
+check("3.33a", "1 / |det J| = normal density in the plane",
+      1 / np.abs(determinants(box_muller, w)), normal_density(made).prod(axis=1), atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # ## Summary

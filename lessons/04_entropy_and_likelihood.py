@@ -190,8 +190,8 @@ check("4.8b", "KL(p‖uniform) = log n − H(p)", divergences.kl(ps, uniform),
 # The same idea is how minigan sums it. [kl](../minigan/theory/divergences.py#kl) adds up
 # $p_i \log(p_i/q_i) - p_i + q_i$, by (4.7) never negative *term by term*, in place of terms of both signs that cancel
 # ([excess](../minigan/theory/terms.py#excess) says how). For tables the extra terms add up to 0. What it buys
-# are digits: two tables that differ by one part in a hundred million have $\mathrm{KL} \approx 3 \cdot 10^{-17}$, and the
-# textbook's sum returns rounding noise of that size.
+# are digits: two tables that differ by one part in a hundred million have $\mathrm{KL} \approx 5 \cdot 10^{-17}$,
+# and the textbook's sum returns rounding noise of that size.
 
 # %%
 base, tilt = np.array([0.25, 0.25, 0.5]), np.array([1.0, 1.0, -1.0])

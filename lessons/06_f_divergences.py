@@ -48,8 +48,9 @@ print("p/q =", u.round(2))
 # $$ D_f(p \,\Vert\, q) = \sum_x q(x) \, f\left( \frac{p(x)}{q(x)} \right), \qquad f \text{ convex}, \; f(1) = 0 \tag{6.1} $$
 #
 # This is the **f-divergence** of Csiszar (1967). With $f(u) = (u - 1)^2$ it is Pearson's chi-squared. By hand, with
-# $q = 1/6$: $\sum (p - 1/6)^2 \cdot 6 = 0.26$. The engine's [f_divergence](../minigan/theory/generators.py#f_divergence)
-# takes the name of an $f$ from its table [GENERATORS](../minigan/theory/generators.py#GENERATORS).
+# $q = 1/6$: $\sum (p - 1/6)^2 \cdot 6 = 0.26$. The engine's
+# [f_divergence](../minigan/theory/generators.py#f_divergence) takes the name of an $f$ from its table
+# [GENERATORS](../minigan/theory/generators.py#GENERATORS).
 
 # %%
 check("6.1", "Σ q (u-1)² = D_f for f = (u-1)²", f_divergence(p, q, "pearson"), 0.26, atol=1e-15)
@@ -151,10 +152,10 @@ check("6.5b", "for f(u)/u and f(0) grow like |log u|", growth, 30 * math.log(10)
 #
 # $$ D_{f + c (u - 1)} = D_f \qquad \text{for every } c \tag{6.6} $$
 #
-# So $f$ is not determined by its divergence, and we may tilt it until it is flat at 1. A convex function that is flat at
-# its zero is nowhere negative, and then **each face** contributes an amount that is not negative, not only their sum. For
-# KL the tilt is $c = -1$, and the summand $p \log(p/q)$ becomes $p \log(p/q) - p + q \ge 0$. The engine sums KL this way,
-# in [excess](../minigan/theory/terms.py#excess): terms that do not cancel keep their digits.
+# So $f$ is not determined by its divergence, and we may tilt it until it is flat at 1. A convex function that is flat
+# at its zero is nowhere negative, and then **each face** contributes an amount that is not negative, not only their
+# sum. For KL the tilt is $c = -1$, and the summand $p \log(p/q)$ becomes $p \log(p/q) - p + q \ge 0$. The engine sums
+# KL this way, in [excess](../minigan/theory/terms.py#excess): terms that do not cancel keep their digits.
 
 # %%
 tilted = [(q * (u * np.log(u) + c * (u - 1))).sum() for c in (-1.0, 0.5, 2.5)]

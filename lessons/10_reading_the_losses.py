@@ -84,21 +84,10 @@ check("10.3", "all logits 0: L_D = log 4", pair.discriminator(zeros, zeros), LOG
 check("10.3a", "all logits 0: L_G = log 2", pair.generator(zeros), LOG2, atol=1e-15)
 c = np.linspace(0.01, 0.99, 99)
 logit = np.log(c) - np.log1p(-c)
-check(
-    "10.4",
-    "constant D = c: L_D ≥ log 4",
-    softplus(-logit) + softplus(logit),
-    LOG4,
-    atol=1e-14,
-    relation=">=",
-)
-check(
-    "10.4a",
-    "with equality at c = 1/2",
-    c[np.argmin(softplus(-logit) + softplus(logit))],
-    0.5,
-    atol=1e-12,
-)
+check("10.4", "constant D = c: L_D ≥ log 4", softplus(-logit) + softplus(logit), LOG4,
+      atol=1e-14, relation=">=")  # fmt: skip
+check("10.4a", "with equality at c = 1/2", c[np.argmin(softplus(-logit) + softplus(logit))],
+      0.5, atol=1e-12)  # fmt: skip
 
 # %% [markdown]
 # Note that $L_G$ and $L_{D,\text{fake}}$ are averages over the *same* fakes of two functions of the *same* logit. For
@@ -118,14 +107,8 @@ ell = fake.data
 check("10.5", "exp(−softplus(−ℓ)) + exp(−softplus(ℓ)) = 1",
       np.exp(-softplus(-ell)) + np.exp(-softplus(ell)), 1.0, atol=1e-14)  # fmt: skip
 L_G, L_D_fake = float(pair.generator(fake)), float(softplus(ell).mean())
-check(
-    "10.6",
-    "L_D,fake − L_G = mean logit of the fakes",
-    L_D_fake - L_G,
-    ell.mean(),
-    atol=1e-13,
-    identity=50,
-)
+check("10.6", "L_D,fake − L_G = mean logit of the fakes", L_D_fake - L_G, ell.mean(),
+      atol=1e-13, identity=50)  # fmt: skip
 
 # %% [markdown]
 # ## 2. A law that every log obeys
@@ -150,15 +133,8 @@ check(
 centres, spreads = 6 * draw((1000, 1), "centre").data, np.abs(3 * draw((1000, 1), "spread").data)
 batches = centres + spreads * draw((1000, 32), "logits").data
 left = np.exp(-softplus(-batches).mean(axis=1)) + np.exp(-softplus(batches).mean(axis=1))
-check(
-    "10.7",
-    "exp(−L_G) + exp(−L_D,fake) ≤ 1 on 1000 random batches",
-    left,
-    1.0,
-    atol=1e-12,
-    relation="<=",
-    identity=24,
-)
+check("10.7", "exp(−L_G) + exp(−L_D,fake) ≤ 1 on 1000 random batches", left, 1.0, atol=1e-12,
+      relation="<=", identity=24)  # fmt: skip
 same = np.full(32, 0.7)
 check("10.7a", "equality where D is constant",
       np.exp(-softplus(-same).mean()) + np.exp(-softplus(same).mean()), 1.0, atol=1e-14)  # fmt: skip
@@ -209,22 +185,10 @@ g_losses, d_losses = softplus(-batches).mean(axis=1), softplus(batches).mean(axi
 check("10.9", "L_D,fake ≥ −log(1 − exp(−L_G)) on the same batches", d_losses,
       least_partner(g_losses), atol=1e-12, relation=">=")  # fmt: skip
 constant = np.linspace(-7, 7, 57)
-check(
-    "10.9a",
-    "attained by constant D",
-    softplus(constant),
-    least_partner(softplus(-constant)),
-    atol=1e-12,
-)
-check(
-    "10.10",
-    "L_G + L_D,fake ≥ log 4",
-    g_losses + d_losses,
-    LOG4,
-    atol=1e-13,
-    relation=">=",
-    identity=24,
-)
+check("10.9a", "attained by constant D", softplus(constant), least_partner(softplus(-constant)),
+      atol=1e-12)  # fmt: skip
+check("10.10", "L_G + L_D,fake ≥ log 4", g_losses + d_losses, LOG4, atol=1e-13, relation=">=",
+      identity=24)  # fmt: skip
 
 # %% [markdown]
 # ### The printed logs
@@ -293,22 +257,10 @@ check("10.9e", "S4, epochs 19 and 20: the least possible d_loss exceeds the prin
 v = np.linspace(0.3, 0.9, 600_001)
 as_sum, as_mean = v[v >= least_partner(v)][0], v[2 * v >= least_partner(v)][0]
 check("10.11", "both losses v, d the sum: the least v is log 2", as_sum, LOG2, atol=2e-6)
-check(
-    "10.11a",
-    "both losses v, d the mean: the least v is the log of the golden ratio",
-    as_mean,
-    math.log((1 + math.sqrt(5)) / 2),
-    atol=2e-6,
-)
-check(
-    "10.11b",
-    "S4 prints .0852 and .0829 for both",
-    late4,
-    as_mean,
-    atol=0,
-    relation="<=",
-    errata="shared.3",
-)
+check("10.11a", "both losses v, d the mean: the least v is the log of the golden ratio",
+      as_mean, math.log((1 + math.sqrt(5)) / 2), atol=2e-6)  # fmt: skip
+check("10.11b", "S4 prints .0852 and .0829 for both", late4, as_mean, atol=0, relation="<=",
+      errata="shared.3")  # fmt: skip
 
 # %% [markdown]
 # Now we draw the law. The horizontal axis is $L_G$, the vertical one $L_{D,\text{fake}}$. Points below the curve do not
@@ -501,18 +453,10 @@ check(
 called_real = draw((300, 12), "rules").data > 0  # 300 random sets A
 accuracy = 0.5 * (called_real @ p + (1 - called_real @ q))
 limit = (1 + divergences.total_variation(p, q)) / 2
-check(
-    "10.17",
-    "accuracy ≤ (1 + TV) / 2 for 300 random rules",
-    accuracy,
-    limit,
-    atol=1e-13,
-    relation="<=",
-    identity=6,
-)
-check(
-    "10.17a", "equality for D* > 1/2", 0.5 * (p[p > q].sum() + q[p <= q].sum()), limit, atol=1e-14
-)
+check("10.17", "accuracy ≤ (1 + TV) / 2 for 300 random rules", accuracy, limit, atol=1e-13,
+      relation="<=", identity=6)  # fmt: skip
+check("10.17a", "equality for D* > 1/2", 0.5 * (p[p > q].sum() + q[p <= q].sum()), limit,
+      atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # ## 4. What the losses cannot tell
@@ -704,34 +648,13 @@ print(
     f"network D: W1 {early:.3f} around step 250, {late:.3f} at the end; ",
     f"linear D at the end: {weak[-6:, 5].mean():.3f}",
 )
-check(
-    "10.21b",
-    "network D: W1 falls by half or more",
-    late,
-    early / 2,
-    atol=0,
-    relation="<=",
-    errata="shared.2",
-)
+check("10.21b", "network D: W1 falls by half or more", late, early / 2, atol=0, relation="<=",
+      errata="shared.2")  # fmt: skip
 fall = seeing[4:7, 1:3].sum(axis=1).mean() - seeing[-6:, 1:3].sum(axis=1).mean()
-check(
-    "10.21c",
-    "... while L_D does not fall (it rises)",
-    fall,
-    0.0,
-    atol=0.01,
-    relation="<=",
-    errata="shared.2",
-)
-check(
-    "10.21d",
-    "linear D: W1 stays above 1 with the losses of an equilibrium",
-    weak[settled, 5],
-    1.0,
-    atol=0,
-    relation=">=",
-    errata="shared.2",
-)
+check("10.21c", "... while L_D does not fall (it rises)", fall, 0.0, atol=0.01, relation="<=",
+      errata="shared.2")  # fmt: skip
+check("10.21d", "linear D: W1 stays above 1 with the losses of an equilibrium",
+      weak[settled, 5], 1.0, atol=0, relation=">=", errata="shared.2")  # fmt: skip
 
 # %% [markdown]
 # The third run is a gift. Its losses stay at other values: $L_D = 0.96$, $L_G$ about 1.1 on average, and $D$ is right in
@@ -873,25 +796,11 @@ print(
     f"L_D = {real_half + fake_half:.4f},  L_G = {g_loss:.2f}, ",
     f"accuracy {accuracy:.4f},  W1 {distance:.2f}",
 )
-check(
-    "10.23",
-    "D alone on disjoint laws: L_D below .1",
-    real_half + fake_half,
-    0.1,
-    atol=0,
-    relation="<=",
-    errata="S4.5",
-)
+check("10.23", "D alone on disjoint laws: L_D below .1", real_half + fake_half, 0.1, atol=0,
+      relation="<=", errata="S4.5")  # fmt: skip
 check("10.23a", "L_G above 4", g_loss, 4.0, atol=0, relation=">=")
-check(
-    "10.23b",
-    "accuracy above .99: separation is failure",
-    accuracy,
-    0.99,
-    atol=0,
-    relation=">=",
-    errata="S4.5",
-)
+check("10.23b", "accuracy above .99: separation is failure", accuracy, 0.99, atol=0,
+      relation=">=", errata="S4.5")  # fmt: skip
 
 # %% [markdown]
 # ## 6. What to watch instead
@@ -927,23 +836,11 @@ print(
     + ", ".join(f"{b:.3f} ({name})" for b, name in zip(bounds, runs, strict=True))
 )
 own = (LOG4 - weak[-1, 1] - weak[-1, 2]) / 2
-check(
-    "10.14a",
-    "a fresh D proves the linear run's fakes bad: JSD ≥ .1",
-    bounds[1],
-    0.1,
-    atol=0,
-    relation=">=",
-)
+check("10.14a", "a fresh D proves the linear run's fakes bad: JSD ≥ .1", bounds[1], 0.1, atol=0,
+      relation=">=")  # fmt: skip
 check("10.14b", "its own D could prove next to nothing", own, 0.02, atol=0, relation="<=")
-check(
-    "10.14c",
-    "the network run's fakes stand the test better",
-    bounds[0],
-    bounds[1] / 2,
-    atol=0,
-    relation="<=",
-)
+check("10.14c", "the network run's fakes stand the test better", bounds[0], bounds[1] / 2,
+      atol=0, relation="<=")  # fmt: skip
 
 # %% [markdown]
 # ## Exercises

@@ -23,10 +23,8 @@ SIDE = 480  # pixels: small images are enlarged by a whole factor until a grid i
 EQUILIBRIUM = {  # both losses where fakes are as reals and D is best, by the name of the pair (derived in minigan/losses.py)
     "non_saturating": {"discriminator": ("log 4", math.log(4)), "generator": ("log 2", math.log(2))},
     "minimax": {"discriminator": ("log 4", math.log(4)), "generator": ("-log 2", -math.log(2))},
-    "hinge": {
-        "discriminator": ("2", 2.0),
-        "generator": ("0", 0.0),
-    },  # at D = 0; any constant in [-1, 1] is as good for D
+    # At a score of 0; any constant in [-1, 1] is as good for the discriminator.
+    "hinge": {"discriminator": ("2", 2.0), "generator": ("0", 0.0)},
     "least_squares": {"discriminator": ("1/4", 0.25), "generator": ("1/8", 0.125)},
     "least_squares_pearson": {"discriminator": ("1", 1.0), "generator": ("0", 0.0)},
 }

@@ -5,10 +5,14 @@
 The row sums are right where f_i = -epsilon log sum_j b_j exp((g_j - C_ij) / epsilon), the column sums where the mirror image
 holds; Sinkhorn's iteration takes these equations in turn. In logarithms nothing overflows, however small epsilon is.
 
-Its steps shrink the error by a factor that tends to 1 as epsilon becomes small. So epsilon starts large and is lowered in
-stages, and where a stage takes more than a few iterations, Newton steps follow on the function that the iteration climbs,
-F(g) = <a, f(g)> + <b, g>: concave, with gradient b - P^T 1 and Hessian -(diag(P^T 1) - P^T diag(1/a) P) / epsilon. A step is
-shortened until it helps; where none does, Sinkhorn's is taken, which always does.
+Its steps shrink the error by a factor that tends to 1 as epsilon becomes small, so three things are added:
+
+- Each is followed by a Newton step on the function that the iteration climbs, F(g) = <a, f(g)> + <b, g>: concave, with
+  gradient b - P^T 1 and Hessian -(diag(P^T 1) - P^T diag(1/a) P) / epsilon. Where few entries of the plan hold it together the
+  Hessian is nearly singular; a ridge and a line search on F, not on the error, which may have to rise, keep the steps right.
+- epsilon starts large and is lowered in stages.
+- At each stage the cost is replaced by C_ij - f_i - g_j, which is near 0 where the plan is. The plan is the same, and the
+  rounding of a large C_ij / epsilon no longer spoils it (Schmitzer 2019, arXiv 1610.06519).
 """
 
 from __future__ import annotations
@@ -24,11 +28,9 @@ from minigan.backend import Array, array_module
 from minigan.theory.arrays import on_arrays
 from minigan.theory.transport_discrete import Transport, check_problem
 
-STAGE = 3.0  # from one stage to the next epsilon shrinks by this factor
-PATIENCE = 10  # iterations of a stage before Newton's steps begin
-HALVINGS = 20
-RIDGE = 1e-13  # added to a Hessian that may be singular to rounding, where parts of the plan hardly touch
-ROUNDING = 1e-15  # a rise of F that is more than noise, in units of the cost
+STAGE = 4.0  # from one stage to the next epsilon shrinks by this factor
+ROUGHLY = 1e-2  # the error at which a stage before the last may end
+HALVINGS = 40
 
 
 @on_arrays("a", "b", "cost")
@@ -177,54 +179,61 @@ class _Problem:
         self.f, self.g = self.xp.full_like(a, float(cost.min())), self.xp.zeros_like(b)
 
     def solve(self, epsilon: float, tolerance: float, max_iterations: int) -> Array:
-        """Stage after stage, from an epsilon as large as the costs differ; each is solved, as the next starts from there."""
-        g, stage, iterations = self.xp.zeros_like(self.b), max(self.spread, epsilon), 0
+        """Stage after stage, from an epsilon as large as the costs differ."""
+        stage, iterations = max(self.spread, epsilon), 0
         while True:
-            g, error, used = self._stage(g, stage, tolerance, max_iterations - iterations)
+            self.reduced = self.cost - self.f[:, None] - self.g
+            self.epsilon = stage
+            enough = tolerance if stage == epsilon else max(tolerance, ROUGHLY)
+            point, used = self._stage(enough, max_iterations - iterations)
             iterations += used
-            if error > tolerance:
+            if not point.error <= enough:
                 raise ArithmeticError(
-                    f"sinkhorn: after {iterations} iterations, at epsilon {stage:.3g}, the marginals are off by {error:.3g}, "
-                    f"expected {tolerance:.3g}; allow a larger epsilon or tolerance, or more max_iterations"
+                    f"sinkhorn: after {iterations} iterations, at epsilon {stage:.3g}, the marginals are off by "
+                    f"{point.error:.3g}, expected {enough:.3g}; allow a larger epsilon or tolerance, or more max_iterations"
                 )
             if stage == epsilon:
                 return min(point, self._climb(point), key=lambda p: p.error).g  # one step more, as it squares the error
             self.f, self.g = self.f + point.f, self.g + point.g
             stage = max(stage / STAGE, epsilon)
 
-    def _stage(self, g: Array, epsilon: float, tolerance: float, allowed: int) -> tuple[Array, float, int]:
-        """(g, error of the marginals, iterations used)."""
-        for used in range(allowed + 1):
-            f, h, error = self._look(g, epsilon)
-            if error <= tolerance or used == allowed:
-                break
-            g = h if used < PATIENCE else self._newton(f, g, h, error, epsilon)
-        return g, error, used
+    def _stage(self, enough: float, allowed: int) -> tuple[_Point, int]:
+        """(the point reached, iterations used)."""
+        point = self._at(self.xp.zeros_like(self.b))
+        for used in range(allowed):
+            if point.error <= enough:
+                return point, used
+            point = self._climb(point)
+        return point, allowed
 
-    def _look(self, g: Array, epsilon: float) -> tuple[Array, Array, float]:
-        """f(g), h(f), and how far the column sums are off: they are b exp((g - h) / epsilon)."""
-        f = _soft_min(self.b, g, self.cost, epsilon)
-        h = _soft_min(self.a, f, self.cost.T, epsilon)
-        with np.errstate(over="ignore"):
-            return f, h, float(self.xp.abs(self.b * self.xp.expm1((g - h) / epsilon)).sum())
+    def _at(self, g: Array) -> _Point:
+        f, shares = _rows(self.b, g, self.reduced, self.epsilon)
+        plan = self.a[:, None] * shares
+        gradient = self.b - plan.sum(axis=0)
+        return _Point(g, f, plan, gradient, float(abs(gradient).sum()))
 
-    def _newton(self, f: Array, g: Array, h: Array, error: float, epsilon: float) -> Array:
-        """g after a Newton step, shortened until it raises F or lowers the error; where it does neither, Sinkhorn's h."""
-        xp = self.xp
-        now = float(self.a @ f + self.b @ g)
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            plan = self.a[:, None] * self.b * xp.exp((f[:, None] + g - self.cost) / epsilon)
-            sums = plan.sum(axis=0)
-            root = xp.sqrt(sums)  # in the coordinates root * g the Hessian has the diagonal near 1
-            shares = plan / xp.sqrt(self.a)[:, None] / root
-            hessian = xp.eye(len(g)) * (1 + RIDGE) - shares.T @ shares + root[:, None] * root
-            if not bool(xp.isfinite(hessian).all()):
-                return h
-            step = epsilon * xp.linalg.solve(hessian, -self.b * xp.expm1((g - h) / epsilon) / root) / root
-            step = step * min(1.0, self.spread / float(xp.abs(step).max()))
-            for k in range(HALVINGS):
-                tried = g + step / 2.0**k
-                f, h_tried, after = self._look(tried, epsilon)
-                if after < 0.5 * error or float(self.a @ f + self.b @ tried) > now + ROUNDING * self.spread:
-                    return h_tried if after > 0.1 * error else tried
-        return h
+    def _climb(self, point: _Point) -> _Point:
+        """A Sinkhorn step, which never lowers F, then a Newton step."""
+        point = self._at(_soft_min(self.a, point.f, self.reduced.T, self.epsilon))
+        step = self._newton_step(point)
+        step = step * min(1.0, self.spread / (float(abs(step).max()) or 1.0))
+        slope, height = float(point.gradient @ step), self._height(point)
+        rounding = 1e-14 * self.spread
+        for k in range(HALVINGS):
+            tried = self._at(point.g + step / 2.0**k)
+            # Not far past the summit along the step, and not lower: the slope says so where F differs by less than rounding.
+            if float(tried.gradient @ step) >= -0.5 * slope and self._height(tried) >= height - rounding:
+                return tried
+        return point
+
+    def _height(self, point: _Point) -> float:
+        return float(self.a @ point.f + self.b @ point.g)
+
+    def _newton_step(self, point: _Point) -> Array:
+        """In the coordinates root * g no element of the Hessian exceeds 1; its null vector, the constants, is filled in."""
+        sums = point.plan.sum(axis=0)
+        root = self.xp.sqrt(self.xp.maximum(sums, self.b))
+        shares = point.plan / self.xp.sqrt(self.a)[:, None] / root
+        ridge = 1e-14 + 1e-3 * min(1.0, point.error)
+        hessian = self.xp.diag(sums / root**2 + ridge) - shares.T @ shares + root[:, None] * root
+        return self.epsilon * self.xp.linalg.solve(hessian, point.gradient / root) / root

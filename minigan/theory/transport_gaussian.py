@@ -21,39 +21,51 @@ LAWS = ("mean1", "cov1", "mean2", "cov2")
 
 
 def _gaussian(number: int, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """(mean (..., d), covariance (..., d, d)), checked; a single variance v stands for v I."""
-    mean = ops.reshape(mean, (1,)) if not mean.ndim else mean
-    d = mean.shape[-1]
-    if not covariance.ndim:
-        covariance = covariance * Tensor(array_module(covariance.data).eye(d, dtype=covariance.dtype))
+    """(mean (..., d), covariance (..., d, d)), checked, in float64."""
     names = f"mean{number}, cov{number}"
-    if covariance.shape[-2:] != (d, d) or not d:
-        raise ValueError(f"{names}: got shapes {mean.shape} and {covariance.shape}, expected (..., d) and (..., d, d)")
-    s = to_numpy(covariance.data)
-    if not (np.isfinite(s).all() and np.isfinite(to_numpy(mean.data)).all()):
+    given = f"{names}: got shapes {mean.shape} and {covariance.shape}"
+    mean, covariance = (ops.cast(t, dtype=np.dtype(np.float64)) for t in (mean, covariance))
+    mean = ops.reshape(mean, (1,)) if not mean.ndim else mean
+    d, xp = mean.shape[-1], array_module(mean.data)
+    if covariance.shape in ((), (d,)):
+        covariance = ops.expand_dims(covariance, -1) * Tensor(xp.eye(d))
+    if not d or covariance.shape[-2:] != (d, d):
+        raise ValueError(f"{given}, expected (..., d) and (..., d, d), or (d,) variances, or a single one")
+    s = covariance.data
+    if not bool(xp.isfinite(s).all() and xp.isfinite(mean.data).all()):
         raise ValueError(f"{names}: got a number that is NaN or infinite, expected finite ones")
-    rounding = 1e-6 * float(np.abs(s).max(initial=0.0))
-    if np.abs(s - s.swapaxes(-1, -2)).max(initial=0.0) > rounding:
+    scale = abs(s).max(axis=(-1, -2))
+    gap = abs(s - s.swapaxes(-1, -2)).max(axis=(-1, -2))
+    if not bool((gap <= 1e-6 * scale).all()):
         raise ValueError(f"cov{number}: got a matrix that is not symmetric, expected a covariance")
-    smallest = float(np.linalg.eigvalsh(0.5 * (s + s.swapaxes(-1, -2))).min(initial=0.0))
-    if smallest < -rounding:
-        raise ValueError(f"cov{number}: got the eigenvalue {smallest!r}, expected a covariance: none below 0")
+    smallest = xp.linalg.eigvalsh(0.5 * (s + s.swapaxes(-1, -2)))[..., 0]
+    if not bool((smallest >= -1e-6 * scale).all()):
+        raise ValueError(
+            f"cov{number}: got the eigenvalue {float(smallest.min())!r}, expected a covariance: none below 0"
+        )
     return mean, covariance
 
 
 def _laws(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     (m1, s1), (m2, s2) = _gaussian(1, mean1, cov1), _gaussian(2, mean2, cov2)
     if m1.shape[-1] != m2.shape[-1]:
-        raise ValueError(f"mean1, mean2: got shapes {m1.shape} and {m2.shape}, expected one dimension d")
+        raise ValueError(f"mean1, mean2: got shapes {mean1.shape} and {mean2.shape}, expected one dimension d")
+    batches = [m1.shape[:-1], s1.shape[:-2], m2.shape[:-1], s2.shape[:-2]]
+    try:
+        np.broadcast_shapes(*batches)
+    except ValueError:
+        raise ValueError(
+            f"mean1, cov1, mean2, cov2: got leading axes {batches}, expected ones that broadcast"
+        ) from None
     return m1, s1, m2, s2
 
 
-def _between(root: Tensor, covariance: Tensor) -> Tensor:
-    """(S1^1/2 S2 S1^1/2)^1/2."""
-    return ops.sqrtm(ops.matmul(ops.matmul(root, covariance), root))
+def _between(root: Tensor, s: Tensor) -> Tensor:
+    """(R S R)^1/2."""
+    return positive_root(root @ s @ root)
 
 
-@on_arrays("mean1", "cov1", "mean2", "cov2")
+@on_arrays(*LAWS)
 def frechet_distance(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     """The squared Frechet (Wasserstein-2) distance of two Gaussian laws, of which the FID is an instance:
 
@@ -64,8 +76,8 @@ def frechet_distance(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     count as 0.
 
     Args:
-        mean1, mean2: (..., d), or a number for d = 1.
-        cov1, cov2: (..., d, d), symmetric and positive semidefinite; they may be singular. A number v stands for v I.
+        mean1, mean2: (..., d).
+        cov1, cov2: (..., d, d), symmetric and positive semidefinite; they may be singular. Or (d,) variances, or a single one.
 
     Returns:
         (...), >= 0, in squared units: no root is taken. It is differentiable at covariances that are not singular; in the
@@ -78,25 +90,28 @@ def frechet_distance(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     """
     kind = mean1.dtype
     m1, s1, m2, s2 = _laws(mean1, cov1, mean2, cov2)
-    cross = _trace(_between(ops.sqrtm(s1), s2))
-    value = ops.sum(ops.square(m1 - m2), -1) + _trace(s1) + _trace(s2) - 2.0 * cross
-    return value + ops.stop_gradient(ops.maximum(value, 0.0) - value)  # rounding may leave -1e-16
-
-
-def _trace(matrix: Tensor) -> Tensor:
-    return ops.sum(matrix * Tensor(array_module(matrix.data).eye(matrix.shape[-1], dtype=matrix.dtype)), (-2, -1))
+    root1, root2 = positive_root(s1), positive_root(s2)
+    cross = trace(_between(root1, s2))
+    exact = array_module(root1.data).linalg.svd(root1.data @ root2.data, compute_uv=False).sum(axis=-1)
+    cross = cross + (Tensor(exact) - ops.stop_gradient(cross))
+    value = ops.sum(ops.square(m1 - m2), -1) + trace(s1) + trace(s2) - 2.0 * cross
+    value = value + ops.stop_gradient(ops.maximum(value, 0.0) - value)  # rounding may leave -1e-16
+    return ops.cast(value, dtype=kind)
 
 
 class AffineMap(NamedTuple):
-    """x -> matrix x + shift, for points in the rows of an (n, d) array or tensor, or one point (d,); one map at a time."""
+    """x -> matrix x + shift.
+
+    Points lie along the last axis: (d,) is one, (N, d) are many. In one dimension x may also be a number or any array of
+    them, each a point. A batch of maps, matrix (..., d, d), takes points (..., N, d).
+    """
 
     matrix: Any
     shift: Any
 
     def __call__(self, x: Any) -> Any:
-        if isinstance(self.matrix, Tensor) or isinstance(x, Tensor):
-            return ops.matmul(x, ops.swapaxes(self.matrix, -1, -2)) + self.shift
-        return np.asarray(x) @ self.matrix.swapaxes(-1, -2) + self.shift
+        """The images, in the shape of x. ValueError: points of another dimension."""
+        return _apply(self.matrix, self.shift, x)
 
 
 @on_arrays("matrix", "shift", "x")
@@ -122,8 +137,8 @@ def gaussian_monge_map(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     It exists if no direction of the range of S2 is one in which S1 vanishes; on the support of the first law it is the map.
 
     Args:
-        mean1, mean2: (..., d), or a number for d = 1.
-        cov1, cov2: (..., d, d), covariances; cov1 not singular. A number v stands for v I.
+        mean1, mean2: (..., d).
+        cov1, cov2: (..., d, d) covariances, or (d,) variances, or a single one.
 
     Returns:
         AffineMap(matrix=A, shift=m2 - A m1), to be called on points.
@@ -135,15 +150,40 @@ def gaussian_monge_map(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     """
     kind = mean1.dtype
     m1, s1, m2, s2 = _laws(mean1, cov1, mean2, cov2)
-    values = np.linalg.eigvalsh(to_numpy(s1.data))
-    if bool((values[..., 0] <= values.shape[-1] * np.finfo(values.dtype).eps * values[..., -1]).any()):
+    matrix = _matrix_of_full(s1, s2) if bool((_rank(s1.data) == s1.shape[-1]).all()) else _matrix_of_singular(s1, s2)
+    matrix = 0.5 * (matrix + transposed(matrix))
+    moved = ops.squeeze(matrix @ ops.expand_dims(m1, -1), -1)
+    return AffineMap(ops.cast(matrix, dtype=kind), ops.cast(m2 - moved, dtype=kind))
+
+
+def _matrix_of_full(s1: Tensor, s2: Tensor) -> Tensor:
+    root = positive_root(s1)
+    middle = _between(root, s2)
+    root = ops.broadcast_to(root, middle.shape)
+    return ops.solve(root, transposed(ops.solve(root, middle)))
+
+
+def _matrix_of_singular(s1: Tensor, s2: Tensor) -> Tensor:
+    """R (half^+) R with R = S2^1/2. Half and R have the same range; the projector on its complement makes half invertible
+    without changing what half^+ does on the range."""
+    root = positive_root(s2)
+    half = _between(root, s1)
+    if not bool((_rank(root.data @ s1.data @ root.data) == _rank(s2.data)).all()):
         raise ValueError(
-            f"cov1: got eigenvalues from {values.min():.3g} to {values.max():.3g}, expected none (nearly) 0"
+            "cov1: got a singular matrix that vanishes in a direction of the range of cov2; there is no map; "
+            "add a small multiple of the identity to cov1"
         )
-    root = ops.sqrtm(s1)
-    between = _between(root, s2)
-    root = ops.broadcast_to(root, between.shape)
-    matrix = ops.solve(root, ops.swapaxes(ops.solve(root, between), -1, -2))
-    matrix = 0.5 * (matrix + ops.swapaxes(matrix, -1, -2))
-    moved = ops.squeeze(ops.matmul(matrix, ops.expand_dims(m1, -1)), -1)
-    return AffineMap(matrix, m2 - moved)
+    _, vectors, vanishing = _eigen(s2.data)
+    null = (vectors * vanishing[..., None, :]) @ vectors.swapaxes(-1, -2)
+    whole = half + Tensor(null)
+    return root @ ops.solve(whole, ops.broadcast_to(root, whole.shape))
+
+
+def _eigen(s: Array) -> tuple[Array, Array, Array]:
+    """Eigenvalues, eigenvectors, and which eigenvalues are 0 but for rounding."""
+    values, vectors = array_module(s).linalg.eigh(0.5 * (s + s.swapaxes(-1, -2)))
+    return values, vectors, values <= rounding_of_zero(values)
+
+
+def _rank(s: Array) -> Array:
+    return (~_eigen(s)[2]).sum(axis=-1)
