@@ -338,6 +338,16 @@ def test_regret_is_0_at_the_optimum_and_keeps_its_digits_beside_it():
     mg.gradcheck(lambda v: optimal.regret(ops.sigmoid(v), p, q), near, order=2)
 
 
+def test_regrets_of_a_batch_of_outputs():
+    p, q = np.array([0.3, 0.7, 0.0]), np.array([0.6, 0.0, 0.4])
+    logits = np.array([[0.1, 3.0, -2.0], [np.log(0.5), np.inf, -np.inf], [-5.0, 1e3, -1e3]])
+    rows = [optimal.regret_of_logits(row, p, q) for row in logits]
+    np.testing.assert_allclose(optimal.regret_of_logits(logits, p, q), rows, rtol=1e-13, atol=1e-16)
+    d = 1 / (1 + np.exp(-logits[:1]))
+    np.testing.assert_allclose(optimal.regret(d, p, q), rows[:1], rtol=1e-12)
+    assert rows[1] == pytest.approx(0, abs=1e-16)
+
+
 def test_many_discriminators_of_one_world_at_a_time():
     p, q = np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.1, 0.3])
     logits = np.random.default_rng(3).normal(size=(4, 3))
