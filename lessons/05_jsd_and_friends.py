@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 5. JSD and its friends
 #
-# $\mathrm{KL}(p \,\Vert\, q)$ is infinite as soon as $p$ allows what $q$ excludes, and for images that is always
-# (lesson 4). The Jensen-Shannon divergence repairs this with one small idea: compare both with their *average*. It is
-# the divergence that the original GAN minimises (lesson 7), so this lesson takes it apart: what it measures, how
-# large it can be, how it is related to the other ways of telling two distributions apart, and why it stops being of
-# help exactly when two distributions are far apart.
+# KL is infinite as soon as $p$ allows what $q$ excludes, and for images that is always (lesson 4). The Jensen-Shannon
+# divergence repairs this with one small idea: compare both with their *average*. It is the divergence that the
+# original GAN minimises (lesson 7), so this lesson takes it apart: what it measures, how large it can be, how it is
+# related to the other ways of telling two distributions apart, and why it stops being of help exactly when two
+# distributions are far apart.
 #
 # You need: entropy and KL (lesson 4), densities (lesson 3), gradients (lesson 1).
 #

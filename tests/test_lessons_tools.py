@@ -385,3 +385,32 @@ def test_a_cell_is_shown_without_notes_to_the_formatter():
     cell = catalog.Cell("code", "check(1,\n      2)  # fmt: skip\n# fmt: off\nx = '# fmt: skip'", 1)
     assert cell.shown == "check(1,\n      2)\n# fmt: off\nx = '# fmt: skip'"
     assert catalog.Cell("markdown", "x  # fmt: skip", 1).shown == "x  # fmt: skip"
+
+
+def test_nobody_reading_on_is_no_failure_of_the_lesson(lessons, tmp_path):
+    """`minigan lessons run 1 | head -1`: the pipe closes, which ends the command without a message."""
+    command = [
+        sys.executable,
+        "-m",
+        "minigan",
+        "lessons",
+        "run",
+        "1",
+        "--dir",
+        str(lessons),
+        "--out",
+        str(tmp_path / "f"),
+    ]
+    path = lessons / "01_halves.py"
+    path.write_text(path.read_text() + "\nfor i in range(100_000):\n    print(i)\n")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == ("", 0)
+    process.stderr.close()
+
+
+def test_the_list_of_the_real_lessons_is_plain_text():
+    lines = catalog.listing().splitlines()
+    assert len(lines) >= 12 and not any("\\" in line or "$" in line for line in lines[:12])

@@ -91,7 +91,7 @@ def _script(lesson: Lesson) -> None:
         runpy.run_path(str(lesson.path), run_name="__main__")
     except checks.CheckError as error:
         raise LessonError(f"lesson {lesson.number}, line {_line(error, lesson)}: {error}") from error
-    except (ModuleNotFoundError, MemoryError):
+    except (ModuleNotFoundError, MemoryError, BrokenPipeError):  # the command line knows what to make of these
         raise
     except (Exception, SystemExit) as error:
         place = f"{lesson.path}, line {_line(error, lesson)}"
