@@ -866,6 +866,56 @@ check("9.16c", "256 units collapse no less than 16", ends[2], 1.5 * ends[0], ato
 # player: as soon as fakes crowd at 0, the best $D$ there is no longer sure. Remedies that work change the *game*: how
 # often $D$ moves, what it sees (several samples at a time), how steep it may be. They come in later lessons.
 #
+# ## 9. Three sentences about the parts
+#
+# Article S2, in its list of techniques, says that adaptive learning rates watch the generator's *loss*. Adam, which we
+# have used all along, sees no loss at all, only gradients, and even of them it forgets the scale. Its first step is
+#
+# $$ \Delta\theta = -\eta\,\frac{g}{|g| + \varepsilon}, \tag{9.18} $$
+#
+# so it is the same for $L$ and for $1000\,L + 5$ (up to the tiny $\varepsilon$). The same list says that instance
+# normalisation works on each sample. It works on each sample *and channel*: in an image whose channels differ, each
+# one gets mean 0, not only their average.
+
+# %%
+start = mg.random.normal((6,), seed=4, stream="adam", dtype=np.float64).data
+
+
+def first_step(scale, shift):
+    """Where one step of Adam takes `start` on the loss scale * sum(x^4) + shift."""
+    x = mg.tensor(start.copy(), requires_grad=True)
+    optim.Adam({"x": x}, lr=0.01).step([mg.grad(scale * (x**4).sum() + shift, x)])
+    return x.data - start
+
+
+gradient = 4 * start**3
+check("9.18", "Adam's first step = −lr g / (|g| + ε)", first_step(1, 0),
+      -0.01 * gradient / (np.abs(gradient) + 1e-8), atol=1e-15, identity=55)  # fmt: skip
+check("9.18a", "the loss 1000 L + 5 takes the same step", first_step(1000, 5), first_step(1, 0),
+      atol=1e-6, errata="S2.13")  # fmt: skip
+images = mg.random.normal((2, 5, 5, 3), seed=4, stream="images", dtype=np.float64).data
+images = images * [1, 5, 2] + [0, 3, -8]  # channels that differ
+channels = ops.instance_norm(images, np.ones(3), np.zeros(3)).data.mean(axis=(1, 2))
+check("9.18b", "instance norm: mean 0 in each channel of each sample", channels, 0, atol=1e-12,
+      errata="S2.13")  # fmt: skip
+
+# %% [markdown]
+# Article S1, section 2.1, builds the generator of convolution and *pooling* layers. Pooling with a window of 2 halves
+# the side of an image; a generator has to go the other way, from a vector to a picture, and takes a transposed
+# convolution (or repeats pixels and convolves):
+#
+# $$ n \to \lfloor n / 2 \rfloor \text{ (pooling)}, \qquad n \to 2n \text{ (transposed convolution, stride 2)} \tag{9.19} $$
+
+# %%
+sides = np.array([4, 7, 14])
+squares = [np.ones((1, n, n, 1)) for n in sides]
+pooled = [ops.avg_pool(x, window=2).shape[1] for x in squares]
+grown = [ops.conv_transpose(x, np.ones((4, 4, 1, 1)), stride=2).shape[1] for x in squares]
+check("9.19", "pooling halves a side", pooled, sides // 2, atol=0, errata="S1.4")
+check("9.19a", "a transposed convolution of stride 2 doubles it", grown, 2 * sides, atol=0,
+      errata="S1.4")  # fmt: skip
+
+# %% [markdown]
 # ## Summary
 #
 # | Part | What it must do | What happens without |

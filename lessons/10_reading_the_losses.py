@@ -843,6 +843,58 @@ check("10.14c", "the network run's fakes stand the test better", bounds[0], boun
       atol=0, relation="<=")  # fmt: skip
 
 # %% [markdown]
+# ### Two yardsticks of the articles
+#
+# Article S2, section 5.2.2, first says that a smaller Fréchet distance is better, and then praises its GAN for a *high*
+# one. The distance compares two laws as if they were normal, with means $\mu_1, \mu_2$ and deviations
+# $\sigma_1, \sigma_2$; on the line it is
+#
+# $$ d_F^2 = (\mu_1 - \mu_2)^2 + (\sigma_1 - \sigma_2)^2, \tag{10.24} $$
+#
+# which is 0 for equal laws and grows with every difference: low is good. (For images it is taken between features of
+# a classifier, and called FID. [frechet_distance](../minigan/theory/transport_gaussian.py#frechet_distance) has it in
+# any dimension.) The fakes of the network run are better than those that never came near the data, and score lower.
+
+
+# %%
+def frechet(generator):
+    """(10.24) between 4000 fakes of a generator and 4000 data."""
+    with mg.no_grad():
+        x = np.ravel(generator(noise).data)
+    return transport.frechet_distance(x.mean(), x.var(), some.mean(), some.var())
+
+
+ours = transport.frechet_distance(1.5, 4.0, -0.5, 0.25)
+check("10.24", "Fréchet distance of N(1.5, 2²) and N(−.5, .5²)", ours, 2.0**2 + 1.5**2, atol=1e-13)
+near, far = frechet(G), frechet(stuck)
+print(f"Fréchet distance: {near:.4f} (network run), {far:.2f} (fakes far from the data)")
+check("10.24a", "better fakes, lower distance", near, far / 100, atol=0, relation="<=",
+      errata="S2.14")  # fmt: skip
+
+# %% [markdown]
+# Article S0, section 4.1.3, judges generated images by the peak signal-to-noise ratio,
+# $10 \log_{10}(R^2 / \mathrm{MSE})$ with $R$ the range of the values and MSE the mean squared difference between an
+# image and *the image it should have been*. A sample has no such partner. What if one takes any real image? For
+# independent $x$ and $y$
+#
+# $$ \mathbb{E}(x - y)^2 = \operatorname{Var} x + \operatorname{Var} y + (\mathbb{E}x - \mathbb{E}y)^2 \tag{10.25} $$
+#
+# (expand the square; the covariance is 0). A perfect generator, $y$ with the data's law, has
+# $\mathrm{MSE} = 2 \operatorname{Var} x$. One that prints the mean of the data every time has
+# $\mathrm{MSE} = \operatorname{Var} x$, and wins by $10 \log_{10} 2 = 3.01$ decibels. The structural similarity
+# (SSIM) compares pairs as well.
+
+# %%
+real_part, fake_part = some[::2], some[1::2]  # two samples of the data's law: perfect fakes
+pairs = (real_part[:, None] - fake_part) ** 2
+expanded = real_part.var() + fake_part.var() + (real_part.mean() - fake_part.mean()) ** 2
+check("10.25", "mean of (x − y)² over all pairs", pairs.mean(), expanded, atol=1e-10)
+decibels = lambda error: 10 * np.log10((some.max() - some.min()) ** 2 / error)
+one_point = np.mean((real_part - some.mean()) ** 2)
+check("10.25a", "PSNR puts one point above perfect fakes, by 3.01 dB", decibels(one_point),
+      decibels(pairs.mean()) + 10 * np.log10(2), atol=0.02, errata="S0.16")  # fmt: skip
+
+# %% [markdown]
 # ## Exercises
 
 # %%
