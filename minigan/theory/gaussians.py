@@ -15,7 +15,7 @@ from minigan import ops
 from minigan.autodiff import Tensor
 from minigan.backend import array_module
 from minigan.theory.arrays import on_arrays
-from minigan.theory.linalg import inverse, log_determinant, positive_definite
+from minigan.theory.linalg import inverse, log_determinant, positive_definite, trace
 
 LOG_2PI = math.log(2.0 * math.pi)
 PAIR = ("mean1", "cov1", "mean2", "cov2")
@@ -56,11 +56,6 @@ def _quadratic(v: Tensor, matrix: Tensor) -> Tensor:
     row = ops.expand_dims(v, -2)
     product = row @ matrix @ ops.swapaxes(row, -1, -2)
     return ops.squeeze(ops.squeeze(product, -1), -1)
-
-
-def _trace(a: Tensor) -> Tensor:
-    eye = array_module(a.data).eye(a.shape[-1], dtype=a.dtype)
-    return ops.sum(a * eye, axis=(-1, -2))
 
 
 @on_arrays("x", "mean", "cov")
@@ -117,7 +112,7 @@ def kl(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
     precision = inverse(cov2)
     b = precision @ (cov1 - cov2)
-    apart = _trace(b) - (log_determinant(cov1) - log_determinant(cov2))
+    apart = trace(b) - (log_determinant(cov1) - log_determinant(cov2))
     # tr B - log det(1 + B): near B = 0 its first terms cancel
     spread = ops.where(_is_small(b, 1.0), -_log_det_series(b, 2), apart)
     return 0.5 * (spread + _quadratic(gap, precision))
@@ -139,7 +134,7 @@ def cross_entropy(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
     precision = inverse(cov2)
     constant = float(gap.shape[-1]) * LOG_2PI
-    return 0.5 * (_trace(precision @ cov1) + _quadratic(gap, precision) + log_determinant(cov2) + constant)
+    return 0.5 * (trace(precision @ cov1) + _quadratic(gap, precision) + log_determinant(cov2) + constant)
 
 
 @on_arrays(*PAIR)
@@ -189,7 +184,8 @@ def renyi(mean1: Any, cov1: Any, mean2: Any, cov2: Any, *, alpha: float) -> Any:
     finite = positive_definite(mixed)
     mixed = ops.where(Tensor(finite.data[..., None, None]), mixed, cov1)
     eye = array_module(mixed.data).eye(gap.shape[-1], dtype=mixed.dtype)
-    spread = _log_det_slope(eye - inverse(cov2) @ cov1, inverse(cov2) @ mixed, alpha - 1.0)
+    precision = inverse(cov2)
+    spread = _log_det_slope(eye - precision @ cov1, precision @ mixed, alpha - 1.0)
     value = 0.5 * (alpha * _quadratic(gap, inverse(mixed)) - spread - log_determinant(cov1) + log_determinant(cov2))
     return ops.where(finite, value, math.inf)
 
@@ -203,10 +199,10 @@ def _is_small(b: Tensor, step: float) -> Tensor:
 
 def _log_det_series(b: Tensor, first: int, step: float = 1.0) -> Tensor:
     """tr B - h tr B^2/2 + h^2 tr B^3/3 - ..., from the given term on: log det(1 + h B)/h, for small h B."""
-    powers, series = b, float(first == 1) * _trace(b)
+    powers, series = b, float(first == 1) * trace(b)
     for k in range(2, 9):
         powers = powers @ b
-        series = series + (-step) ** (k - 1) / k * _trace(powers)
+        series = series + (-step) ** (k - 1) / k * trace(powers)
     return series
 
 
