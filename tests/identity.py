@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import Tensor
+from minigan.lessons.checks import gap_and_limit
 
 
 @dataclass
@@ -39,23 +39,19 @@ class Seen:
 
     def equal(self, left: Any, right: Any) -> None:
         """|left - right| <= atol + rtol |right| everywhere."""
-        a, b = _both(left, right)
-        with np.errstate(invalid="ignore"):
-            self._record(np.abs(np.where(a == b, 0.0, a - b)), a, b)
+        self._record(left, right, "=")
 
     def below(self, left: Any, right: Any) -> None:
         """left <= right + atol + rtol |right| everywhere."""
-        a, b = _both(left, right)
-        with np.errstate(invalid="ignore"):
-            self._record(np.maximum(np.where(a == b, 0.0, a - b), 0.0), a, b)
+        self._record(left, right, "<=")
 
     def true(self, condition: Any) -> None:
         """A statement without numbers."""
         self.equal(np.asarray(condition, dtype=np.float64), 1.0)
 
-    def _record(self, gap: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    def _record(self, left: Any, right: Any, relation: str) -> None:
+        a, b, gap, limit = gap_and_limit(left, right, relation, atol=self.atol, rtol=self.rtol)
         assert gap.size, f"identity {self.number}: nothing to compare"
-        limit = self.atol + self.rtol * np.where(np.isfinite(b), np.abs(b), 0.0)
         self.comparisons += gap.size
         worst = float(gap.max())
         assert (gap <= limit).all(), (
@@ -86,10 +82,3 @@ def identity(number: int, statement: str, *, atol: float, rtol: float = 0.0, cor
         return counted
 
     return decorate
-
-
-def _both(left: Any, right: Any) -> tuple[np.ndarray, np.ndarray]:
-    values = [np.asarray(v.data if isinstance(v, Tensor) else v) for v in (left, right)]
-    kind = np.complex128 if any(np.iscomplexobj(v) for v in values) else np.float64
-    a, b = np.broadcast_arrays(*(v.astype(kind) for v in values))
-    return a, b

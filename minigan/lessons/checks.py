@@ -123,10 +123,10 @@ def check(
     place = frame.filename, frame.lineno
     if _seen.setdefault(id, place) != place and place[0] == _seen[id][0]:
         raise ValueError(f"check {id}: line {_seen[id][1]} already has this id; every formula needs its own")
-    a, b = np.broadcast_arrays(_numbers(left), _numbers(right))
+    a, b, gap, limit = gap_and_limit(left, right, relation, atol=atol, rtol=rtol)
     if a.size == 0:
         raise ValueError(f"check {id}: got shapes {np.shape(left)} and {np.shape(right)}, nothing to compare")
-    error, ratio = _compare(a, b, relation, atol, rtol)
+    error, ratio = _largest(gap, limit)
     holds = ratio > 1 if relation == "!=" else ratio <= 1
     result = Check(
         id, statement, relation, error, atol, rtol, ratio, a.size,
@@ -147,13 +147,23 @@ def _numbers(value: Any) -> np.ndarray:
     return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
 
 
-def _compare(a: np.ndarray, b: np.ndarray, relation: str, atol: float, rtol: float) -> tuple[float, float]:
-    """(largest error, largest error / tolerance). Equal infinities differ by 0; a NaN gives NaN, which no relation holds for."""
+def gap_and_limit(
+    left: Any, right: Any, relation: str, *, atol: float, rtol: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(left, right, gap, limit) as arrays of one shape: by how much a relation fails to be exact, and the tolerance.
+
+    Equal infinities differ by 0; a NaN gives a gap of NaN, which is within no limit.
+    """
+    a, b = np.broadcast_arrays(_numbers(left), _numbers(right))
     with np.errstate(invalid="ignore"):
         gap = np.where(a == b, 0.0, a - b)
     two_sided = relation in ("=", "!=")
     gap = np.abs(gap) if two_sided else np.maximum(gap if relation == "<=" else -gap, 0.0)
-    limit = atol + rtol * np.where(np.isfinite(b), np.abs(b), 0.0)
+    return a, b, gap, atol + rtol * np.where(np.isfinite(b), np.abs(b), 0.0)
+
+
+def _largest(gap: np.ndarray, limit: np.ndarray) -> tuple[float, float]:
+    """(largest error, largest error / tolerance)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(gap == 0, 0.0, gap / limit)
     return float(gap.max()), float(ratio.max())
