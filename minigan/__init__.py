@@ -5,6 +5,11 @@ Building blocks: `ops`, `nn`, `losses`, `penalties`, `optim`, `random`, `data`.
 GANs: `Game`, `Player`, and the models in `minigan.gans`.
 """
 
+# ruff: noqa: E402
+from minigan.kernels.registers import hold_blas
+
+hold_blas()  # before NumPy is imported
+
 from minigan import data, losses, nn, ops, optim, penalties, random
 from minigan.autodiff import GraphError, Node, Tensor, grad, tensor
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp

@@ -1,4 +1,4 @@
-"""Numba, set up once: options, an on-disk cache that can be thrown away, and arrays by address."""
+"""Numba, set up once: the processor to compile for, options, an on-disk cache that can be thrown away, and arrays by address."""
 
 from __future__ import annotations
 
@@ -14,23 +14,40 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import binding
-from numba import carray, types
+from numba import types
+from numba.core import cgutils, registry
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+from minigan.kernels.registers import VARIABLE, processor
 
 # Reassociation and fused multiply-add, but NaN and Inf keep their meaning (never "nnan" or "ninf").
 FAST_MATH = {"contract", "reassoc", "arcp", "nsz"}
-# Vector registers of 16 floats: AVX-512 on x86.
-HAS_512_BITS = bool(binding.get_host_cpu_features().get("avx512f", False))
 _SOURCES = sorted(Path(__file__).parent.glob("c*.py"))  # this file and every cpu_*.py
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: a folder whose name is a hash of their sources and of Numba's version.
+def _hold_target() -> None:
+    """Let Numba compile for registers no wider than MINIGAN_LANES asks for."""
+    wanted, config = processor(), vars(numba.config)
+    if not wanted.forced:
+        return
+    config["CPU_NAME"], config["CPU_FEATURES"] = wanted.name, wanted.features  # read when the first function is compiled
+    if registry.cpu_target.target_context.codegen().magic_tuple()[2] != wanted.features:
+        text = f"{VARIABLE}: Numba compiled something before minigan was imported, so its target keeps the machine's own registers"
+        warnings.warn(f"{text}; import minigan first", stacklevel=2)
 
-    A changed source means a new folder, so a stale kernel is never run. `MINIGAN_CACHE` names another parent.
+
+_hold_target()
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: a folder whose name is a hash of their sources, of Numba's version, and of the processor
+    with its features and its register tile.
+
+    A changed source means a new folder, so a stale kernel is never run, nor is one that was compiled for another processor
+    sharing the home folder, or for another width. `MINIGAN_CACHE` names another parent.
     """
-    digest = hashlib.sha256(numba.__version__.encode())
+    digest = hashlib.sha256(repr((numba.__version__, processor())).encode())
     for source in _SOURCES:
         digest.update(source.read_bytes())
     parent = os.environ.get("MINIGAN_CACHE") or os.path.join(
@@ -132,22 +149,47 @@ def task(function: Callable[[int, int, int], None]) -> int:
 _tasks: list[Any] = []
 
 
-def _type_pointer(typing: Any, address: Any, like: Any) -> Any:
-    """The integer `address` as a pointer to the element type of `like`."""
+def _array_of(dtype: Any) -> tuple[Any, Callable[..., Any]]:
+    """The type of a one-dimensional array, and what builds one from (address, length): four words, no allocation."""
+    kind = types.Array(dtype, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+        array = context.make_array(kind)(context, builder)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(dtype)))
+        populate_array(
+            array,
+            data=builder.inttoptr(args[0], array.data.type),
+            shape=cgutils.pack_array(builder, [args[1]]),
+            strides=cgutils.pack_array(builder, [size]),
+            itemsize=size,
+            meminfo=None,
+        )
+        return array._getvalue()
 
-    return types.CPointer(like.dtype)(types.int64, like), codegen
+    return kind, codegen
 
 
-_pointer: Any = intrinsic(_type_pointer)
+def _words_at(typing: Any, address: Any, length: Any) -> Any:
+    """`length` 64-bit integers at a memory address, as an array."""
+    kind, codegen = _array_of(types.int64)
+    return kind(types.int64, types.int64), codegen
 
 
-@numba.njit(inline="always")
-def array_at(address: int, length: int, like: Any) -> Any:
-    """A one-dimensional array of `length` elements of `like`'s dtype at a memory address."""
-    return carray(_pointer(address, like), (length,))
+def _floats_at(typing: Any, address: Any, length: Any) -> Any:
+    """`length` single-precision numbers at a memory address, as an array."""
+    kind, codegen = _array_of(types.float32)
+    return kind(types.int64, types.int64), codegen
+
+
+def _array_at(typing: Any, address: Any, length: Any, like: Any) -> Any:
+    """`length` elements of the dtype of `like` at a memory address, as an array."""
+    kind, codegen = _array_of(like.dtype)
+    return kind(types.int64, types.int64, like), codegen
+
+
+words_at: Any = intrinsic(_words_at)
+floats_at: Any = intrinsic(_floats_at)
+array_at: Any = intrinsic(_array_at)
 
 
 def address_of(array: np.ndarray) -> int:

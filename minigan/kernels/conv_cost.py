@@ -1,10 +1,11 @@
 """Which algorithm computes a convolution: a cost model small enough to print and to argue with.
 
-    time = operations / (rate * threads) + bytes / bandwidth + rounds * latency
+    time = operations / (rate * threads) + bytes / bandwidth + rounds * latency / threads
 
-with constants measured once on a two-core AVX-512 server. They need not be right, only in proportion: the model ranks
-algorithms for one shape, it does not predict milliseconds on your machine. Operations count what a kernel really multiplies, with
-channels rounded up to its tile; bytes count intermediate arrays (written once, read once), not the operands.
+with constants for each width of vector registers (`registers.py`), measured once, on a two-core server, by `bench/conv_cost.py`.
+They need not be right, only in proportion: the model ranks algorithms for one shape, it does not predict milliseconds on your
+machine. Operations count what a kernel really multiplies, with channels rounded up to its tile; bytes count intermediate arrays
+(written once, read once), not the operands.
 """
 
 from __future__ import annotations
@@ -15,16 +16,34 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from minigan.kernels.geometry import Geometry
+from minigan.kernels.registers import Tile
 from minigan.kernels.winograd import LARGEST
 
 MAPS = ("conv", "conv_transpose", "conv_weight")
 ALGORITHMS = ("direct", "tiles", "patches", "columns", "narrow", "winograd")
 
-RATE = 150e9  # operations a second and thread of the register tile, from the second-level cache
-DIRECT_RATE = 25e9  # the same of one product a tap with its copies
-BANDWIDTH = 8e9  # bytes a second through intermediate arrays, all threads
-ROUND = 10e-9  # seconds to begin a run of a tile
-TALL, WIDTH = 8, 32  # rows and columns of a register tile
+
+
+class Rates(NamedTuple):
+    """The constants of the model for one width."""
+
+    product: float  # operations a second and thread of the register tile, from the second-level cache
+    direct: float  # the same of one product a tap with its copies
+    bandwidth: float  # bytes a second through intermediate arrays, all threads
+    round: float  # seconds to begin a run of a tile
+
+    def __str__(self) -> str:
+        return (
+            f"{self.product / 1e9:.3g} GFLOP/s a thread (direct {self.direct / 1e9:.3g}), {self.bandwidth / 1e9:.3g} GB/s, "
+            f"{self.round * 1e9:.3g} ns a run"
+        )
+
+
+RATES = {  # by lanes
+    16: Rates(150e9, 25e9, 8e9, 10e-9),
+    8: Rates(75e9, 20e9, 8e9, 10e-9),
+    4: Rates(40e9, 15e9, 8e9, 10e-9),
+}
 WINOGRAD_OUTPUTS = 4  # outputs of a block; with five taps it reads eight inputs
 
 _forced = "auto"
@@ -55,8 +74,13 @@ class Problem(NamedTuple):
     outs: int
     geometry: Geometry
     single: bool  # float32
-    wide: bool  # vector registers of 16 floats
+    tile: Tile | None  # of the machine; None where our products do not run
     threads: int
+
+    @property
+    def rates(self) -> Rates:
+        """The constants that the model counts with."""
+        return RATES[self.tile.lanes if self.tile else 8]
 
     @property
     def source(self) -> tuple[int, int]:
@@ -76,8 +100,9 @@ def _up(n: int, multiple: int) -> int:
 
 
 def _choice(problem: Problem, algorithm: str, operations: float, traffic: float, rounds: float, why: str) -> Choice:
-    rate = (DIRECT_RATE if algorithm == "direct" else RATE) * problem.threads
-    seconds = operations / rate + traffic / BANDWIDTH + rounds * ROUND / problem.threads
+    rates = problem.rates
+    rate = (rates.direct if algorithm == "direct" else rates.product) * problem.threads
+    seconds = operations / rate + traffic / rates.bandwidth + rounds * rates.round / problem.threads
     return Choice(algorithm, int(operations), int(traffic), 1e3 * seconds, why)
 
 
@@ -90,43 +115,43 @@ def _direct(q: Problem) -> Choice:
     )  # fmt: skip
 
 
-def _tiles(q: Problem) -> Choice | None:
+def _tiles(q: Problem, tile: Tile) -> Choice | None:
     pairs, geo = q.geometry.pairs(), q.geometry
     if q.which == "conv_weight":
-        a, b = _up(q.ins, TALL), _up(q.outs, WIDTH)
+        a, b = _up(q.ins, tile.rows), _up(q.outs, tile.width)
         packed = 8 * q.images * (math.prod(geo.big) * a + math.prod(geo.small) * b)
-        rounds = geo.taps * a // TALL * b // WIDTH * math.prod(geo.small[:-1])
+        rounds = geo.taps * a // tile.rows * b // tile.width * math.prod(geo.small[:-1])
         return _choice(
             q, "tiles", 2 * q.images * pairs * a * b, packed, rounds, "both operands packed, every tap from cache"
         )
     (_, depth), (positions, columns) = q.source, q.target
-    images, b = _up(q.images, TALL), _up(columns, WIDTH)
-    rounds = images // TALL * b // WIDTH * positions * math.prod(geo.kernel[:-1])
+    images, b = _up(q.images, tile.rows), _up(columns, tile.width)
+    rounds = images // tile.rows * b // tile.width * positions * math.prod(geo.kernel[:-1])
     return _choice(
         q, "tiles", 2 * images * pairs * depth * b, 8 * geo.taps * depth * b, rounds,
         "valid region and phases in place: images are the rows of a tile",
     )  # fmt: skip
 
 
-def _patches(q: Problem) -> Choice | None:
+def _patches(q: Problem, tile: Tile) -> Choice | None:
     rows, depth = q.images * math.prod(q.geometry.small), q.geometry.taps * q.ins
-    if q.which != "conv" or rows < TALL:
+    if q.which != "conv" or rows < tile.rows:
         return None
-    gathered, b = rows * q.geometry.taps / 10, _up(q.outs, WIDTH)  # a tenth of a round for each tap of a patch
+    gathered, b = rows * q.geometry.taps / 10, _up(q.outs, tile.width)  # a tenth of a round for each tap of a patch
     return _choice(
-        q, "patches", 2 * _up(rows, TALL) * depth * b, 20 * rows * depth + 8 * depth * b, gathered,
+        q, "patches", 2 * _up(rows, tile.rows) * depth * b, 20 * rows * depth + 8 * depth * b, gathered,
         "im2col: few images, so positions fill the tiles",
     )  # fmt: skip
 
 
-def _narrow(q: Problem) -> Choice | None:
+def _narrow(q: Problem, tile: Tile) -> Choice | None:
     geo = q.geometry
-    if q.which != "conv_weight" or geo.dilation[-1] != 1 or q.outs % WIDTH:
+    if q.which != "conv_weight" or geo.dilation[-1] != 1 or q.outs % tile.width:
         return None
     last = geo.ndim - 1
     others = math.prod(sum(len(geo.span(a, k)) for k in range(geo.kernel[a])) for a in range(last))
-    tiles = -(-geo.kernel[-1] * q.ins // TALL) * q.outs // WIDTH
-    operations = 2 * q.images * others * geo.small[-1] * tiles * TALL * WIDTH
+    tiles = -(-geo.kernel[-1] * q.ins // tile.rows) * q.outs // tile.width
+    operations = 2 * q.images * others * geo.small[-1] * tiles * tile.rows * tile.width
     copied = 8 * q.images * math.prod(geo.big) * q.ins
     return _choice(
         q,
@@ -138,43 +163,43 @@ def _narrow(q: Problem) -> Choice | None:
     )
 
 
-def _columns(q: Problem) -> Choice | None:
+def _columns(q: Problem, tile: Tile) -> Choice | None:
     if q.which == "conv_weight":
         return None
     (positions, depth), (_, columns) = q.source, q.target
     rows, width = q.images * positions, q.geometry.taps * columns
-    if rows < TALL:
+    if rows < tile.rows:
         return None
     adds = q.images * q.geometry.pairs() * columns
     return _choice(
-        q, "columns", 2 * _up(rows, TALL) * depth * _up(width, WIDTH), 8 * rows * width + 8 * adds, rows // TALL,
+        q, "columns", 2 * _up(rows, tile.rows) * depth * _up(width, tile.width), 8 * rows * width + 8 * adds, rows // tile.rows,
         "few output channels: one product with all taps, then their sum",
     )  # fmt: skip
 
 
-def _winograd(q: Problem) -> Choice | None:
+def _winograd(q: Problem, tile: Tile) -> Choice | None:
     geo = q.geometry
     if not winograd_possible(geo):
         return None
     last, points = geo.ndim - 1, WINOGRAD_OUTPUTS + geo.kernel[-1] - 1
     others = math.prod(sum(len(geo.span(a, k)) for k in range(geo.kernel[a])) for a in range(last))
     if q.which == "conv_weight":
-        a, b, blocks = _up(q.ins, TALL), _up(q.outs, WIDTH), -(-geo.small[last] // WINOGRAD_OUTPUTS)
+        a, b, blocks = _up(q.ins, tile.rows), _up(q.outs, tile.width), -(-geo.small[last] // WINOGRAD_OUTPUTS)
         made = q.images * blocks * points * (math.prod(geo.big[:-1]) * a + math.prod(geo.small[:-1]) * b)
         sums = points * math.prod(geo.kernel[:-1]) * q.ins * q.outs
         return _choice(
             q, "winograd", 2 * q.images * others * blocks * points * a * b, 8 * (made + sums), 0,
             "along the last axis: fewer multiplications, both operands transformed while packed",
         )  # fmt: skip
-    if q.images < TALL:
+    if q.images < tile.rows:
         return None
     transposed = q.which == "conv_transpose"
     (_, depth), (positions, columns) = q.source, q.target
     inputs, outputs = (geo.small, geo.big) if transposed else (geo.big, geo.small)
-    images, b, blocks = _up(q.images, TALL), _up(columns, WIDTH), -(-outputs[last] // WINOGRAD_OUTPUTS)
+    images, b, blocks = _up(q.images, tile.rows), _up(columns, tile.width), -(-outputs[last] // WINOGRAD_OUTPUTS)
     made = q.images * math.prod(inputs[:-1]) * blocks * points * depth
     weights = (geo.taps + points * geo.taps // geo.kernel[-1]) * depth * b
-    rounds = b // WIDTH * (3 * images * positions + images // TALL * others * blocks * points)
+    rounds = b // tile.width * (3 * images * positions + images // tile.rows * others * blocks * points)
     return _choice(
         q, "winograd", 2 * images * others * blocks * points * depth * b, 8 * (made + weights), rounds,
         "along the last axis: fewer multiplications, inputs and weights transformed",
@@ -190,8 +215,8 @@ def winograd_possible(geometry: Geometry) -> bool:
 def choices(problem: Problem) -> list[Choice]:
     """The algorithms that can do it, the quickest by the model first."""
     found: list[Choice | None] = [_direct(problem)]
-    if problem.single and problem.wide and problem.images:
-        found += [_tiles(problem), _patches(problem), _columns(problem), _narrow(problem), _winograd(problem)]
+    if problem.single and problem.tile and problem.images:
+        found += [way(problem, problem.tile) for way in (_tiles, _patches, _columns, _narrow, _winograd)]
     possible = [c for c in found if c is not None]
     return sorted(possible, key=lambda c: c.milliseconds)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.compiler import address_of, array_at, compile_task, njit, task
+from minigan.kernels.compiler import address_of, compile_task, floats_at, njit, task, words_at
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.threads import split
@@ -81,14 +81,13 @@ SPAN = 16_384  # elements of a task
 
 @cache
 def _tanh_task() -> int:
-    like = np.empty(0, np.float32)
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = array_at(parameters, 3, np.empty(0, np.int64))
+        p = words_at(parameters, 3)
         begin = index * SPAN
         n = min(SPAN, p[2] - begin)
-        z, out = array_at(p[0] + 4 * begin, n, like), array_at(p[1] + 4 * begin, n, like)
+        z, out = floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n)
         for i in range(n):
             out[i] = _tanh(z[i])
 
@@ -146,16 +145,15 @@ def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array)
 
 @cache
 def _leaky_backward_task() -> int:
-    like = np.empty(0, np.float32)
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = array_at(parameters, 5, np.empty(0, np.int64))
-        slope = array_at(parameters + 32, 1, like)[0]
+        p = words_at(parameters, 5)
+        slope = floats_at(parameters + 32, 1)[0]
         begin = index * SPAN
         n = min(SPAN, p[3] - begin)
-        g, y = array_at(p[0] + 4 * begin, n, like), array_at(p[1] + 4 * begin, n, like)
-        out = array_at(p[2] + 4 * begin, n, like)
+        g, y = floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n)
+        out = floats_at(p[2] + 4 * begin, n)
         for i in range(n):
             out[i] = g[i] if y[i] > 0 else leak(g[i], slope)
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.compiler import address_of, array_at, compile_ordered, compile_task, njit, task
+from minigan.kernels.compiler import address_of, array_at, compile_ordered, compile_task, njit, task, words_at
 from minigan.kernels.cpu_activation import bias_activation, slope_of
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
@@ -141,12 +141,12 @@ def _block_moments(x: int, count: int, channels: int, shift: Array, first: Array
 @cache
 def _moments_task(dtype: Any) -> int:
     """partial[block] = (mean, sum of squared deviations)."""
-    like, words, double = np.empty(0, dtype), np.empty(0, np.int64), np.empty(0, np.float64)
+    like, double = np.empty(0, dtype), np.empty(0, np.float64)
     size = like.itemsize
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = array_at(parameters, WORDS, words)
+        p = words_at(parameters, WORDS)
         channels, width = p[CHANNELS], p[CHANNELS] * p[REPEAT]
         first_row = index * p[SPAN]
         count = min(p[SPAN], p[ROWS] - first_row)
@@ -162,12 +162,12 @@ def _moments_task(dtype: Any) -> int:
 @cache
 def _sums_task(dtype: Any) -> int:
     """partial[block] = (mean m, sum of squared deviations, sum of u, sum of u (x - m)), u = g f'(z)."""
-    like, words, double = np.empty(0, dtype), np.empty(0, np.int64), np.empty(0, np.float64)
+    like, double = np.empty(0, dtype), np.empty(0, np.float64)
     size = like.itemsize
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = array_at(parameters, WORDS, words)
+        p = words_at(parameters, WORDS)
         factor, smooth = array_at(p[FACTOR], 3, like), p[SMOOTH] == 1
         channels, width = p[CHANNELS], p[CHANNELS] * p[REPEAT]
         start = index * p[SPAN]
@@ -199,12 +199,12 @@ def _sums_task(dtype: Any) -> int:
 @cache
 def _forward_task(dtype: Any) -> int:
     """out = f((x - mean) scale + beta) for f the identity or a (leaky) ReLU. Blocks in reverse: the last are in cache."""
-    like, words = np.empty(0, dtype), np.empty(0, np.int64)
+    like = np.empty(0, dtype)
     size = like.itemsize
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = array_at(parameters, WORDS, words)
+        p = words_at(parameters, WORDS)
         slope = array_at(p[FACTOR], 1, like)[0]
         width, total = p[CHANNELS] * p[REPEAT], p[CHANNELS] * p[ROWS]
         block = (p[ROWS] - 1) // p[SPAN] - index
@@ -222,12 +222,12 @@ def _forward_task(dtype: Any) -> int:
 @cache
 def _backward_task(dtype: Any) -> int:
     """out = u a + (x - mean) b + c. Blocks in reverse."""
-    like, words = np.empty(0, dtype), np.empty(0, np.int64)
+    like = np.empty(0, dtype)
     size = like.itemsize
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = array_at(parameters, WORDS, words)
+        p = words_at(parameters, WORDS)
         factor, smooth = array_at(p[FACTOR], 3, like), p[SMOOTH] == 1
         width, total = p[CHANNELS] * p[REPEAT], p[CHANNELS] * p[ROWS]
         block = (p[ROWS] - 1) // p[SPAN] - index

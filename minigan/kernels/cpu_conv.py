@@ -3,7 +3,7 @@
 The algorithms: `cpu_conv_tiles.py` (in place, valid region and phases), `cpu_conv_weight.py` (its weight
 gradient), `cpu_conv_narrow.py` (the same for few input channels),
 `cpu_conv_patches.py` (im2col and its adjoint), `cpu_conv_winograd.py`, and the reference itself, one product a tap, for double
-precision, for processors without 16-lane registers and for whatever else does not fit.
+precision, for processors without a fused multiply-add and for whatever else does not fit.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from minigan.kernels import (
 )
 from minigan.kernels.conv_cost import Choice, Problem
 from minigan.kernels.cpu_activation import bias_activation, slope_of
-from minigan.kernels.cpu_gemm import AVAILABLE
 from minigan.kernels.cpu_team import Job
 from minigan.kernels.cpu_workspace import LOCK
 from minigan.kernels.geometry import Geometry
+from minigan.kernels.registers import processor
 
 DATA_MAPS = {
     "tiles": cpu_conv_tiles.plan,
@@ -49,8 +49,8 @@ def _choose(problem: Problem, _forced: str) -> Choice:
 
 def problem(which: str, images: int, ins: int, outs: int, geometry: Geometry, dtype: np.dtype) -> Problem:
     """A map on this machine."""
-    single = np.dtype(dtype) == np.float32
-    return Problem(which, images, ins, outs, geometry, single, AVAILABLE, threads.THREADS)
+    single, machine = np.dtype(dtype) == np.float32, processor()
+    return Problem(which, images, ins, outs, geometry, single, machine.tile if machine.fused else None, threads.THREADS)
 
 
 def choice(which: str, images: int, ins: int, outs: int, geometry: Geometry, dtype: np.dtype) -> Choice:

@@ -20,8 +20,8 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import address_of, array_at, compile_task, task
-from minigan.kernels.cpu_conv_tiles import PANEL, copy_tile, in_turn, keeping
+from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
+from minigan.kernels.cpu_conv_tiles import PANEL, TILE, copy_tile, in_turn, keeping
 from minigan.kernels.cpu_conv_weight import scratch_floats, spans_of
 from minigan.kernels.cpu_gemm import TALL, WIDTH, _nothing, microkernel
 from minigan.kernels.cpu_product import plan_column_sum
@@ -35,11 +35,11 @@ LINES = 64  # rows of x that a task copies
 
 def _pad(parameters: int, index: int, thread: int) -> None:
     """Some rows of x between zeros; see `_plan_padding` for the parameters."""
-    p = array_at(parameters, 6, np.empty(0, np.int64))
-    before, length, width, like = p[3], p[4], p[5], np.empty(0, np.float32)
+    p = words_at(parameters, 6)
+    before, length, width = p[3], p[4], p[5]
     for line in range(index * LINES, min(p[2], (index + 1) * LINES)):
-        source = array_at(p[0] + 4 * line * length, length, like)
-        target = array_at(p[1] + 4 * line * width, width, like)
+        source = floats_at(p[0] + 4 * line * length, length)
+        target = floats_at(p[1] + 4 * line * width, width)
         for i in range(width):
             target[i] = 0
         for i in range(min(length, width - before)):
@@ -71,12 +71,12 @@ def _list_runs(p: Array, spans: Array, tap: int, row: int, panel: int, images: t
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """All tiles of some images; see `plan` for the parameters."""
-    p = array_at(parameters, 21, np.empty(0, np.int64))
-    spans = array_at(p[3], 1 << 40, np.empty(0, np.int64))
+    p = words_at(parameters, 21)
+    spans = words_at(p[3], 1 << 40)
     outs, rows = p[12], p[13]
     tile = p[16] + thread * p[17]
-    runs_at = tile + PANEL * TALL
-    runs = array_at(runs_at, 1 << 40, np.empty(0, np.int64))
+    runs_at = tile + TILE
+    runs = words_at(runs_at, 1 << 40)
     images = (index * p[15], min(p[14], (index + 1) * p[15]))
     # Meanwhile the g of the images that this thread is likely to take next is fetched.
     share = 4 * p[15] * p[8] * p[9] * p[11] * outs // (p[4] * p[5] * (outs // WIDTH) * ((rows + TALL - 1) // TALL))
@@ -91,7 +91,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                     microkernel(runs_at, count, 4, p[18], 4 * outs, tile, PANEL, p[19], soon, pace, np.float32(1))
                     soon += share
                 else:
-                    zeros = array_at(tile, TALL * WIDTH, np.empty(0, np.float32))
+                    zeros = floats_at(tile, TALL * WIDTH)
                     for i in range(TALL * WIDTH):
                         zeros[i] = 0
                 copy_tile(tile, min(TALL, rows - row), WIDTH, c, 4 * outs)

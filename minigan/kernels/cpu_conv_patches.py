@@ -23,7 +23,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import cpu_conv_tiles
-from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
 from minigan.kernels.cpu_conv_tiles import in_turn, keeping
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
@@ -54,7 +54,7 @@ def _tables(geometry: Geometry, transposed: bool) -> tuple[Array, ...]:
 # -- patches ---------------------------------------------------------------------------------------------------------
 def _gather(parameters: int, index: int, thread: int) -> None:
     """Some rows (n, o0, o1) of the patch matrix; see `plan_patches` for the parameters."""
-    p = array_at(parameters, 16, np.empty(0, np.int64))
+    p = words_at(parameters, 16)
     size0, size1, size2, channels, k1, k2, out0, out1, out2, taps = (
         p[2],
         p[3],
@@ -67,20 +67,19 @@ def _gather(parameters: int, index: int, thread: int) -> None:
         p[10],
         p[11],
     )
-    like = np.empty(0, np.float32)
-    t0 = array_at(p[13], 1 << 40, np.empty(0, np.int64))
-    t1, t2 = array_at(p[14], 1 << 40, t0), array_at(p[15], 1 << 40, t0)
+    t0 = words_at(p[13], 1 << 40)
+    t1, t2 = words_at(p[14], 1 << 40), words_at(p[15], 1 << 40)
     width = taps * channels
     for row in range(index * SPAN, min(p[12], (index + 1) * SPAN)):
         n, o0, o1 = row // (out0 * out1), row // out1 % out0, row % out1
-        target = array_at(p[1] + 4 * row * out2 * width, out2 * width, like)
+        target = floats_at(p[1] + 4 * row * out2 * width, out2 * width)
         for j in range(out2 * width):
             target[j] = 0
         for e0 in range(t0[o0], t0[o0 + 1], 2):
             for e1 in range(t1[o1], t1[o1 + 1], 2):
                 line = ((n * size0 + t0[e0]) * size1 + t1[e1]) * size2
                 tap = (t0[e0 + 1] * k1 + t1[e1 + 1]) * k2
-                source = array_at(p[0] + 4 * line * channels, size2 * channels, like)
+                source = floats_at(p[0] + 4 * line * channels, size2 * channels)
                 for o2 in range(out2):
                     for e2 in range(t2[o2], t2[o2 + 1], 2):
                         begin, end = t2[e2] * channels, (o2 * taps + tap + t2[e2 + 1]) * channels
@@ -135,7 +134,7 @@ def _sum_row(columns: Array, out: Array, p: Array, spans: Array, tap: int) -> No
 
 def _collect(parameters: int, index: int, thread: int) -> None:
     """Some rows (n, o0, o1) of the output; see `plan_columns` for the parameters."""
-    p = array_at(parameters, 20, np.empty(0, np.int64))
+    p = words_at(parameters, 20)
     size0, size1, size2, channels, k1, k2, out0, out1, out2, taps = (
         p[2],
         p[3],
@@ -148,20 +147,19 @@ def _collect(parameters: int, index: int, thread: int) -> None:
         p[10],
         p[11],
     )
-    like = np.empty(0, np.float32)
-    slope = array_at(parameters + 8 * 17, 1, like)[0]
-    bias = array_at(p[16], channels, like)
-    t0 = array_at(p[13], 1 << 40, np.empty(0, np.int64))
-    t1, spans = array_at(p[14], 1 << 40, t0), array_at(p[15], 3 * k2, t0)
+    slope = floats_at(parameters + 8 * 17, 1)[0]
+    bias = floats_at(p[16], channels)
+    t0 = words_at(p[13], 1 << 40)
+    t1, spans = words_at(p[14], 1 << 40), words_at(p[15], 3 * k2)
     for row in range(index * SPAN, min(p[12], (index + 1) * SPAN)):
         n, o0, o1 = row // (out0 * out1), row // out1 % out0, row % out1
-        out = array_at(p[1] + 4 * row * out2 * channels, out2 * channels, like)
+        out = floats_at(p[1] + 4 * row * out2 * channels, out2 * channels)
         for j in range(out2 * channels):
             out[j] = 0
         for e0 in range(t0[o0], t0[o0 + 1], 2):
             for e1 in range(t1[o1], t1[o1 + 1], 2):
                 line = ((n * size0 + t0[e0]) * size1 + t1[e1]) * size2
-                columns = array_at(p[0] + 4 * line * taps * channels, size2 * taps * channels, like)
+                columns = floats_at(p[0] + 4 * line * taps * channels, size2 * taps * channels)
                 _sum_row(columns, out, p, spans, (t0[e0 + 1] * k1 + t1[e1 + 1]) * k2)
         for o2 in range(out2):
             for c in range(channels):

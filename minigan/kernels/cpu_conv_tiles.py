@@ -30,13 +30,14 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
 from minigan.kernels.cpu_gemm import LANES, TALL, WIDTH, _nothing, leak, microkernel, pack
 from minigan.kernels.cpu_team import Job, team
-from minigan.kernels.cpu_workspace import workspace
+from minigan.kernels.cpu_workspace import whole_lines, workspace
 from minigan.kernels.geometry import Geometry
 
 PANEL = 4 * WIDTH  # bytes of a row of a packed panel
+TILE = 4 * whole_lines(WIDTH * TALL)  # bytes of a tile of the result that is not stored where it belongs
 TASKS = 16  # tasks a thread, where there is work for so many
 
 
@@ -95,18 +96,18 @@ def tables(geometry: Geometry, transposed: bool) -> tuple[Array, Array, Array, i
 def pack_partial(b: int, b_row: int, b_column: int, depth: int, columns: int, panel: int) -> None:
     """`columns` < WIDTH columns of a matrix as (depth, WIDTH) floats, zeros in the rest."""
     for k in range(depth):
-        target = array_at(panel + PANEL * k, WIDTH, np.empty(0, np.float32))
+        target = floats_at(panel + PANEL * k, WIDTH)
         for j in range(WIDTH):
             target[j] = 0
         for j in range(columns):
-            target[j] = array_at(b + k * b_row + j * b_column, 1, np.empty(0, np.float32))[0]
+            target[j] = floats_at(b + k * b_row + j * b_column, 1)[0]
 
 
 def _pack_weights(parameters: int, index: int, thread: int) -> None:
     """One tap of one panel; see `plan_packing` for the parameters."""
-    p = array_at(parameters, 8, np.empty(0, np.int64))
+    p = words_at(parameters, 8)
     taps, depth, columns = p[1], p[4], p[5]
-    slots = array_at(p[7], taps, np.empty(0, np.int64))
+    slots = words_at(p[7], taps)
     panel, tap = index // taps, index % taps
     source = p[0] + 4 * depth * columns * tap
     target = p[6] + PANEL * depth * (taps * panel + slots[tap])
@@ -157,8 +158,8 @@ def in_turn(*jobs: Job) -> Job:
 @compile_task
 def _list_runs(p: Array, o0: int, o1: int, o2: int, base: int, panel: int, runs: Array) -> int:
     """The runs of one output position, (address in the source, address in the packed panel, depth); how many."""
-    heads = array_at(p[24], 1 << 40, np.empty(0, np.int64))
-    t0, t1, t2 = heads, array_at(p[25], 1 << 40, heads), array_at(p[26], 1 << 40, heads)
+    heads = words_at(p[24], 1 << 40)
+    t0, t1, t2 = heads, words_at(p[25], 1 << 40), words_at(p[26], 1 << 40)
     size1, size2, channels, k1, k2, pixel = p[2], p[3], p[7], p[8], p[9], p[4]
     count = 0
     for e0 in range(t0[o0], t0[o0 + 1], 3):
@@ -176,8 +177,8 @@ def _list_runs(p: Array, o0: int, o1: int, o2: int, base: int, panel: int, runs:
 def copy_tile(tile: int, rows: int, columns: int, c: int, c_row: int) -> None:
     """The first rows and columns of a tile into C."""
     for r in range(rows):
-        source = array_at(tile + PANEL * r, columns, np.empty(0, np.float32))
-        target = array_at(c + r * c_row, columns, np.empty(0, np.float32))
+        source = floats_at(tile + PANEL * r, columns)
+        target = floats_at(c + r * c_row, columns)
         for n in range(columns):
             target[n] = source[n]
 
@@ -185,22 +186,22 @@ def copy_tile(tile: int, rows: int, columns: int, c: int, c_row: int) -> None:
 @compile_task
 def _fill(bias: int, slope: float, tile: int) -> None:
     """A tile of positions that meet no tap: f(bias)."""
-    b = array_at(bias, WIDTH, np.empty(0, np.float32))
+    b = floats_at(bias, WIDTH)
     for r in range(TALL):
-        row = array_at(tile + PANEL * r, WIDTH, np.empty(0, np.float32))
+        row = floats_at(tile + PANEL * r, WIDTH)
         for n in range(WIDTH):
             row[n] = leak(b[n], slope) if b[n] <= 0 else b[n]
 
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """Some images, some rows of positions, one panel of channels; see `plan` for the parameters."""
-    p = array_at(parameters, 29, np.empty(0, np.int64))
-    slope = array_at(parameters + 8 * 17, 1, np.empty(0, np.float32))[0]
+    p = words_at(parameters, 29)
+    slope = floats_at(parameters + 8 * 17, 1)[0]
     images, columns, group_blocks, row_blocks = p[18], p[19], p[20], p[21]
     scratch = p[22] + thread * p[23]
     tile = scratch
-    runs_at = scratch + PANEL * TALL
-    runs = array_at(runs_at, 1 << 40, np.empty(0, np.int64))
+    runs_at = scratch + TILE
+    runs = words_at(runs_at, 1 << 40)
     panel_index, rest = index // (group_blocks * row_blocks), index % (group_blocks * row_blocks)
     groups, rows = (images + TALL - 1) // TALL, p[13] * p[14]
     group_block, row_block = rest // row_blocks, rest % row_blocks
@@ -269,7 +270,7 @@ def plan(
     group_blocks = min(groups, wanted)
     row_blocks = min(rows, -(-wanted // group_blocks))
     *axes, longest = tables(geometry, transposed)
-    per_thread = WIDTH * TALL + 2 * (3 * longest + 8) // LANES * LANES + LANES
+    per_thread = whole_lines(WIDTH * TALL) + whole_lines(2 * 3 * longest)
     packed, scratch, padded = workspace(panels * geometry.taps * depth * WIDTH, size * per_thread, panels * WIDTH)
     p = np.empty(29, np.int64)
     p[:16] = (

@@ -23,14 +23,14 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import address_of, array_at, compile_task, task
-from minigan.kernels.cpu_conv_tiles import PANEL, TASKS, copy_tile, in_turn, keeping
-from minigan.kernels.cpu_gemm import LANES, TALL, WIDTH, _nothing, microkernel
+from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
+from minigan.kernels.cpu_conv_tiles import PANEL, TASKS, TILE, copy_tile, in_turn, keeping
+from minigan.kernels.cpu_gemm import TALL, WIDTH, _nothing, microkernel
 from minigan.kernels.cpu_team import Job, team
-from minigan.kernels.cpu_workspace import workspace
+from minigan.kernels.cpu_workspace import whole_lines, workspace
 from minigan.kernels.geometry import Geometry
 
-PORTION = 4096  # rows of a packed panel of g: 512 KB
+PORTION = 128 * 1024 // WIDTH  # rows of a packed panel of g: 512 KB
 ROWS = 16  # positions that a packing task takes
 
 
@@ -57,14 +57,14 @@ def pack_row(source: Array, channels: int, width: int, target: Array, panel: int
 
 def _pack(parameters: int, index: int, thread: int) -> None:
     """Some positions of all images as (channel // width, slot of the position, image, width)."""
-    p = array_at(parameters, 9, np.empty(0, np.int64))
+    p = words_at(parameters, 9)
     images, positions, channels, width = p[2], p[3], p[4], p[8]
-    slots = array_at(p[6], positions, np.empty(0, np.int64))
+    slots = words_at(p[6], positions)
     panel = positions * images * width
     for position in range(index * ROWS, min(positions, (index + 1) * ROWS)):
         for n in range(images):
-            source = array_at(p[0] + n * p[1] + 4 * channels * position, channels, np.empty(0, np.float32))
-            target = array_at(p[5] + 4 * width * (slots[position] * images + n), p[7], np.empty(0, np.float32))
+            source = floats_at(p[0] + n * p[1] + 4 * channels * position, channels)
+            target = floats_at(p[5] + 4 * width * (slots[position] * images + n), p[7])
             pack_row(source, channels, width, target, panel)
 
 
@@ -88,8 +88,8 @@ def plan_packing(a: Array, first: int, images: int, slots: Array, width: int, pa
 def _add_tile(tile: int, rows: int, columns: int, c: int, c_row: int) -> None:
     """C += the first rows and columns of a tile."""
     for r in range(rows):
-        source = array_at(tile + PANEL * r, columns, np.empty(0, np.float32))
-        target = array_at(c + r * c_row, columns, np.empty(0, np.float32))
+        source = floats_at(tile + PANEL * r, columns)
+        target = floats_at(c + r * c_row, columns)
         for n in range(columns):
             target[n] += source[n]
 
@@ -135,12 +135,12 @@ def _soon(p: Array, index: int, done: int, taps: int) -> tuple[int, int]:
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """Some taps of one block of input channels and one panel of output channels; see `plan_tiles` for the parameters."""
-    p = array_at(parameters, 26, np.empty(0, np.int64))
+    p = words_at(parameters, 26)
     blocks, tap_blocks, taps, ins, outs = p[13], p[14], p[15], p[16], p[17]
-    spans = array_at(p[18], 1 << 40, np.empty(0, np.int64))
+    spans = words_at(p[18], 1 << 40)
     tile = p[19] + thread * p[20]
-    runs_at = tile + PANEL * TALL
-    runs = array_at(runs_at, 1 << 40, np.empty(0, np.int64))
+    runs_at = tile + TILE
+    runs = words_at(runs_at, 1 << 40)
     product, block, part = index // tap_blocks // blocks, index // tap_blocks % blocks, index % tap_blocks
     which, panel = product // p[24], product % p[24]
     rows, columns = min(TALL, ins - block * TALL), min(WIDTH, outs - panel * WIDTH)
@@ -157,7 +157,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
         if count == 0:
             if p[21]:  # nothing meets this tap: zero, in the first portion
                 for r in range(TALL):
-                    row = array_at(tile + PANEL * r, WIDTH, np.empty(0, np.float32))
+                    row = floats_at(tile + PANEL * r, WIDTH)
                     for j in range(WIDTH):
                         row[j] = 0
                 copy_tile(tile, rows, columns, c, 4 * outs)
@@ -203,7 +203,7 @@ def scratch_floats(geometry: Geometry, images: int = 1) -> int:
     most = images
     for axis in range(2):
         most *= max(1, *(len(geometry.span(axis, k)) for k in range(geometry.kernel[axis])))
-    return WIDTH * TALL + -(-6 * most // LANES) * LANES + LANES
+    return TILE // 4 + whole_lines(2 * 3 * most)
 
 
 def plan_tiles(

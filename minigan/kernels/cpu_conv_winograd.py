@@ -27,7 +27,7 @@ from numba.extending import intrinsic
 
 from minigan.backend import Array
 from minigan.kernels import cpu_conv_tiles, cpu_conv_weight, threads, winograd
-from minigan.kernels.compiler import address_of, array_at, compile_ordered, compile_task, task
+from minigan.kernels.compiler import address_of, compile_ordered, compile_task, floats_at, task, words_at
 from minigan.kernels.conv_cost import WINOGRAD_OUTPUTS as OUTPUTS
 from minigan.kernels.cpu_conv_tiles import PANEL, TASKS, copy_tile, in_turn, keeping
 from minigan.kernels.cpu_conv_weight import pack_row
@@ -45,12 +45,14 @@ from minigan.kernels.cpu_gemm import (
     store_vector,
 )
 from minigan.kernels.cpu_team import Job, team
-from minigan.kernels.cpu_workspace import workspace
+from minigan.kernels.cpu_workspace import whole_lines, workspace
 from minigan.kernels.geometry import Geometry
+from minigan.kernels.registers import LINE
 
 POINTS = winograd.LARGEST
 PART = 1024  # floats of a panel that are transformed at a time: eight such rows fit into the first-level cache
-ASIDE = 8 * LANES + PANEL * OUTPUTS  # bytes for outputs that are not stored where they are made
+ADDRESSES = 4 * whole_lines(2 * OUTPUTS)  # bytes of the addresses of OUTPUTS rows
+ASIDE = ADDRESSES + 4 * whole_lines(PANEL * OUTPUTS // 4)  # bytes for outputs that are not stored where they are made
 KEPT = 256 * 1024  # bytes of M that a task keeps: they stay in the second-level cache
 
 
@@ -63,14 +65,13 @@ def blocks_of(size: int) -> int:
 @compile_ordered
 def combine(matrix: Array, row: int, rows: Array, length: int, target: Array) -> None:
     """target = sum over j of matrix[row, j] times the row of floats at address rows[j]; POINTS terms."""
-    like = np.empty(0, np.float32)
     m = POINTS * row
     a0, a1, a2, a3 = matrix[m], matrix[m + 1], matrix[m + 2], matrix[m + 3]
     a4, a5, a6, a7 = matrix[m + 4], matrix[m + 5], matrix[m + 6], matrix[m + 7]
-    r0, r1 = array_at(rows[0], length, like), array_at(rows[1], length, like)
-    r2, r3 = array_at(rows[2], length, like), array_at(rows[3], length, like)
-    r4, r5 = array_at(rows[4], length, like), array_at(rows[5], length, like)
-    r6, r7 = array_at(rows[6], length, like), array_at(rows[7], length, like)
+    r0, r1 = floats_at(rows[0], length), floats_at(rows[1], length)
+    r2, r3 = floats_at(rows[2], length), floats_at(rows[3], length)
+    r4, r5 = floats_at(rows[4], length), floats_at(rows[5], length)
+    r6, r7 = floats_at(rows[6], length), floats_at(rows[7], length)
     for c in range(length):
         target[c] = (a0 * r0[c] + a1 * r1[c] + (a2 * r2[c] + a3 * r3[c])) + (
             a4 * r4[c] + a5 * r5[c] + (a6 * r6[c] + a7 * r7[c])
@@ -87,11 +88,10 @@ def _square(matrix: Array) -> Array:
 # -- inputs ----------------------------------------------------------------------------------------------------------
 def _inputs(parameters: int, index: int, thread: int) -> None:
     """The inputs of one image; see `plan_inputs` for the parameters."""
-    p = array_at(parameters, 12, np.empty(0, np.int64))
-    like = np.empty(0, np.float32)
+    p = words_at(parameters, 12)
     size, channels, blocks, points, before, zeros = p[2], p[3], p[4], p[5], p[6], p[7]
-    matrix = array_at(p[8], POINTS * POINTS, like)
-    rows = array_at(p[9] + thread * 8 * POINTS, POINTS, np.empty(0, np.int64))
+    matrix = floats_at(p[8], POINTS * POINTS)
+    rows = words_at(p[9] + thread * 8 * POINTS, POINTS)
     lines = p[10]
     for line in range(lines):
         for block in range(blocks):
@@ -101,7 +101,7 @@ def _inputs(parameters: int, index: int, thread: int) -> None:
                 rows[j] = p[0] + 4 * ((index * lines + line) * size + at) * channels if inside else zeros
             for point in range(points):
                 place = p[1] + index * p[11] + 4 * ((point * lines + line) * blocks + block) * channels
-                combine(matrix, point, rows, channels, array_at(place, channels, like))
+                combine(matrix, point, rows, channels, floats_at(place, channels))
 
 
 @cache
@@ -112,7 +112,7 @@ def _inputs_task() -> int:
 def image_floats(floats: int) -> int:
     """Floats from image to image: five cache lines more than a page's multiple, or else the rows of a tile, one an image, would
     compete for the same places in the first-level cache."""
-    return -(-floats // 1024) * 1024 + 5 * LANES
+    return -(-floats // 1024) * 1024 + 5 * LINE
 
 
 def plan_inputs(x: Array, before: int, blocks: int, matrix: Array, points: int, transformed: Array) -> Job:
@@ -130,18 +130,17 @@ def plan_inputs(x: Array, before: int, blocks: int, matrix: Array, points: int, 
 # -- weights ---------------------------------------------------------------------------------------------------------
 def _weights(parameters: int, index: int, thread: int) -> None:
     """One tap of the other axes of one panel; see `plan_weights` for the parameters."""
-    p = array_at(parameters, 9, np.empty(0, np.int64))
-    like = np.empty(0, np.float32)
+    p = words_at(parameters, 9)
     others, taps, points, length, zeros = p[2], p[3], p[4], p[5], p[6]
-    matrix = array_at(p[7], POINTS * POINTS, like)
-    rows = array_at(p[8] + thread * 8 * POINTS, POINTS, np.empty(0, np.int64))
+    matrix = floats_at(p[7], POINTS * POINTS)
+    rows = words_at(p[8] + thread * 8 * POINTS, POINTS)
     panel, other = index // others, index % others
     for start in range(0, length, PART):
         part = min(PART, length - start)
         for j in range(POINTS):
             rows[j] = p[0] + 4 * (((panel * others + other) * taps + j) * length + start) if j < taps else zeros
         for point in range(points):
-            target = array_at(p[1] + 4 * (((panel * points + point) * others + other) * length + start), part, like)
+            target = floats_at(p[1] + 4 * (((panel * points + point) * others + other) * length + start), part)
             combine(matrix, point, rows, part, target)
 
 
@@ -205,22 +204,22 @@ inverse_row: Any = intrinsic(_inverse_row)
 def _outputs(m: int, p: Array, count: int, bias: int, slope: float, width: int, c: int, aside: int) -> None:
     """The outputs of one block for the TALL rows of its tiles, `count` <= OUTPUTS positions, `width` <= WIDTH channels; what is
     not wanted goes to `aside` (the addresses of the rows, then OUTPUTS rows)."""
-    targets = array_at(aside, OUTPUTS, np.empty(0, np.int64))
+    targets = words_at(aside, OUTPUTS)
     for r in range(TALL):
         for j in range(OUTPUTS):
             whole = j < count and width == WIDTH
-            targets[j] = c + r * p[11] + j * p[12] if whole else aside + 8 * LANES + PANEL * j
+            targets[j] = c + r * p[11] + j * p[12] if whole else aside + ADDRESSES + PANEL * j
         inverse_row(m + PANEL * r, PANEL * TALL, p[4], p[29], bias, slope, aside)
         if width < WIDTH:
             for j in range(count):
-                copy_tile(aside + 8 * LANES + PANEL * j, 1, width, c + r * p[11] + j * p[12], 0)
+                copy_tile(aside + ADDRESSES + PANEL * j, 1, width, c + r * p[11] + j * p[12], 0)
 
 
 @compile_task
 def _list_runs(p: Array, o0: int, o1: int, block: int, point: int, base: int, panel: int, runs: Array) -> int:
     """The runs of one point of a block: one for each tap of the other axes that is inside."""
-    t0 = array_at(p[24], 1 << 40, np.empty(0, np.int64))
-    t1 = array_at(p[25], 1 << 40, t0)
+    t0 = words_at(p[24], 1 << 40)
+    t1 = words_at(p[25], 1 << 40)
     channels, blocks, k1, others = p[7], p[3], p[8], p[9]
     count, plane = 0, point * p[26]
     for e0 in range(t0[o0], t0[o0 + 1], 3):
@@ -235,12 +234,11 @@ def _list_runs(p: Array, o0: int, o1: int, block: int, point: int, base: int, pa
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """Some images, some rows of positions, one panel of channels; see `plan` for the parameters."""
-    p = array_at(parameters, 32, np.empty(0, np.int64))
-    like = np.empty(0, np.float32)
-    slope = array_at(parameters + 8 * 17, 1, like)[0]
+    p = words_at(parameters, 32)
+    slope = floats_at(parameters + 8 * 17, 1)[0]
     images, columns, group_blocks, row_blocks, blocks, points = p[18], p[19], p[20], p[21], p[3], p[4]
     scratch = p[22] + thread * p[23]
-    runs = array_at(scratch, 1 << 40, np.empty(0, np.int64))
+    runs = words_at(scratch, 1 << 40)
     kept = scratch + p[28]
     panel_index, rest = index // (group_blocks * row_blocks), index % (group_blocks * row_blocks)
     groups, rows = (images + TALL - 1) // TALL, p[13] * p[14]
@@ -266,7 +264,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                         pace = TALL * p[1] // (tiles * count * p[7]) + 1
                         microkernel(scratch, count, p[1], 4, PANEL, m, PANEL, nothing, soon, pace, np.float32(1))
                     else:
-                        tile = array_at(m, TALL * WIDTH, like)
+                        tile = floats_at(m, TALL * WIDTH)
                         for n in range(TALL * WIDTH):
                             tile[n] = 0
         for row in range(first_row, last_row):
@@ -295,7 +293,7 @@ def plan(
     group_blocks = min(-(-images // TALL), max(1, -(-TASKS * size // (panels * row_blocks)))) if size > 1 else 1
     t0, t1, _, longest = cpu_conv_tiles.tables(geometry, transposed)
     kept = -(-rows // row_blocks) * blocks * POINTS * WIDTH * TALL + ASIDE // 4
-    per_thread = -(-6 * longest // LANES) * LANES + kept
+    per_thread = whole_lines(2 * 3 * longest) + kept
     source_rows = inputs[0] * inputs[1]
     packed, u, v, scratch, padded = workspace(
         panels * geometry.taps * depth * WIDTH, panels * points * others * depth * WIDTH,
@@ -332,13 +330,12 @@ def plan(
 # -- the weight gradient ---------------------------------------------------------------------------------------------
 def _pack(parameters: int, index: int, thread: int) -> None:
     """One row of some images, transformed and packed for the tiles; see `plan_packing` for the parameters."""
-    p = array_at(parameters, 18, np.empty(0, np.int64))
-    like = np.empty(0, np.float32)
+    p = words_at(parameters, 18)
     size, channels, blocks, points, before, zeros = p[2], p[3], p[4], p[5], p[6], p[7]
     lines, images, width, reach = p[10], p[11], p[12], p[13]
-    matrix = array_at(p[8], POINTS * POINTS, like)
-    rows = array_at(p[9] + thread * 8 * POINTS, POINTS, np.empty(0, np.int64))
-    made = array_at(p[14] + 4 * thread * channels, channels, like)
+    matrix = floats_at(p[8], POINTS * POINTS)
+    rows = words_at(p[9] + thread * 8 * POINTS, POINTS)
+    made = floats_at(p[14] + 4 * thread * channels, channels)
     panel, line, part = lines * blocks * images * width, index // p[17], index % p[17]
     for block in range(blocks):
         for n in range(images * part // p[17], images * (part + 1) // p[17]):
@@ -349,7 +346,7 @@ def _pack(parameters: int, index: int, thread: int) -> None:
             for point in range(points):
                 combine(matrix, point, rows, channels, made)
                 place = p[15] + 4 * (point * p[16] + ((line * blocks + block) * images + n) * width)
-                pack_row(made, channels, width, array_at(place, 1 << 40, like), panel)
+                pack_row(made, channels, width, floats_at(place, 1 << 40), panel)
 
 
 @cache
@@ -377,18 +374,17 @@ def plan_packing(
 
 def _weight_outputs(parameters: int, index: int, thread: int) -> None:
     """A part of one tap of the other axes: dw = A'^T M; see `plan_weight` for the parameters."""
-    p = array_at(parameters, 9, np.empty(0, np.int64))
-    like = np.empty(0, np.float32)
+    p = words_at(parameters, 9)
     points, others, taps, length, parts = p[2], p[3], p[4], p[5], p[8]
-    matrix = array_at(p[6], POINTS * POINTS, like)
-    rows = array_at(p[7] + thread * 8 * POINTS, POINTS, np.empty(0, np.int64))
+    matrix = floats_at(p[6], POINTS * POINTS)
+    rows = words_at(p[7] + thread * 8 * POINTS, POINTS)
     other, part = index // parts, index % parts
     for start in range(length * part // parts, length * (part + 1) // parts, PART):
         count = min(PART, length * (part + 1) // parts - start)
         for point in range(POINTS):
             rows[point] = p[0] + 4 * (((point if point < points else 0) * others + other) * length + start)
         for k in range(taps):
-            target = array_at(p[1] + 4 * ((other * taps + k) * length + start), count, like)
+            target = floats_at(p[1] + 4 * ((other * taps + k) * length + start), count)
             combine(matrix, k, rows, count, target)
 
 

@@ -5,10 +5,11 @@ number 64 times: reading it in time is half the work. Here (after Goto, van de G
 multiplication"):
 
 - C is cut into panels of WIDTH columns, and these into blocks of rows where there are few; a block is a task of the team.
-- The panel of B is packed into a contiguous scratch array (K, WIDTH), transposed 16 x 16 in registers where B is a transposed
-  view. While the block is computed, the next panel is already being fetched.
-- The microkernel keeps TALL x WIDTH sums in vector registers: with 16 lanes, 8 x 32 sums are 16 registers. For each k it loads
-  two vectors of B, spreads eight numbers of A, and does 16 fused multiply-adds: 256 multiplications for 40 loaded numbers.
+- The panel of B is packed into a contiguous scratch array (K, WIDTH), transposed LANES x LANES in registers where B is a
+  transposed view. While the block is computed, the next panel is already being fetched.
+- The microkernel keeps TALL x WIDTH sums in vector registers, as many as the processor has room for (`registers.py`): with 16
+  lanes, 8 x 32 sums are 16 registers. For each k it loads two vectors of B, spreads eight numbers of A, and does 16 fused
+  multiply-adds: 256 multiplications for 40 loaded numbers.
 - A is read where it lies, by rows or by columns: it is small, or its panel is in cache.
 - Rows that do not fill a tile are covered by a tile that overlaps the one above: the same numbers twice. Columns that do not
   fill a panel are computed in a tile aside and copied, since the panel to their left is another thread's.
@@ -26,23 +27,28 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import HAS_512_BITS, address_of, array_at, compile_task, task
+from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
 from minigan.kernels.cpu_team import Job, team
+from minigan.kernels.registers import LINE, processor
 
-LANES, TALL, VECTORS = 16, 8, 2
-WIDTH = LANES * VECTORS
+AVAILABLE = processor().fused
+LANES, TALL, VECTORS = processor().tile
+WIDTH = processor().tile.width
+ALIGNED = 4 * LANES  # bytes to which every row of a packed panel is aligned
 TASKS = 4  # tasks a thread, at least
 DEEPEST = 2048  # a packed panel of 2048 x 32 floats is 256 KB: it stays in a core's second-level cache
-STRIP, SHALLOW = 64, 256  # rows of a packed strip of A, and how deep a product may be to pack one
-RUN = LANES  # floats that hold the one run of a product
-SCRATCH = (
-    (DEEPEST + TALL) * WIDTH + RUN + STRIP * SHALLOW
-)  # a thread's floats: a panel of B, a tile of C, a run, a strip of A
-AVAILABLE = HAS_512_BITS
+STRIP, SHALLOW = -(-64 // TALL) * TALL, 256  # rows of a packed strip of A, and how deep a product may be to pack one
+ROUNDS, GRID_ROUNDS = 4, 2  # rounds of the microkernel's loop that are written out, and that share a question to a grid
+RUN = LINE  # floats that hold the one run of a product, three integers
+# A thread's floats: a panel of B, a tile of C, a run, a strip of A; whole cache lines.
+SCRATCH = -(-((DEEPEST + TALL) * WIDTH + RUN + STRIP * SHALLOW) // LINE) * LINE
+PANEL_LINES = -(-WIDTH // LINE)  # cache lines of a row of B in a panel
+LINE_BITS = (PANEL_LINES - 1).bit_length()
 
 _FLOAT, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -109,7 +115,7 @@ def fused_multiply_add(builder: Any) -> Any:
     return builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
 
 
-def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, list[Any]], list[Any]], ahead: list[Any]) -> None:
+def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, Any], Any], ahead: Any, every: int) -> None:
     """C[0:TALL, 0:WIDTH] = f(bias + sum over runs and k < depth of A[:, k] B[k, :]), f the leaky ReLU, all in registers.
 
     A product has one run; a convolution has one for each stretch of taps whose inputs lie together. Run r is three integers at
@@ -119,48 +125,46 @@ def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, list[Any]], l
     bias[j] at bias + 4 j.
     f is that of :func:`leaky_relu`; slope 1: identity.
 
-    Meanwhile cache lines that will be needed soon are asked for: in each round of the loop `asking(builder, ahead)` asks for one
-    and returns the next values of its counters `ahead`.
+    Meanwhile cache lines that will be needed soon are asked for: once in `every` rounds of the loop `asking(builder, ahead)` asks
+    for one and returns the next value of its counter `ahead`. ROUNDS rounds are written out, since a processor that starts two
+    multiplications a cycle has few instructions left for counting; the variables are registers once LLVM has seen them.
     """
     runs, count, row, step, b_step, c, c_row, bias, slope = args
-    fma = fused_multiply_add(builder)
-    before, outer, loop, latch, after = (
-        builder.block,
-        *map(builder.append_basic_block, ("run", "depth", "next", "after")),
-    )
-    builder.branch(outer)
+    fma, zero = fused_multiply_add(builder), ir.Constant(_VECTOR, [0.0] * LANES)
+    rows = [builder.mul(row, _I64(i)) for i in range(TALL)]
+    sums = [cgutils.alloca_once_value(builder, zero) for _ in range(TALL * VECTORS)]
+    a, b = cgutils.alloca_once(builder, _I64), cgutils.alloca_once(builder, _I64)
+    counter = cgutils.alloca_once_value(builder, ahead)
 
-    builder.position_at_end(outer)
-    one, zeros = _I64(1), [ir.Constant(_VECTOR, [0.0] * LANES)] * (TALL * VECTORS)
-    run_phis = counters(builder, [runs, count, *ahead, *zeros], before)
-    addresses = [builder.inttoptr(builder.add(run_phis[0], _I64(8 * i)), _I64.as_pointer()) for i in range(3)]
-    a, b, depth = map(builder.load, addresses)
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    phis = counters(builder, [a, b, depth, *run_phis[2:]], outer)
-    a_k, b_k, left = phis[:3]
-    asked, sums = phis[3 : 3 + len(ahead)], phis[3 + len(ahead) :]
-    asked = asking(builder, asked)
-    right = [load_vector(builder, b_k, 4 * LANES * j) for j in range(VECTORS)]
-    results, a_i = [], a_k
-    for i in range(TALL):
-        number = spread(builder, a_i)
-        results += [builder.call(fma, [number, right[j], sums[VECTORS * i + j]]) for j in range(VECTORS)]
-        a_i = builder.add(a_i, row)
-    steps = [builder.add(a_k, step), builder.add(b_k, b_step), builder.sub(left, one)]
-    for phi, value in zip(phis, [*steps, *asked, *results], strict=True):
-        phi.add_incoming(value, loop)
-    builder.cbranch(builder.icmp_signed(">", steps[2], _I64(0)), loop, latch)
-    builder.position_at_end(latch)
-    following = [builder.add(run_phis[0], _I64(24)), builder.sub(run_phis[1], one), *asked, *results]
-    for phi, value in zip(run_phis, following, strict=True):
-        phi.add_incoming(value, latch)
-    builder.cbranch(builder.icmp_signed(">", following[1], _I64(0)), outer, after)
-    builder.position_at_end(after)
+    def rounds(number: int) -> None:
+        a_k, b_k = builder.load(a), builder.load(b)
+        for k in range(number):
+            if k % every == 0:
+                builder.store(asking(builder, builder.load(counter)), counter)
+            right = [load_vector(builder, b_k, 4 * LANES * j) for j in range(VECTORS)]
+            for i in range(TALL):
+                number_ = spread(builder, builder.add(a_k, rows[i]))
+                for j in range(VECTORS):
+                    place = sums[VECTORS * i + j]
+                    builder.store(builder.call(fma, [number_, right[j], builder.load(place)]), place)
+            a_k, b_k = builder.add(a_k, step), builder.add(b_k, b_step)
+        builder.store(a_k, a)
+        builder.store(b_k, b)
+
+    with cgutils.for_range(builder, count) as run:
+        place = builder.add(runs, builder.mul(run.index, _I64(24)))
+        fields = [builder.inttoptr(builder.add(place, _I64(8 * i)), _I64.as_pointer()) for i in range(3)]
+        builder.store(builder.load(fields[0]), a)
+        builder.store(builder.load(fields[1]), b)
+        depth = builder.load(fields[2])
+        with cgutils.for_range(builder, builder.lshr(depth, _I64(ROUNDS.bit_length() - 1))):
+            rounds(ROUNDS)
+        with cgutils.for_range(builder, builder.and_(depth, _I64(ROUNDS - 1))):
+            rounds(1)
     shift, leaky = [load_vector(builder, bias, 4 * LANES * j) for j in range(VECTORS)], leaky_relu(builder, slope)
     for i in range(TALL):
         for j in range(VECTORS):
-            v = leaky(builder.fadd(results[VECTORS * i + j], shift[j]))
+            v = leaky(builder.fadd(builder.load(sums[VECTORS * i + j]), shift[j]))
             store_vector(builder, v, builder.add(c, _I64(4 * LANES * j)))
         c = builder.add(c, c_row)
 
@@ -187,11 +191,11 @@ def _microkernel(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         soon, pace = args[8:10]
 
-        def asking(builder: Any, ahead: list[Any]) -> list[Any]:
-            _prefetch(builder, ahead[0], 1)
-            return [builder.add(ahead[0], pace)]
+        def asking(builder: Any, ahead: Any) -> Any:
+            _prefetch(builder, ahead, 1)
+            return builder.add(ahead, pace)
 
-        _tile_of(builder, [*args[:8], args[10]], asking, [soon])
+        _tile_of(builder, [*args[:8], args[10]], asking, soon, every=1)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 10, types.float32), codegen
@@ -214,33 +218,32 @@ def _grid_microkernel(
     far: Any,
     slope: Any,
 ) -> Any:
-    """The tile of :func:`_tile_of`; round k asks for line l = k pace / 2^16 of a grid, at
-    soon + (l mod 2^bits) near + (l / 2^bits) far. (The arithmetic of it costs a tenth of the speed where nothing has to be
-    waited for.)"""
+    """The tile of :func:`_tile_of`; round k, every other, asks for line l = k pace / 2^16 of a grid, at
+    soon + (l mod 2^bits) near + (l / 2^bits) far."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         soon, pace, bits, near, far = args[8:13]
 
-        def asking(builder: Any, ahead: list[Any]) -> list[Any]:
-            line = builder.lshr(ahead[0], _I64(16))
+        def asking(builder: Any, ahead: Any) -> Any:
+            line = builder.lshr(ahead, _I64(16))
             column = builder.and_(line, builder.sub(builder.shl(_I64(1), bits), _I64(1)))
             offset = builder.add(builder.mul(column, near), builder.mul(builder.lshr(line, bits), far))
             _prefetch(builder, builder.add(soon, offset), 2)
-            return [builder.add(ahead[0], pace)]
+            return builder.add(ahead, builder.mul(pace, _I64(GRID_ROUNDS)))
 
-        _tile_of(builder, [*args[:8], args[13]], asking, [_I64(0)])
+        _tile_of(builder, [*args[:8], args[13]], asking, _I64(0), every=GRID_ROUNDS)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 13, types.float32), codegen
 
 
 def _copy_row(typing: Any, source: Any, target: Any) -> Any:
-    """WIDTH floats from one address to another (64-byte aligned) one."""
+    """WIDTH floats from one address to another (aligned) one."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         for j in range(VECTORS):
             value = load_vector(builder, args[0], 4 * LANES * j)
-            store_vector(builder, value, builder.add(args[1], _I64(4 * LANES * j)), 64)
+            store_vector(builder, value, builder.add(args[1], _I64(4 * LANES * j)), ALIGNED)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), codegen
@@ -271,7 +274,7 @@ def _transpose_tile(typing: Any, source: Any, stride: Any, target: Any) -> Any:
             ]
             bit *= 2
         for i in range(LANES):
-            store_vector(builder, rows[i], builder.add(target, _I64(4 * WIDTH * i)), 64)
+            store_vector(builder, rows[i], builder.add(target, _I64(4 * WIDTH * i)), ALIGNED)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 3), codegen
@@ -310,8 +313,8 @@ def leak(v: float, slope: float) -> float:
 def _copy_columns(tile: int, skip: int, c: int, c_row: int) -> None:
     """The last columns of a tile, without the first `skip`, into C at address `c`."""
     for r in range(TALL):
-        source = array_at(tile + 4 * (WIDTH * r + skip), WIDTH - skip, np.empty(0, np.float32))
-        target = array_at(c + r * c_row, WIDTH - skip, np.empty(0, np.float32))
+        source = floats_at(tile + 4 * (WIDTH * r + skip), WIDTH - skip)
+        target = floats_at(c + r * c_row, WIDTH - skip)
         for n in range(WIDTH - skip):
             target[n] = source[n]
 
@@ -333,7 +336,7 @@ def _tiles(
         p[17],
     )
     runs = panel + 4 * WIDTH * (DEEPEST + TALL)
-    run = array_at(runs, 3, np.empty(0, np.int64))
+    run = words_at(runs, 3)
     run[1], run[2] = panel, depth
     start = column * WIDTH  # the panel's own columns; the tile of a narrow last panel begins to the left of them
     j = min(start, n - WIDTH)
@@ -347,12 +350,13 @@ def _tiles(
     for part in range(parts):
         i = min(part * TALL, rows - TALL)
         soon, pace, bits, near, far = panel, 0, 0, 0, 0
-        if ahead and b_column == 4:  # two lines of each row of B
-            soon, pace, bits, near, far = following + depth * part // parts * b_row, (2 << 16) // parts, 1, 64, b_row
+        if ahead and b_column == 4:  # the lines of each row of B
+            pace, bits, near, far = (PANEL_LINES << 16) // parts, LINE_BITS, 4 * LINE, b_row
+            soon = following + depth * part // parts * b_row
         elif ahead:  # a few columns of B, which lie in memory as rows
             bits = 2 if parts <= 8 else 1 if parts <= 16 else 0
             soon = following + min(WIDTH * part // parts, WIDTH - (1 << bits)) * b_column
-            pace, near, far = (1 << bits << 16) // LANES, b_column, 64
+            pace, near, far = (1 << bits << 16) // LINE, b_column, 4 * LINE
         run[0] = a + i * a_row
         if j == start:
             target = c + i * c_row + 4 * j
@@ -368,9 +372,9 @@ def _tiles(
 
 def _block(parameters: int, index: int, thread: int) -> None:
     """One block of rows of one panel of C; see `plan` for the parameters."""
-    p = array_at(parameters, 19, np.empty(0, np.int64))
+    p = words_at(parameters, 19)
     a, a_row, a_column, c, c_row, m, row_blocks = p[0], p[1], p[2], p[6], p[7], p[8], p[13]
-    slope = array_at(parameters + 8 * 12, 1, np.empty(0, np.float32))[0]
+    slope = floats_at(parameters + 8 * 12, 1)[0]
     panel = p[15] + thread * p[16]
     block, column = index % row_blocks, index // row_blocks
     first, last = m * block // row_blocks // TALL * TALL, m * (block + 1) // row_blocks // TALL * TALL
@@ -387,16 +391,16 @@ def _strip(parameters: int, index: int, thread: int) -> None:
     Numbers that lie together in A belong to neighbouring rows of C, and the next k is a whole row of x away: the strip of A is
     packed as (depth, STRIP) first, one cache line after the other, and then used for every panel of B, which is small.
     """
-    p = array_at(parameters, 19, np.empty(0, np.int64))
+    p = words_at(parameters, 19)
     a_column, m, depth, panels = p[2], p[8], p[9], p[14]
-    slope = array_at(parameters + 8 * 12, 1, np.empty(0, np.float32))[0]
+    slope = floats_at(parameters + 8 * 12, 1)[0]
     panel = p[15] + thread * p[16]
     strip = panel + 4 * (WIDTH * (DEEPEST + TALL) + RUN)
     first = min(index * STRIP, max(0, m - STRIP))
     rows = min(STRIP, m)
     for k in range(depth):
-        source = array_at(p[0] + 4 * first + k * a_column, rows, np.empty(0, np.float32))
-        target = array_at(strip + 4 * STRIP * k, rows, np.empty(0, np.float32))
+        source = floats_at(p[0] + 4 * first + k * a_column, rows)
+        target = floats_at(strip + 4 * STRIP * k, rows)
         for i in range(rows):
             target[i] = source[i]
     for column in range(panels):
@@ -419,8 +423,8 @@ _scratch: dict[int, tuple[Array, int]] = {}
 
 def _scratch_address(team_size: int) -> int:
     if team_size not in _scratch:
-        memory = np.empty(team_size * SCRATCH + 16, np.float32)
-        _scratch[team_size] = memory, (address_of(memory) + 63) // 64 * 64
+        memory = np.empty(team_size * SCRATCH + LINE, np.float32)
+        _scratch[team_size] = memory, -(-address_of(memory) // (4 * LINE)) * 4 * LINE
     return _scratch[team_size][1]
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from minigan.backend import Array, Group
-from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.compiler import address_of, array_at, compile_task, task, words_at
 from minigan.kernels.cpu_team import team
 
 # A table cuts every array into chunks of at most CHUNK elements, and a chunk is a task of the team (multi-tensor kernels on a
 # GPU do the same), so threads share the work evenly whatever the layer sizes are. A kernel gets one row of the table: the
 # chunk's length and its address in each group of arrays; `s` holds the scalars.
-CHUNK = 16_384
+CHUNK = 8_192
 
 
 @compile_task
@@ -62,12 +62,12 @@ def _ema(row: Array, s: Array) -> None:
 @cache
 def _chunk_task(kernel: Any, dtype: Any) -> int:
     """The task that runs `kernel` on row `index`; parameters: address of the table, its row length, address of the scalars."""
-    words, like = np.empty(0, np.int64), np.empty(0, dtype)
+    like = np.empty(0, dtype)
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = array_at(parameters, 3, words)
-        kernel(array_at(p[0] + 8 * p[1] * index, p[1], words), array_at(p[2], 8, like))
+        p = words_at(parameters, 3)
+        kernel(words_at(p[0] + 8 * p[1] * index, p[1]), array_at(p[2], 8, like))
 
     return run
 

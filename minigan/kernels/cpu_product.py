@@ -9,7 +9,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import cpu_gemm
-from minigan.kernels.compiler import address_of, array_at, compile_ordered, njit, task
+from minigan.kernels.compiler import address_of, compile_ordered, floats_at, njit, task, words_at
 from minigan.kernels.cpu_activation import bias_activation, slope_of
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
@@ -147,21 +147,26 @@ def _outer(start: int, stop: int, column: Array, row: Array, out: Array) -> None
 
 @njit
 def _narrow(start: int, stop: int, x: Array, w: Array, bias: Array, slope: float, out: Array) -> None:
-    """One or two columns: a sum of fixed length that LLVM vectorises over the outputs. More: column by column."""
+    """One row after the other, taken as an array of its own: indices that a compiler knows not to be negative become vectors."""
     columns = x.shape[1]
+    first, second = w[0], w[columns - 1]
     for i in range(start, stop):
+        row = out[i]
         if columns == 2:
-            for j in range(out.shape[1]):
-                out[i, j] = bias[j] + x[i, 0] * w[0, j] + x[i, 1] * w[1, j]
+            x0, x1 = x[i, 0], x[i, 1]
+            for j in range(row.size):
+                v = bias[j] + x0 * first[j] + x1 * second[j]
+                row[j] = leak(v, slope) if v <= 0 else v
         else:
-            for j in range(out.shape[1]):
-                out[i, j] = bias[j]
+            for j in range(row.size):
+                row[j] = bias[j]
             for k in range(columns):
-                for j in range(out.shape[1]):
-                    out[i, j] += x[i, k] * w[k, j]
-        for j in range(out.shape[1]):
-            v = out[i, j]
-            out[i, j] = leak(v, slope) if v <= 0 else v
+                number, weights = x[i, k], w[k]
+                for j in range(row.size):
+                    row[j] += number * weights[j]
+            for j in range(row.size):
+                v = row[j]
+                row[j] = leak(v, slope) if v <= 0 else v
 
 
 def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: Array) -> None:
@@ -175,33 +180,34 @@ def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: 
 
 
 @compile_ordered
-def _add_rows(x: Array, rows: int, columns: int, out: Array) -> None:
-    """out = the sum of the rows of a flat matrix: four rows at a time, so that the sums are read and written once for them."""
-    for j in range(columns):
+def _add_rows(x: Array, out: Array) -> None:
+    """out = the sum of the rows of a matrix: eight rows at a time, so that the sums are read and written once for them."""
+    for j in range(out.size):
         out[j] = 0
-    for i in range(0, rows - 3, 4):
-        a, b = i * columns, (i + 1) * columns
-        c, d = (i + 2) * columns, (i + 3) * columns
-        for j in range(columns):
-            out[j] += (x[a + j] + x[b + j]) + (x[c + j] + x[d + j])
-    for i in range(rows // 4 * 4, rows):
-        for j in range(columns):
-            out[j] += x[i * columns + j]
+    whole = x.shape[0] // 8 * 8
+    for i in range(0, whole, 8):
+        a, b, c, d, e, f, g, h = x[i], x[i + 1], x[i + 2], x[i + 3], x[i + 4], x[i + 5], x[i + 6], x[i + 7]
+        for j in range(out.size):
+            out[j] += ((a[j] + b[j]) + (c[j] + d[j])) + ((e[j] + f[j]) + (g[j] + h[j]))
+    for i in range(whole, x.shape[0]):
+        a = x[i]
+        for j in range(out.size):
+            out[j] += a[j]
 
 
 @njit
-def _column_sum(x: Array, rows: int, columns: int, out: Array) -> None:
-    _add_rows(x, rows, columns, out)
+def _column_sum(x: Array, out: Array) -> None:
+    _add_rows(x, out)
 
 
 def _column_sum_part(parameters: int, index: int, thread: int) -> None:
     """The sum of LONG rows, into row `index` of the partial sums."""
-    p = array_at(parameters, 4, np.empty(0, np.int64))
-    like, rows, columns = np.empty(0, np.float32), p[2], p[3]
+    p = words_at(parameters, 4)
+    rows, columns = p[2], p[3]
     first = index * LONG
     count = min(LONG, rows - first)
-    x = array_at(p[0] + 4 * first * columns, count * columns, like)
-    _add_rows(x, count, columns, array_at(p[1] + 4 * index * columns, columns, like))
+    x = floats_at(p[0] + 4 * first * columns, count * columns).reshape((count, columns))
+    _add_rows(x, floats_at(p[1] + 4 * index * columns, columns))
 
 
 @cache
@@ -215,11 +221,11 @@ def plan_column_sum(x: Array, out: Array) -> Job:
     if x.dtype != np.float32 or not x.flags.c_contiguous or not out.flags.c_contiguous:
         return partial(np.sum, x, axis=0, out=out)
     if rows <= LONG:
-        return partial(_column_sum, x.reshape(-1), rows, columns, out)
+        return partial(_column_sum, x, out)
     parts = np.empty((-(-rows // LONG), columns), np.float32)
     p = np.array([address_of(x), address_of(parts), rows, columns])
     job = team().job(_column_sum_task(), p, len(parts))
-    return _in_turn(job, partial(_column_sum, parts.reshape(-1), len(parts), columns, out))
+    return _in_turn(job, partial(_column_sum, parts, out))
 
 
 def column_sum(x: Array, out: Array) -> None:
@@ -232,13 +238,13 @@ SPAN = 16_384  # elements of a task
 
 
 def _multiply_part(parameters: int, index: int, thread: int) -> None:
-    p = array_at(parameters, 4, np.empty(0, np.int64))
-    like, begin = np.empty(0, np.float32), index * SPAN
+    p = words_at(parameters, 4)
+    begin = index * SPAN
     n = min(SPAN, p[3] - begin)
     a, b, out = (
-        array_at(p[0] + 4 * begin, n, like),
-        array_at(p[1] + 4 * begin, n, like),
-        array_at(p[2] + 4 * begin, n, like),
+        floats_at(p[0] + 4 * begin, n),
+        floats_at(p[1] + 4 * begin, n),
+        floats_at(p[2] + 4 * begin, n),
     )
     for i in range(n):
         out[i] = a[i] * b[i]

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.compiler import address_of, array_at, compile_task, task
+from minigan.kernels.compiler import address_of, array_at, compile_task, task, words_at
 from minigan.kernels.cpu_team import team
 
 SPAN = 16_384  # elements of the longer array that a task should have, at least
@@ -38,12 +38,12 @@ def _neighbour(o: int, scale: int, n: int) -> tuple[int, int, float]:
 @cache
 def _interpolate_task(dtype: Any, adjoint: bool) -> int:
     """Parameters: addresses of the shorter and the longer array, lines, span of a task, n, length of a row, scale."""
-    like, words = np.empty(0, dtype), np.empty(0, np.int64)
+    like = np.empty(0, dtype)
     size, kind = like.itemsize, like.dtype.type
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = array_at(parameters, 7, words)
+        p = words_at(parameters, 7)
         n, length, scale = p[4], p[5], p[6]
         row = size * length
         for line in range(index * p[3], min(p[2], (index + 1) * p[3])):

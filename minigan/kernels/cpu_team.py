@@ -27,13 +27,14 @@ from numba import types
 from numba.extending import intrinsic
 
 from minigan.kernels import threads
-from minigan.kernels.compiler import HAS_512_BITS, compile_task, njit
+from minigan.kernels.compiler import compile_task, njit
+from minigan.kernels.registers import processor
 
 Job = Callable[[], None]
 # Spinning is for processors on which the products are the team's too. Where they are the BLAS's, whose threads want the same
 # cores, helpers come for long jobs only and leave at once.
-PATIENCE = 200_000 if HAS_512_BITS else 0
-WORTH_HELP = 2 if HAS_512_BITS else 8  # tasks from which on helpers are called
+PATIENCE = 200_000 if processor().fused else 0
+WORTH_HELP = 2 if processor().fused else 8  # tasks from which on helpers are called
 # Words of the shared state, each on a cache line of its own.
 JOB, DONE, STOP, FUNCTION, PARAMETERS, WORDS = 0, 8, 16, 24, 32, 40
 _I64 = ir.IntType(64)

@@ -8,10 +8,15 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels.compiler import address_of
+from minigan.kernels.registers import LINE
 
 LOCK = threading.RLock()  # held by whoever uses the workspace, so that programs with threads of their own are safe
-LINE = 16  # floats of a cache line
 _memory = np.zeros(0, np.float32)
+
+
+def whole_lines(floats: int) -> int:
+    """So many floats, rounded up to cache lines."""
+    return -(-floats // LINE) * LINE
 
 
 def workspace(*sizes: int) -> list[Array]:
@@ -23,7 +28,7 @@ def workspace(*sizes: int) -> list[Array]:
     global _memory
     starts = [0]
     for size in sizes:
-        starts.append(starts[-1] + -(-size // LINE) * LINE)
+        starts.append(starts[-1] + whole_lines(size))
     if _memory.size < starts[-1] + LINE:
         _memory = np.zeros(max(starts[-1] + LINE, _memory.size * 5 // 4), np.float32)
     first = -(address_of(_memory) // 4) % LINE
