@@ -51,7 +51,7 @@ def test_the_shapes_of_the_networks_and_any_number_of_threads_agree_bit_for_bit(
     for count in (1, 2, 3):
         monkeypatch.setattr(threads, "THREADS", count)
         out = np.full((m, n), np.nan, np.float32)
-        assert cpu_gemm.suits(a, b, out) == cpu_gemm.AVAILABLE  # without 512-bit vectors the BLAS is faster
+        assert cpu_gemm.suits(a, b, out) == cpu_gemm.AVAILABLE  # without a fused multiply-add the BLAS is faster
         cpu_gemm.matmul(a, b, out)
         results.append(out)
     np.testing.assert_allclose(results[0], a.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
