@@ -5,7 +5,9 @@ scratch memory taken; the mathematics is in the `.cu` files, compiled by NVRTC w
 the result).
 
 Every function only queues work on the current stream: nothing waits for the GPU, nothing is copied back. Grid
-and block sizes depend on shapes alone, never on the GPU found, so a sum has the same order on every GPU.
+and block sizes depend on shapes alone, never on the GPU found, so a sum in `cuda/*.cu` has the same order on
+every GPU. Products (cuBLAS) and sums that CuPy takes (`column_sum`, `ops.sum` and what is made of it) repeat
+on one GPU, and may be ordered otherwise on another.
 """
 
 from __future__ import annotations
