@@ -177,7 +177,8 @@ def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
     Raises:
         TypeError, ValueError: as :func:`check`.
     """
-    check("mean_softplus_backward", x.shape, x=x, out=out)
+    x = x.reshape(out.shape)  # ascontiguousarray makes (1,) of ()
+    check("mean_softplus_backward", None, x=x, out=out)
     check("mean_softplus_backward", None, x=x, g=g)
     check("mean_softplus_backward", (), g=g)
     if x.size:
