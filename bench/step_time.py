@@ -3,7 +3,8 @@
     python bench/step_time.py --work toy mlp dcgan --rounds 3 [--peers torch_eager torch_eager:layout=channels_last]
         [--python peers=/path/python chainer_step=/path/python]
 
-A peer's name may carry variants, `peer:knob=value,knob=value` (each peer's --help lists its own). Every peer
+A peer's name may carry variants, `peer:knob=value,knob=value` (each peer's --help lists its own), and minigan_step itself
+may be named so, as another row. `--device cuda` runs minigan and the peers that can on a GPU. Every peer
 (bench/peers/*.py) runs in a process of its own, one after the other, `--rounds` times over, so that a change in the
 machine's speed touches all of them. A row quotes the median over rounds of each round's median block, and the spread.
 Peak MiB is the most memory the peer's process had resident, its libraries and compilers included.
@@ -26,6 +27,7 @@ from typing import Any
 HERE = Path(__file__).parent
 PEERS = ("torch_eager", "torch_compile", "jax_jit", "keras_tf")
 DCGAN_PEERS = ("torch_eager", "torch_eager:layout=channels_last", "torch_compile:layout=channels_last", *PEERS[2:])
+GPU_PEERS = ("torch_eager", "torch_eager:graph=yes", "torch_compile", "jax_jit")
 
 
 def cpu_model() -> str:
@@ -37,6 +39,16 @@ def cpu_model() -> str:
     return next(
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor"
     )
+
+
+def gpu_model() -> str:
+    """The first GPU's name and its driver, as NVIDIA's tool tells them."""
+    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown GPU"
+    return told.splitlines()[0] if told else "unknown GPU"
 
 
 def run(peer: str, python: str, options: list[str]) -> dict[str, Any] | None:
@@ -54,11 +66,15 @@ def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any
     """All rounds of all peers on one work."""
     pythons = dict(item.split("=", 1) for item in args.python)
     options = ["--work", work, "--threads", str(args.threads), "--seconds", str(args.seconds)]
-    if args.warmup:
-        options += ["--warmup", str(args.warmup)]
+    for name in ("warmup", "batch"):
+        if value := getattr(args, name):
+            options += [f"--{name}", str(value)]
+    if args.device != "cpu":
+        options += ["--device", args.device]
+    default = GPU_PEERS if args.device != "cpu" else DCGAN_PEERS if work == "dcgan" else PEERS
     results: dict[str, list[dict[str, Any]]] = {}
     for _ in range(args.rounds):
-        for label in ("minigan_step", *(args.peers or (DCGAN_PEERS if work == "dcgan" else PEERS))):
+        for label in ("minigan_step", *(args.peers or default)):
             peer, _, variant = label.partition(":")
             chosen = ["--variant", *variant.split(",")] if variant else []
             theirs = pythons.get(peer, pythons.get("peers", sys.executable))
@@ -78,7 +94,7 @@ def other_nets(results: dict[str, list[dict[str, Any]]]) -> list[str]:
 def table(work: str, results: dict[str, list[dict[str, Any]]], threads: int) -> list[str]:
     """Markdown rows, ours first, with the ratio ours / peer."""
     medians = {peer: statistics.median(r["ms_median"] for r in rounds) for peer, rounds in results.items()}
-    fastest = min((value for peer, value in medians.items() if peer != "minigan"), default=float("nan"))
+    fastest = min((value for peer, value in medians.items() if not peer.startswith("minigan")), default=float("nan"))
     ours = medians.get("minigan", float("nan"))
     said = f"{ours:.3g} ms, {ours / fastest:.2f} of the fastest peer" if "minigan" in medians else "minigan did not run"
     lines = [
@@ -114,10 +130,13 @@ def main() -> None:
     parser.add_argument(
         "--python", nargs="*", default=[], metavar="PEER=PATH", help="interpreter of a peer, or peers=PATH for all"
     )
+    parser.add_argument("--batch", type=int, default=0, help="instead of the works' own batch sizes")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, help="also write the table to this Markdown file")
     args = parser.parse_args()
     head = [
-        f"{datetime.date.today()}, {cpu_model()}, {len(os.sched_getaffinity(0))} cores, {platform.platform()}",
+        f"{datetime.date.today()}, {cpu_model()}, {len(os.sched_getaffinity(0))} cores, {platform.platform()}"
+        + (f", {gpu_model()}" if args.device == "cuda" else ""),
         "",
         f"Command: `python bench/step_time.py {' '.join(a for a in sys.argv[1:] if '/' not in a)}`",
         "",

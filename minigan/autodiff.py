@@ -88,7 +88,10 @@ def _convert(op: Primitive, a: Any, i: int, dtype: np.dtype, xp: Any) -> Tensor:
     return Tensor(xp.asarray(a, dtype=dtype))
 
 
-def _describe(tensors: Sequence[Any]) -> str:
+def _describe(tensors: Sequence[Tensor]) -> str:
+    if len({t.device for t in tensors}) > 1:
+        places = ", ".join(f"{tuple(t.shape)} {t.dtype} on the {t.device}" for t in tensors)
+        return f"{places}; minigan.backend.to_device brings arrays together"
     return ", ".join(f"{tuple(t.shape)} {t.dtype}" for t in tensors)
 
 

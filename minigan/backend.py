@@ -29,6 +29,7 @@ DEFAULT_DTYPE = np.dtype(np.float32)
 DEVICES = ("cpu", "gpu")
 
 PRECISIONS = ("highest", "high")
+INSTALL = "pip install 'minigan[gpu]' (for a driver of CUDA 12; for CUDA 13: pip install 'cupy-cuda13x[ctk]')"
 
 _precision = "highest"
 _gpu_problem: str | None = None  # why there is no GPU; "" once one is known to work
@@ -61,8 +62,8 @@ def device_of(array: Array) -> str:
 def gpu_problem() -> str:
     """Why no GPU can be used here, as one sentence; the empty string when one works.
 
-    CuPy imports without a driver and only fails at the first allocation, so the test is a real one: a driver must
-    be present and one small kernel must give the right number.
+    CuPy imports without a driver and only fails at the first allocation, so the test is a real one: a driver must be present,
+    and a kernel that CuPy compiles and a matrix product (cuBLAS, a library of its own) must give the right numbers.
     """
     global _gpu_problem
     if _gpu_problem is None:
@@ -71,17 +72,22 @@ def gpu_problem() -> str:
 
 
 def _find_gpu_problem() -> str:
+    # What CuPy raises where a driver, a compiler or a library is missing or of another version has no common base but
+    # Exception (its CompileException derives from that); each is a reason, not a bug here, and the text tells which.
     try:
         import cupy
     except ImportError as error:
-        return f"CuPy is not installed ({error}); install it with: pip install 'minigan[gpu]'"
-    if not cupy.is_available():
-        return "CuPy is installed but finds no CUDA driver or device"
+        return f"CuPy is not installed ({error}); install it with: {INSTALL}"
+    except Exception as error:
+        return f"CuPy cannot be imported ({type(error).__name__}: {error}); reinstall it with: {INSTALL}"
     try:
-        total = int(cupy.arange(5).sum())
-    except (RuntimeError, OSError) as error:
-        return f"a GPU is present but a first kernel failed: {error}"
-    return "" if total == 10 else f"a GPU is present but its first kernel returned {total}, not 10"
+        if not cupy.is_available():
+            return "CuPy is installed but finds no CUDA driver or device"
+        ones = cupy.ones((4, 4), dtype=np.float32)
+        found = int((cupy.arange(5) * 2).sum()), int((ones @ ones)[0, 0])
+    except Exception as error:
+        return f"a GPU is present but a first kernel failed ({type(error).__name__}: {error}); install CuPy with: {INSTALL}"
+    return "" if found == (20, 4) else f"a GPU is present but its first kernels returned {found}, not (20, 4)"
 
 
 def module_for(device: str) -> ModuleType:

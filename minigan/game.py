@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigan.autodiff import Tensor, grad
-from minigan.backend import Array, array_module
+from minigan.backend import Array, array_module, to_device
 from minigan.optim import Optimizer, Snapshot
 from minigan.random import Source
 from minigan.replay import Recording
@@ -146,10 +146,11 @@ class Game:
     def step(self, batch: Any) -> dict[str, Tensor]:
         """One step: every player moves. Returns each player's last loss, as tensors that the next step may refill.
 
-        `batch` is an array, or a list of arrays: update k of a player reads the k-th.
+        `batch` is an array, or a list of arrays: update k of a player reads the k-th. It goes to the device of the players.
         """
         batches = list(batch) if isinstance(batch, (list, tuple)) else [batch]
-        arrays = [b.data if isinstance(b, Tensor) else b for b in batches]
+        device = next(iter(self.players[0].optimizer.parameters.values())).device
+        arrays = [to_device(b.data if isinstance(b, Tensor) else b, device) for b in batches]
         if self.random is not None:
             self.random.advance()
         if not self.replay:

@@ -230,10 +230,11 @@ def tensor(value: Any, *, dtype: Any = None, requires_grad: bool = False, device
     return result
 
 
-def as_tensor(value: Any) -> Tensor:
-    """`value` if it is a tensor, else a constant tensor of it; an array is not copied."""
+def as_tensor(value: Any, *, like: Tensor | None = None) -> Tensor:
+    """`value` if it is a tensor, else a constant tensor of it; an array is not copied. A number, or a list of them, has no
+    device: it comes to life on that of `like`."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray) or backend.is_gpu_array(value):
         return Tensor(value)
-    return tensor(value)
+    return tensor(value, device=None if like is None else like.device)

@@ -175,4 +175,5 @@ PAIRS = {  # what a model trains with as it is: no constraint on D, and a genera
 def bce_with_logits(logits: Tensor, target: Tensor) -> Tensor:
     """Mean binary cross entropy between labels in [0, 1] and sigmoid(logits); targets broadcast to the logits."""
     logits = ops.as_tensor(logits)
-    return ops.bce_with_logits(logits, ops.broadcast_to(ops.cast(target, dtype=logits.dtype), logits.shape)).mean()
+    target = ops.cast(ops.as_tensor(target, like=logits), dtype=logits.dtype)
+    return ops.bce_with_logits(logits, ops.broadcast_to(target, logits.shape)).mean()

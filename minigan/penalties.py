@@ -75,7 +75,7 @@ def gradient_penalty(
     if real.shape != fake.shape:
         raise ValueError(f"gradient_penalty: got reals {real.shape} and fakes {fake.shape}, expected one shape")
     u = uniform.uniform((len(real),), stream="gradient penalty") if isinstance(uniform, Source) else uniform
-    u = ops.cast(u, dtype=real.dtype)
+    u = ops.cast(ops.as_tensor(u, like=real), dtype=real.dtype)
     if u.shape not in ((), (len(real),)):
         raise ValueError(f"gradient_penalty: got uniform numbers {u.shape}, expected ({len(real)},) or one number")
     u = ops.reshape(u, (-1,) + (1,) * (real.ndim - 1))

@@ -1,7 +1,7 @@
 """Settings for the whole test suite: Hypothesis profiles, tests that need what a machine may lack, figures without a screen,
 and a summary at the end.
 
-`HYPOTHESIS_PROFILE=dev|ci` chooses how many random examples run; `CI=true` means ci.
+`HYPOTHESIS_PROFILE=quick|dev|ci` chooses how many random examples run; `CI=true` means ci.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hypothesis import settings
 matplotlib.use("Agg")
 sys.path.insert(0, str(Path(__file__).parent))  # helpers beside the tests (drawing.py, formulas.py), in any import mode
 
+settings.register_profile("quick", deadline=None, max_examples=5, derandomize=True)
 settings.register_profile("dev", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
 in_ci = os.environ.get("CI", "").lower() in ("true", "1")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,6 +20,56 @@ def test_devices_are_named_and_missing_ones_explained():
     if backend.gpu_problem():
         with pytest.raises(backend.DeviceError, match="--device cpu"):
             backend.module_for("gpu")
+
+
+class CompileException(Exception):
+    """As CuPy's: its only base is Exception."""
+
+
+class BrokenCupy(ModuleType):
+    """A CuPy that sees a GPU, and that fails at `where`."""
+
+    def __init__(self, where, error):
+        super().__init__("cupy")
+        self.where, self.error = where, error
+
+    def _reach(self, where):
+        if where == self.where:
+            raise self.error
+
+    def is_available(self):
+        self._reach("driver")
+        return True
+
+    def arange(self, n):
+        self._reach("kernel")
+        return np.arange(n)
+
+    def ones(self, shape, dtype):
+        self._reach("product")
+        return np.full(shape, 2 if self.where == "wrong" else 1, dtype)
+
+
+@pytest.mark.parametrize("error", [CompileException("no header"), RuntimeError("driver too old"), OSError("libcublas")])
+@pytest.mark.parametrize("where", ["driver", "kernel", "product", "wrong", ""])
+def test_whatever_a_broken_cupy_raises_is_a_reason_and_not_a_bug(monkeypatch, where, error):
+    monkeypatch.setitem(sys.modules, "cupy", BrokenCupy(where, error))
+    monkeypatch.setattr(backend, "_gpu_problem", None)
+    problem = backend.gpu_problem()
+    if where in ("", "wrong"):
+        assert problem == ("a GPU is present but its first kernels returned (20, 16), not (20, 4)" if where else "")
+        return
+    assert f"{type(error).__name__}: {error}" in problem and "pip install" in problem
+    with pytest.raises(backend.DeviceError, match="use --device cpu"):
+        backend.module_for("gpu")
+
+
+def test_a_cupy_that_cannot_be_imported_is_a_reason(monkeypatch, tmp_path):
+    (tmp_path / "cupy.py").write_text("raise RuntimeError('CuPy is not correctly installed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(backend, "_gpu_problem", None)
+    assert "cannot be imported (RuntimeError: CuPy is not correctly installed)" in backend.gpu_problem()
 
 
 def test_dtypes():

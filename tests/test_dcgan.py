@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from devices import each_device
 
 from minigan.gans import DEFAULT, get
 from minigan.gans.dcgan import DCGAN, DCGANConfig
@@ -54,12 +55,13 @@ def test_weights_start_as_in_the_paper() -> None:
     assert (adam.beta1, float(adam.lr)) == (0.5, 2e-4)
 
 
+@each_device
 @pytest.mark.parametrize("net", ["s4", "ig"])
-def test_replayed_steps_equal_eager_ones(net: str) -> None:
+def test_replayed_steps_equal_eager_ones(net: str, device: str) -> None:
     real = np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 1)).astype(np.float32)
     weights = []
     for replay in (True, False):
-        model = DCGAN(DCGANConfig(net=net, features=8, seed=1), (12, 12, 1), replay=replay)
+        model = DCGAN(DCGANConfig(net=net, features=8, seed=1), (12, 12, 1), replay=replay, device=device)
         for _ in range(4):
             model.game.step(real)
         weights.append(model.state())
@@ -67,12 +69,13 @@ def test_replayed_steps_equal_eager_ones(net: str) -> None:
         np.testing.assert_array_equal(value, weights[1][name], err_msg=name)
 
 
-def test_fast_kernels_train_as_the_reference_does() -> None:
+@each_device
+def test_fast_kernels_train_as_the_reference_does(device: str) -> None:
     real = np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 1)).astype(np.float32)
     losses = []
-    for kernels in ("fast", "reference"):
+    for kernels, place in (("fast", device), ("reference", "cpu")):
         with dispatch.using(kernels):
-            model = DCGAN(DCGANConfig(features=8, seed=1), (12, 12, 1), replay=False)
+            model = DCGAN(DCGANConfig(features=8, seed=1), (12, 12, 1), replay=False, device=place)
             losses.append([[v.item() for v in model.game.step(real).values()] for _ in range(3)])
     np.testing.assert_allclose(losses[0], losses[1], rtol=2e-4)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from devices import each_device
 
 import minigan as mg
 from minigan import nn, ops, optim
@@ -12,9 +13,9 @@ from minigan.random import Source
 from minigan.theory import dynamics
 
 
-def bilinear(h=0.1, rule="alternating", updates=1):
+def bilinear(h=0.1, rule="alternating", updates=1, device="cpu"):
     """min over x, max over y of x y by plain descent with step h."""
-    x, y = mg.tensor(np.array([1.0]), requires_grad=True), mg.tensor(np.array([0.5]), requires_grad=True)
+    x, y = (mg.tensor(np.array([v]), requires_grad=True, device=device) for v in (1.0, 0.5))
     players = [
         mg.Player("x", lambda batch: (x * y).sum(), optim.SGD([x], lr=h), updates=updates),
         mg.Player("y", lambda batch: -(x * y).sum(), optim.SGD([y], lr=h)),
@@ -40,10 +41,11 @@ def test_simultaneous_descent_grows_by_sqrt_1_plus_h2():
     assert np.hypot(x.item(), y.item()) == pytest.approx(start * (1 + 0.09) ** 5)
 
 
+@each_device
 @pytest.mark.parametrize("replay", [False, True])
 @pytest.mark.parametrize("rule", ["simultaneous", "alternating", "extragradient"])
-def test_rules_are_those_of_the_theory(rule, replay):
-    game, x, y = bilinear(h=0.3, rule=rule)
+def test_rules_are_those_of_the_theory(rule, replay, device):
+    game, x, y = bilinear(h=0.3, rule=rule, device=device)
     game.replay = replay
     path = dynamics.iterate(getattr(dynamics, rule), dynamics.bilinear_game(), (1.0, 0.5), steps=20, step=0.3)
     for want in path[1:]:
@@ -71,14 +73,15 @@ def test_extragradient_reads_two_batches_and_reports_the_losses_of_where_it_stoo
     ],
     ids=["adam", "momentum", "rmsprop"],
 )
+@each_device
 @pytest.mark.parametrize("replay", [False, True])
-def test_extragradient_leaves_no_trace_of_the_look_ahead_in_any_optimizer(optimizer, replay):
+def test_extragradient_leaves_no_trace_of_the_look_ahead_in_any_optimizer(optimizer, replay, device):
     """The same by hand: a second set of optimizers, brought to the same state, makes the look-ahead."""
-    game, x, y = bilinear(rule="extragradient")
+    game, x, y = bilinear(rule="extragradient", device=device)
     for player in game.players:
         player.optimizer = optimizer(list(player.optimizer.parameters.values()))
     game.replay = replay
-    here, ahead = ([mg.tensor(np.array([v]), requires_grad=True) for v in (1.0, 0.5)] for _ in range(2))
+    here, ahead = ([mg.tensor(np.array([v]), requires_grad=True, device=device) for v in (1.0, 0.5)] for _ in range(2))
     movers, scouts = [optimizer([t]) for t in here], [optimizer([t]) for t in ahead]
     slopes = lambda x, y: ([mg.tensor(y.data.copy())], [mg.tensor(-x.data)])  # noqa: E731
     for _ in range(12):
@@ -185,9 +188,10 @@ def test_a_replayed_gan_under_extragradient_is_the_eager_one_bit_for_bit():
         (MLP, (6, 6, 1), {"norm": "batch", "ema": 0.99}),
     ],
 )
-def test_a_replayed_game_is_the_eager_game_bit_for_bit(model, shape, options):
+@each_device
+def test_a_replayed_game_is_the_eager_game_bit_for_bit(model, shape, options, device):
     config = model.Config(batch_size=8, **options)
-    eager, recorded = model(config, shape, replay=False), model(config, shape, replay=True)
+    eager, recorded = (model(config, shape, replay=replay, device=device) for replay in (False, True))
     r = np.random.default_rng(0)
     for _ in range(5):
         x = r.standard_normal((8, *shape)).astype(np.float32)
@@ -198,10 +202,12 @@ def test_a_replayed_game_is_the_eager_game_bit_for_bit(model, shape, options):
     assert (eager.sample(7) == recorded.sample(7)).all() and eager.sample(7).shape == (7, *shape)
 
 
-def test_replay_with_dropout_draws_new_masks_and_other_batch_sizes_record_anew():
+@each_device
+def test_replay_with_dropout_draws_new_masks_and_other_batch_sizes_record_anew(device):
     def build(replay):
-        random = Source(4)
-        net = nn.Sequential(nn.Dense(3, 8, activation="tanh"), nn.Dropout(0.5), nn.Dense(8, 1)).initialize(random)
+        random = Source(4, device=device)
+        net = nn.Sequential(nn.Dense(3, 8, activation="tanh"), nn.Dropout(0.5), nn.Dense(8, 1)).to(device)
+        net.initialize(random)
         adam = optim.Adam(net, lr=optim.linear(0.1, steps=20), clip_norm=0.5)
         return mg.Game(
             [mg.Player("p", lambda x: ops.square(net(x) - 1.0).mean(), adam)], random=random, replay=replay
@@ -210,7 +216,7 @@ def test_replay_with_dropout_draws_new_masks_and_other_batch_sizes_record_anew()
     (a, left), (b, right) = build(False), build(True)
     r = np.random.default_rng(0)
     for n in (4, 4, 4, 6, 4, 6):
-        x = r.standard_normal((n, 3)).astype(np.float32)
+        x = r.standard_normal((n, 3)).astype(np.float32)  # NumPy's: the game takes it to the players' device
         assert a.step(x)["p"].item() == b.step(x)["p"].item()
     assert all((v == right.state()[k]).all() for k, v in left.state().items())
     assert b.buffer((4, 3)) is not None and b.buffer((5, 3)) is None

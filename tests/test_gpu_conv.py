@@ -76,19 +76,50 @@ def test_launch_covers_the_product(geometry, name, batch, tf32, dtype):
         assert plan.block == (2 * width if "tf32" in plan.kernel else 128)
         assert ("tf32" in plan.kernel) == (tf32 and dtype == "float32" and columns > 8)
         assert (width == 8) == (columns <= 8)
-        assert plan.splits == 1 or plan.grid <= gpu_conv.FILL
+        resident = gpu_conv.resident_blocks(width, dtype, "tf32" in plan.kernel)
+        tiles = plan.grid // plan.splits
+        assert plan.grid - tiles < 2 * resident * gpu_conv.MULTIPROCESSORS
         rows = {"conv": batch * math.prod(geometry.small), "conv_weight": geometry.taps * channels[0]}.get(
             name, batch * math.prod(-(-b // s) for b, s in zip(geometry.big, geometry.stride, strict=True))
         )
         assert plan.row_tiles == max(1, -(-rows // gpu_conv.TILE_ROWS))
 
 
+PLACES = {  # (columns, dtype, tensor cores) -> blocks a multiprocessor holds
+    (8, "float32", False): 4,
+    (8, "float64", False): 4,
+    (64, "float32", False): 3,
+    (64, "float64", False): 2,
+    (64, "float32", True): 3,
+    (128, "float32", True): 2,
+}
+
+
 def test_depth_is_divided_where_tiles_are_few():
     inner = of_conv((5, 5), 2, "same", 1, (8, 8))
-    assert gpu_conv.launch_plan("conv", inner, 64, (256, 512), "float32").splits == 264 // 64
+    assert gpu_conv.launch_plan("conv", inner, 64, (256, 512), "float32").splits == 6  # 64 tiles: 384 of 396 places
     outer = of_conv((5, 5), 2, "same", 1, (64, 64))
     assert gpu_conv.launch_plan("conv", outer, 256, (3, 64), "float32").splits == 1
     assert gpu_conv.launch_plan("conv_weight", outer, 256, (3, 64), "float32").splits == gpu_conv.MAX_SPLITS
+
+
+def test_the_busiest_multiprocessor_is_not_left_with_a_tile_more_than_the_others():
+    """196 tiles on 132 multiprocessors of three places each: cut in two, 392 halves fill them."""
+    layer = of_conv((5, 5), 2, "same", 1, (14, 14))
+    plan = gpu_conv.launch_plan("conv", layer, 256, (64, 128), "float32")
+    assert plan.grid // plan.splits == 196 and plan.splits == 2
+    full = gpu_conv.launch_plan(
+        "conv", layer, 4096, (64, 128), "float32"
+    )  # enough tiles: a slab would cost and even out nothing
+    assert full.splits == 1
+
+
+def test_the_resident_blocks_are_those_of_the_launch_bounds():
+    text = gpu_compile.sources()["conv.cu"]
+    assert "__launch_bounds__(128, COLUMNS == 8 ? 4 : sizeof(T) == 4 ? 3 : 2)" in text
+    assert "__launch_bounds__(2 * COLUMNS, COLUMNS == 64 ? 3 : 2)" in text
+    found = {(w, d, tf): gpu_conv.resident_blocks(w, d, tf) for w, d, tf in PLACES}
+    assert found == PLACES
 
 
 def test_too_many_positions_are_refused():

@@ -120,6 +120,32 @@ def test_bce_with_logits(fused: Any, shape: tuple[int, int], dtype: str) -> None
     check(out, expected, dtype)
 
 
+@pytest.mark.parametrize("shape", [(), (1, 1), (128, 1), (257, 3), (2049,), (1025, 64), HUGE])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_mean_softplus(fused: Any, sign: float, shape: tuple[int, ...], dtype: str) -> None:
+    x, g = 20 * normal((*shape, 1), dtype).reshape(shape), normal((1,), dtype, 1).reshape(())
+    out, expected = poisoned((), dtype), np.empty(())
+    fused.mean_softplus(gpu(x), sign, out)
+    reference.mean_softplus(wide(x), sign, expected)
+    check(out, expected, dtype)
+    first = out.get()
+    fused.mean_softplus(gpu(x), sign, out)
+    np.testing.assert_array_equal(out.get(), first)
+    dx, expected = poisoned(shape, dtype), np.empty(shape)
+    fused.mean_softplus_backward(gpu(g), gpu(x), sign, dx)
+    reference.mean_softplus_backward(wide(g), wide(x), sign, expected)
+    check(dx, expected, dtype)
+
+
+@pytest.mark.parametrize("size", [3, 5000])
+def test_mean_softplus_of_extremes(fused: Any, size: int, dtype: str) -> None:
+    for bad, expected in ((np.nan, np.nan), (np.inf, np.inf), (-np.inf, np.log(2) * (size - 1) / size)):
+        x, out = np.zeros(size, dtype), poisoned((), dtype)
+        x[size // 2] = bad
+        fused.mean_softplus(gpu(x), 1.0, out)
+        np.testing.assert_allclose(out.get(), expected, rtol=1e-6)
+
+
 # -- normalisation -------------------------------------------------------------------------------------------
 # With one row (batch) or one channel (layer) every deviation is zero, and dx is what rounding leaves of a
 # difference of equal numbers, times 1/sqrt(eps) = 316.
@@ -193,6 +219,17 @@ def test_variance_survives_a_large_mean(fused: Any, dtype: str) -> None:
     np.testing.assert_allclose(var.get(), wide(x).var(axis=0), rtol=max(TOLERANCE[dtype], 1e-10))
 
 
+@pytest.mark.parametrize("channels", [0, 1, 3, 12544])
+@pytest.mark.parametrize("rows", [1, 2, 3136])
+def test_follow_statistics(fused: Any, rows: int, channels: int, dtype: str) -> None:
+    mean, var, statistics = (normal(s, dtype, i) for i, s in enumerate([(channels,), (channels,), (2, channels)]))
+    on_gpu, exact = (gpu(mean), gpu(var)), (wide(mean), wide(var))
+    fused.follow_statistics(*on_gpu, gpu(statistics), 0.1, rows)
+    reference.follow_statistics(*exact, wide(statistics), 0.1, rows)
+    for got, expected in zip(on_gpu, exact, strict=True):
+        check(got, expected, dtype)
+
+
 def test_batch_norm_keeps_nan(fused: Any, dtype: str) -> None:
     x = normal((100, 3), dtype)
     x[50, 1] = np.nan
@@ -227,7 +264,7 @@ def test_layer_norm_of_no_rows(fused: Any, dtype: str) -> None:
 # -- optimizers ----------------------------------------------------------------------------------------------
 SHAPES: list[list[tuple[int, ...]]] = [
     [(1,)],
-    [(3, 5), (1,), (0,), (4097,), (4096,), (8191, 3), (2, 3, 4, 5)],
+    [(3, 5), (1,), (0,), (4097,), (4096,), (1024,), (1023,), (8191, 3), (2, 3, 4, 5)],
     [(17,)] * 300,
 ]
 
@@ -303,6 +340,38 @@ def test_philox_counter_on_the_gpu_and_unaligned_out(fused: Any) -> None:
     assert int(out.get()[0]) == 0
 
 
+SIZES = [0, 1, 2, 3, 4, 7, 8, 9, 1023, 4096, 5 * 2**20 + 3]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_normal_equals_the_reference_to_rounding(fused: Any, size: int) -> None:
+    key, counter = (0xFFFFFFFF, 0x12345678), (1, 0xDEADBEEF, 0xFFFFFFFF)
+    out, expected = poisoned((size,), "float32"), np.empty(size, np.float32)
+    fused.normal(key, counter, out)
+    reference.normal(key, counter, expected)
+    np.testing.assert_allclose(out.get(), expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("keep", [1e-9, 0.5, 0.7, 1.0])
+def test_mask_is_equal_bit_for_bit(fused: Any, keep: float, size: int, dtype: str) -> None:
+    key, counter = (3, 0x12345678), (1, 0xDEADBEEF, 0xFFFFFFFF)
+    out, expected = poisoned((size,), dtype), np.empty(size, dtype)
+    fused.mask(key, counter, keep, out)
+    reference.mask(key, counter, keep, expected)
+    np.testing.assert_array_equal(out.get(), expected)
+
+
+def test_laws_read_a_counter_on_the_gpu_and_write_into_views(fused: Any) -> None:
+    key, counter = (1, 2), np.array([5, 6, 7], np.uint32)
+    for law, extra in (("normal", ()), ("mask", (0.7,))):
+        out, expected = gpu(np.zeros(1004, np.float32)), np.empty(1001, np.float32)
+        getattr(fused, law)(key, gpu(counter), *extra, out[1:-2])
+        getattr(reference, law)(key, counter, *extra, expected)
+        np.testing.assert_allclose(out.get()[1:-2], expected, rtol=2e-6, atol=2e-6)
+        assert not out.get()[[0, -2, -1]].any()
+
+
 # -- scatter as gather ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("n", "size"), [(1, 1), (7, 3), (1000, 1), (5000, 17), (300, 2000), (3, 1500000), (0, 4), (0, 0)]
@@ -353,6 +422,13 @@ BAD_CALLS: list[tuple[str, type[Exception], str, Callable[[Any], Any]]] = [
     ("dtypes", TypeError, r"averages\[1\]", lambda k: k.ema(*[[ones(2), hyper(1, 1)]] * 2, hyper(0.9))),
     ("word", ValueError, "2\\^32", lambda k: k.philox((2**32, 0), (0, 0, 0), gpu(np.zeros(4, np.uint32)))),
     ("out", TypeError, "uint32", lambda k: k.philox((1, 0), (0, 0, 0), ones(4))),
+    ("normal out", TypeError, "float64", lambda k: k.normal((1, 0), (0, 0, 0), ones(4, dtype="float64"))),
+    ("normal rank", ValueError, r"\(n,\)", lambda k: k.normal((1, 0), (0, 0, 0), ones(2, 2))),
+    ("mask word", ValueError, "2\\^32", lambda k: k.mask((1, -1), (0, 0, 0), 0.5, ones(4))),
+    ("counter", TypeError, "uint32", lambda k: k.mask((1, 0), ones(3), 0.5, ones(4))),
+    ("no logits", ValueError, "one element", lambda k: k.mean_softplus(ones(0), 1.0, ones())),
+    ("softplus out", ValueError, r"\(1,\)", lambda k: k.mean_softplus(ones(3), 1.0, ones(1))),
+    ("statistics", ValueError, r"\(3,\)", lambda k: k.follow_statistics(ones(3), ones(3), ones(3), 0.1, 5)),
     ("index", TypeError, "int64", lambda k: k.index_add(ones(3), gpu(np.zeros(3, np.int32)), 3)),
     ("index shape", ValueError, r"\(2,\)", lambda k: k.index_add(ones(3), gpu(np.zeros(2, np.int64)), 3)),
 ]

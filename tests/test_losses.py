@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from devices import each_device
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -155,11 +156,13 @@ def test_losses_on_one_fake_batch_bound_each_other(fake):
     assert math.exp(-g) + math.exp(-d) <= 1 + 1e-12
 
 
-def test_bce_broadcasts_and_takes_integer_labels():
-    logits = mg.tensor(np.array([[0.5], [-2.0]]))
+@each_device
+def test_bce_broadcasts_and_takes_integer_labels(device):
+    logits = mg.tensor(np.array([[0.5], [-2.0]]), device=device)
     want = np.mean([np.log1p(np.exp(-0.5)), 2 + np.log1p(np.exp(-2.0))])
     assert mg.losses.bce_with_logits(logits, 1).item() == pytest.approx(want)
-    assert mg.losses.bce_with_logits(logits, mg.tensor(np.ones((2, 1), np.int64))).item() == pytest.approx(want)
+    labels = mg.tensor(np.ones((2, 1), np.int64), device=device)
+    assert mg.losses.bce_with_logits(logits, labels).item() == pytest.approx(want)
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 9))

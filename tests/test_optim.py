@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from devices import each_device
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,18 +133,19 @@ def test_schedules():
     assert p.item() == -1.75 and optimizer.lr == 0.125
 
 
-def test_clipping():
-    grads = [mg.tensor(np.array([3.0, 0.0])), mg.tensor(np.array([[4.0]]))]
+@each_device
+def test_clipping(device):
+    grads = [mg.tensor(np.array(v), device=device) for v in ([3.0, 0.0], [[4.0]])]
     clipped = optim.clip_by_norm(grads, 1.0)
-    assert math.sqrt(sum((g.data**2).sum() for g in clipped)) == pytest.approx(1)
-    np.testing.assert_allclose(clipped[0].data, [0.6, 0])
+    assert math.sqrt(sum((g.numpy() ** 2).sum() for g in clipped)) == pytest.approx(1)
+    np.testing.assert_allclose(clipped[0].numpy(), [0.6, 0])
     assert [g.data.tolist() for g in optim.clip_by_norm(grads, 10.0)] == [g.data.tolist() for g in grads]
     assert optim.clip_by_value(grads, 2.0)[1].item() == 2
-    zero = optim.clip_by_norm([mg.tensor(np.zeros(3))], 1.0)
+    zero = optim.clip_by_norm([mg.tensor(np.zeros(3), device=device)], 1.0)
     assert zero[0].data.tolist() == [0, 0, 0]
-    p = mg.tensor(np.zeros(2), requires_grad=True)
-    optim.SGD([p], lr=1.0, clip_norm=1.0).step([mg.tensor(np.array([3.0, 4.0]))])
-    np.testing.assert_allclose(p.data, [-0.6, -0.8])
+    p = mg.tensor(np.zeros(2), requires_grad=True, device=device)
+    optim.SGD([p], lr=1.0, clip_norm=1.0).step([mg.tensor(np.array([3.0, 4.0]), device=device)])
+    np.testing.assert_allclose(p.numpy(), [-0.6, -0.8])
 
 
 def test_ema_averages_parameters_and_buffers_and_swaps():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from devices import each_device, placed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,23 +30,24 @@ PENALTIES = {
 }
 
 
+@each_device
 @given(arrays(4, -3, 3), floats(0, 2), floats(0.1, 5))
-def test_a_linear_critic_has_closed_forms(w, target, gamma):
-    weight = mg.tensor(w.reshape(4, 1), requires_grad=True)
+def test_a_linear_critic_has_closed_forms(device, w, target, gamma):
+    weight = mg.tensor(w.reshape(4, 1), requires_grad=True, device=device)
     critic = lambda x: x @ weight  # noqa: E731
-    x, y = np.ones((5, 4)), np.zeros((5, 4))
+    x, y = placed([np.ones((5, 4)), np.zeros((5, 4))], device)
     size = np.linalg.norm(w)
-    np.testing.assert_allclose(penalties.gradient_norm(critic, x).data, np.full(5, size), atol=1e-12)
+    np.testing.assert_allclose(penalties.gradient_norm(critic, x).numpy(), np.full(5, size), atol=1e-12)
     penalty = penalties.gradient_penalty(critic, x, y, uniform=0.25, target=target)
     assert penalty.item() == pytest.approx((size - target) ** 2, abs=1e-12)
     one_sided = penalties.gradient_penalty(critic, x, y, uniform=0.25, target=target, one_sided=True)
     assert one_sided.item() == pytest.approx(max(0.0, size - target) ** 2, abs=1e-12)
     if size > 1e-6:
         want = 2 * (size - target) * w / size
-        np.testing.assert_allclose(mg.grad(penalty, weight).data[:, 0], want, atol=1e-9)
+        np.testing.assert_allclose(mg.grad(penalty, weight).numpy()[:, 0], want, atol=1e-9)
     r1 = penalties.r1(critic, x, gamma=gamma)
     assert r1.item() == pytest.approx(gamma / 2 * size**2, abs=1e-12)
-    np.testing.assert_allclose(mg.grad(r1, weight).data[:, 0], gamma * w, atol=1e-10)
+    np.testing.assert_allclose(mg.grad(r1, weight).numpy()[:, 0], gamma * w, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", PENALTIES)

@@ -85,3 +85,20 @@ def test_mask_and_permutation():
     order = random.permutation(100, seed=1, stream="p")
     assert sorted(order) == list(range(100)) and order.tolist() != list(range(100))
     assert (order == random.permutation(100, seed=1, stream="p")).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1,), (5, 3), (1000, 17)])
+def test_the_gpu_draws_what_the_cpu_draws(shape, dtype):
+    """The same words of Philox on both: masks and uniform numbers to the bit, normal ones to the rounding of log, sin, cos."""
+    draws = []
+    for device in ("cpu", "gpu"):
+        source = random.Source(3, device=device, dtype=dtype)
+        source.advance(2**32 + 5)
+        mask = source.mask(shape, keep=0.7, stream="m", dtype=dtype)
+        draws.append([t.numpy() for t in (source.uniform(shape, stream="u"), mask, source.normal(shape, stream="z"))])
+    for mine, gpu in zip(draws[0][:2], draws[1][:2], strict=True):
+        np.testing.assert_array_equal(gpu, mine)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(draws[1][2], draws[0][2], rtol=16 * eps, atol=16 * eps)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import each_device, placed
 from drawing import HypothesisDraw
 from formulas import FORMULAS
 from hypothesis import given, settings
@@ -56,11 +57,17 @@ derived = pytest.mark.parametrize("name", DIFFERENTIABLE)
 fused = pytest.mark.parametrize("name", FUSED)
 
 
-def draw_case(name: str, data: st.DataObject) -> tuple[Primitive, list[np.ndarray], dict[str, Any]]:
+def draw_case(name: str, data: st.DataObject, device: str = "cpu") -> tuple[Primitive, list[Any], dict[str, Any]]:
     op = REGISTRY[name]
     assert op.samples is not None, f"{name} has no samples, so nothing tests it: add samples=... to its registration"
     arrays, params = op.samples(HypothesisDraw(data))
-    return op, [np.asarray(a) for a in arrays], params
+    return op, placed([np.asarray(a) for a in arrays], device), params
+
+
+def cosines(like: Tensor) -> Tensor:
+    """cos 0, cos 1, ... in the shape of `like`, beside it."""
+    w = np.cos(np.arange(like.size)).reshape(like.shape).astype(like.dtype)
+    return Tensor(backend.to_device(w, like.device))
 
 
 def bound(op: Primitive, params: dict[str, Any]) -> Callable[..., Tensor]:
@@ -123,35 +130,38 @@ def test_plain_operations_have_a_second_formula(name: str) -> None:
 
 
 # -- (a) values ------------------------------------------------------------------------------------------------------
+@each_device
 @each
 @given(data=st.data())
-def test_value(name: str, data: st.DataObject) -> None:
-    op, arrays, params = draw_case(name, data)
-    before = [a.copy() for a in arrays]
+def test_value(name: str, device: str, data: st.DataObject) -> None:
+    op, arrays, params = draw_case(name, data, device)
+    before = [backend.to_numpy(a.copy()) for a in arrays]
     got = apply(op, tuple(arrays), params)
     for a, b in zip(arrays, before, strict=True):
-        np.testing.assert_array_equal(a, b, err_msg=f"{name} wrote into its input")
+        np.testing.assert_array_equal(backend.to_numpy(a), b, err_msg=f"{name} wrote into its input")
     with dispatch.using("reference"):
-        close(apply(op, tuple(arrays), params), got)
+        close(apply(op, tuple(before), params), got)  # on the CPU, whatever the device
     if name in FORMULAS:
-        close(got, FORMULAS[name](*arrays, **params))
+        close(got, FORMULAS[name](*before, **params))
 
 
 SPECIAL = np.array([-np.inf, -1e38, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, 1e38, np.inf, np.nan], np.float32)
 
 
+@each_device
 @pytest.mark.parametrize("kind", reference.ACTIVATIONS)
 @pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow")
-def test_fast_activations_treat_special_values_as_the_reference(kind: str) -> None:
+def test_fast_activations_treat_special_values_as_the_reference(kind: str, device: str) -> None:
     with dispatch.using("reference"):
         values = ops.activation(SPECIAL, kind=kind, slope=0.2).numpy()
     g, y = (a.ravel() for a in np.meshgrid(SPECIAL, values))
     bias = np.array([0.0, 1.0, -np.inf], np.float32)
     results = []
-    for kernels in ("fast", "reference"):
+    for kernels, place in (("fast", device), ("reference", "cpu")):
+        special, one, b, g, y = placed([SPECIAL, np.ones((1, 3), np.float32), bias, g, y], place)
         with dispatch.using(kernels):
-            forward = ops.activation(SPECIAL, kind=kind, slope=0.2)
-            added = ops.dense(SPECIAL[:, None], np.ones((1, 3), np.float32), bias, activation=kind, slope=0.2)
+            forward = ops.activation(special, kind=kind, slope=0.2)
+            added = ops.dense(special[:, None], one, b, activation=kind, slope=0.2)
             results.append((forward, added, ops.activation_backward(g, y, kind=kind, slope=0.2)))
     for fast, plain in zip(*results, strict=True):
         np.testing.assert_allclose(fast.numpy(), plain.numpy(), rtol=1e-6, equal_nan=True)
@@ -171,27 +181,28 @@ LARGE_CASES: dict[str, Callable[..., tuple[list[Any], dict[str, Any]]]] = {
 }
 
 
+@each_device
 @pytest.mark.parametrize("name", LARGE_CASES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_large_arrays_over_several_threads(name: str, dtype: Any) -> None:
+def test_large_arrays_over_several_threads(name: str, dtype: Any, device: str) -> None:
     op = REGISTRY[name]
     arrays, params = LARGE_CASES[name](SeededDraw(3))
     results = []
-    for kernels in ("fast", "reference"):
-        xs = leaves_of(op, floats_of(arrays, dtype))
+    for kernels, place in (("fast", device), ("reference", "cpu")):
+        xs = leaves_of(op, placed(floats_of(arrays, dtype), place))
         with dispatch.using(kernels):
             y = apply(op, tuple(xs), params)
-            w = Tensor(np.cos(np.arange(y.size)).reshape(y.shape).astype(dtype))
-            results.append([y, *grad(y, xs, w)])
+            results.append([y, *grad(y, xs, cosines(y))])
     for fast, plain in zip(*results, strict=True):
         close(fast, plain, **({"rtol": 1e-4, "atol": 1e-4} if dtype == np.float32 else {}))
 
 
 # -- (b) derivatives -------------------------------------------------------------------------------------------------
+@each_device
 @pytest.mark.parametrize("name", [n for n in SAMPLED if n not in WRONG_BY_DESIGN and n not in FIRST_ORDER_ONLY])
 @given(data=st.data())
-def test_derivatives_of_orders_1_and_2(name: str, data: st.DataObject) -> None:
-    op, arrays, params = draw_case(name, data)
+def test_derivatives_of_orders_1_and_2(name: str, device: str, data: st.DataObject) -> None:
+    op, arrays, params = draw_case(name, data, device)
     assert gradcheck(bound(op, params), tuple(arrays), order=2)
 
 
@@ -202,24 +213,27 @@ def test_the_checker_notices_what_is_wrong_by_design(name: str) -> None:
 
 
 # -- (c) buffers -----------------------------------------------------------------------------------------------------
+@each_device
 @pytest.mark.parametrize("name", WITH_OUT)
 @given(data=st.data())
-def test_out_is_filled(name: str, data: st.DataObject) -> None:
-    op, arrays, params = draw_case(name, data)
+def test_out_is_filled(name: str, device: str, data: st.DataObject) -> None:
+    op, arrays, params = draw_case(name, data, device)
     for dtype in (np.float64, np.float32):
         inputs = [t.data for t in map(as_tensor, floats_of(arrays, dtype))]
-        expected = np.asarray(op.forward(*inputs, **params))
-        poison = np.full(expected.shape, np.nan if expected.dtype.kind == "f" else 85, expected.dtype)
+        expected = backend.to_numpy(op.forward(*inputs, **params))
+        filler = np.full(expected.shape, np.nan if expected.dtype.kind == "f" else 85, expected.dtype)
+        (poison,) = placed([filler], device)
         result = op.forward(*inputs, **params, out=poison)
-        np.testing.assert_array_equal(poison, expected)
+        np.testing.assert_array_equal(backend.to_numpy(poison), expected)
         assert np.may_share_memory(result, poison) or not poison.size
 
 
 # -- (d) dtypes ------------------------------------------------------------------------------------------------------
+@each_device
 @each
 @given(data=st.data())
-def test_float32_is_kept_and_close_to_float64(name: str, data: st.DataObject) -> None:
-    op, arrays, params = draw_case(name, data)
+def test_float32_is_kept_and_close_to_float64(name: str, device: str, data: st.DataObject) -> None:
+    op, arrays, params = draw_case(name, data, device)
     narrow = floats_of(arrays, np.float32)
     wide = floats_of(narrow, np.float64)  # the same rounded numbers
     single, double = apply(op, tuple(narrow), params), apply(op, tuple(wide), params)
@@ -230,36 +244,38 @@ def test_float32_is_kept_and_close_to_float64(name: str, data: st.DataObject) ->
     close(single, double.numpy().astype(single.dtype), rtol=1e-4, atol=1e-5)
 
 
+@each_device
 @derived
 @given(data=st.data())
-def test_float32_derivatives(name: str, data: st.DataObject) -> None:
-    op, arrays, params = draw_case(name, data)
+def test_float32_derivatives(name: str, device: str, data: st.DataObject) -> None:
+    op, arrays, params = draw_case(name, data, device)
     results = []
     for dtype in (np.float32, np.float64):
         xs = leaves_of(op, floats_of(floats_of(arrays, np.float32), dtype))
         y = apply(op, tuple(xs), params)
         if y.node is None:
             return
-        w = np.cos(np.arange(y.size)).reshape(y.shape)
         wanted = [x for x in xs if x.node is not None]
-        results.append(grad(y, wanted, Tensor(w.astype(y.dtype))))
+        results.append(grad(y, wanted, cosines(y)))
     for single, double in zip(*results, strict=True):
         assert (single.dtype, double.dtype) == (np.float32, np.float64)
         close(single, double.numpy().astype(np.float32), rtol=1e-3, atol=1e-4)
 
 
 # -- (e) fused = composite -------------------------------------------------------------------------------------------
+@each_device
 @fused
 @given(data=st.data())
-def test_fused_equals_composite_at_orders_0_1_2(name: str, data: st.DataObject) -> None:
-    op, arrays, params = draw_case(name, data)
+def test_fused_equals_composite_at_orders_0_1_2(name: str, device: str, data: st.DataObject) -> None:
+    op, arrays, params = draw_case(name, data, device)
     assert op.equals is not None
     fast, plain = bound(op, params), lambda *xs: op.equals(*xs, **params)  # type: ignore[misc]
     xs, n = tuple(map(Tensor, arrays)), len(arrays)
     close(fast(*xs), plain(*xs))
     if name in FIRST_ORDER_ONLY:
         return
-    w, *us = (SeededDraw(i).array(s) for i, s in enumerate((fast(*xs).shape, *(a.shape for a in arrays))))
+    shapes = (fast(*xs).shape, *(a.shape for a in arrays))
+    w, *us = placed([SeededDraw(i).array(s) for i, s in enumerate(shapes)], device)
 
     def pulled(f: Any) -> Any:
         return lambda *args: vjp(f, args[:n], args[n], create_graph=True)[1]

@@ -2,18 +2,20 @@
 
 import numpy as np
 import pytest
+from devices import each_device
 
 import minigan as mg
 from minigan import ops
 
 
-def record(f, *arrays):
-    inputs = [mg.tensor(a) for a in arrays]
+def record(f, *arrays, device="cpu"):
+    inputs = [mg.tensor(a, device=device) for a in arrays]
     return mg.Recording(f, *inputs), inputs
 
 
+@each_device
 @pytest.mark.parametrize("layout", ["plain", "transposed", "strided", "broadcast"])
-def test_a_replay_reads_the_inputs_new_values_through_views(layout):
+def test_a_replay_reads_the_inputs_new_values_through_views(layout, device):
     views = {
         "plain": lambda x: x,
         "transposed": lambda x: x.T,
@@ -29,26 +31,28 @@ def test_a_replay_reads_the_inputs_new_values_through_views(layout):
             ops.concatenate([v, v]),
             v.reshape(-1) * 2.0,
             ops.softmax(v),
-            v @ np.ones((v.shape[1], 2)),
+            v @ mg.tensor(np.ones((v.shape[1], 2)), device=device),
         ]
 
     r = np.random.default_rng(0)
-    recording, (x,) = record(f, r.standard_normal((4, 3)))
+    recording, (x,) = record(f, r.standard_normal((4, 3)), device=device)
     for _ in range(3):
-        new = r.standard_normal((4, 3))
-        x.data[...] = new
-        for got, want in zip(recording.replay(), f(mg.tensor(new)), strict=True):
-            np.testing.assert_array_equal(got.data, want.data)
+        new = mg.tensor(r.standard_normal((4, 3)), device=device)
+        x.data[...] = new.data
+        for got, want in zip(recording.replay(), f(new), strict=True):
+            np.testing.assert_array_equal(got.numpy(), want.numpy())
 
 
-def test_views_cost_no_call():
-    recording, _ = record(lambda x: x.reshape(2, 6).T[1:], np.zeros((3, 4)))
+@each_device
+def test_views_cost_no_call(device):
+    recording, _ = record(lambda x: x.reshape(2, 6).T[1:], np.zeros((3, 4)), device=device)
     assert len(recording) == 0
-    recording, _ = record(lambda x: x.T.reshape(-1), np.zeros((3, 4)))
+    recording, _ = record(lambda x: x.T.reshape(-1), np.zeros((3, 4)), device=device)
     assert len(recording) == 1  # a transposed array has to be copied to be flattened
 
 
-def test_derivatives_and_second_derivatives_replay():
+@each_device
+def test_derivatives_and_second_derivatives_replay(device):
     def f(x):
         x = mg.ops.identity(x)
         leaf = x.detach()
@@ -57,22 +61,25 @@ def test_derivatives_and_second_derivatives_replay():
         g = mg.grad(y, leaf, create_graph=True)
         return [g, mg.grad((g * g).sum(), leaf)]
 
-    recording, (x,) = record(f, np.linspace(-1, 1, 7))
-    x.data[...] = np.linspace(0.3, 2, 7)
-    for got, want in zip(recording.replay(), f(mg.tensor(np.linspace(0.3, 2, 7))), strict=True):
-        np.testing.assert_array_equal(got.data, want.data)
+    recording, (x,) = record(f, np.linspace(-1, 1, 7), device=device)
+    new = mg.tensor(np.linspace(0.3, 2, 7), device=device)
+    x.data[...] = new.data
+    for got, want in zip(recording.replay(), f(new), strict=True):
+        np.testing.assert_array_equal(got.numpy(), want.numpy())
 
 
-def test_index_arrays_and_masks_computed_in_the_step_are_followed():
+@each_device
+def test_index_arrays_and_masks_computed_in_the_step_are_followed(device):
     def f(x):
         return [ops.where(x > 0.0, x, 0.0), ops.sort(x), x[ops.argsort(x)], ops.max(x)]
 
-    recording, (x,) = record(f, np.array([3.0, -1.0, 2.0]))
-    x.data[...] = [-5.0, 7.0, 1.0]
+    recording, (x,) = record(f, np.array([3.0, -1.0, 2.0]), device=device)
+    x.data[...] = mg.tensor(np.array([-5.0, 7.0, 1.0]), device=device).data
     got = [t.data.tolist() for t in recording.replay()]
     assert got == [[0, 7, 1], [-5, 1, 7], [-5, 1, 7], 7]
 
 
-def test_size_zero():
-    recording, _ = record(lambda x: ops.concatenate([x, x]).sum(), np.zeros((0, 3)))
+@each_device
+def test_size_zero(device):
+    recording, _ = record(lambda x: ops.concatenate([x, x]).sum(), np.zeros((0, 3)), device=device)
     assert recording.replay().item() == 0

@@ -5,7 +5,8 @@ Idioms followed: docs.jax.dev "Just-in-time compilation" (jit the outermost func
 dispatch" (block_until_ready before the clock is read), "Convolutions in JAX" (lax's convolutions, here in NHWC/HWIO);
 optax "Getting started" (init, update, apply_updates; sigmoid_binary_cross_entropy).  Threads: JAX has no call for it;
 its maintainers' advice is the process's CPU affinity, which sizes XLA's thread pool, set here before JAX is imported
-(jax-ml/jax issue 1539).
+(jax-ml/jax issue 1539).  "Configuration options": jax_platforms chooses the device, jax_default_matmul_precision whether a GPU
+rounds factors to TF32, which is JAX's default there and the knob `precision` here.
 """
 
 # Tried (time relative to the default; toy / mlp; 2 threads, loaded 2-core machine, so within ~10%):
@@ -37,6 +38,7 @@ from protocol import (
     KERNEL,
     LEAK,
     LEARNING_RATE,
+    PRECISION,
     SEED,
     Work,
     make_data,
@@ -51,8 +53,9 @@ KNOBS = {
     "adam": ("tree", "flat"),
     "dispatch": ("async", "sync"),
     "scan": ("1", "10"),
+    "precision": PRECISION,
 }
-ARGS = parse_args(__doc__, KNOBS)
+ARGS = parse_args(__doc__, KNOBS, devices=("cpu", "cuda"))
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: ARGS.threads])
 if ARGS.threads == 1:
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
@@ -257,6 +260,10 @@ def index_rows(count: int, batch: int, rows: int) -> Iterator[np.ndarray]:
 def main() -> None:
     """Time the jitted step."""
     work, rows = ARGS.work, int(ARGS.pick("scan", "1"))
+    jax.config.update("jax_platforms", ARGS.device)
+    if ARGS.device == "cuda":
+        precision = {"highest": "highest", "high": "tensorfloat32"}[ARGS.pick("precision", "highest")]
+        jax.config.update("jax_default_matmul_precision", precision)
     jax.config.update("jax_cpu_enable_async_dispatch", ARGS.pick("dispatch", "async") == "async")
     prng = "rbg" if work.size else "threefry2x32"
     data = jnp.asarray(make_data(work))

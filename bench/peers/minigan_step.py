@@ -1,49 +1,69 @@
 """minigan itself, as its README writes it: a model from the zoo, a loader, and `game.step` (recorded once, then replayed).
 
-Knobs: `replay=no` runs every step eagerly, building and walking the graph anew.
+Knobs: `replay=no` runs every step eagerly, building and walking the graph anew. On a GPU (`--device cuda`) the data set stays on
+the device, as `minigan train --device gpu` keeps it, and `precision=high` allows TF32.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
-from protocol import SEED, make_data, parse_args, report
+from protocol import PRECISION, SEED, make_data, parse_args, report
 
-ARGS = parse_args(__doc__, {"replay": ("yes", "no")})
+ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"))
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: ARGS.threads])
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(ARGS.threads)
 
 import numba  # noqa: E402
 import numpy as np  # noqa: E402
 
+if ARGS.device == "cuda":
+    import cupy
+
 import minigan as mg  # noqa: E402
 from minigan.gans import get  # noqa: E402
 
 
+def feed_of(loader: mg.data.Loader, game: mg.Game, shape: tuple[int, ...]) -> Callable[[int], Any]:
+    """The batch of a step, gathered into the buffer that the replay reads."""
+    if ARGS.device == "cpu":
+        return lambda step: loader.batch(step, out=game.buffer((loader.batch_size, *shape)))
+    from minigan.run.trainer import Feed  # which brings pictures and files with it
+
+    return Feed(loader, game, shape, "gpu")
+
+
 def main() -> None:
     """Time `game.step` with a shuffled batch gathered into the buffer that the replay reads."""
-    work = ARGS.work
+    work, on_gpu = ARGS.work, ARGS.device == "cuda"
     model_class = get(work.name)
     data = make_data(work)
     config = model_class.Config(batch_size=work.batch, seed=SEED, ema=0.0)  # no peer averages weights
-    model = model_class(config, data.shape[1:], replay=ARGS.pick("replay", "yes") == "yes")
+    mg.backend.matmul_precision(ARGS.pick("precision", "highest"))
+    options = {"device": "gpu" if on_gpu else "cpu", "replay": ARGS.pick("replay", "yes") == "yes"}
+    model = model_class(config, data.shape[1:], **options)
     loader = mg.data.Loader(data, batch_size=work.batch, seed=SEED)
-    shape, count = (work.batch, *data.shape[1:]), 0
+    feed, count = feed_of(loader, model.game, data.shape[1:]), 0
 
     def step() -> dict[str, Any]:
         nonlocal count
-        losses = model.game.step(loader.batch(count, out=model.game.buffer(shape)))
+        losses = model.game.step(feed(count))
         count += 1
         return losses
 
     def wait(losses: dict[str, Any]) -> tuple[float, float]:
+        if on_gpu:
+            cupy.cuda.Device().synchronize()
         return losses["discriminator"].item(), losses["generator"].item()
 
     def weights(net: mg.nn.Module) -> int:
         return sum(t.size for t in net.parameters().values())
 
     versions = {"minigan": mg.__version__, "numpy": np.__version__, "numba": numba.__version__}
+    if on_gpu:
+        versions["cupy"] = cupy.__version__
     counts = (weights(model.generator), weights(model.discriminator))
     report("minigan", ARGS, versions, step, wait, weights=counts)
 

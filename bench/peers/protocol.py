@@ -9,9 +9,10 @@ closure, `step()`, which launches ONE full GAN step:
    batch norm and dropout, where the nets have them, are in training mode throughout;
 
 both with their own Adam(2e-4, beta1=0.5, beta2=0.999), all in float32.  `step()` returns whatever handle the
-framework gives for (d_loss, g_loss); `wait(handle)` blocks until that step has really run, and returns the
-two losses as floats.  `report` warms up, times blocks of steps and prints one JSON line, with the process's peak
-resident memory after the timed steps and the numbers of weights, by which works can be told to be the same.
+framework gives for (d_loss, g_loss); `wait(handle)` blocks until that step has really run (on a GPU: until the
+device is idle), and returns the two losses as floats.  `report` warms up, times blocks of steps and prints one
+JSON line, with the process's peak resident memory after the timed steps and the numbers of weights, by which
+works can be told to be the same.
 """
 
 from __future__ import annotations
@@ -115,14 +116,18 @@ class Args:
     repeats: int
     warmup: int
     variant: Dict[str, str]
+    device: str = "cpu"
 
     def pick(self, knob: str, default: str) -> str:
         """The value of one of the peer's knobs; `default` is the fastest legitimate one."""
         return self.variant.get(knob, default)
 
 
-def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]]) -> Args:
-    """Parse the command line; `knobs` lists the variants this peer has, the default value first."""
+PRECISION = ("highest", "high")  # of float32 products on a GPU: all 24 bits of the factors, or TF32's 11
+
+
+def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tuple[str, ...] = ("cpu",)) -> Args:
+    """Parse the command line; `knobs` lists the variants this peer has, the default value first; `devices` where it runs."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--work", choices=sorted(WORKS), required=True)
     parser.add_argument("--threads", type=int, default=2)
@@ -131,6 +136,7 @@ def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]]) -> Args:
     parser.add_argument("--warmup", type=int, default=WARMUP_STEPS, help="steps before the clock counts, at least")
     parser.add_argument("--batch", type=int, default=0, help="instead of the work's own batch size")
     parser.add_argument("--size", type=int, default=0, help="instead of a convolutional work's own image side")
+    parser.add_argument("--device", choices=devices, default="cpu")
     listing = "; ".join("{}={}".format(knob, "|".join(values)) for knob, values in knobs.items())
     parser.add_argument("--variant", nargs="*", default=[], metavar="KNOB=VALUE", help=listing)
     got = parser.parse_args()
@@ -144,7 +150,7 @@ def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]]) -> Args:
     if got.size and (not work.size or got.size % 4):
         parser.error("--size is for convolutional works, and a multiple of 4")
     work = replace(work, batch=got.batch or work.batch, size=got.size or work.size)
-    return Args(work, got.threads, got.seconds, got.repeats, got.warmup, variant)
+    return Args(work, got.threads, got.seconds, got.repeats, got.warmup, variant, got.device)
 
 
 def make_data(work: Work) -> np.ndarray:
@@ -228,5 +234,6 @@ def report(
         "batch": args.work.batch,
         "size": args.work.size,
         "variant": args.variant,
+        "device": args.device,
     }
     print(json.dumps(line))

@@ -2,7 +2,8 @@
 
 Idioms followed: pytorch.org "Introduction to torch.compile", torch.func's "Migrating from functorch"
 (functional_call and grad_and_value, which trace in torch.compile), "Compiling the optimizer" (foreach Adam
-inside the compiled region) and torch.optim's functional Adam (public: torch.optim.adam.adam).
+inside the compiled region), torch.optim's functional Adam (public: torch.optim.adam.adam) and, on a GPU, "CUDAGraph Trees"
+(mode=reduce-overhead, with a mark at each step's begin).
 """
 
 # Tried (time relative to eager's default; toy / mlp; 2 threads, loaded 2-core machine, so within ~10%):
@@ -30,20 +31,21 @@ from typing import Any
 
 import torch
 import torch._inductor.config as inductor
-from protocol import BETA1, BETA2, LEARNING_RATE, SEED, parse_args, report
+from protocol import BETA1, BETA2, LEARNING_RATE, PRECISION, parse_args, report
 from torch import Tensor
 from torch.func import functional_call, grad_and_value
 from torch.optim.adam import adam
-from torch_eager import Batches, Gan, make_samples, weights_of
+from torch_eager import DEVICES, Batches, Gan, make_samples, set_up, wait, weights_of
 
 KNOBS = {
     "what": ("auto", "step", "grads", "classic"),
-    "wrapper": ("cpp", "python"),
-    "mode": ("default", "max-autotune-no-cudagraphs"),
+    "wrapper": ("cpp", "python"),  # on a GPU: python, then cpp
+    "mode": ("default", "max-autotune-no-cudagraphs", "reduce-overhead"),
     "real_fake": ("concat", "separate"),
     "gather": ("graph", "eager"),
     "random": ("inductor", "aten"),
     "layout": ("contiguous", "channels_last"),
+    "precision": PRECISION,
 }
 Params = dict[str, Tensor]
 
@@ -55,7 +57,7 @@ class AdamState:
         self.params, self.fused = list(params.values()), fused
         self.exp_avgs = [torch.zeros_like(param) for param in self.params]
         self.exp_avg_sqs = [torch.zeros_like(param) for param in self.params]
-        self.steps = [torch.zeros(()) for _ in self.params]
+        self.steps = [torch.zeros((), device=param.device) for param in self.params]
 
     def update(self, grads: Params) -> None:
         """One Adam update: fused when run eagerly, foreach where inductor does the fusing itself."""
@@ -89,10 +91,6 @@ class FunctionalGan(Gan):
         self.g_adam, self.d_adam = AdamState(self.g_params, fused), AdamState(self.d_params, fused)
         self.d_grads, self.g_grads = grad_and_value(self.d_loss), grad_and_value(self.g_loss)
 
-    def noise(self) -> Tensor:
-        """Fresh z."""
-        return torch.randn(self.work.batch, self.work.latent)
-
     def d_loss(self, d_params: Params, g_params: Params, real: Tensor) -> Tensor:
         """D's loss, as a function of D's parameters; G's output carries no gradient."""
         with torch.no_grad():
@@ -118,10 +116,9 @@ class FunctionalGan(Gan):
 
 def main() -> None:
     """Time the compiled step."""
-    args = parse_args(__doc__, KNOBS)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
-    inductor.cpp_wrapper = args.pick("wrapper", "cpp") == "cpp"
+    args = parse_args(__doc__, KNOBS, DEVICES)
+    set_up(args)
+    inductor.cpp_wrapper = args.pick("wrapper", "cpp" if args.device == "cpu" else "python") == "cpp"
     inductor.fallback_random = args.pick("random", "inductor") == "aten"
     what, options = args.pick("what", "auto"), {"mode": args.pick("mode", "default")}
     if what == "auto":
@@ -137,8 +134,9 @@ def main() -> None:
         use_grad=False,
         fused=what != "step",
         channels_last=args.pick("layout", "contiguous") == "channels_last",
+        device=args.device,
     )
-    weights, data = weights_of(gan.g, gan.d), make_samples(args.work)
+    weights, data = weights_of(gan.g, gan.d), make_samples(args.work, args.device)
     indices = Batches(data, args.work.batch)
     if what == "step" and args.pick("gather", "graph") == "graph":
         compiled = torch.compile(
@@ -155,14 +153,10 @@ def main() -> None:
     else:
         gan.g, gan.d = torch.compile(gan.g, **options), torch.compile(gan.d, **options)
         step = lambda: gan.step(indices())  # noqa: E731
-    report(
-        "torch_compile",
-        args,
-        {"torch": torch.__version__},
-        step,
-        wait=lambda losses: (losses[0].item(), losses[1].item()),
-        weights=weights,
-    )
+    if options["mode"] == "reduce-overhead":
+        compiled_step, mark = step, torch.compiler.cudagraph_mark_step_begin
+        step = lambda: (mark(), compiled_step())[1]  # noqa: E731
+    report("torch_compile", args, {"torch": torch.__version__}, step, wait, weights=weights)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 Idioms followed: pytorch.org "DCGAN Tutorial" (two optimizers, D step then G step, in-place LeakyReLU),
 "Performance Tuning Guide" (no_grad where no gradient is wanted, zero_grad(set_to_none=True), number of
-threads; channels_last for convolutions, the knob `layout`), "Channels Last Memory Format in PyTorch", "torch.optim"
-(fused Adam) and "Autograd mechanics" (requires_grad_(False) to freeze a part).
+threads; channels_last for convolutions, the knob `layout`; tensors created on the device, cuDNN's auto-tuner), "Channels
+Last Memory Format in PyTorch", "torch.optim" (fused Adam), "Autograd mechanics" (requires_grad_(False) to freeze a part) and
+"CUDA semantics" (synchronize before a clock is read; TF32, the knob `precision`; "Whole-network capture": warm-up on a side
+stream, then one CUDA graph of the step with static inputs, the knob `graph`).
 """
 
 # Tried (time relative to the default; toy / mlp; 2 threads, lightly loaded 2-core machine, so within ~5%):
@@ -18,6 +20,8 @@ threads; channels_last for convolutions, the knob `layout`), "Channels Last Memo
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from protocol import (
     BETA1,
@@ -26,7 +30,9 @@ from protocol import (
     KERNEL,
     LEAK,
     LEARNING_RATE,
+    PRECISION,
     SEED,
+    Args,
     Work,
     make_data,
     parse_args,
@@ -41,7 +47,27 @@ KNOBS = {
     "index": ("select", "fancy"),
     "denormal": ("keep", "flush"),
     "layout": ("contiguous", "channels_last"),
+    "precision": PRECISION,
+    "graph": ("no", "yes"),
 }
+DEVICES = ("cpu", "cuda")
+
+
+def set_up(args: Args) -> None:
+    """Threads, seed and, on a GPU, the auto-tuner and one precision for products and convolutions."""
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(SEED)
+    if args.device == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision(args.pick("precision", "highest"))
+        torch.backends.cudnn.allow_tf32 = args.pick("precision", "highest") == "high"
+
+
+def wait(losses: tuple[Tensor, Tensor]) -> tuple[float, float]:
+    """Both losses, when all that was queued has run."""
+    if losses[0].is_cuda:
+        torch.cuda.synchronize()
+    return losses[0].item(), losses[1].item()
 
 
 class Images(nn.Module):
@@ -89,19 +115,19 @@ def make_conv_d(work: Work) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(work.start**2 * work.d_channels[-1], 1))
 
 
-def make_nets(work: Work, channels_last: bool = False) -> tuple[nn.Module, nn.Module]:
+def make_nets(work: Work, channels_last: bool = False, device: str = "cpu") -> tuple[nn.Module, nn.Module]:
     """(G, D) of a work."""
     if not work.size:
-        return make_net(work.g_sizes, work.tanh_out), make_net(work.d_sizes, tanh_out=False)
-    g, d = make_conv_g(work, channels_last), make_conv_d(work)
+        return make_net(work.g_sizes, work.tanh_out).to(device), make_net(work.d_sizes, tanh_out=False).to(device)
+    g, d = make_conv_g(work, channels_last).to(device), make_conv_d(work).to(device)
     return (
         (g.to(memory_format=torch.channels_last), d.to(memory_format=torch.channels_last)) if channels_last else (g, d)
     )
 
 
-def make_samples(work: Work) -> Tensor:
+def make_samples(work: Work, device: str = "cpu") -> Tensor:
     """The real samples: images (N, 1, side, side), which with one channel are channels first and last at once."""
-    data = torch.from_numpy(make_data(work))
+    data = torch.from_numpy(make_data(work)).to(device)
     return data.reshape(-1, 1, work.size, work.size) if work.size else data
 
 
@@ -131,17 +157,20 @@ class Batches:
     def next_index(self) -> Tensor:
         """The next batch's indices; a last, short batch is dropped."""
         if not self.chunks:
-            perm = torch.randperm(len(self.data))
+            perm = torch.randperm(len(self.data), device=self.data.device)
             self.chunks = list(perm[: len(perm) // self.batch * self.batch].split(self.batch))
         return self.chunks.pop()
 
     def __call__(self) -> Tensor:
         """Gather the next batch."""
-        index = self.next_index()
+        return self.gather(self.next_index())
+
+    def gather(self, index: Tensor) -> Tensor:
+        """The samples at these indices."""
         return self.data[index] if self.fancy else self.data.index_select(0, index)
 
 
-def make_adam(net: nn.Module, kind: str) -> torch.optim.Adam:
+def make_adam(net: nn.Module, kind: str, capturable: bool = False) -> torch.optim.Adam:
     """Adam(2e-4, betas=(0.5, 0.999)) in one of torch.optim's three implementations."""
     return torch.optim.Adam(
         net.parameters(),
@@ -149,24 +178,38 @@ def make_adam(net: nn.Module, kind: str) -> torch.optim.Adam:
         betas=(BETA1, BETA2),
         fused=kind == "fused",
         foreach=kind == "foreach",
+        capturable=capturable,
     )
 
 
 class Gan:
     """G, D, their optimizers, and the training step."""
 
-    def __init__(self, work: Work, adam: str, concat: bool, use_grad: bool, channels_last: bool = False) -> None:
-        self.work, self.concat, self.use_grad = work, concat, use_grad
-        self.g, self.d = make_nets(work, channels_last)
-        self.g_opt, self.d_opt = make_adam(self.g, adam), make_adam(self.d, adam)
+    def __init__(
+        self,
+        work: Work,
+        adam: str,
+        concat: bool,
+        use_grad: bool,
+        channels_last: bool = False,
+        device: str = "cpu",
+        capturable: bool = False,
+    ) -> None:
+        self.work, self.concat, self.use_grad, self.device = work, concat, use_grad, device
+        self.g, self.d = make_nets(work, channels_last, device)
+        self.g_opt, self.d_opt = (make_adam(net, adam, capturable) for net in (self.g, self.d))
         self.bce = nn.BCEWithLogitsLoss()
-        self.ones, self.zeros = torch.ones(work.batch, 1), torch.zeros(work.batch, 1)
+        self.ones, self.zeros = (make(work.batch, 1, device=device) for make in (torch.ones, torch.zeros))
         self.targets = torch.cat([self.ones, self.zeros])
+
+    def noise(self) -> Tensor:
+        """Fresh z."""
+        return torch.randn(self.work.batch, self.work.latent, device=self.device)
 
     def step(self, real: Tensor) -> tuple[Tensor, Tensor]:
         """One D update, then one G update."""
         with torch.no_grad():
-            fake = self.g(torch.randn(self.work.batch, self.work.latent))
+            fake = self.g(self.noise())
         if self.concat:
             d_loss = 2 * self.bce(self.d(torch.cat([real, fake])), self.targets)
         else:
@@ -176,13 +219,13 @@ class Gan:
         self.d_opt.step()
 
         if self.use_grad:
-            g_loss = self.bce(self.d(self.g(torch.randn(self.work.batch, self.work.latent))), self.ones)
+            g_loss = self.bce(self.d(self.g(self.noise())), self.ones)
             params = list(self.g.parameters())
             for param, grad in zip(params, torch.autograd.grad(g_loss, params), strict=True):
                 param.grad = grad
         else:
             self.d.requires_grad_(False)
-            g_loss = self.bce(self.d(self.g(torch.randn(self.work.batch, self.work.latent))), self.ones)
+            g_loss = self.bce(self.d(self.g(self.noise())), self.ones)
             self.g_opt.zero_grad(set_to_none=True)
             g_loss.backward()
             self.d.requires_grad_(True)
@@ -190,28 +233,49 @@ class Gan:
         return d_loss.detach(), g_loss.detach()
 
 
+class Captured:
+    """The whole step, from the gather on, as one CUDA graph that is replayed."""
+
+    def __init__(self, gan: Gan, batches: Batches) -> None:
+        self.batches, self.index = batches, batches.next_index().clone()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                gan.step(batches.gather(self.index))
+        torch.cuda.current_stream().wait_stream(side)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.losses = gan.step(batches.gather(self.index))
+
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        """One step on the next batch; the losses are overwritten by the next one."""
+        self.index.copy_(self.batches.next_index())
+        self.graph.replay()
+        return self.losses
+
+
 def main() -> None:
-    """Time the eager step."""
-    args = parse_args(__doc__, KNOBS)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(SEED)
+    """Time the eager step, or its CUDA graph."""
+    args = parse_args(__doc__, KNOBS, DEVICES)
+    set_up(args)
     torch.set_flush_denormal(args.pick("denormal", "keep") == "flush")
+    captured = args.pick("graph", "no") == "yes"
+    if captured and args.device != "cuda":
+        sys.exit("torch_eager: graph=yes needs --device cuda")
     gan = Gan(
         args.work,
         adam=args.pick("adam", "fused"),
         concat=args.pick("real_fake", "concat") == "concat",
         use_grad=args.pick("g_grad", "freeze") == "grad",
         channels_last=args.pick("layout", "contiguous") == "channels_last",
+        device=args.device,
+        capturable=captured,
     )
-    batches = Batches(make_samples(args.work), args.work.batch, args.pick("index", "select") == "fancy")
-    report(
-        "torch_eager",
-        args,
-        {"torch": torch.__version__},
-        step=lambda: gan.step(batches()),
-        wait=lambda losses: (losses[0].item(), losses[1].item()),
-        weights=weights_of(gan.g, gan.d),
-    )
+    fancy = args.pick("index", "select") == "fancy"
+    batches = Batches(make_samples(args.work, args.device), args.work.batch, fancy)
+    step = Captured(gan, batches) if captured else lambda: gan.step(batches())
+    report("torch_eager", args, {"torch": torch.__version__}, step, wait, weights=weights_of(gan.g, gan.d))
 
 
 if __name__ == "__main__":

@@ -191,12 +191,12 @@ def _mean_softplus_backward(factor: float, x: Array, sign: float, out: Array) ->
         out[i] = factor * (one if v >= 0 else e) / (one + e)
 
 
-def mean_softplus(x: Array, sign: float) -> float:
+def mean_softplus(x: Array, sign: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.mean_softplus`. Scalar code: logits are few."""
-    return _mean_softplus(x.reshape(-1), x.dtype.type(sign))
+    out[...] = _mean_softplus(x.reshape(-1), x.dtype.type(sign))
 
 
-def mean_softplus_backward(g: float, x: Array, sign: float, out: Array) -> None:
+def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.mean_softplus_backward`."""
     one = x.dtype.type
     _mean_softplus_backward(one(g * sign / x.size), x.reshape(-1), one(sign), out.reshape(-1))

@@ -405,3 +405,6 @@ def batch_norm_backward(
         reference.batch_norm_backward(g, x, y, gamma, eps, kind, slope, dx, dgamma, dbeta)
     else:
         planned()
+
+
+follow_statistics = reference.follow_statistics  # two arrays of a few hundred numbers

@@ -11,6 +11,7 @@ from minigan.kernels.cpu_activation import (
 from minigan.kernels.cpu_batch_norm import (
     batch_norm,
     batch_norm_backward,
+    follow_statistics,
     plan_batch_norm,
     plan_batch_norm_backward,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "conv_weight",
     "dense",
     "ema",
+    "follow_statistics",
     "interpolate",
     "interpolate_adjoint",
     "layer_norm",

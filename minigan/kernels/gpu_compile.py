@@ -17,10 +17,18 @@ TYPES = {"float32": "float", "float64": "double"}
 
 # Every kernel by the file it is in; {T} stands for the C name of a dtype.
 KERNELS: dict[str, tuple[str, ...]] = {
-    "activation.cu": ("bias_activation<{T}>", "activation_backward<{T}>", "bce_with_logits<{T}>"),
+    "activation.cu": (
+        "bias_activation<{T}>",
+        "activation_backward<{T}>",
+        "bce_with_logits<{T}>",
+        "mean_softplus<{T}>",
+        "mean_softplus_finish<{T}>",
+        "mean_softplus_backward<{T}>",
+    ),
     "normalize.cu": (
         "batch_norm_sums<{T}>",
         "batch_norm_statistics<{T}>",
+        "follow_statistics<{T}>",
         "batch_norm_apply<{T}>",
         "batch_norm_backward_sums<{T}>",
         "batch_norm_backward_statistics<{T}>",
@@ -31,7 +39,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
         "layer_norm_backward_finish<{T}>",
     ),
     "optimizer.cu": ("sgd<{T}>", "rmsprop<{T}>", "adam<{T}>", "ema<{T}>"),
-    "philox.cu": ("philox",),
+    "philox.cu": ("philox", "normal", "mask<{T}>"),
     "index.cu": ("segment_starts", "segment_sum<{T}, 1>", "segment_sum<{T}, 32>"),
     "conv.cu": (
         "conv_tile<{T}, FORWARD, 8>",

@@ -21,7 +21,10 @@ from minigan.kernels.gpu_launch import THREADS, blocks, check, kind_code, launch
 TILE_ROWS = 128
 NARROW, PLAIN, WIDE = 8, 64, 128  # columns of a tile; TF32 has PLAIN and WIDE
 SLICE_BYTES = 64  # of the depth, that a block loads at once
-FILL = 264  # blocks that are enough: two for each of the 132 multiprocessors of a large GPU
+MULTIPROCESSORS = (
+    132  # of the GPU that the division of work is made for, an H100: elsewhere it is as right, not as even
+)
+SLAB_COST = {"plain": 0.4, "tf32": 1.3}  # of a slab, see `_splits`
 LEAST_SLICES = 8  # a part of the depth shorter than this costs more than it saves
 MAX_SPLITS = 128
 LIMIT = 2**31 - 2**16  # positions are 32-bit numbers in the kernel, with room for the tile past the end
@@ -83,6 +86,35 @@ class Plan(NamedTuple):
     row_tiles: int
 
 
+def resident_blocks(width: int, dtype: str, tf32: bool) -> int:
+    """How many blocks a multiprocessor holds at once: the second number of `__launch_bounds__` in conv.cu."""
+    if tf32:
+        return 3 if width == PLAIN else 2
+    return 4 if width == NARROW else 3 if dtype == "float32" else 2
+
+
+def _splits(tiles: int, slices: int, depth: int, resident: int, slab_cost: float) -> int:
+    """Into how many parts the depth is best cut.
+
+    The unit of time is what a multiprocessor full of blocks takes for the whole depth of one tile. The busiest multiprocessor
+    has b = ceil(tiles splits / MULTIPROCESSORS) blocks of 1/splits of the depth each. It works at full rate from `resident`
+    blocks on, and fewer take as long as that many: max(b, resident) / splits in all. A slab is written and read again,
+    8 bytes a number (float32), by the whole GPU at its memory's rate B; a tile's number is 2 depth operations, by one
+    multiprocessor at R / MULTIPROCESSORS. So `splits` slabs cost splits tiles slab_cost / depth with
+
+        slab_cost = 8 R / (2 B MULTIPROCESSORS),
+
+    0.4 for R = 40 TFLOP/s and B = 3 TB/s, 1.3 for tensor cores at 130 TFLOP/s: estimates, and only the balance hangs on them.
+    """
+
+    def time(splits: int) -> float:
+        busiest = -(-tiles * splits // MULTIPROCESSORS)
+        return max(busiest, resident) / splits + (splits * tiles * slab_cost / max(depth, 1) if splits > 1 else 0.0)
+
+    most = max(1, min(slices // LEAST_SLICES, MAX_SPLITS, -(-2 * resident * MULTIPROCESSORS // tiles)))
+    return min(range(1, most + 1), key=time)
+
+
 def _sizes(name: str, geometry: Geometry, batch: int, channels: tuple[int, int]) -> tuple[int, int, int, int]:
     """(phases, rows, columns, depth) of the product; rows and depth of the largest phase."""
     inputs, outputs = channels
@@ -120,7 +152,9 @@ def launch_plan(
     row_tiles = max(1, -(-rows // TILE_ROWS))
     tiles = phases * row_tiles * max(1, -(-columns // width))
     slices = -(-depth // (SLICE_BYTES // np.dtype(dtype).itemsize))
-    splits = max(1, min(FILL // tiles, slices // LEAST_SLICES, MAX_SPLITS))
+    resident = resident_blocks(width, dtype, tf32)
+    slab_cost = SLAB_COST["tf32" if tf32 else "plain"] * np.dtype(dtype).itemsize / 4
+    splits = _splits(tiles, slices, depth, resident, slab_cost)
     kernel = (TF32_KERNELS if tf32 else KERNELS)[name, width]
     return Plan(kernel, tiles * splits, 2 * width if tf32 else 128, splits, row_tiles)
 

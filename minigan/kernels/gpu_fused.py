@@ -5,7 +5,9 @@ scratch memory taken; the mathematics is in the `.cu` files, compiled by NVRTC w
 the result).
 
 Every function only queues work on the current stream: nothing waits for the GPU, nothing is copied back. Grid
-and block sizes depend on shapes alone, never on the GPU found, so a sum has the same order on every GPU.
+and block sizes depend on shapes alone, never on the GPU found, so a sum in `cuda/*.cu` has the same order on
+every GPU. Products (cuBLAS) and sums that CuPy takes (`column_sum`, `ops.sum` and what is made of it) repeat
+on one GPU, and may be ordered otherwise on another.
 """
 
 from __future__ import annotations
@@ -22,13 +24,10 @@ from minigan.kernels.gpu_conv import conv, conv_transpose, conv_weight
 from minigan.kernels.gpu_gemm import matmul
 from minigan.kernels.gpu_launch import MAX_BLOCKS, THREADS, blocks, check, kind_code, launch
 from minigan.kernels.reference import (
-    box_muller,
     column_sum,
     interpolate,
     interpolate_adjoint,
-    mask_of,
-    mean_softplus,
-    mean_softplus_backward,
+    keep_level,
     plan_activation_backward,
     plan_batch_norm,
     plan_batch_norm_backward,
@@ -39,6 +38,7 @@ from minigan.kernels.reference import (
     plan_dense,
     plan_matmul,
     plan_multiply,
+    unbiased,
 )
 
 __all__ = [  # what `dispatch` looks for here; plain array code is fused enough for the small ones
@@ -54,6 +54,7 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "conv_weight",
     "dense",
     "ema",
+    "follow_statistics",
     "index_add",
     "interpolate",
     "interpolate_adjoint",
@@ -80,7 +81,8 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
 ]
 
 MAX_SLABS = 256  # parts that a sum over rows is cut into, at most
-CHUNK = 4096  # elements of one array that one block of an optimizer updates
+CHUNK = 1024  # elements of one array that one block of an optimizer updates: four a thread
+SHARE = 2048  # elements of a loss that one block adds up
 
 # -- checks --------------------------------------------------------------------------------------------------
 
@@ -152,6 +154,37 @@ def bce_with_logits(logits: Array, target: Array, out: Array) -> None:
         launch("bce_with_logits<{T}>", logits.dtype, blocks(logits.size), THREADS, *args)
 
 
+def mean_softplus(x: Array, sign: float, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.mean_softplus`.
+
+    Raises:
+        TypeError, ValueError: as :func:`check`; ValueError for an x without elements.
+    """
+    check("mean_softplus", None, x=x, out=out)
+    check("mean_softplus", (), out=out)
+    if not x.size:
+        raise ValueError(f"mean_softplus: x has shape {x.shape}, expected at least one element: none have no mean")
+    parts = min(MAX_SLABS, -(-x.size // SHARE))
+    partial = cupy.empty(parts, np.float64) if parts > 1 else None
+    launch("mean_softplus<{T}>", x.dtype, parts, THREADS, x, x.size, float(sign), partial, out)
+    if parts > 1:
+        launch("mean_softplus_finish<{T}>", x.dtype, 1, THREADS, partial, parts, x.size, out)
+
+
+def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.mean_softplus_backward`.
+
+    Raises:
+        TypeError, ValueError: as :func:`check`.
+    """
+    x = x.reshape(out.shape)  # ascontiguousarray makes (1,) of ()
+    check("mean_softplus_backward", None, x=x, out=out)
+    check("mean_softplus_backward", None, x=x, g=g)
+    check("mean_softplus_backward", (), g=g)
+    if x.size:
+        launch("mean_softplus_backward<{T}>", x.dtype, blocks(x.size), THREADS, g, x, x.size, float(sign), out)
+
+
 # -- normalisation -------------------------------------------------------------------------------------------
 
 
@@ -187,6 +220,20 @@ def batch_norm(
         launch("batch_norm_statistics<{T}>", x.dtype, groups, block, *args)
         args = (x, statistics, scale, beta, x.size, channels, code, float(slope), out)  # the mean comes first
         launch("batch_norm_apply<{T}>", x.dtype, blocks(x.size), THREADS, *args)
+
+
+def follow_statistics(mean: Array, var: Array, statistics: Array, momentum: float, rows: int) -> None:
+    """See :func:`minigan.kernels.reference.follow_statistics`.
+
+    Raises:
+        TypeError, ValueError: as :func:`check`.
+    """
+    check("follow_statistics", mean.shape, mean=mean, var=var)
+    check("follow_statistics", None, mean=mean, statistics=statistics)
+    check("follow_statistics", (2, *mean.shape), statistics=statistics)
+    if mean.size:
+        args = (statistics, mean.size, float(momentum), unbiased(rows), mean, var)
+        launch("follow_statistics<{T}>", mean.dtype, blocks(mean.size), THREADS, *args)
 
 
 def batch_norm_backward(
@@ -275,7 +322,7 @@ def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[A
 # died and another took its place. A step must run once before it is recorded (a recording cannot copy from
 # the host), and whoever records holds on to `tables()` for as long as the recording lives.
 _tables: OrderedDict[Any, Array] = OrderedDict()
-MAX_TABLES = 256  # about 40 kB each for a player of four million numbers
+MAX_TABLES = 256  # about 160 kB each for a player of four million numbers
 
 
 def tables() -> list[Array]:
@@ -359,12 +406,14 @@ def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> Non
     _multi("ema", hyper, 1, averages=averages, params=params)
 
 
-# -- random bits ---------------------------------------------------------------------------------------------
+# -- random numbers ------------------------------------------------------------------------------------------
+# `counter` may in all three also be a uint32 array of shape (3,) on the GPU: it is read there when the kernel
+# runs, so a recorded step draws new numbers at every replay.
 
 
-def _word(value: Any) -> np.uint32:
+def _word(kernel: str, value: Any) -> np.uint32:
     if not 0 <= int(value) < 2**32:
-        raise ValueError(f"philox: got the word {int(value)}, expected 0 <= word < 2^32")
+        raise ValueError(f"{kernel}: got the word {int(value)}, expected 0 <= word < 2^32")
     return np.uint32(int(value))
 
 
@@ -373,45 +422,65 @@ def _is_word_array(array: Any, shape: tuple[int, ...]) -> bool:
     return contiguous and array.dtype == np.uint32 and array.shape == shape
 
 
+def _stream(kernel: str, key: Any, counter: Any, out: Array, numbers_a_block: int) -> tuple[Any, ...]:
+    """The first arguments of a kernel of philox.cu: five words, and the address of a counter on the GPU or None.
+
+    Raises:
+        TypeError: for another kind of CuPy `counter`.
+        ValueError: for a word outside [0, 2^32), an `out` that is not 1-D, or more numbers than blocks give.
+    """
+    if out.ndim != 1:
+        raise ValueError(f"{kernel}: out has shape {out.shape}, expected (n,)")
+    if out.size > numbers_a_block * 2**32:  # the first word of a block's counter is its place
+        raise ValueError(f"{kernel}: out has {out.size} numbers, expected at most {numbers_a_block} x 2^32")
+    on_gpu = is_gpu_array(counter)
+    if on_gpu and not _is_word_array(counter, (3,)):
+        raise TypeError(f"{kernel}: counter is {counter.dtype} {counter.shape}, expected uint32 (3,)")
+    words = [_word(kernel, w) for w in (*key, *((0, 0, 0) if on_gpu else counter))]
+    return (*words, counter if on_gpu else None)
+
+
 def philox(key: Any, counter: Any, out: Array) -> None:
     """See :func:`minigan.kernels.reference.philox`.
 
-    `counter` may also be a uint32 array of shape (3,) on the GPU: it is read there when the kernel runs, so a
-    recorded step draws new numbers at every replay.
-
     Raises:
-        TypeError: unless `out` is a contiguous 1-D uint32 CuPy array, or for another kind of CuPy `counter`.
-        ValueError: for a word outside [0, 2^32), or more than 2^34 numbers.
+        TypeError, ValueError: as :func:`_stream`; TypeError unless `out` is a contiguous uint32 CuPy array.
     """
     if not _is_word_array(out, (out.size,)):
         got = f"{type(out).__name__} {out.dtype} {out.shape}"
         raise TypeError(f"philox: out is {got}, expected a contiguous 1-D uint32 array on the GPU")
-    if out.size > 2**34:  # four for each value of a 32-bit counter
-        raise ValueError(f"philox: out has {out.size} words, expected at most 2^34")
-    on_gpu = is_gpu_array(counter)
-    if on_gpu and not _is_word_array(counter, (3,)):
-        raise TypeError(f"philox: counter is {counter.dtype} {counter.shape}, expected uint32 (3,)")
-    words = [_word(w) for w in (*key, *((0, 0, 0) if on_gpu else counter))]
+    args = (*_stream("philox", key, counter, out, 4), out.size, out)
     if out.size:
-        args = (*words, counter if on_gpu else None, out.size, out)
         launch("philox", out.dtype, blocks(-(-out.size // 4)), THREADS, *args)
 
 
-# -- scatter as gather ---------------------------------------------------------------------------------------
 def normal(key: Any, counter: Any, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.normal`."""
-    words = cupy.empty(2 * (-(-out.size // 2)), cupy.uint32)
-    philox(key, counter, words)
-    box_muller(words, out)
+    """See :func:`minigan.kernels.reference.normal`: the same words, and numbers equal to rounding.
+
+    Raises:
+        TypeError, ValueError: as :func:`check` and :func:`_stream`; TypeError unless `out` is float32.
+    """
+    check("normal", None, out=out)
+    if out.dtype != np.float32:
+        raise TypeError(f"normal: out is {out.dtype}, expected float32")
+    args = (*_stream("normal", key, counter, out, 4), out.size, out)
+    if out.size:
+        launch("normal", out.dtype, blocks(-(-out.size // 4)), THREADS, *args)
 
 
 def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.mask`."""
-    words = cupy.empty(4 * (-(-out.size // 8)), cupy.uint32)
-    philox(key, counter, words)
-    mask_of(words, keep, out)
+    """See :func:`minigan.kernels.reference.mask`: the same numbers to the bit.
+
+    Raises:
+        TypeError, ValueError: as :func:`check` and :func:`_stream`.
+    """
+    check("mask", None, out=out)
+    args = (*_stream("mask", key, counter, out, 8), keep_level(keep), 1 / float(keep), out.size, out)
+    if out.size:
+        launch("mask<{T}>", out.dtype, blocks(-(-out.size // 8)), THREADS, *args)
 
 
+# -- scatter as gather ---------------------------------------------------------------------------------------
 LONG_SEGMENT = 8  # from this mean length on, a warp shares a segment
 
 

@@ -166,14 +166,14 @@ def bce_with_logits(logits: Array, target: Array, out: Array) -> None:
     out[...] = xp.maximum(logits, 0) - logits * target + xp.log1p(xp.exp(-xp.abs(logits)))
 
 
-def mean_softplus(x: Array, sign: float) -> float:
-    """mean of log(1 + exp(sign x)) = max(sign x, 0) + log1p(exp(-|x|))."""
+def mean_softplus(x: Array, sign: float, out: Array) -> None:
+    """out, of shape (), = mean of log(1 + exp(sign x)) = max(sign x, 0) + log1p(exp(-|x|))."""
     xp = array_module(x)
-    return (xp.maximum(sign * x, 0) + xp.log1p(xp.exp(-xp.abs(x)))).mean()
+    out[...] = (xp.maximum(sign * x, 0) + xp.log1p(xp.exp(-xp.abs(x)))).mean()
 
 
-def mean_softplus_backward(g: float, x: Array, sign: float, out: Array) -> None:
-    """out = g (sign / n) sigmoid(sign x), n the number of elements."""
+def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
+    """out = g (sign / n) sigmoid(sign x), g of shape (), n the number of elements."""
     out[...] = (g * sign / x.size) * sigmoid(sign * x)
 
 
@@ -188,6 +188,23 @@ def batch_norm(
     statistics[0], statistics[1] = mean, var
     z = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
     bias_activation(z, None, kind, slope, out)
+
+
+def follow_statistics(mean: Array, var: Array, statistics: Array, momentum: float, rows: int) -> None:
+    """Running averages of a batch's statistics (mean, var), (2, channels), taken over `rows` rows:
+
+    mean <- (1 - momentum) mean + momentum statistics[0],   var <- (1 - momentum) var + momentum statistics[1] n/(n - 1),
+
+    n = rows: unbiased, as is usual for the running variance (and as it stands for one row).
+    """
+    for average, value, factor in zip((mean, var), statistics, (1.0, unbiased(rows)), strict=True):
+        average *= 1 - momentum
+        average += (momentum * factor) * value
+
+
+def unbiased(rows: int) -> float:
+    """n / (n - 1), which makes a variance over n rows unbiased; 1 for one row."""
+    return rows / max(rows - 1, 1)
 
 
 def batch_norm_backward(

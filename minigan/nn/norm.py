@@ -10,16 +10,15 @@ import numpy as np
 from minigan import ops
 from minigan.autodiff import Tensor, effect, tensor
 from minigan.backend import Array, array_module
+from minigan.kernels import dispatch
 from minigan.nn.module import Module
 from minigan.ops.normalize import ACTIVATIONS
 from minigan.random import Source
 
 
 def _follow(running: Sequence[Array], statistics: Array, momentum: float, rows: int) -> None:
-    """running <- (1 - momentum) running + momentum (mean, var n / (n - 1)): unbiased, as is usual for the running variance."""
-    for average, value, factor in zip(running, statistics, (1.0, rows / max(rows - 1, 1)), strict=True):
-        average *= 1 - momentum
-        average += (momentum * factor) * value
+    """The running mean and variance take in a batch's."""
+    dispatch.kernels_for(statistics).follow_statistics(*running, statistics, momentum, rows)
 
 
 class _Scaled(Module):

@@ -389,7 +389,7 @@ def _softplus_slope(g: Tensor, x: Tensor, sign: float) -> Tensor:
 )
 def _mean_softplus(x: Array, *, sign: float, out: Array | None = None) -> Array:
     out = array_module(x).empty((), x.dtype) if out is None else out
-    out[...] = dispatch.kernels_for(x).mean_softplus(array_module(x).ascontiguousarray(x), sign)
+    dispatch.kernels_for(x).mean_softplus(array_module(x).ascontiguousarray(x), sign, out)
     return out
 
 

@@ -122,10 +122,17 @@ def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     return _reduce(_min, x, axis, keepdims)
 
 
+def _largest(x: Array, axis: tuple[int, ...], empty: float) -> Array:
+    """max(x) over `axis`, and `empty` where there is nothing. (NumPy's `initial` does this, and CuPy has no such argument.)"""
+    if x.size:
+        return x.max(axis=axis, keepdims=True)
+    return array_module(x).full([1 if i in axis else n for i, n in enumerate(x.shape)], empty, x.dtype)
+
+
 def _shift(x: Array, axis: tuple[int, ...]) -> Array:
     """max(x) over `axis`, 0 where it is infinite, so that x - shift is never Inf - Inf."""
     xp = array_module(x)
-    top = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    top = _largest(x, axis, -np.inf)
     return xp.where(xp.isfinite(top), top, xp.zeros_like(top))
 
 
@@ -203,7 +210,7 @@ def _direction(y: Tensor, x: Tensor) -> Tensor:
 @primitive((lambda g, y, x, axis: g * _direction(y, x),), samples=_samples(avoid=0.2), name="norm")
 def _norm(x: Array, *, axis: tuple[int, ...]) -> Array:
     xp = array_module(x)
-    scale = xp.abs(x).max(axis=axis, keepdims=True, initial=0)
+    scale = _largest(xp.abs(x), axis, 0)
     scale = xp.where((scale > 0) & xp.isfinite(scale), scale, xp.ones_like(scale))
     return scale * xp.sqrt(((x / scale) ** 2).sum(axis=axis, keepdims=True))
 

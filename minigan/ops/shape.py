@@ -302,7 +302,11 @@ def index_add(g: Array, *index: Array, template: tuple[Any, ...], shape: tuple[i
 
 
 def getitem(x: Any, index: Any) -> Tensor:
-    """`x[index]` with slices, integers, None, Ellipsis, integer arrays and bool masks;  dx = zeros with g added there."""
+    """`x[index]` with slices, integers, None, Ellipsis, integer arrays and bool masks;  dx = zeros with g added there.
+
+    An integer array that points outside x raises IndexError on the CPU. On a GPU it is not looked at, which would make the
+    CPU wait: it wraps round, and reads other elements.
+    """
     x = as_tensor(x)
     arrays: list[Any] = []
     template: list[Any] = []
@@ -349,7 +353,7 @@ def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Tensor:
 @primitive(samples=lambda draw: _sort_samples(draw, 1), kinds="b")
 def argsort(x: Array, *, axis: int = -1) -> Array:
     """The integer order that sorts x along `axis` (stable); a constant for the derivative."""
-    return x.argsort(axis=axis, kind="stable")
+    return array_module(x).argsort(x, axis=axis, kind="stable")  # the method of CuPy 13 takes no kind
 
 
 @primitive(

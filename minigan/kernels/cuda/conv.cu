@@ -472,7 +472,11 @@ __device__ void compute_tile(const T* x, const T* w, const T* bias, const Proble
 
     int columns = MAP == TRANSPOSE ? p.in : p.out, column_tiles = (columns + COLUMNS - 1) / COLUMNS;
     int tile = blockIdx.x / column_tiles, split = tile / p.row_tiles % p.splits;
-    Gather gather = gather_of<MAP>(p, tile / p.row_tiles / p.splits);
+    __shared__ Gather block_gather;  // thirty numbers that would crowd the accumulators out of the registers
+    if (MAP != WEIGHT && threadIdx.x == 0) block_gather = gather_of<MAP>(p, tile / p.row_tiles / p.splits);
+    __syncthreads();
+    const Gather weight_gather = gather_of<WEIGHT>(p, 0);  // its numbers are parameters, which cost nothing
+    const Gather& gather = MAP == WEIGHT ? weight_gather : block_gather;
     int places = p.batch * gather.rows(), entries = gather.taps() * gather.channels;
     int all_rows = MAP == WEIGHT ? entries : places, depth = MAP == WEIGHT ? places : entries;
     int first_row = tile % p.row_tiles * BM, slices = (depth + BK - 1) / BK;

@@ -12,6 +12,7 @@
 // traffic.
 
 #include "activation.cuh"
+#include "sum.cuh"
 
 const int THREADS = 256;  // blockDim.x * blockDim.y in every kernel that sums over rows
 
@@ -96,6 +97,17 @@ __global__ void batch_norm_statistics(const double* partial, int64 slabs, const 
     scale[column] = T(gamma[column] / sqrt(m.var + eps));
 }
 
+// running <- (1 - momentum) running + momentum (mean, unbiased var), `unbiased` = rows / (rows - 1).
+template <typename T>
+__global__ void follow_statistics(const T* statistics, int64 channels, double momentum, double unbiased, T*
+                                  mean, T* var) {
+    int64 column = (int64)blockIdx.x * blockDim.x + threadIdx.x, stride = (int64)gridDim.x * blockDim.x;
+    for (; column < channels; column += stride) {
+        mean[column] = T(1 - momentum) * mean[column] + T(momentum) * statistics[column];
+        var[column] = T(1 - momentum) * var[column] + T(momentum * unbiased) * statistics[channels + column];
+    }
+}
+
 // out = f((x - mean) scale + beta), f the activation, in this order: x - mean is small where x and mean are
 // large and close. 2 sizeof(T) bytes an element. The column follows the index by addition, as in
 // activation.cu. `out` may be x.
@@ -173,19 +185,6 @@ __global__ void batch_norm_backward_apply(const T* g, const T* x, const T* y, co
 }
 
 // -- layer norm: statistics of each row, one block a row ----------------------------------------------------
-
-// The sum of `value` over the block, in every thread: a butterfly in each warp, then the warps' sums in
-// order. blockDim.x is a multiple of 32, blockDim.y is 1.
-__device__ double sum_over_block(double value) {
-    __shared__ double warp[32];
-    for (int lane = 16; lane > 0; lane /= 2) value += __shfl_xor_sync(0xffffffffu, value, lane);
-    __syncthreads();  // whoever still reads the former sum
-    if (threadIdx.x % 32 == 0) warp[threadIdx.x / 32] = value;
-    __syncthreads();
-    double total = 0;
-    for (unsigned w = 0; w < blockDim.x / 32; ++w) total += warp[w];
-    return total;
-}
 
 // Mean and 1 / sqrt(var + eps) of one row. The second reading of the row, for the variance about its mean,
 // and every later one find it in cache.
