@@ -36,7 +36,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -68,6 +68,8 @@ _I64, _I32 = ir.IntType(64), ir.IntType(32)
 _MACHINE = platform.machine().lower()
 _INTEL = _MACHINE in ("x86_64", "amd64")
 _ARM = _MACHINE in ("aarch64", "arm64")
+if _ARM:
+    binding.initialize_native_asmparser()  # for the one instruction that reads the counter
 
 
 def _pointer(builder: Any, address: Any) -> Any:
