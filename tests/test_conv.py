@@ -271,7 +271,9 @@ def test_the_plan_tells_what_runs_and_why() -> None:
     tiles = next(c for c in plan.choices if c.algorithm == "tiles")
     rows = plan.problem.tile.rows
     images = -(-64 // rows) * rows  # whole tiles
-    assert tiles.operations == 2 * images * 29 * 29 * 256 * 128  # 29 of 35 pairs of position and tap an axis: no padding
+    assert (
+        tiles.operations == 2 * images * 29 * 29 * 256 * 128
+    )  # 29 of 35 pairs of position and tap an axis: no padding
     assert f"tiles of {plan.problem.tile}" in str(plan) and "GB/s" in str(plan)
     assert "GFLOP" in str(plan) and str(plan).count("\n") == 1 + len(plan.choices)
     assert ops.conv_plan((64, 14, 14, 64), (5, 5, 1, 64), which="conv_transpose", stride=2).algorithm == "columns"

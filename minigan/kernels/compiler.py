@@ -31,9 +31,12 @@ def _hold_target() -> None:
     wanted, config = processor(), vars(numba.config)
     if not wanted.forced:
         return
-    config["CPU_NAME"], config["CPU_FEATURES"] = wanted.name, wanted.features  # read when the first function is compiled
+    config["CPU_NAME"], config["CPU_FEATURES"] = (
+        wanted.name,
+        wanted.features,
+    )  # read when the first function is compiled
     if registry.cpu_target.target_context.codegen().magic_tuple()[2] != wanted.features:
-        text = f"{VARIABLE}: Numba compiled something before minigan was imported, so its target keeps the machine's own registers"
+        text = f"{VARIABLE}: Numba compiled something before minigan was imported: its target keeps the machine's registers"
         warnings.warn(f"{text}; import minigan first", stacklevel=2)
 
 
@@ -99,6 +102,15 @@ def _start_over(error: Exception) -> None:
     clear_cache()
 
 
+announce: list[Callable[[str], None]] = []  # called with the name of each kernel that has been compiled, not loaded
+
+
+def _announce(function: Callable[..., Any], compiled: bool) -> None:
+    if compiled:
+        for listener in announce:
+            listener(f"{function.__module__.rpartition('.')[2]}.{function.__name__}")
+
+
 def njit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without the interpreter lock, without Python's division checks, and keep the result on disk.
 
@@ -143,10 +155,29 @@ def task(function: Callable[[int, int, int], None]) -> int:
         _start_over(error)
         compiled = _compile_task(function)
     _tasks.append(compiled)  # the address is valid as long as this object lives
+    _announce(function, not compiled.cache_hits)
     return int(compiled.address)
 
 
 _tasks: list[Any] = []
+LATER: list[Later] = []  # every task of the modules imported so far, compiled or not
+
+
+class Later:
+    """A task that is compiled when it is first asked for: called, it returns the address."""
+
+    def __init__(self, function: Callable[[int, int, int], None]) -> None:
+        self.function, self.address = function, 0
+        LATER.append(self)
+
+    def __call__(self) -> int:
+        self.address = self.address or task(self.function)
+        return self.address
+
+
+def later(function: Callable[[int, int, int], None]) -> Later:
+    """Compile `function(parameters, index, thread)` at its first use; see :func:`task`."""
+    return Later(function)
 
 
 def _array_of(dtype: Any) -> tuple[Any, Callable[..., Any]]:

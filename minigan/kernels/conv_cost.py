@@ -23,7 +23,6 @@ MAPS = ("conv", "conv_transpose", "conv_weight")
 ALGORITHMS = ("direct", "tiles", "patches", "columns", "narrow", "winograd")
 
 
-
 class Rates(NamedTuple):
     """The constants of the model for one width."""
 

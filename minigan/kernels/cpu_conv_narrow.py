@@ -14,13 +14,11 @@ the end, in order, so that results repeat.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
+from minigan.kernels.compiler import address_of, compile_task, floats_at, later, words_at
 from minigan.kernels.cpu_conv_tiles import PANEL, TILE, copy_tile, in_turn, keeping
 from minigan.kernels.cpu_conv_weight import scratch_floats, spans_of
 from minigan.kernels.cpu_gemm import TALL, WIDTH, _nothing, microkernel
@@ -46,9 +44,7 @@ def _pad(parameters: int, index: int, thread: int) -> None:
             target[before + i] = source[i]
 
 
-@cache
-def _pad_task() -> int:
-    return task(_pad)
+_pad_task = later(_pad)
 
 
 @compile_task
@@ -97,9 +93,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                 copy_tile(tile, min(TALL, rows - row), WIDTH, c, 4 * outs)
 
 
-@cache
-def _tiles_task() -> int:
-    return task(_tiles)
+_tiles_task = later(_tiles)
 
 
 def plan(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:

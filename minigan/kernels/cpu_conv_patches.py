@@ -17,13 +17,13 @@ columns.
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import cpu_conv_tiles
-from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
+from minigan.kernels.compiler import address_of, compile_task, floats_at, later, words_at
 from minigan.kernels.cpu_conv_tiles import in_turn, keeping
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
@@ -87,9 +87,7 @@ def _gather(parameters: int, index: int, thread: int) -> None:
                             target[end + c] = source[begin + c]
 
 
-@cache
-def _gather_task() -> int:
-    return task(_gather)
+_gather_task = later(_gather)
 
 
 def plan_patches(x: Array, geometry: Geometry, patches: Array) -> Job:
@@ -178,9 +176,7 @@ def _spans(geometry: Geometry, transposed: bool) -> Array:
     return np.array(entries, np.int64)
 
 
-@cache
-def _collect_task() -> int:
-    return task(_collect)
+_collect_task = later(_collect)
 
 
 def plan_columns(

@@ -24,13 +24,13 @@ as one run of a greater depth.
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
+from minigan.kernels.compiler import address_of, compile_task, floats_at, later, words_at
 from minigan.kernels.cpu_gemm import LANES, TALL, WIDTH, _nothing, leak, microkernel, pack
 from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.cpu_workspace import whole_lines, workspace
@@ -118,9 +118,7 @@ def _pack_weights(parameters: int, index: int, thread: int) -> None:
         pack_partial(source + j * p[3], p[2], p[3], depth, min(WIDTH, columns - j), target)
 
 
-@cache
-def _pack_task() -> int:
-    return task(_pack_weights)
+_pack_task = later(_pack_weights)
 
 
 def plan_packing(w: Array, geometry: Geometry, transposed: bool, packed: Array) -> Job:
@@ -234,9 +232,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                 copy_tile(tile, TALL, width, c, p[11])
 
 
-@cache
-def _tiles_task() -> int:
-    return task(_tiles)
+_tiles_task = later(_tiles)
 
 
 def _few_images(

@@ -17,13 +17,11 @@ added to the result.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
+from minigan.kernels.compiler import address_of, compile_task, floats_at, later, words_at
 from minigan.kernels.cpu_conv_tiles import PANEL, TASKS, TILE, copy_tile, in_turn, keeping
 from minigan.kernels.cpu_gemm import TALL, WIDTH, _nothing, microkernel
 from minigan.kernels.cpu_team import Job, team
@@ -68,9 +66,7 @@ def _pack(parameters: int, index: int, thread: int) -> None:
             pack_row(source, channels, width, target, panel)
 
 
-@cache
-def _pack_task() -> int:
-    return task(_pack)
+_pack_task = later(_pack)
 
 
 def plan_packing(a: Array, first: int, images: int, slots: Array, width: int, packed: Array) -> Job:
@@ -172,9 +168,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
             _add_tile(tile, rows, columns, c, 4 * outs)
 
 
-@cache
-def _tiles_task() -> int:
-    return task(_tiles)
+_tiles_task = later(_tiles)
 
 
 def _slots(geometry: Geometry) -> Array:

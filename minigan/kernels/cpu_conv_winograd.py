@@ -18,7 +18,6 @@ so inputs and cotangents are transformed while they are packed, and A'^T acts on
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from numba.extending import intrinsic
 
 from minigan.backend import Array
 from minigan.kernels import cpu_conv_tiles, cpu_conv_weight, threads, winograd
-from minigan.kernels.compiler import address_of, compile_ordered, compile_task, floats_at, task, words_at
+from minigan.kernels.compiler import address_of, compile_ordered, compile_task, floats_at, later, words_at
 from minigan.kernels.conv_cost import WINOGRAD_OUTPUTS as OUTPUTS
 from minigan.kernels.cpu_conv_tiles import PANEL, TASKS, copy_tile, in_turn, keeping
 from minigan.kernels.cpu_conv_weight import pack_row
@@ -104,9 +103,7 @@ def _inputs(parameters: int, index: int, thread: int) -> None:
                 combine(matrix, point, rows, channels, floats_at(place, channels))
 
 
-@cache
-def _inputs_task() -> int:
-    return task(_inputs)
+_inputs_task = later(_inputs)
 
 
 def image_floats(floats: int) -> int:
@@ -144,9 +141,7 @@ def _weights(parameters: int, index: int, thread: int) -> None:
             combine(matrix, point, rows, part, target)
 
 
-@cache
-def _weights_task() -> int:
-    return task(_weights)
+_weights_task = later(_weights)
 
 
 def plan_weights(packed: Array, panels: int, geometry: Geometry, depth: int, matrix: Array, transformed: Array) -> Job:
@@ -274,9 +269,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
                 _outputs(m, p, min(OUTPUTS, p[15] - block * OUTPUTS), bias, slope, width, c, aside)
 
 
-@cache
-def _tiles_task() -> int:
-    return task(_tiles)
+_tiles_task = later(_tiles)
 
 
 def plan(
@@ -349,9 +342,7 @@ def _pack(parameters: int, index: int, thread: int) -> None:
                 pack_row(made, channels, width, floats_at(place, 1 << 40), panel)
 
 
-@cache
-def _pack_task() -> int:
-    return task(_pack)
+_pack_task = later(_pack)
 
 
 def plan_packing(
@@ -388,9 +379,7 @@ def _weight_outputs(parameters: int, index: int, thread: int) -> None:
             combine(matrix, k, rows, count, target)
 
 
-@cache
-def _weight_outputs_task() -> int:
-    return task(_weight_outputs)
+_weight_outputs_task = later(_weight_outputs)
 
 
 def plan_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:

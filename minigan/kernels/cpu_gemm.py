@@ -21,7 +21,6 @@ for other dtypes, layouts, small or very deep products.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from numba.extending import intrinsic
 
 from minigan.backend import Array
 from minigan.kernels import threads
-from minigan.kernels.compiler import address_of, compile_task, floats_at, task, words_at
+from minigan.kernels.compiler import address_of, compile_task, floats_at, later, words_at
 from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.registers import LINE, processor
 
@@ -408,14 +407,10 @@ def _strip(parameters: int, index: int, thread: int) -> None:
         _tiles(p, strip, 4, 4 * STRIP, rows, p[6] + first * p[7], column, panel, slope, False)
 
 
-@cache
-def _block_task() -> int:
-    return task(_block)
+_block_task = later(_block)
 
 
-@cache
-def _strip_task() -> int:
-    return task(_strip)
+_strip_task = later(_strip)
 
 
 _scratch: dict[int, tuple[Array, int]] = {}

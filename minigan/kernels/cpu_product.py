@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import cpu_gemm
-from minigan.kernels.compiler import address_of, compile_ordered, floats_at, njit, task, words_at
+from minigan.kernels.compiler import address_of, compile_ordered, floats_at, later, njit, words_at
 from minigan.kernels.cpu_activation import bias_activation, slope_of
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
@@ -210,9 +210,7 @@ def _column_sum_part(parameters: int, index: int, thread: int) -> None:
     _add_rows(x, floats_at(p[1] + 4 * index * columns, columns))
 
 
-@cache
-def _column_sum_task() -> int:
-    return task(_column_sum_part)
+_column_sum_task = later(_column_sum_part)
 
 
 def plan_column_sum(x: Array, out: Array) -> Job:
@@ -250,9 +248,7 @@ def _multiply_part(parameters: int, index: int, thread: int) -> None:
         out[i] = a[i] * b[i]
 
 
-@cache
-def _multiply_task() -> int:
-    return task(_multiply_part)
+_multiply_task = later(_multiply_part)
 
 
 def plan_multiply(a: Array, b: Array, out: Array) -> Job | None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import Array
-from minigan.kernels.compiler import address_of, array_at, compile_task, floats_at, njit, task, words_at
+from minigan.kernels.compiler import address_of, array_at, compile_task, floats_at, later, njit, words_at
 from minigan.kernels.cpu_team import team
 from minigan.kernels.reference import keep_level
 from minigan.kernels.threads import split
-
 
 _WORD = np.empty(0, np.uint32)
 
 
 @compile_task
-def philox_block(i: int, x1: int, x2: int, x3: int, k0: int, k1: int) -> tuple[int, int, int, int]:
+def philox_block(i: int, x1: int, x2: int, x3: int, k0: int, k1: int) -> tuple[Any, Any, Any, Any]:
     """The four words of block i (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; ten rounds)."""
     mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     m0, m1, w0, w1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57), np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -79,9 +77,7 @@ def _mask(parameters: int, index: int, thread: int) -> None:
         o6[i], o7[i] = scale if c3 & half < level else zero, scale if c3 >> sixteen < level else zero
 
 
-@cache
-def _mask_task() -> int:
-    return task(_mask)
+_mask_task = later(_mask)
 
 
 def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
@@ -163,9 +159,7 @@ def _normals(parameters: int, index: int, thread: int) -> None:
         out[4 * i], out[4 * i + 1], out[4 * i + 2], out[4 * i + 3] = f0[i], f1[i], f2[i], f3[i]
 
 
-@cache
-def _normals_task() -> int:
-    return task(_normals)
+_normals_task = later(_normals)
 
 
 def normal(key: Any, counter: Any, out: Array) -> None:

@@ -10,9 +10,9 @@ milliseconds as soon as anything else wants their core. A team does neither:
   that the operating system has put aside before it took a task.
 
 **Whether help pays** depends on the minute: two virtual processors may share one core, and then a handover costs as much as a
-short job; or another program wants the core. Nothing but the clock tells, so each job keeps two mean times in its ledger, with help
-and alone. It runs the way that was quicker lately, and tries the other one now and then, more and more rarely while that keeps
-losing. A helper that sleeps cannot show what it is worth to a short job, so now and then, for `WINDOW` seconds, all jobs call it.
+short job; or another program wants the core. Nothing but the clock tells, so each job keeps two mean times in its ledger, with
+help and alone. It runs the way that was quicker lately, and tries the other one now and then, more and more rarely while that
+keeps losing. A helper that sleeps cannot show what it is worth to a short job, so now and then, for `WINDOW` seconds, all jobs call it.
 
 **A core that is taken.** A helper that spins sees it in the clock: between two looks more time has gone than a look can take. And
 the caller sees it when it waits for a task that a helper took and was put aside with. Either way the team calls no helpers for a
@@ -54,7 +54,8 @@ WORTH_HELP = 2 if processor().fused else 8  # tasks from which on helpers are ca
 # job; how often a core was seen to be taken; and, the caller's only, ticks: until when no helpers are called and how long that
 # lasts, until when all jobs call them, when that begins next and how long it is between.
 JOB, DONE, STOP, FUNCTION, PARAMETERS, TAKEN, OWN = 0, 16, 32, 48, 64, 80, 96
-SEEN, QUIET_END, QUIET_TICKS, WINDOW_END, NEXT_WINDOW, WINDOW_GAP, WORDS = OWN, OWN + 1, OWN + 2, OWN + 3, OWN + 4, OWN + 5, OWN + 16
+SEEN, QUIET_END, QUIET_TICKS, WINDOW_END, NEXT_WINDOW, WINDOW_GAP = range(OWN, OWN + 6)
+WORDS = OWN + 16
 # Words of a job's ledger: mean ticks with help and alone, runs until the next try of the other way, runs between tries, runs so
 # far, and whether the next run does without helpers.
 HELPED, ALONE, NEXT_TRY, BETWEEN, RUNS, WITHOUT, LEDGER = 0, 1, 2, 3, 4, 5, 6
@@ -63,7 +64,11 @@ SHORTEST, LONGEST = 16, 1024  # runs between tries
 GAIN = 31 / 32  # help must take less than this part of the time alone
 SLOW = 200e-6  # seconds that a look never takes unless the core was taken
 QUIET, QUIETEST = 5e-3, 1.0  # seconds without helpers after that, at first and at most
-WINDOW, GAP, GAPS = 8e-3, 50e-3, 2.0  # seconds in which all jobs call helpers, and between such times, at first and at most
+WINDOW, GAP, GAPS = (
+    8e-3,
+    50e-3,
+    2.0,
+)  # seconds in which all jobs call helpers, and between such times, at first and at most
 _I64, _I32 = ir.IntType(64), ir.IntType(32)
 _MACHINE = platform.machine().lower()
 _INTEL = _MACHINE in ("x86_64", "amd64")

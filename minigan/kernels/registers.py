@@ -1,7 +1,7 @@
 """The vector registers of this processor, and the register tile of our products and convolutions that fills them.
 
-A register holds 16 floats (AVX-512), 8 (AVX2) or 4 (NEON, SSE). A product keeps a tile of `rows` x `vectors` registers of sums, and
-beside it one row of B (`vectors` registers) and one number of A in every lane:
+A register holds 16 floats (AVX-512), 8 (AVX2) or 4 (NEON, SSE). A product keeps a tile of `rows` x `vectors` registers of sums,
+and beside it one row of B (`vectors` registers) and one number of A in every lane:
 
     rows * vectors + vectors + 1 <= registers of the processor
 
@@ -18,8 +18,8 @@ else in the package knows how wide the processor is.
 
 The kernels need a fused multiply-add in hardware. Where there is none, products go to NumPy's BLAS.
 
-`MINIGAN_LANES=16|8|4` takes a narrower width than the machine has, for tests and for honest comparison: Numba's target is held to it
-as well, and NumPy's BLAS where NumPy has not been imported before minigan.
+`MINIGAN_LANES=16|8|4` takes a narrower width than the machine has, for tests and for honest comparison: Numba's target is held to
+it as well, and NumPy's BLAS where NumPy has not been imported before minigan.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def wished_lanes() -> int | None:
 
 
 def hold_blas() -> None:
-    """Ask NumPy's BLAS for registers no wider than MINIGAN_LANES. It reads this when NumPy is imported, so minigan comes first."""
+    """Ask NumPy's BLAS for registers no wider than MINIGAN_LANES. It reads this when NumPy is imported: after minigan."""
     name = _OPENBLAS.get(os.environ.get(VARIABLE, ""))
     if name and platform.machine().lower() in _INTEL:
         os.environ.setdefault("OPENBLAS_CORETYPE", name)
@@ -105,7 +105,9 @@ def _held(features: dict[str, bool], lanes: int) -> dict[str, bool]:
     """The features of the machine without those of wider registers."""
     wide = ("avx512", "avx10", "amx", "evex512")
     held = {name: on and not (lanes < 16 and name.startswith(wide)) for name, on in features.items()}
-    return held | {"prefer-128-bit": True} if lanes < 8 else held  # FMA on x86 needs AVX; the compiler then need not use it
+    return (
+        held | {"prefer-128-bit": True} if lanes < 8 else held
+    )  # FMA on x86 needs AVX; the compiler then need not use it
 
 
 def processor_of(name: str, features: dict[str, bool], machine: str, wish: int | None = None) -> Processor:

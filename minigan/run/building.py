@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,5 +100,34 @@ def kernel_phase(device: str, *, quiet: bool = False) -> Iterator[None]:
     if quiet and not slow:
         yield
         return
-    with phase(text):
+    with ExitStack() as stack:
+        stack.enter_context(phase(text))
+        if slow and device == "cpu":
+            stack.enter_context(_compilation())
         yield
+
+
+SECONDS_A_LINE = 2.0
+
+
+@contextmanager
+def _compilation() -> Iterator[None]:
+    """Show what is being compiled and how far that is, and let a second process take half of it."""
+    from minigan.kernels import ahead, compiler
+
+    done, began = 0, time.perf_counter()
+    due = began + SECONDS_A_LINE
+
+    def show(name: str) -> None:
+        nonlocal done, due
+        done += 1
+        if time.perf_counter() > due:
+            due = time.perf_counter() + SECONDS_A_LINE
+            note(f"  {time.perf_counter() - began:.0f} s: {done} kernels, the last one {name}")
+
+    compiler.announce.append(show)
+    try:
+        with ahead.second_process():
+            yield
+    finally:
+        compiler.announce.remove(show)
