@@ -2,8 +2,8 @@
 
     python bench/conv_cost.py            # MINIGAN_LANES=8 python bench/conv_cost.py for a narrower one
 
-Prints the row of `RATES`: what the register tile, one product a tap, the intermediate arrays and the beginning of a run cost here.
-Run it on an idle machine.
+Prints the row of `RATES`: what the register tile, one product a tap, the intermediate arrays and the beginning of a run cost
+here. Run it on an idle machine.
 """
 
 from __future__ import annotations

@@ -295,7 +295,8 @@ def main() -> None:
     parser.add_argument("--nets", nargs="+", default=["dcgan28", "dcgan64"], choices=["dcgan28", "dcgan64"])
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(args.threads)
     text = "\n".join(report(args))
     print(text)

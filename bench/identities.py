@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import os
 import platform
 import re
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
-from step_time import cpu_model
+from step_time import cores, cpu_model
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
@@ -104,7 +103,7 @@ def report(found: list[Any], watch: Watch, options: argparse.Namespace) -> list[
     """The whole table in Markdown."""
     missing = [n for n in options.only or range(1, COUNT + 1) if n not in {seen.number for seen in found}]
     numbers = len({seen.number for seen in found})
-    machine = f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores, {platform.platform()}"
+    machine = f"{cpu_model()}, {cores()} cores, {platform.platform()}"
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Hypothesis {hypothesis.__version__}"
     told = (
         f"{numbers} identities hold by {len(found)} property tests on {sum(seen.examples for seen in found):,} random "

@@ -41,6 +41,38 @@ def cpu_model() -> str:
     )
 
 
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# How each library is asked for registers no wider than MINIGAN_LANES asks of minigan: OpenBLAS, oneDNN, PyTorch, MKL, XLA. (Eigen in
+# TensorFlow's wheels is built for AVX and chooses nothing at run time.)
+HELD = {
+    "8": {
+        "OPENBLAS_CORETYPE": "Haswell", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    },
+    "4": {
+        "OPENBLAS_CORETYPE": "Nehalem", "ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2",
+    },
+}  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """The environment of a peer: under MINIGAN_LANES all of them are held to that width."""
+    return os.environ | HELD.get(os.environ.get("MINIGAN_LANES", ""), {})
+
+
+def registers() -> str:
+    """The vector registers in use, as minigan tells them."""
+    code = "from minigan.kernels.registers import processor as p; print(p().instructions, p().tile.lanes)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()
+    held = ", all peers held to it by MINIGAN_LANES" if os.environ.get("MINIGAN_LANES") else ""
+    return f"{told[0]}, {told[1]} floats a register{held}" if len(told) == 2 else "registers unknown"
+
+
 def gpu_model() -> str:
     """The first GPU's name and its driver, as NVIDIA's tool tells them."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
@@ -54,7 +86,7 @@ def gpu_model() -> str:
 def run(peer: str, python: str, options: list[str]) -> dict[str, Any] | None:
     """One process of one peer; None (with the reason on stderr) where it fails."""
     command = [python, str(HERE / "peers" / f"{peer}.py"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         print(f"{peer}: failed ({done.returncode}): {done.stderr.strip()[-300:]}", file=sys.stderr)
@@ -135,7 +167,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the table to this Markdown file")
     args = parser.parse_args()
     head = [
-        f"{datetime.date.today()}, {cpu_model()}, {len(os.sched_getaffinity(0))} cores, {platform.platform()}"
+        f"{datetime.date.today()}, {cpu_model()}, {registers()}, {cores()} cores, {platform.platform()}"
         + (f", {gpu_model()}" if args.device == "cuda" else ""),
         "",
         f"Command: `python bench/step_time.py {' '.join(a for a in sys.argv[1:] if '/' not in a)}`",

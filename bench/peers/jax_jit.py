@@ -41,6 +41,7 @@ from protocol import (
     PRECISION,
     SEED,
     Work,
+    keep_to,
     make_data,
     parse_args,
     report,
@@ -56,7 +57,7 @@ KNOBS = {
     "precision": PRECISION,
 }
 ARGS = parse_args(__doc__, KNOBS, devices=("cpu", "cuda"))
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: ARGS.threads])
+keep_to(ARGS.threads)
 if ARGS.threads == 1:
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
 

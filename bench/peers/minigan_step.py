@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from protocol import PRECISION, SEED, make_data, parse_args, report
+from protocol import PRECISION, SEED, keep_to, make_data, parse_args, report
 
 ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"))
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: ARGS.threads])
+keep_to(ARGS.threads)
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(ARGS.threads)
 
 import numba  # noqa: E402

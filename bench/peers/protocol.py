@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import resource
 import statistics
@@ -151,6 +152,12 @@ def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tup
         parser.error("--size is for convolutional works, and a multiple of 4")
     work = replace(work, batch=got.batch or work.batch, size=got.size or work.size)
     return Args(work, got.threads, got.seconds, got.repeats, got.warmup, variant, got.device)
+
+
+def keep_to(threads: int) -> None:
+    """Let this process use the first `threads` of its processors only, where the system can hold it to them (Linux)."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def make_data(work: Work) -> np.ndarray:

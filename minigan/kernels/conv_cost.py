@@ -40,8 +40,8 @@ class Rates(NamedTuple):
 
 RATES = {  # by lanes
     16: Rates(150e9, 25e9, 8e9, 10e-9),
-    8: Rates(75e9, 20e9, 8e9, 10e-9),
-    4: Rates(40e9, 15e9, 8e9, 10e-9),
+    8: Rates(91e9, 14e9, 9.6e9, 20e-9),
+    4: Rates(46e9, 14e9, 9.5e9, 11e-9),
 }
 WINOGRAD_OUTPUTS = 4  # outputs of a block; with five taps it reads eight inputs
 

@@ -12,7 +12,8 @@ milliseconds as soon as anything else wants their core. A team does neither:
 **Whether help pays** depends on the minute: two virtual processors may share one core, and then a handover costs as much as a
 short job; or another program wants the core. Nothing but the clock tells, so each job keeps two mean times in its ledger, with
 help and alone. It runs the way that was quicker lately, and tries the other one now and then, more and more rarely while that
-keeps losing. A helper that sleeps cannot show what it is worth to a short job, so now and then, for `WINDOW` seconds, all jobs call it.
+keeps losing. A helper that sleeps cannot show what it is worth to a short job, so now and then, for `WINDOW` seconds, all jobs
+call it.
 
 **A core that is taken.** A helper that spins sees it in the clock: between two looks more time has gone than a look can take. And
 the caller sees it when it waits for a task that a helper took and was put aside with. Either way the team calls no helpers for a
