@@ -46,8 +46,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-# How each library is asked for registers no wider than MINIGAN_LANES asks of minigan: OpenBLAS, oneDNN, PyTorch, MKL, XLA. (Eigen in
-# TensorFlow's wheels is built for AVX and chooses nothing at run time.)
+# How each library is asked for registers no wider than MINIGAN_LANES asks of minigan: OpenBLAS, oneDNN, PyTorch, MKL, XLA. (Eigen
+# in TensorFlow's wheels is built for AVX and chooses nothing at run time.)
 HELD = {
     "8": {
         "OPENBLAS_CORETYPE": "Haswell", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2",

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from minigan import backend, ops
+from minigan import backend, ops, pages
 from minigan.autodiff import Tensor, effect
-from minigan.backend import Array, Group, array_module, to_numpy
+from minigan.backend import Array, Group, to_numpy
 from minigan.kernels import dispatch
 from minigan.nn.module import Module
 from minigan.switches import no_grad
@@ -104,8 +104,7 @@ class Optimizer:
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.steps = 0
         self.slot_arrays = {
-            slot: Group(array_module(t.data).zeros_like(t.data) for t in self.parameters.values())
-            for slot in self.slots
+            slot: Group(pages.zeros_like(t.data) for t in self.parameters.values()) for slot in self.slots
         }
 
     @property

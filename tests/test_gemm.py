@@ -89,7 +89,7 @@ def mark(parameters, index, thread):
     words[1 + index] += 1
 
 
-@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
 def test_every_task_runs_once(size):
     team = cpu_team.Team(size)
     for tasks in (1, 2, 3, 1000):

@@ -132,6 +132,13 @@ def processor_of(name: str, features: dict[str, bool], machine: str, wish: int |
     return Processor(name, words, instructions, tile, natural != "none", wish is not None)
 
 
+def widths() -> list[int]:
+    """The widths that MINIGAN_LANES takes on this machine, the one in use first."""
+    found = processor()
+    family = ("AVX-512", "AVX2", "SSE") if platform.machine().lower() in _INTEL else (found.instructions,)
+    return [TILES[kind].lanes for kind in family if found.fused and TILES[kind].lanes <= found.tile.lanes]
+
+
 @cache
 def processor() -> Processor:
     """This machine's, once a process."""

@@ -32,7 +32,7 @@ class _Kernel(Module):
         self.kernel_size, self.inputs, self.outputs = kernel, inputs, outputs
         self.init = initializers.get(init)
         shape = self._arrange(np.empty((*kernel, inputs, outputs))).shape
-        self.weight = tensor(np.zeros(shape, np.float32), requires_grad=True)
+        self.weight = initializers.leaf(shape)
         self.bias: Tensor | None = tensor(np.zeros(outputs, np.float32), requires_grad=True) if bias else None
         self.reset(Source(0), f"{name} {inputs} {outputs}")
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from minigan import pages
+from minigan.autodiff import Tensor
 from minigan.backend import Array, to_device, to_numpy
 from minigan.random import Source
 
@@ -20,6 +22,13 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
         raise ValueError(f"init: got weight shape {shape}, expected at least (in, out)")
     field = math.prod(shape[:-2])
     return field * shape[-2], field * shape[-1]
+
+
+def leaf(shape: tuple[int, ...]) -> Tensor:
+    """Zeros of a shape as a place for weights, where weights lie well (see `minigan.pages`)."""
+    weights = Tensor(pages.zeros(shape))
+    weights.requires_grad = True
+    return weights
 
 
 def normal(std: float = 0.02) -> Initializer:

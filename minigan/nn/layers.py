@@ -41,7 +41,7 @@ class Dense(Module):
         if inputs < 1 or outputs < 1:
             raise ValueError(f"Dense: got {inputs} inputs and {outputs} outputs, expected positive numbers")
         self.activation, self.slope, self.init = activation, slope, initializers.get(init)
-        self.weight = tensor(np.zeros((inputs, outputs), np.float32), requires_grad=True)
+        self.weight = initializers.leaf((inputs, outputs))
         if bias:
             self.bias: Tensor | None = tensor(np.zeros(outputs, np.float32), requires_grad=True)
         else:

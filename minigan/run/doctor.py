@@ -11,6 +11,7 @@ from minigan import backend, data, gans, nn, ops, random
 from minigan.autodiff import Tensor
 from minigan.gradcheck import gradcheck
 from minigan.kernels import dispatch
+from minigan.kernels.registers import processor
 from minigan.run import environment, settings
 
 STEPS = 50
@@ -76,6 +77,7 @@ def _packages(found: Examination) -> None:
 def _machine(found: Examination) -> None:
     found.fact("cpu", environment.processor())
     found.fact("threads", f"{environment.THREADS} (MINIGAN_THREADS sets another number)")
+    found.fact("products", processor())
     found.fact("blas", environment.blas())
     problem = backend.gpu_problem()
     found.fact("gpu", f"none: {problem}" if problem else environment.gpu_name())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigan.kernels import registers
 from minigan.kernels.threads import THREADS
 from minigan.version import __version__
 
@@ -48,7 +49,8 @@ def blas() -> str:
     """The linear algebra library NumPy was built with."""
     config: Any = np.show_config(mode="dicts")
     found = config.get("Build Dependencies", {}).get("blas", {})
-    return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip()
+    held = os.environ.get("OPENBLAS_CORETYPE")
+    return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip() + (f", held to {held}" if held else "")
 
 
 def free_memory() -> int | None:
@@ -68,6 +70,7 @@ def describe(device: str) -> dict[str, Any]:
         "cpu": processor(),
         "cpus": os.cpu_count(),
         "threads": THREADS,
+        "products": str(registers.processor()),
         "blas": blas(),
         "device": device,
         "gpu": gpu_name() if device == "gpu" else None,
