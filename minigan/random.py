@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -105,11 +106,25 @@ class Source:
         self.seed, self.device, self.dtype = int(seed), device, backend.as_float_dtype(dtype)
         self.step = 0
         self._calls: dict[str, int] = {}
+        self._head = ""  # before every stream's name
 
     def advance(self, step: int | None = None) -> None:
         """Go to the next step, or to the given one."""
         self.step = self.step + 1 if step is None else int(step)
         self._calls.clear()
+
+    @contextmanager
+    def apart(self, seed: int, name: str) -> Iterator[None]:
+        """Inside the block draw the numbers of another seed, from step 0 on, in streams of their own (`name/stream`).
+
+        Whatever holds this source, noise and dropout layers included, draws those; afterwards all is as it was.
+        """
+        before = self.seed, self.step, self._calls, self._head
+        self.seed, self.step, self._calls, self._head = int(seed), 0, {}, f"{self._head}{name}/"
+        try:
+            yield
+        finally:
+            self.seed, self.step, self._calls, self._head = before
 
     def normal(self, shape: Any, *, stream: str) -> Tensor:
         """Independent standard normal numbers."""
@@ -124,6 +139,7 @@ class Source:
         return self._fill("mask", shape, stream, keep, dtype=dtype)
 
     def _fill(self, law: str, shape: Any, stream: str, *extra: float, dtype: Any = None) -> Tensor:
+        stream = self._head + stream
         call = self._calls[stream] = self._calls.get(stream, -1) + 1
         out = Tensor(backend.module_for(self.device).empty(shape, dtype or self.dtype))
         if out.size:
