@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from minigan import backend
 from minigan.autodiff import Tensor, effect
 from minigan.backend import Array, array_module
 from minigan.kernels import dispatch
+from minigan.switches import state
 
 _UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)
 _FINE = 2.0**-53
@@ -95,23 +97,50 @@ def permutation(n: int, *, seed: int, stream: str = "", step: int = 0) -> np.nda
     return np.argsort(_draw("uniform", (n,), seed, stream, step, np.float64, "cpu"), kind="stable")
 
 
+class _Calls(dict[str, int]):
+    """How many draws each stream has made in the present step."""
+
+    clock: Any = None  # the game's step that they belong to
+
+
+_SHARED: dict[int, _Calls] = {}  # of the networks that were initialised by one integer: their masks differ
+
+
 class Source:
     """Random numbers for a run: a seed and the present step.
 
     Draws of one stream within a step differ (a counter tells them apart); the next step starts anew. What is drawn inside a
     recorded step is drawn again, for the new step, at every replay.
+
+    A source that nobody advances, such as that of a layer initialised by an integer, is at the game's step inside a step of a
+    :class:`minigan.game.Game`, so that a resumed run draws what the unbroken one would have.
     """
 
     def __init__(self, seed: int, *, device: str = "cpu", dtype: Any = None) -> None:
         self.seed, self.device, self.dtype = int(seed), device, backend.as_float_dtype(dtype)
         self.step = 0
-        self._calls: dict[str, int] = {}
+        self._advanced = False
+        self._calls = _Calls()
         self._head = ""  # before every stream's name
 
     def advance(self, step: int | None = None) -> None:
         """Go to the next step, or to the given one."""
         self.step = self.step + 1 if step is None else int(step)
+        self._advanced = True
         self._calls.clear()
+        self._calls.clock = state.clock
+
+    def share_calls(self) -> Source:
+        """Count draws together with all sources of this seed that do so: no two draws of theirs in a step are the same."""
+        self._calls = _SHARED.setdefault(self.seed, _Calls())
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Source:
+        """A source at the same step, that nobody advances yet. Both count draws together, so that a network and its copy
+        draw different masks."""
+        new = memo[id(self)] = Source(self.seed, device=self.device, dtype=self.dtype)
+        new.step, new._calls = self.step, self._calls
+        return new
 
     @contextmanager
     def apart(self, seed: int, name: str) -> Iterator[None]:
@@ -119,12 +148,13 @@ class Source:
 
         Whatever holds this source, noise and dropout layers included, draws those; afterwards all is as it was.
         """
-        before = self.seed, self.step, self._calls, self._head
-        self.seed, self.step, self._calls, self._head = int(seed), 0, {}, f"{self._head}{name}/"
+        before = self.seed, self.step, self._advanced, self._calls, self._head
+        self.seed, self.step, self._advanced, self._calls = int(seed), 0, True, _Calls()
+        self._head = f"{self._head}{name}/"
         try:
             yield
         finally:
-            self.seed, self.step, self._calls, self._head = before
+            self.seed, self.step, self._advanced, self._calls, self._head = before
 
     def normal(self, shape: Any, *, stream: str) -> Tensor:
         """Independent standard normal numbers."""
@@ -140,9 +170,20 @@ class Source:
 
     def _fill(self, law: str, shape: Any, stream: str, *extra: float, dtype: Any = None) -> Tensor:
         stream = self._head + stream
-        call = self._calls[stream] = self._calls.get(stream, -1) + 1
         out = Tensor(backend.module_for(self.device).empty(shape, dtype or self.dtype))
         if out.size:
-            key = key_of(self.seed, stream)
-            effect(lambda array: _LAWS[law](array, key, self.step, call, *extra), out)
+            effect(partial(self._draw, _LAWS[law], stream, key_of(self.seed, stream), extra), out)
         return out
+
+    def _draw(
+        self, fill: Callable[..., None], stream: str, key: tuple[int, int], extra: tuple[float, ...], out: Array
+    ) -> None:
+        """Fill `out` with the next draw of the present step, whichever that is when this is called."""
+        calls = self._calls
+        if state.clock is not None and not self._advanced:
+            self.step = state.clock.step
+            if calls.clock is not state.clock:
+                calls.clear()
+                calls.clock = state.clock
+        call = calls[stream] = calls.get(stream, -1) + 1
+        fill(out, key, self.step, call, *extra)

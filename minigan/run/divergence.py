@@ -18,7 +18,7 @@ def not_finite(numbers: Mapping[str, float], modules: Mapping[str, nn.Module]) -
 
 def _tensors_not_finite(modules: Mapping[str, nn.Module]) -> Any:
     for name, module in modules.items():
-        for path, tensor in {**module.parameters(), **module.buffers()}.items():
+        for path, tensor in module.tensors().items():
             xp = array_module(tensor.data)
             # A sum is quick to look at; where large finite numbers overflow it, each number is looked at.
             if not bool(xp.isfinite(tensor.data.sum())) and not bool(xp.isfinite(tensor.data).all()):
