@@ -17,7 +17,7 @@ import numpy as np
 
 from minigan import backend, nn, optim, random
 from minigan.autodiff import Tensor
-from minigan.game import Game, Player, Rule
+from minigan.game import Game, Phase, Player, Rule
 from minigan.gans.conditions import Category, Condition, Examples, bound
 from minigan.gans.needs import Facts, Needs
 from minigan.gans.options import Config
@@ -49,7 +49,7 @@ class Model(ABC):
         config: an instance of the model's `Config`.
         data: the facts of the data, or for a model of one data set the shape of an example.
         device: "cpu" or "gpu".
-        replay: record a step once and replay it (see :class:`minigan.Game`).
+        replay: record a step once and replay it, or "check" (see :class:`minigan.Game`).
 
     Attributes:
         config, device: as given. facts: of the data. random: the run's random numbers.
@@ -77,7 +77,7 @@ class Model(ABC):
         self.averages = self.average()
         self._bound: dict[str, Condition] = bound(self.conditions, self.needs, self.facts)
         self.game = Game(
-            self._players(), rule=type(self).rule, random=self.random, replay=replay,
+            self._players(), rule=type(self).rule, random=self.random, replay=replay, before=self.before_step(),
             after=[*([self.averages.update] if self.averages else []), *self.after_step()],
         )  # fmt: skip
 
@@ -87,8 +87,8 @@ class Model(ABC):
         """The networks by name, for `self.config`, `self.shape` and `self.classes`."""
 
     @abstractmethod
-    def players(self) -> Sequence[Player]:
-        """Who minimises which loss by which optimizer, in the order in which they move."""
+    def players(self) -> Sequence[Player] | Sequence[Phase]:
+        """Who minimises which loss by which optimizer, in the order in which they move; or phases, each with its players."""
 
     def generate(self, n: int, **conditions: Tensor) -> Tensor:
         """n examples, from noise of `self.random`; each condition has n rows."""
@@ -102,8 +102,12 @@ class Model(ABC):
         """What a run has to keep beside networks, averages and optimizers, by name."""
         return {}
 
-    def after_step(self) -> Sequence[Callable[[], None]]:
-        """What to do after each step, in what is recorded (see `after` of :class:`minigan.Game`)."""
+    def before_step(self) -> Sequence[Callable[[], Any]]:
+        """What to call before each step (see `before` of :class:`minigan.Game`)."""
+        return ()
+
+    def after_step(self) -> Sequence[Callable[[], Any]]:
+        """What to call after each step, behind the average's update (see `after` of :class:`minigan.Game`)."""
         return ()
 
     def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
@@ -263,8 +267,8 @@ class Model(ABC):
             setattr(self, name, part)
         return made
 
-    def _players(self) -> list[Player]:
+    def _players(self) -> Sequence[Player] | Sequence[Phase]:
         made = self.players()
-        if not isinstance(made, (list, tuple)) or not made or not all(isinstance(p, Player) for p in made):
-            raise ModelError(f"{self._name}.players() returned {made!r}, expected a list of Players")
-        return list(made)
+        if not isinstance(made, (list, tuple)) or not made or not all(isinstance(p, (Player, Phase)) for p in made):
+            raise ModelError(f"{self._name}.players() returned {made!r}, expected a list of Players, or of Phases")
+        return made
