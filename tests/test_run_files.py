@@ -227,7 +227,7 @@ def test_the_trainer_feeds_straight_into_the_games_memory():
     made = trainer.Trainer("toy", config, building.load_data("toy", model, config), "cpu")
     made.build()
     made.warm_up()
-    assert made.feed(1) is made.model.game.buffer((16, 2))
+    assert made.feed(1)[0] is made.model.game.buffer((16, 2))
 
 
 def test_durations():

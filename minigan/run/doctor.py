@@ -129,11 +129,11 @@ def training(device: str) -> str:
     found = data.load(config.data, n=2000)
     trained = model(config, found.x.shape[1:], device=device)
     loader = data.Loader(found, batch_size=config.batch_size, seed=0)
-    feed = Feed(loader, trained.game, found.x.shape[1:], device)
-    losses: dict[str, Tensor] = trained.game.step(feed(0))
+    feed = Feed(loader, trained.game, device)
+    losses: dict[str, Tensor] = trained.game.step(batches=feed(0))
     start = time.perf_counter()
     for step in range(1, STEPS + 1):
-        losses = trained.game.step(feed(step))
+        losses = trained.game.step(batches=feed(step))
     values = [float(backend.to_numpy(loss.data)) for loss in losses.values()]
     if not np.isfinite(values).all():
         raise ArithmeticError(f"losses are {values} after {STEPS} steps")

@@ -1,7 +1,8 @@
 """Train a model and resume it: the loop, and what happens between the steps.
 
-The trainer knows no model by name. It uses `Config`, `kind`, `modules`, `game.step`, `game.buffer`, `sample`, `state` and
-`load_state` (see `minigan.gans.base`). Losses are read, which on a GPU waits for the device, only when they are logged or shown.
+The trainer knows no model by name. It uses `Config`, `kind`, `modules`, `game.step`, `game.buffers`, `game.updates`, `sample`,
+`state` and `load_state` (see `minigan.gans.base`). Losses are read, which on a GPU waits for the device, only when they are
+logged or shown.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ class Trainer:
         else:
             self.model = building.restored_model(file, saved, self.config, self.device)
             self.step = saved.step
-        self.feed = Feed(self.loader, self.model.game, self.shape, self.device)
+        self.feed = Feed(self.loader, self.model.game, self.device)
 
     def warm_up(self) -> None:
         """The picture before training and the next step: whatever has to be compiled, or does not fit, shows here."""
@@ -205,7 +206,7 @@ class Trainer:
             progress.close()
 
     def _advance(self) -> None:
-        self.losses = self.model.game.step(self.feed(self.step))
+        self.losses = self.model.game.step(batches=self.feed(self.step))
         self.step += 1
 
     def _pause(self, progress: Progress) -> int:
@@ -313,19 +314,24 @@ class Trainer:
 
 
 class Feed:
-    """Batches for a game, put straight into the memory it reads them from. On a GPU the whole data set is kept there."""
+    """Batches for a game, put straight into the memory it reads them from: for each step as many as the largest `updates`. On a
+    GPU the whole data set is kept there."""
 
-    def __init__(self, loader: data.Loader, game: Any, shape: tuple[int, ...], device: str) -> None:
-        self.loader, self.game, self.shape = loader, game, (loader.batch_size, *shape)
+    def __init__(self, loader: data.Loader, game: Any, device: str) -> None:
+        self.loader, self.game = loader, game
         self.resident: Array | None = backend.to_device(loader.x, device) if device == "gpu" else None
 
-    def __call__(self, step: int) -> Array:
-        """The batch of a step."""
-        buffer = self.game.buffer(self.shape)
+    def __call__(self, step: int) -> list[Array]:
+        """The batches of a step."""
+        count = self.game.updates()
+        buffers = self.game.buffers() or []
+        return [self._batch(step * count + k, buffers[k] if len(buffers) == count else None) for k in range(count)]
+
+    def _batch(self, number: int, buffer: Array | None) -> Array:
         if self.resident is None:
-            return self.loader.batch(step, out=buffer)
+            return self.loader.batch(number, out=buffer)
         xp = array_module(self.resident)
-        return xp.take(self.resident, xp.asarray(self.loader.indices(step)), axis=0, out=buffer)
+        return xp.take(self.resident, xp.asarray(self.loader.indices(number)), axis=0, out=buffer)
 
 
 def _tensors_not_finite(modules: Mapping[str, Any]) -> list[tuple[str, str]]:
