@@ -50,9 +50,9 @@ def _train(args: argparse.Namespace) -> int:
 
     name = args.model or gans.DEFAULT
     if args.help:
-        reference = references.resolve(name)
+        text = settings.help_text(references.resolve(name))
         args.parser.print_help()
-        print("\n" + settings.help_text(reference))
+        print("\n" + text)
         return 0
     texts = settings.pairs(args.set)
     for key in SETTINGS:

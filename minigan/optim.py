@@ -261,6 +261,12 @@ class Snapshot:
         self.slots = {slot: [a.copy() for a in arrays] for slot, arrays in optimizer.slot_arrays.items()}
         effect(self._take, self.copies, list(optimizer.parameters.values()))
 
+    def __eq__(self, other: object) -> bool:
+        """Snapshots of one optimizer do the same, whenever they were made."""
+        return isinstance(other, Snapshot) and other.optimizer is self.optimizer
+
+    __hash__ = None  # type: ignore[assignment]
+
     def restore(self) -> None:
         """Bring parameters, state arrays and the number of updates back."""
         effect(self._bring_back, list(self.optimizer.parameters.values()), self.copies)

@@ -6,7 +6,7 @@ the list of array calls, forward and backward, random draws and optimizer update
 array it fills. A replay runs that list: same arithmetic, no graph, no allocation, no Python per operation but one call.
 
 Views cost nothing in a replay: the arrays they look at are refilled under them. What does not go through the engine is
-frozen as it was when recorded: Python numbers, branches and loops. Give varying numbers as tensors and refill those.
+frozen as it was when recorded: Python numbers, branches and loops. `minigan.replayed` sees to it that none of that matters.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import Tensor
+from minigan.autodiff import Tensor, Version
 from minigan.backend import Array, Group
+from minigan.scheduled import Scheduled
 from minigan.switches import Event, hook
 
 
@@ -28,7 +29,7 @@ def _refill(out: Array, forward: Callable[..., Array], arrays: tuple[Array, ...]
 
 def _arrays(value: Any) -> Any:
     if isinstance(value, Tensor):
-        return value.data
+        return value._data
     return Group(_arrays(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
@@ -38,11 +39,14 @@ class Recording:
     Attributes:
         result: what the function returned; the arrays in it are refilled by each replay.
         calls: the recorded calls, in order; `len(recording)` of them.
+        scheduled: the tensors among what is read that are refilled at each step.
     """
 
     def __init__(self, function: Callable[..., Any], *args: Any) -> None:
         self.calls: list[Callable[[], Any]] = []
+        self.scheduled: dict[int, Scheduled] = {}
         self._arrays: list[Any] = []
+        self._written: dict[int, Version] = {}
         with hook(self._note):
             self.result = function(*args)
 
@@ -51,16 +55,27 @@ class Recording:
 
     def replay(self) -> Any:
         """Run the recorded calls on what the arrays hold now; returns the refilled result."""
+        for t in self.scheduled.values():
+            t.refill()
         for call in self.calls:
             call()
+        for version in self._written.values():
+            version.count += 1  # a graph that saved one of these arrays before must notice
         return self.result
 
     def _note(self, event: Event) -> None:
+        for value in event.inputs:
+            for t in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(t, Scheduled):
+                    self.scheduled[id(t)] = t
         if event.kind == "effect":
             self.calls.append(partial(event.op, *map(_arrays, event.inputs)))
+            for value in event.inputs[:1]:
+                for t in value if isinstance(value, (list, tuple)) else (value,):
+                    self._written[id(t.version)] = t.version
         elif event.kind == "apply":
-            arrays, out = tuple(t.data for t in event.inputs), event.output.data
-            if event.op.view and arrays[0].size and np.may_share_memory(out, arrays[0]):
+            arrays, out = tuple(t._data for t in event.inputs), event.output._data
+            if not out.size or (event.op.view and np.may_share_memory(out, arrays[0])):
                 return
             planned = event.op.plan(*arrays, out=out, **event.params) if event.op.plan else None
             if planned is not None:

@@ -365,6 +365,24 @@ def test_a_deep_copy_of_a_module_keeps_its_ties_and_nothing_else_of_the_original
     assert all(t.grad is not None for t in twin.parameters().values())
 
 
+def test_a_copys_dropout_goes_with_the_game_and_draws_masks_of_its_own():
+    source = Source(0)
+    net = nn.Sequential(nn.Dense(1, 64), nn.Dropout(0.5)).initialize(source, "net")
+    twin = copy.deepcopy(net)
+    w = mg.tensor(np.ones(1), requires_grad=True)
+    seen = []
+
+    def loss(x):
+        seen.append([m[1](np.ones((1, 64), np.float32)).data.copy() for m in (net, twin)])
+        return (w * w).sum()
+
+    game = mg.Game([mg.Player("p", loss, optim.SGD(w, lr=0.1))], random=source)
+    for _ in range(3):
+        game.step(np.zeros(1))
+    masks = [mask for pair in seen for mask in pair]
+    assert all((a != b).any() for i, a in enumerate(masks) for b in masks[:i])
+
+
 def test_layers_and_networks_that_were_not_told_apart_share_neither_masks_nor_weights():
     a, b = nn.Dropout(0.5), nn.Dropout(0.5)
     x = np.ones((1, 64), np.float32)

@@ -231,8 +231,9 @@ def test_the_feed_gathers_straight_into_the_games_memory():
     model = gans.get("toy")(gans.get("toy").Config(batch_size=16, width=8), (2,))
     supply = needs.find("points", "ring8", seed=0)
     batches = feed.Feed(supply.source, model, "cpu")
-    model.game.step(batches(0)[0])
-    assert batches(1)[0] is model.game.buffer((16, 2))
+    for step in range(3):  # seen twice, then replayed
+        model.game.step(batches=batches(step))
+    assert batches(3)[0] is model.game.buffer((16, 2))
 
 
 def test_durations():

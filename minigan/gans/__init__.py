@@ -39,7 +39,8 @@ def register(name: str, reference: str) -> None:
     if not name.replace("-", "_").isidentifier():
         raise ValueError(f"register: got the name {name!r}, expected letters, digits, - and _")
     module, colon, attribute = reference.partition(":")
-    if not colon or not attribute.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+    parts = module.split(".")
+    if not colon or not all(part.isidentifier() for part in (attribute, *parts)) or parts[-1] == "py":
         raise ValueError(f"register: got {reference!r}, expected 'module:Class'")
     if MODELS.get(name, reference) != reference:
         raise ValueError(f"register: {name!r} is {MODELS[name]} already; choose another name")

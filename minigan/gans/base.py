@@ -221,7 +221,9 @@ class Model(ABC):
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"unknown condition {name!r}{hint} Known: {', '.join(self._bound) or 'none'}")
         try:
-            return self._bound[name].parse(text)
+            value = self._bound[name].parse(text)
+            self._bound[name].check(value)
+            return value
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 

@@ -20,22 +20,26 @@ class Feed:
 
     def __init__(self, source: Any, model: Trainable, device: str) -> None:
         config = model.config
-        self.model, self.updates = model, max(player.updates for player in model.game.players)
+        self.model, self.game = model, model.game
         self.loader = None if source is None else data.Loader(source, batch_size=config.batch_size, seed=config.seed)
         self.resident: Array | None = (
             backend.to_device(self.loader.x, device) if device == "gpu" and self.loader else None
         )
 
     def __call__(self, step: int) -> list[Any]:
-        """What the updates of a step read."""
-        numbers = range(step * self.updates, (step + 1) * self.updates)
-        return [self.model.feed(self._drawn(number), number) for number in numbers]
+        """What the updates of a step read; nothing where no loss reads data."""
+        if not any(player.reads_batch() for player in self.game.players):
+            return []
+        count = self.game.updates()
+        buffers = self.game.buffers() or []
+        outs = buffers if len(buffers) == count else [None] * count
+        return [self.model.feed(self._drawn(step * count + k, out), step * count + k) for k, out in enumerate(outs)]
 
-    def _drawn(self, number: int) -> Any:
+    def _drawn(self, number: int, out: Any) -> Any:
+        """Batch `number`, in the memory `out` where there is some."""
         if self.loader is None:
             return None
-        buffer = self.model.game.buffer((self.loader.batch_size, *self.loader.x.shape[1:]))
         if self.resident is None:
-            return self.loader.batch(number, out=buffer)
+            return self.loader.batch(number, out=out)
         xp = array_module(self.resident)
-        return xp.take(self.resident, xp.asarray(self.loader.indices(number)), axis=0, out=buffer)
+        return xp.take(self.resident, xp.asarray(self.loader.indices(number)), axis=0, out=out)

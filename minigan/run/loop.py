@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from minigan import backend
 from minigan.gans.protocol import Trainable
 from minigan.run.feed import Feed
 from minigan.run.interrupts import Interrupts
@@ -33,7 +32,8 @@ class Loop:
     def advance(self) -> None:
         """One step."""
         with self.reference.blamed():
-            self._losses = self.model.game.step(self.feed(self.step)[0])
+            batches = self.feed(self.step)
+            self._losses = self.model.game.step(batches=batches) if batches else self.model.game.step()
         self.step += 1
 
     @property
@@ -43,7 +43,8 @@ class Loop:
 
     def numbers(self) -> dict[str, float]:
         """Each player's last loss and what the losses report, as numbers; waits for the device."""
-        return {name: float(backend.to_numpy(loss.data)) for name, loss in self._losses.items()}
+        values = {**self._losses, **self.model.game.metrics} if self._losses else {}
+        return {name: value.item() for name, value in values.items()}
 
     def run(self, interrupts: Interrupts, pause: Callable[[bool], int]) -> None:
         """Step to the last step, or until interrupted.

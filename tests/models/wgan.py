@@ -1,4 +1,4 @@
-"""WGAN (Arjovsky et al. 2017, arXiv 1701.07875, algorithm 1): five critic updates a step, each on data of its own, each clipped."""
+"""WGAN (Arjovsky et al. 2017, arXiv 1701.07875, algorithm 1): five critic updates a step, each on its own batch, each clipped."""
 
 from dataclasses import dataclass
 
