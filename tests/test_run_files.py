@@ -230,7 +230,7 @@ def test_settings_by_type():
 def test_the_feed_gathers_straight_into_the_games_memory():
     model = gans.get("toy")(gans.get("toy").Config(batch_size=16, width=8), (2,))
     supply = needs.find("points", "ring8", seed=0)
-    batches = feed.Feed(supply.source, model, "cpu")
+    batches = feed.Feed(supply, model, "cpu")
     for step in range(3):  # seen twice, then replayed
         model.game.step(batches=batches(step))
     assert batches(3)[0] is model.game.buffer((16, 2))

@@ -57,14 +57,22 @@ class Facts:
 class Supply(NamedTuple):
     """The data of a run.
 
-    source: what `data.Loader` takes; None for a game without data.
-    facts: about it. sets: the data sets by name. parts: the arrays behind a batch's entries, labels included.
+    Attributes:
+        facts: about it.
+        sets: the data sets by their names in `needs`.
+        groups: for each set the arrays whose rows belong together, by the names of a batch's entries: examples and labels.
+        bare: whether a batch is its one entry itself, and no mapping.
     """
 
-    source: Any
     facts: Facts
     sets: dict[str, Dataset]
-    parts: dict[str, np.ndarray]
+    groups: dict[str, dict[str, np.ndarray]]
+    bare: bool
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """The arrays of all groups."""
+        return {name: array for group in self.groups.values() for name, array in group.items()}
 
 
 class WrongKindError(DataError):
@@ -133,7 +141,7 @@ def find(needs: Needs, text: str, *, seed: int) -> Supply:
         WrongKindError: a set of images for a model of points, or the reverse.
     """
     sets: dict[str, Dataset] = {}
-    parts: dict[str, np.ndarray] = {}
+    groups: dict[str, dict[str, np.ndarray]] = {}
     facts, present = Facts(), ""
     names = names_of_sets(text, needs)
     for name, kind in entries(needs).items():
@@ -141,11 +149,11 @@ def find(needs: Needs, text: str, *, seed: int) -> Supply:
             sets[name] = found = data.load(names[name], seed=seed)
             if kind not in (found.kind, "examples"):
                 raise WrongKindError(names[name], kind, found.kind)
-            parts[name], facts.shapes[name], present = found.x, tuple(found.x.shape[1:]), name
+            present, facts.shapes[name], groups[name] = name, tuple(found.x.shape[1:]), {name: found.x}
         else:
-            parts[name] = _labels(sets[present], one_hot=kind == "one-hot")
+            groups[present][name] = _labels(sets[present], one_hot=kind == "one-hot")
             facts.classes[name] = _classes(sets[present])
-    return Supply(_source(needs, sets, parts), facts, sets, parts)
+    return Supply(facts, sets, groups, bare=isinstance(needs, str))
 
 
 def _classes(found: Dataset) -> int:
@@ -162,12 +170,3 @@ def _labels(found: Dataset, *, one_hot: bool) -> np.ndarray:
     classes = _classes(found)
     assert found.y is not None
     return np.eye(classes, dtype=np.float32)[found.y] if one_hot else found.y
-
-
-def _source(needs: Needs, sets: dict[str, Dataset], parts: dict[str, np.ndarray]) -> Any:
-    """What `data.Loader` takes. (Rows of arrays belong together, data sets are shuffled each in an order of its own.)"""
-    if not sets:
-        return None
-    if isinstance(needs, str):
-        return sets[ONLY]
-    return parts if len(sets) == 1 else sets

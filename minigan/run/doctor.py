@@ -128,7 +128,7 @@ def training(device: str) -> str:
     config = model.Config()
     supply = needs.find(model.needs, config.data, seed=config.seed)
     trained = model(config, supply.facts, device=device)
-    loop = Loop(references.resolve("toy"), trained, Feed(supply.source, trained, device), step=0, steps=STEPS)
+    loop = Loop(references.resolve("toy"), trained, Feed(supply, trained, device), step=0, steps=STEPS)
     loop.advance()
     loop.numbers()
     start = time.perf_counter()

@@ -58,7 +58,7 @@ def train(name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str 
 
 
 def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Gallery]:
-    feed = Feed(supply.source, model, job.device)
+    feed = Feed(supply, model, job.device)
     loop = Loop(job.reference, model, feed, step=step, steps=job.config.steps)
     return loop, Gallery(job.reference, model, building.some_of(supply), supply.sets)
 

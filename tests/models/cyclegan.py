@@ -20,7 +20,7 @@ class Pool:
     """With probability 1/2 each fake is exchanged for an earlier one (Shrivastava et al. 2016, arXiv 1612.07828)."""
 
     def __init__(self, size, features, seed):
-        self.kept, self.seed, self.draws = np.zeros((size, features), np.float32), seed, 0
+        self.kept, self.seed, self.draws = np.zeros((size, features), np.float32), seed, np.array(0)
 
     def exchange(self, out, fake):
         draw = stream(self.seed, f"pool/{self.draws}")
@@ -31,10 +31,10 @@ class Pool:
         self.kept[places[swap]] = fake[swap]
 
     def state(self):
-        return {"kept": self.kept.copy(), "draws": np.array(self.draws)}
+        return {"kept": self.kept.copy(), "draws": self.draws.copy()}
 
     def load_state(self, state):
-        self.kept[...], self.draws = state["kept"], int(state["draws"])
+        self.kept[...], self.draws[...] = state["kept"], state["draws"]
 
 
 def perceptron(inputs, width, outputs):
