@@ -68,7 +68,8 @@ class Player:
         reported: what the last loss reported, by name.
     """
 
-    watched: ClassVar[tuple[str, ...]] = ("name", "loss", "optimizer", "updates", "lazy", "after")
+    watched: ClassVar[tuple[str, ...]] = ("name", "loss", "optimizer", "updates", "lazy")
+    bound: ClassVar[tuple[str, ...]] = ("after",)
 
     def __init__(
         self,
@@ -310,7 +311,8 @@ class Game:
         TypeError, ValueError: no players, two of one name, an unknown rule, a phase without end before the last.
     """
 
-    watched: ClassVar[tuple[str, ...]] = ("phases", "rule", "after")
+    watched: ClassVar[tuple[str, ...]] = ("phases", "rule")
+    bound: ClassVar[tuple[str, ...]] = ("after",)
 
     def __init__(
         self,
