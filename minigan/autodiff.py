@@ -85,7 +85,10 @@ def _convert(op: Primitive, a: Any, i: int, dtype: np.dtype, xp: Any) -> Tensor:
         and not (backend.is_float(a.dtype) or a.dtype.kind in "biu")
     ):
         raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
-    return Tensor(xp.asarray(a, dtype=dtype))
+    t = Tensor(xp.asarray(a, dtype=dtype))
+    if state.hooks and isinstance(a, np.ndarray) and a.ndim and t._data is not a:
+        assign(t, a)  # a copy, which a replay makes anew
+    return t
 
 
 def _describe(tensors: Sequence[Any]) -> str:
@@ -152,6 +155,8 @@ def effect(function: Callable[..., None], *args: Any) -> None:
     saved arrays stay guarded and hooks see the write. Tensors among `args`, also inside lists, are passed as arrays.
     """
     hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
+    if reading is not None:
+        reading(None)
     try:  # a replay calls the function again, so nothing inside is recorded, and it may read what it likes
         function(*map(_arrays_of, args))
     finally:

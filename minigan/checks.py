@@ -37,6 +37,21 @@ def number(
     return value  # type: ignore[return-value]
 
 
+def plain(owner: str, name: str, value: Any) -> float:
+    """A setting of an operation as a float.
+
+    Raises:
+        TypeError: a tensor, whose derivative would be lost, or whatever else is no number.
+    """
+    if type(value) is float:
+        return value
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(
+            f"{owner}: got {name} of type {type(value).__name__}, expected a Python number (it is no input)"
+        )
+    return float(value)
+
+
 def whole(owner: str, name: str, value: Any, *, low: int) -> int:
     """An integer of at least `low`.
 

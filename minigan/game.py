@@ -68,7 +68,8 @@ class Player:
         reported: what the last loss reported, by name.
     """
 
-    watched: ClassVar[tuple[str, ...]] = ("name", "loss", "optimizer", "updates", "lazy", "after")
+    watched: ClassVar[tuple[str, ...]] = ("name", "loss", "optimizer", "updates", "lazy")
+    bound: ClassVar[tuple[str, ...]] = ("after",)
 
     def __init__(
         self,
@@ -117,9 +118,9 @@ class Player:
 
     def _evaluate(self, function: Loss, batch: Any, what: str) -> tuple[Tensor, dict[str, Tensor]]:
         who = f"player {self.name!r}: its {what}"
-        if batch is None and _takes_argument(function):
+        if batch is None and _takes_argument(function, needed=True):
             raise TypeError(f"{who} is a function of the batch, but none was given: step(batch)")
-        result = function(batch) if _takes_argument(function) else function()
+        result = function() if batch is None or not _takes_argument(function) else function(batch)
         reported: Mapping[str, Tensor] = {}
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping):
             result, reported = result
@@ -164,12 +165,14 @@ class Player:
             run_hook(function)
 
 
-def _takes_argument(function: Callable[..., Any]) -> bool:
+def _takes_argument(function: Callable[..., Any], *, needed: bool = False) -> bool:
+    """Whether a function can be called with one argument; or, `needed`, cannot be called without."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # some callables of C code have none
         return True
-    return any(p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters)
+    places = [p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    return any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in places) if needed else bool(places)
 
 
 def run_hook(function: Hook) -> None:
@@ -310,7 +313,8 @@ class Game:
         TypeError, ValueError: no players, two of one name, an unknown rule, a phase without end before the last.
     """
 
-    watched: ClassVar[tuple[str, ...]] = ("phases", "rule", "after")
+    watched: ClassVar[tuple[str, ...]] = ("phases", "rule")
+    bound: ClassVar[tuple[str, ...]] = ("after",)
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ hold. Looking whether they are still the same objects costs some 30 ns each, bef
 from __future__ import annotations
 
 import operator
+import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -21,12 +22,18 @@ import numpy as np
 from minigan import backend
 from minigan.autodiff import Tensor
 from minigan.nn.module import Module
-from minigan.tracing import is_engine
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
 _MISSING: Any = object()
 _LONG = 256  # of longer lists only the length is watched
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_MODELS = tuple(_PACKAGE + name + os.sep for name in ("gans", "lessons"))
 _LIBRARIES = sys.stdlib_module_names | {"numpy", "cupy", "scipy", "numba"}
+
+
+def is_engine(file: str) -> bool:
+    """Whether a source file belongs to the engine rather than to a model."""
+    return file.startswith(_PACKAGE) and not file.startswith(_MODELS)
 
 
 class Guards:
@@ -46,6 +53,13 @@ class Guards:
 
     def changed(self) -> str | None:
         """The name of a value that is another one now, or None."""
+        for guarded in self._tensors:
+            if what := _tensor_changed(*guarded):
+                return what
+        return self.changed_values()
+
+    def changed_values(self) -> str | None:
+        """The same without tensors, some of which are out of the graph while a player moves."""
         for i, (space, key, value) in enumerate(self._bindings):
             now = space.get(key, _MISSING)
             if now is not value:
@@ -58,21 +72,36 @@ class Guards:
                     return repr(name)
                 self._cells[i] = (cell, name, now)
         for held, was, name in self._lists:
-            if len(held) != len(was) or not all(map(operator.is_, held, was)):
-                now = tuple(held)
-                if len(now) != len(was) or not all(map(_same, now, was)):
-                    return f"the {type(held).__name__} {name!r}"
+            if _list_changed(held, was):
+                return f"the {type(held).__name__} {name!r}"
         for held, size, name in self._sizes:
             if len(held) != size:
                 return f"the {type(held).__name__} {name!r}"
-        for t, array, node, hooks in self._tensors:
-            if t._data is not array:
-                return f"the array of a tensor {t.shape}, which was moved or converted,"
-            if t.node is not node:
-                return f"requires_grad of a tensor {t.shape}"
-            if node is not None and len(node.hooks or ()) != hooks:
-                return f"the hooks of a tensor {t.shape}"
         return None
+
+    def forget_changed(self) -> None:
+        """Watch no longer what is another one now: an effect changes it, which a replay will do, too."""
+        if self.changed_values() is None:
+            return
+        self._bindings = [(s, k, v) for s, k, v in self._bindings if _same(s.get(k, _MISSING), v)]
+        self._cells = [(c, n, v) for c, n, v in self._cells if _same(_content(c), v)]
+        self._lists = [(held, was, n) for held, was, n in self._lists if not _list_changed(held, was)]
+        self._sizes = [(held, size, n) for held, size, n in self._sizes if len(held) == size]
+
+
+def _list_changed(held: Any, was: tuple[Any, ...]) -> bool:
+    if len(held) == len(was) and all(map(operator.is_, held, was)):
+        return False
+    now = tuple(held)
+    return len(now) != len(was) or not all(map(_same, now, was))
+
+
+def _tensor_changed(t: Tensor, array: Any, node: Any, hooks: int) -> str:
+    if t._data is not array:
+        return f"the array of a tensor {t.shape}, which was moved or converted,"
+    if t.node is not node:
+        return f"requires_grad of a tensor {t.shape}"
+    return f"the hooks of a tensor {t.shape}" if node is not None and len(node.hooks or ()) != hooks else ""
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -127,7 +156,7 @@ class _Search:
         if isinstance(value, Module):
             if "training" not in vars(value):
                 object.__setattr__(value, "training", value.training)
-            return self._all_of(vars(value)) + self._of_class(type(value))
+            return self._all_of(vars(value)) + self._of_class(type(value), vars(value))
         if isinstance(value, (dict, list, tuple, deque, set, frozenset)):
             return self._of_container(value, name)
         if isinstance(value, np.ndarray) or backend.is_gpu_array(value):
@@ -155,11 +184,8 @@ class _Search:
 
     def _of_container(self, value: Any, name: str) -> list[tuple[Any, str]]:
         if isinstance(value, dict):
-            if len(value) > _LONG:
-                self.sizes.append((value, len(value), name))
-                return []
             self.sizes.append((value, len(value), name))
-            return self._all_of(value)
+            return self._all_of(value) if len(value) <= _LONG else []
         if isinstance(value, (set, frozenset)) or len(value) > _LONG:
             self.sizes.append((value, len(value), name))
             return []
@@ -180,14 +206,16 @@ class _Search:
         watched = getattr(type(value), "watched", None)  # classes of the engine say what a step reads of them
         space = getattr(value, "__dict__", {})
         if watched is not None:
+            for name in getattr(type(value), "bound", ()):  # what lies behind it is nothing that is recorded
+                self._bind(space, name)
             return [part for name in watched for part in self._bind(space, name)]
         if _foreign(type(value).__module__):
             return []
         found = [part for name in self.names & space.keys() for part in self._bind(space, name)]
-        return found + self._of_class(type(value))
+        return found + self._of_class(type(value), space)
 
-    def _of_class(self, kind: type) -> list[tuple[Any, str]]:
-        """Methods that the code can call, and settings that live in the class."""
+    def _of_class(self, kind: type, own: Mapping[str, Any]) -> list[tuple[Any, str]]:
+        """Methods that the code can call, and settings that live in the class, where the object has none of its `own`."""
         found: list[tuple[Any, str]] = []
         for base in kind.__mro__:
             if _foreign(base.__module__):
@@ -195,7 +223,8 @@ class _Search:
             space = vars(base)
             for name in (self.names | {"__call__", "forward"}) & space.keys():
                 member = space[name]
-                if isinstance(member, _PLAIN):
+                if name not in own:
+                    self.bindings.append((own, name, _MISSING))
                     self.bindings.append((space, name, member))
                 member = getattr(member, "__func__", getattr(member, "fget", member))
                 if isinstance(member, FunctionType):

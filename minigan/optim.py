@@ -104,6 +104,7 @@ class Optimizer:
             a prefix that no name has.
     """
 
+    watched: ClassVar[tuple[str, ...]] = ("parameters", "clip_norm", "clip_value")  # updates read the rest anew
     slots: ClassVar[tuple[str, ...]] = ()
     ranges: ClassVar[dict[str, dict[str, float]]] = {}  # hyper-parameters that are numbers, beside lr
 

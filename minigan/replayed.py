@@ -157,17 +157,11 @@ class Replayed:
 
     def _observed(self, entry: _Entry) -> Any:
         """The first run of an entry, or the second, which is recorded."""
-        outline, first = Outline(), entry.outline
+        outline, first = Outline(entry.guards), entry.outline
         call = lambda: _plain(self.function(*entry.arguments))  # noqa: E731
         with outline.taken():
             recording = Recording(call) if first is not None else None
             result = call() if recording is None else recording.result
-        if changed := entry.guards.changed():
-            raise RecordingError(
-                f"{changed} is changed by Python inside the recorded step, and a replay would not change it again. Return what "
-                "you want to see, keep state in a tensor with t.assign(...), put Python into mg.effect(function, out, x), into a "
-                "hook (before, after), or give up the speed: replay=False"
-            )
         returned: list[Any] = []
         _mapped(result, lambda t: t, returned)
         if first is None:

@@ -23,10 +23,9 @@ import numpy as np
 
 from minigan import backend
 from minigan.autodiff import Tensor
+from minigan.guards import Guards, is_engine
 from minigan.switches import Event, state
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_MODELS = tuple(_PACKAGE + name + os.sep for name in ("gans", "lessons"))
 _LIBRARIES = (sysconfig.get_paths()["stdlib"] + os.sep, *(path + os.sep for path in site.getsitepackages()))
 
 
@@ -34,25 +33,19 @@ class RecordingError(RuntimeError):
     """A step cannot be recorded, because a replay of it would not be what the step does."""
 
 
-def is_engine(file: str) -> bool:
-    """Whether a source file belongs to the engine, or to a library, rather than to a model's author."""
-    return file.startswith(_PACKAGE) and not file.startswith(_MODELS)
-
-
 def line() -> str:
     """file:line of the caller's innermost frame that is neither the engine's nor a library's."""
     frame = first = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not (is_engine(file) or file.startswith(_LIBRARIES)):
+        if not (is_engine(file) or file.startswith((*_LIBRARIES, "<"))):
             return f"{file}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return f"{first.f_code.co_filename}:{first.f_lineno}"
 
 
-def refuse(t: Tensor) -> None:
-    """What reading a tensor's values does while a step is recorded."""
-    raise RecordingError(
+def _refusal(t: Tensor) -> RecordingError:
+    return RecordingError(
         f"{line()}: Python reads the values of a tensor {t.shape} {t.dtype} in a recorded step (.data, .numpy(), .item(), float, "
         "bool, a mask as an index, ...). A replay would not read them again. Compute with minigan.ops (where, maximum, take), "
         "put Python that works on arrays into mg.effect(function, out, x), numbers that change with the step into "
@@ -75,23 +68,56 @@ class _Row(NamedTuple):
 
 
 class Outline:
-    """The events of one run of a step."""
+    """The events of one run of a step.
 
-    def __init__(self) -> None:
+    Args:
+        guards: the Python values that the step can read. They must not change, except inside effects; those that do are
+            forgotten.
+    """
+
+    def __init__(self, guards: Guards) -> None:
         self.rows: list[_Row] = []
         self._known: dict[int, Any] = {}  # identities that were met, kept alive
+        self._guards = guards
+        self._changed: str | None = None
+        self._refused: RecordingError | None = None
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Context manager: note every event, and let nobody read values."""
+        """Context manager: note every event, and let nobody read values.
+
+        Raises:
+            RecordingError: values were read, or a Python value was changed, inside.
+        """
         hooks, reading = state.hooks, state.reading
-        state.hooks, state.reading = (*hooks, self._note), refuse
+        state.hooks, state.reading = (*hooks, self._note), self._look
         try:
             yield
+        except Exception as error:
+            if self._refused is not None and error is not self._refused:  # NumPy makes a ValueError of it
+                raise self._refused from error
+            raise
         finally:
             state.hooks, state.reading = hooks, reading
+        if self._refused is not None:  # somebody caught it
+            raise self._refused
+        if changed := self._changed or self._guards.changed():
+            raise RecordingError(
+                f"{changed} is changed by Python inside the recorded step, and a replay would not change it again. Return what "
+                "you want to see, keep state in a tensor with t.assign(...), put Python into mg.effect(function, out, x), into a "
+                "hook (before, after), or give up the speed: replay=False"
+            )
+
+    def _look(self, t: Tensor | None) -> None:
+        if t is None:  # an effect begins
+            self._changed = self._changed or self._guards.changed_values()
+        else:
+            self._refused = _refusal(t)
+            raise self._refused
 
     def _note(self, event: Event) -> None:
+        if event.kind == "effect":
+            self._guards.forget_changed()
         if event.kind == "apply":
             reads = tuple(self._read(t) for t in event.inputs)
             written = [v for v in event.params.values() if isinstance(v, np.ndarray) or backend.is_gpu_array(v)]
