@@ -128,6 +128,17 @@ class Source:
         self._calls.clear()
         self._calls.clock = state.clock
 
+    def mark(self) -> Callable[[], None]:
+        """A function that brings step and counters back to where they are now."""
+        step, calls, clock = self.step, dict(self._calls), self._calls.clock
+
+        def restore() -> None:
+            self._calls.clear()
+            self._calls.update(calls)
+            self.step, self._calls.clock = step, clock
+
+        return restore
+
     def share_calls(self) -> Source:
         """Count draws together with all sources of this seed that do so: no two draws of theirs in a step are the same."""
         self._calls = _SHARED.setdefault(self.seed, _Calls())
