@@ -15,8 +15,8 @@ from minigan.backend import Array
 from minigan.batch import arrays_of, tensors_of
 from minigan.checks import number, whole
 from minigan.optim import Optimizer, Snapshot
-from minigan.random import Source
-from minigan.replayed import Replayed, ticking
+from minigan.random import Source, ticking
+from minigan.replayed import Replayed
 from minigan.switches import hook, state
 
 Loss = Callable[..., Any]

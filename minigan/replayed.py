@@ -29,9 +29,8 @@ changed: `time.time()`, a file, a generator. `check=True` (`Game(replay="check")
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -42,29 +41,13 @@ from minigan.batch import arrays_of, tensors_of
 from minigan.checks import whole
 from minigan.guards import Guards
 from minigan.kernels import dispatch
-from minigan.random import Source
+from minigan.random import Source, ticking
 from minigan.replay import Recording
 from minigan.switches import state
 from minigan.tracing import Outline, RecordingError, difference
 
 CHECKS = 2  # replays after a recording that are compared, where that is wanted
 _RENEWALS = 4  # recordings made anew for one form before a warning
-
-
-class Clock(NamedTuple):
-    """One step: its number, and by its identity which one. Random sources and scheduled numbers look at it."""
-
-    step: int
-
-
-@contextmanager
-def ticking(step: int) -> Iterator[None]:
-    """Context manager: inside is step number `step`, a new one."""
-    before, state.clock = state.clock, Clock(step)
-    try:
-        yield
-    finally:
-        state.clock = before
 
 
 class _Entry:
