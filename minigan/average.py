@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -66,6 +66,15 @@ class EMA:
         if kept:
             present = tensors if floats else [t for t in tensors if is_float(t.dtype)]
             dispatch.kernels_for(kept[0]).ema(kept, present, np.array([decay]))
+
+    def mark(self) -> Callable[[], None]:
+        """A function that brings the number of updates back to what it is now (the averages are tensors of their own)."""
+        steps = self.steps
+
+        def restore() -> None:
+            self.steps = steps
+
+        return restore
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of the averages and the number of updates."""

@@ -15,8 +15,8 @@ from minigan.backend import Array
 from minigan.batch import arrays_of, tensors_of
 from minigan.checks import number, whole
 from minigan.optim import Optimizer, Snapshot
-from minigan.random import Source
-from minigan.replayed import Replayed, ticking
+from minigan.random import Source, ticking
+from minigan.replayed import Replayed
 from minigan.switches import hook, state
 
 Loss = Callable[..., Any]
@@ -339,7 +339,14 @@ class Game:
         self.before, self.after = tuple(before), tuple(after)
         self.steps = 0
         self.metrics: dict[str, Tensor] = {}
-        self._recorded = Replayed(self._move, random=random, max_recordings=max_recordings, roots=lambda: (self,))
+        self._recorded = Replayed(
+            self._move,
+            random=random,
+            max_recordings=max_recordings,
+            check=replay == "check",
+            roots=self._roots,
+            names=self._names,
+        )
         _warn_of_twins(self.optimizers())
 
     @property
@@ -418,6 +425,19 @@ class Game:
         if len(batches) not in (1, most):
             raise ValueError(f"step: got {len(batches)} batches, expected 1 or {most}, one for each update")
         return [arrays_of(b, f"batches[{i}]") for i, b in enumerate(batches)]
+
+    def _roots(self) -> list[Any]:
+        """What a recorded step can read Python values of."""
+        hooks = [*self.after, *(hook for phase in self.phases for player in phase.players for hook in player.after)]
+        return [self, *(hook for hook in hooks if getattr(hook, "recorded", False))]
+
+    def _names(self) -> dict[int, str]:
+        """The tensors that players train, for messages."""
+        return {
+            id(t): f"player {player!r}, parameter {name!r}"
+            for player, optimizer in self.optimizers().items()
+            for name, t in optimizer.parameters.items()
+        }
 
     def _move(
         self, batches: list[Any], index: int, due: tuple[bool, ...]

@@ -218,6 +218,17 @@ class Optimizer:
         """Call the kernel for update number `self.steps`, with the hyper-parameters `option(name)`; subclasses define it."""
         raise TypeError(f"{type(self).__name__} defines no update rule")
 
+    def mark(self) -> Callable[[], None]:
+        """A function that brings the state, though not the parameters, back to what it is now."""
+        steps, kept = self.steps, {name: array.copy() for name, array in self._slots_by_name().items()}
+
+        def restore() -> None:
+            self.steps = steps
+            for name, array in self._slots_by_name().items():
+                array[...] = kept[name]
+
+        return restore
+
     def state(self) -> dict[str, np.ndarray]:
         """The number of updates and all state arrays, as a flat dict of copies."""
         return {

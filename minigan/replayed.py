@@ -29,41 +29,25 @@ changed: `time.time()`, a file, a generator. `check=True` (`Game(replay="check")
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
-from minigan import backend
+from minigan import backend, checking
 from minigan.autodiff import Tensor
 from minigan.backend import Array
-from minigan.batch import Batch, arrays_of, tensors_of
+from minigan.batch import arrays_of, tensors_of
 from minigan.checks import whole
 from minigan.guards import Guards
 from minigan.kernels import dispatch
-from minigan.random import Source
+from minigan.random import Source, ticking
 from minigan.replay import Recording
 from minigan.switches import state
 from minigan.tracing import Outline, RecordingError, difference
 
+CHECKS = 2  # replays after a recording that are compared, where that is wanted
 _RENEWALS = 4  # recordings made anew for one form before a warning
-
-
-class Clock(NamedTuple):
-    """One step: its number, and by its identity which one. Random sources and scheduled numbers look at it."""
-
-    step: int
-
-
-@contextmanager
-def ticking(step: int) -> Iterator[None]:
-    """Context manager: inside is step number `step`, a new one."""
-    before, state.clock = state.clock, Clock(step)
-    try:
-        yield
-    finally:
-        state.clock = before
 
 
 class _Entry:
@@ -73,6 +57,7 @@ class _Entry:
         self.form, self.guards = form, Guards(roots)
         self.inputs: list[Array] = []
         self.arguments = [_owned(a, self.inputs) for a in arguments]
+        self.to_check = 0  # replays
         self.outline: Outline | None = None
         self.returned: list[Any] = []  # the plain values among what the first run returned
         self.recording: Recording | None = None
@@ -92,9 +77,11 @@ class Replayed:
         *,
         random: Source | None = None,
         max_recordings: int = 8,
+        check: bool = False,
         roots: Callable[[], Iterable[Any]] | None = None,
+        names: Callable[[], dict[int, str]] = dict,
     ) -> None:
-        self.function, self.random = function, random
+        self.function, self.random, self.check, self._names = function, random, check, names
         self.max_recordings = whole("replayed", "max_recordings", max_recordings, low=1)
         self.steps = 0
         self._roots = roots or (lambda: (function,))
@@ -124,10 +111,14 @@ class Replayed:
         form = (settings, *(_form(a, arrays) for a in arguments))
         entry = self._find(form, list(arguments))
         entry.fill(arrays)
-        if entry.recording is not None:
-            return _copied(entry.recording.replay())
         try:
-            return self._observed(entry)
+            if entry.recording is None:
+                return self._observed(entry)
+            if not entry.to_check:
+                return _copied(entry.recording.replay())
+            entry.to_check -= 1
+            run = lambda: self.function(*map(tensors_of, entry.arguments))  # noqa: E731
+            return _copied(checking.replay(entry.recording, run, self._names))
         except BaseException:
             self._entries.remove(entry)
             raise
@@ -158,7 +149,7 @@ class Replayed:
     def _observed(self, entry: _Entry) -> Any:
         """The first run of an entry, or the second, which is recorded."""
         outline, first = Outline(entry.guards), entry.outline
-        call = lambda: _plain(self.function(*entry.arguments))  # noqa: E731
+        call = lambda: _plain(self.function(*map(tensors_of, entry.arguments)))  # noqa: E731
         with outline.taken():
             recording = Recording(call) if first is not None else None
             result = call() if recording is None else recording.result
@@ -176,15 +167,17 @@ class Replayed:
                     "numbers that change with the step from mg.scheduled(f), put other Python into mg.effect(function, out, x), "
                     "or give up the speed: replay=False"
                 )
-            entry.outline, entry.recording = None, recording
+            entry.outline, entry.recording, entry.to_check = None, recording, CHECKS * self.check
         return _copied(result)
 
     def buffers(self) -> list[Any] | None:
         """The arrays that the last call read its arguments from, structured as they are; None before there was one."""
-        return [_arrays(a) for a in self._entries[0].arguments] if self._entries else None
+        return self._entries[0].arguments if self._entries else None
 
 
-def replayed(function: Callable[..., Any], *, random: Source | None = None, max_recordings: int = 8) -> Replayed:
+def replayed(
+    function: Callable[..., Any], *, random: Source | None = None, max_recordings: int = 8, check: bool = False
+) -> Replayed:
     """`function` with its array operations recorded at the second call and replayed from the third on: see the module.
 
     Args:
@@ -194,6 +187,7 @@ def replayed(function: Callable[..., Any], *, random: Source | None = None, max_
         random: the source that goes to its next step at each call; None where the function draws no numbers, or from sources
             that somebody else advances.
         max_recordings: at most this many are kept; the one not used for the longest time goes first. Each holds its arrays.
+        check: also run the two calls after each recording eagerly, from the same state, and compare bit by bit.
 
     Returns:
         A callable with the same arguments. Its results are new tensors, outside every graph.
@@ -201,7 +195,7 @@ def replayed(function: Callable[..., Any], *, random: Source | None = None, max_
     Raises:
         RecordingError: when called, where the function breaks the rule.
     """
-    return Replayed(function, random=random, max_recordings=max_recordings)
+    return Replayed(function, random=random, max_recordings=max_recordings, check=check)
 
 
 # -- structured arguments and results --------------------------------------------------------------------------------
@@ -232,23 +226,15 @@ def _form(value: Any, arrays: list[Array]) -> Any:
 
 
 def _owned(value: Any, inputs: list[Array]) -> Any:
-    """The same structure over arrays of its own, as tensors."""
+    """The same structure over arrays of its own."""
     if isinstance(value, dict):
-        return Batch({name: _owned(part, inputs) for name, part in value.items()})
+        return {name: _owned(part, inputs) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)([_owned(part, inputs) for part in value])
     if isinstance(value, _PLAIN):
         return value
     inputs.append(backend.array_module(value).array(value))
-    return Tensor(inputs[-1])
-
-
-def _arrays(value: Any) -> Any:
-    if isinstance(value, Batch):
-        return {name: _arrays(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_arrays, value))
-    return value._data if isinstance(value, Tensor) else value
+    return inputs[-1]
 
 
 def _mapped(value: Any, of_tensor: Callable[[Tensor], Tensor], plain: list[Any] | None = None) -> Any:

@@ -13,7 +13,7 @@ import os
 import site
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FunctionType, MethodType
@@ -42,6 +42,13 @@ def line() -> str:
             return f"{file}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return f"{first.f_code.co_filename}:{first.f_lineno}"
+
+
+def name_of(function: Any) -> str:
+    """The name of an effect's function."""
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 def _refusal(t: Tensor) -> RecordingError:
@@ -136,16 +143,16 @@ class Outline:
                         plain.append(part)
             parts = [t for value in targets for t in (value if isinstance(value, (list, tuple)) else (value,))]
             makes = tuple(self._make(t) for t in parts)
-            self.rows.append(_Row(_name(event.op), line(), (event.op, plain), tuple(found), makes))
+            self.rows.append(_Row(name_of(event.op), line(), (event.op, plain), tuple(found), makes))
 
     def _read(self, value: Any) -> tuple[Any, Any, bytes | None]:
         identity = value.version if isinstance(value, Tensor) else value
         if id(identity) in self._known:
             return identity, None, None
         self._known[id(identity)] = identity
-        if isinstance(value, Tensor) and value.node is not None and value.node.op is None:
-            return identity, None, None  # a parameter: the same in every run, or another one
         array = value._data if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor) and value.node is not None and value.node.op is None:
+            return identity, array, None  # a parameter: the same in every run, or another one
         return identity, array, digest(array)
 
     def _make(self, value: Any) -> Any:
@@ -179,7 +186,7 @@ def difference(first: Outline, second: Outline) -> str | None:
             elif v is not w:
                 if id(w) in before:
                     return f"{b.line}: {b.name} reads what an earlier step made, and Python kept"
-                if old is None or new is None or (old != new and array is not again):
+                if array is not again and (old is None or old != new):
                     return (
                         f"{b.line}: {b.name} reads a number or an array from Python that is another one in the next run of the "
                         "step"
@@ -223,9 +230,3 @@ def _equal(a: Any, b: Any) -> bool:
 def _closed_over(function: FunctionType) -> list[Any]:
     cells = function.__closure__ or ()
     return [function.__defaults__, *(cell.cell_contents for cell in cells)]
-
-
-def _name(function: Callable[..., Any]) -> str:
-    while isinstance(function, partial):
-        function = function.func
-    return str(getattr(function, "__qualname__", type(function).__name__))

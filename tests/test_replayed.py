@@ -744,3 +744,89 @@ def test_a_failed_recording_leaves_the_game_usable():
     box[0] = False
     values = [game.step(x)["p"].item() for _ in range(4)]
     assert len(set(values)) == 4
+
+
+# -- replay="check" --------------------------------------------------------------------------------------------------
+def test_check_finds_python_that_turns_out_otherwise_later_and_names_player_parameter_and_op():
+    ticks = iter([1.0, 1.0, 2.0, 2.0, 2.0])
+    made = nn.Dense(3, 1).initialize(0)
+    loss = lambda x: (made(x) ** 2).mean() * next(ticks)  # noqa: E731
+    game = mg.Game([mg.Player("critic", loss, optim.SGD(made, lr=0.1))], replay="check")
+    x = np.ones((6, 3), np.float32)
+    game.step(x)
+    game.step(x)
+    with pytest.raises(mg.RecordingError) as caught:
+        game.step(x)
+    text = str(caught.value)
+    assert (
+        "player 'critic', parameter 'weight'" in text
+        and "multiply is the first operation" in text
+        and f"{here()}:" in text
+    )
+
+
+def test_check_finds_other_operations():
+    more = iter([False, False, True])
+    made = nn.Dense(3, 1).initialize(0)
+
+    def loss(x):
+        y = (made(x) ** 2).mean()
+        return ops.exp(y) if next(more) else ops.tanh(y)
+
+    game = mg.Game([mg.Player("p", loss, optim.SGD(made, lr=0.1))], replay="check")
+    x = np.ones((6, 3), np.float32)
+    game.step(x)
+    game.step(x)
+    with pytest.raises(mg.RecordingError, match=r"the recording does activation, where the step does exp \("):
+        game.step(x)
+
+
+def test_check_passes_what_is_right_and_leaves_no_trace():
+    """Everything at once: dropout, batch norm, averages, an image pool, hooks, penalties, extragradient, several updates."""
+
+    def build(replay, rule, updates):
+        source = Source(7)
+        g = nn.Sequential(nn.Dense(3, 8), nn.BatchNorm(8, activation="relu"), nn.Dense(8, 3)).initialize(source, "G")
+        d = nn.Sequential(nn.Dense(3, 8, activation="leaky_relu"), nn.Dropout(0.4), nn.Dense(8, 1)).initialize(
+            source, "D"
+        )
+        pool, log, ema = ImagePool(8, 0), [], optim.EMA(g, decay=0.8)
+        spare = mg.tensor(np.zeros(1, np.float32))
+        beta = mg.scheduled(lambda t: 1 / (1 + t))
+
+        def of_d(x):
+            fake = g(source.normal(x.shape, stream="z")).detach()
+            old = mg.tensor(np.zeros(fake.shape, np.float32))
+            mg.effect(pool.exchange, old, fake)
+            penalty = penalties.gradient_penalty(lambda t: d(t), x, old, uniform=source)
+            return losses.non_saturating.discriminator(d(x), d(old)) + beta * penalty + 0.0 * spare.sum()
+
+        of_g = lambda x: losses.non_saturating.generator(d(g(source.normal(x.shape, stream="z"))))  # noqa: E731
+        bump = lambda: [log.append(len(log)), spare.assign(float(len(log)))]  # noqa: E731
+        players = [
+            mg.Player("D", of_d, optim.Adam(d, lr=0.02, clip_norm=1.0), updates=updates, after=[bump]),
+            mg.Player("G", of_g, optim.SGD(g, lr=0.02, momentum=0.5)),
+        ]
+        return (
+            mg.Game(players, rule=rule, random=source, replay=replay, after=[ema.update, bump]),
+            g,
+            d,
+            ema,
+            log,
+            spare,
+        )
+
+    for rule, updates in (("alternating", 2), ("simultaneous", 1), ("extragradient", 1)):
+        pair = Pair.__new__(Pair)
+        pair.sides = [build(replay, rule, updates) for replay in (False, "check")]
+        pair.run(8)
+        assert pair.sides[0][4] == pair.sides[1][4] and pair.sides[0][5].item() == pair.sides[1][5].item()
+
+
+def test_check_of_replayed():
+    later = iter([0.0, 0.0, 1.0])
+    f = mg.replayed(lambda x: x + next(later), check=True)
+    f(np.ones(2))
+    f(np.ones(2))
+    with pytest.raises(mg.RecordingError, match="check: a replay is not what the step does"):
+        f(np.ones(2))

@@ -203,6 +203,16 @@ def test_checkpoints_keep_every_bit(tmp_path):
     assert checkpoint.all_of(run) == [path]
 
 
+def test_a_checkpoint_of_an_older_format_says_the_way_out(tmp_path, monkeypatch):
+    run = RunDir.create(str(tmp_path / "run"), "")
+    about = {"model": "toy", "origin": {}, "config": {}, "facts": {}, "device": "cpu", "data_checksum": 3, "step": 5}
+    monkeypatch.setattr(checkpoint, "FORMAT", 1)
+    path = checkpoint.save(run, checkpoint.Checkpoint(**about))
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="format 1; this version of minigan reads format 2: train anew, or go on"):
+        checkpoint.load(path)
+
+
 def test_a_checkpoint_with_strange_values_is_refused(tmp_path):
     run = RunDir.create(str(tmp_path / "run"), "")
     about = {"model": "toy", "origin": {}, "config": {}, "facts": {}, "device": "cpu", "data_checksum": 3, "step": "12"}

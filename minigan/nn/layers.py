@@ -101,7 +101,7 @@ class Dropout(Module):
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout: got rate {rate}, expected 0 <= rate < 1")
-        self.rate, self.stream, self.random = rate, "dropout", Source(0).share_calls()
+        self.rate, self.stream, self.random = rate, "dropout", Source.unnamed()
 
     def reset(self, random: Source, stream: str) -> None:
         """Take the run's random numbers, in a stream of this layer's own."""

@@ -179,8 +179,6 @@ class Module:
         stream = stream or ("" if source is random else self._structure())
         for path, module in self.modules():
             module.reset(source, f"{stream}/{path}")
-        if source is not random:
-            source.share_calls()
         return self
 
     def _structure(self) -> str:
