@@ -210,6 +210,14 @@ def test_a_run_that_goes_on_with_another_file_keeps_that_one(run, model, tmp_pat
     assert main(["resume", "run", "--steps", "9"]) == 0
 
 
+def test_a_resume_that_is_killed_before_its_first_checkpoint_can_be_repeated(run, model, tmp_path):
+    moved = model.rename(tmp_path / "moved.py")
+    written = json.loads((run / "config.json").read_text())
+    written["model"], written["origin"]["file"] = "moved.py:Mine", str(moved)  # as that resume had left it
+    (run / "config.json").write_text(json.dumps(written))
+    assert main(["resume", "run", "--steps", "8", "--model", "moved.py"]) == 0
+
+
 def test_a_file_that_is_gone(run, model, capsys):
     model.unlink()
     assert "--model" in refused(capsys, 4, "resume", "run", "--steps", "8")
@@ -433,3 +441,67 @@ def test_a_model_that_makes_nothing_is_trained_and_not_sampled(model, capsys):
     assert main(["train", "model.py", *SMALL]) == 0
     assert not list(Path("run/samples").iterdir())
     assert "makes no examples" in refused(capsys, 2, "sample", "run", "-n", "3")
+
+
+DIRAC = '''
+from dataclasses import dataclass
+import numpy as np
+import minigan as mg
+from minigan.gans import Config
+
+class Dirac:
+    """A Dirac-GAN (Mescheder et al. 2018, arXiv 1801.04406): two numbers and no data, and nothing inherited."""
+    Config, summary, needs, conditions = Config, "two numbers", {}, {}
+
+    def __init__(self, config, data, *, device="cpu"):
+        self.config, self.modules = config, {}
+        self.x, self.y = (mg.tensor(np.array([v]), requires_grad=True) for v in (1.0, 0.5))
+        loss = lambda: (self.x * self.y).sum()
+        self.game = mg.Game([
+            mg.Player("generator", loss, mg.optim.SGD(self.x, lr=0.1)),
+            mg.Player("discriminator", lambda: -loss(), mg.optim.SGD(self.y, lr=0.1)),
+        ], replay=True)
+
+    def sample(self, n, *, seed=None):
+        return np.repeat(self.x.numpy()[None], n, axis=0).astype(np.float32)
+
+    def parse_condition(self, name, text):
+        raise ValueError("there is nothing to ask for")
+
+    def feed(self, batch, number):
+        return batch
+
+    def pictures(self, real):
+        return {}
+
+    def metrics(self, real):
+        return {"radius": np.hypot(self.x.numpy(), self.y.numpy()).item()}
+
+    def equilibrium(self):
+        return {}
+
+    def state(self):
+        return {"x": self.x.numpy().copy(), "y": self.y.numpy().copy(), **self.game.state()}
+
+    def load_state(self, state):
+        self.x.assign(state.pop("x")), self.y.assign(state.pop("y"))
+        self.game.load_state(state)
+'''
+
+
+def test_the_trainer_knows_only_the_protocol(tmp_path, capsys):
+    (tmp_path / "dirac.py").write_text(DIRAC)
+    assert main(["train", "dirac.py", "--steps", "10", "--out", "whole"]) == 0
+    assert main(["train", "dirac.py", "--steps", "5", "--out", "parts"]) == 0
+    assert main(["resume", "parts", "--steps", "10"]) == 0
+    ends = [checkpoint.latest(RunDir(tmp_path / name))[1].state for name in ("whole", "parts")]
+    assert ends[0].keys() == ends[1].keys() and all(np.array_equal(ends[0][k], ends[1][k]) for k in ends[0])
+    x, y = 1.0, 0.5
+    for _ in range(10):
+        x -= 0.1 * y
+        y += 0.1 * x
+    assert (ends[0]["x"].item(), ends[0]["y"].item()) == pytest.approx((x, y))
+    assert main(["sample", "whole", "-n", "4", "--out", "x.npy"]) == 0 and np.load("x.npy").shape == (4, 1)
+    assert "nothing to ask for" in refused(capsys, 2, "sample", "whole", "-n", "4", "--set", "label=3")
+    (tmp_path / "dirac.py").write_text(DIRAC.replace("def equilibrium", "def balance").replace("def feed", "def food"))
+    assert "no equilibrium; it has no feed" in refused(capsys, 4, "train", "dirac.py:Dirac", "--out", "other")

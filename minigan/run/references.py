@@ -17,7 +17,7 @@ import traceback
 import types
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +221,7 @@ def of_run(folder: Path, saved: Checkpoint, chosen: str | None, word: str) -> Re
         )
     if hashlib.sha256(code).hexdigest() != saved.origin.get("sha256"):
         raise CheckpointError(f"{folder}: its model {file} has changed since; nothing was imported; {again}")
-    return _executed(file, code, attribute, given=file)
+    return replace(_executed(file, code, attribute, given=file), name=saved.model)
 
 
 def _registered(saved: Checkpoint) -> Reference:

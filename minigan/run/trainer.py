@@ -129,7 +129,8 @@ def _agreed_config(folder: RunDir, file: Path, reference: Reference, saved: Chec
     if written is None:
         return config
     values = written.get("config")
-    if not isinstance(values, dict) or written.get("model") != saved.model:
+    same = written.get("model") == saved.model or "file" in saved.origin  # a file may have been named anew
+    if not isinstance(values, dict) or not same:
         raise CheckpointError(f"{folder.config}: is not what was written for this run; delete it, or restore it")
     for key in sorted(values.keys() | saved.config.keys()):
         if key != "steps" and values.get(key) != saved.config.get(key):
