@@ -85,6 +85,7 @@ class Player:
         self.name, self.loss, self.optimizer = name, loss, optimizer
         self.lazy, self.after = tuple(lazy), tuple(after)
         self.reported: dict[str, Tensor] = {}
+        self._asked: tuple[tuple[Loss, ...], bool] = ((), False)  # whether they read the batch
         self._reached = False  # whether it was looked which parameters the loss reaches
 
     @property
@@ -94,7 +95,10 @@ class Player:
 
     def reads_batch(self) -> bool:
         """Whether the loss, or a lazy term, is a function of the batch."""
-        return any(map(_takes_argument, (self.loss, *(lazy.term for lazy in self.lazy))))
+        functions = (self.loss, *[lazy.term for lazy in self.lazy])
+        if self._asked[0] != functions:
+            self._asked = functions, any(map(_takes_argument, functions))
+        return self._asked[1]
 
     def gradients(self, batch: Any, others: Sequence[Player]) -> tuple[Tensor, list[Tensor]]:
         """(loss, gradient of it for each parameter), with the other players' parameters frozen.
@@ -397,10 +401,10 @@ class Game:
             function()
         given = self._given(batch, batches)
         index = self._phase_index()
-        due = tuple(lazy.due(self.steps) for player in self.phases[index].players for lazy in player.lazy)
+        due = tuple([lazy.due(self.steps) for player in self.phases[index].players for lazy in player.lazy])
         if self.replay:
             self._recorded.steps = self.steps
-            losses, self.metrics = self._recorded(given, index, due)
+            losses, self.metrics = self._recorded.call((given, index, due))
         else:
             with ticking(self.steps):
                 if self.random is not None:
@@ -412,10 +416,9 @@ class Game:
     def _given(self, batch: Any, batches: Sequence[Any] | None) -> list[Any]:
         if batch is not None and batches is not None:
             raise TypeError("step: got a batch and batches, expected one of the two")
-        reading = any(player.reads_batch() for player in self.players)
         if batch is None and batches is None:
             return [None]
-        if not reading:
+        if not any([player.reads_batch() for player in self.players]):
             raise TypeError("step: got a batch, but no player's loss is a function of one")
         if batches is None:
             return [arrays_of(batch)]

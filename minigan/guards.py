@@ -14,7 +14,8 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import partial
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from itertools import chain
+from types import CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ _LONG = 256  # of longer lists only the length is watched
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _MODELS = tuple(_PACKAGE + name + os.sep for name in ("gans", "lessons"))
 _LIBRARIES = sys.stdlib_module_names | {"numpy", "cupy", "scipy", "numba"}
+
+
+_CONTENTS, _DATA, _NODE, _HOOKS = map(operator.attrgetter, ("cell_contents", "_data", "node", "hooks"))
 
 
 def is_engine(file: str) -> bool:
@@ -50,13 +54,50 @@ class Guards:
                 break
         self._bindings, self._cells = search.bindings, search.cells
         self._lists, self._sizes, self._tensors = search.lists, search.sizes, search.tensors
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Columns for :meth:`_as_they_were`, which compares them without a line of Python for each."""
+        self._columns: list[tuple[Any, tuple[list[Any], ...], list[Any]]] = []
+        for kind in (dict, MappingProxyType):
+            spaces, keys, values = _columns((b for b in self._bindings if type(b[0]) is kind), 3)
+            self._columns.append((kind.get, (spaces, keys, [_MISSING] * len(keys)), values))
+        cells, _, values = _columns(self._cells, 3)
+        tensors, arrays, nodes, _ = _columns(self._tensors, 4)
+        leaves = [node for node in nodes if node is not None]
+        hooks = [node.hooks for node in leaves]
+        self._columns += [(_CONTENTS, (cells,), values), (_DATA, (tensors,), arrays), (_NODE, (tensors,), nodes)]
+        self._columns.append((_HOOKS, (leaves,), hooks))
+        self._held, were, _ = _columns(self._lists, 3)
+        self._parts = [part for was in were for part in was]
+        sized, sizes, _ = _columns(self._sizes, 3)
+        added = [held for held in hooks if held is not None]
+        self._sized = [*self._held, *sized, *added]
+        self._counts = [*map(len, were), *sizes, *map(len, added)]
+
+    def _as_they_were(self) -> bool:
+        """Whether all are the same objects still; where not, they may be equal."""
+        if list(map(len, self._sized)) != self._counts:
+            return False
+        try:
+            for get, spaces, values in self._columns:
+                if not all(map(operator.is_, map(get, *spaces), values)):
+                    return False
+        except ValueError:  # a variable without a value
+            return False
+        return all(map(operator.is_, chain.from_iterable(self._held), self._parts))
 
     def changed(self) -> str | None:
         """The name of a value that is another one now, or None."""
+        if self._as_they_were():
+            return None
         for guarded in self._tensors:
             if what := _tensor_changed(*guarded):
                 return what
-        return self.changed_values()
+        if changed := self.changed_values():
+            return changed
+        self._arrange()  # equal, but other objects
+        return None
 
     def changed_values(self) -> str | None:
         """The same without tensors, some of which are out of the graph while a player moves."""
@@ -87,6 +128,11 @@ class Guards:
         self._cells = [(c, n, v) for c, n, v in self._cells if _same(_content(c), v)]
         self._lists = [(held, was, n) for held, was, n in self._lists if not _list_changed(held, was)]
         self._sizes = [(held, size, n) for held, size, n in self._sizes if len(held) == size]
+        self._arrange()
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], count: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
 
 
 def _list_changed(held: Any, was: tuple[Any, ...]) -> bool:

@@ -41,7 +41,7 @@ from minigan.batch import arrays_of, tensors_of
 from minigan.checks import whole
 from minigan.guards import Guards
 from minigan.kernels import dispatch
-from minigan.random import Source, ticking
+from minigan.random import Clock, Source
 from minigan.replay import Recording
 from minigan.switches import state
 from minigan.tracing import Outline, RecordingError, difference
@@ -92,11 +92,19 @@ class Replayed:
         """What the function returns: the tensors in it are new ones, outside every graph."""
         if state.reading is not None:  # inside a recorded step this is a part of that step
             return self.function(*arguments)
-        arguments = tuple(_checked(a) for a in arguments)
-        with ticking(self.steps):
+        return self.call(tuple(_checked(a) for a in arguments))
+
+    def call(self, arguments: tuple[Any, ...]) -> Any:
+        """The same with arguments that are known to be arrays, plain values, and lists, tuples and dicts of them."""
+        if state.reading is not None:
+            return self.function(*map(tensors_of, arguments))
+        before, state.clock = state.clock, Clock(self.steps)
+        try:
             if self.random is not None:
                 self.random.advance()
             result = self._run(arguments)
+        finally:
+            state.clock = before
         self.steps += 1
         return result
 
@@ -215,14 +223,18 @@ def _checked(value: Any) -> Any:
 
 def _form(value: Any, arrays: list[Array]) -> Any:
     """What distinguishes one recording from another: names, shapes, dtypes, plain values. Collects the arrays."""
-    if isinstance(value, dict):
-        return tuple((name, _form(part, arrays)) for name, part in value.items())
-    if isinstance(value, (list, tuple)):
-        return (type(value), *[_form(part, arrays) for part in value])
+    kind = type(value)
+    if kind is np.ndarray:
+        arrays.append(value)
+        return value.shape, value.dtype
+    if kind is dict:
+        return tuple([(name, _form(part, arrays)) for name, part in value.items()])
+    if kind is list or kind is tuple:
+        return (kind, *[_form(part, arrays) for part in value])
     if isinstance(value, _PLAIN):
-        return type(value), value
+        return kind, value
     arrays.append(value)
-    return value.shape, value.dtype, backend.is_gpu_array(value)
+    return "gpu", value.shape, value.dtype
 
 
 def _owned(value: Any, inputs: list[Array]) -> Any:
@@ -244,7 +256,7 @@ def _mapped(value: Any, of_tensor: Callable[[Tensor], Tensor], plain: list[Any] 
     if isinstance(value, dict):
         return {name: _mapped(part, of_tensor, plain) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)([_mapped(part, of_tensor, plain) for part in value])
+        return (list if isinstance(value, list) else tuple)([_mapped(part, of_tensor, plain) for part in value])
     if isinstance(value, (*_PLAIN, np.generic)):
         if plain is not None:
             plain.append(value)
@@ -262,4 +274,9 @@ def _plain(result: Any) -> Any:
 
 def _copied(result: Any) -> Any:
     """A result in arrays of its own, which the next replay does not fill."""
-    return _mapped(result, lambda t: Tensor(t._data.copy()))
+    kind = type(result)
+    if kind is Tensor:
+        return Tensor(result._data.copy())
+    if kind is dict:
+        return {name: _copied(part) for name, part in result.items()}
+    return kind([_copied(part) for part in result]) if kind is list or kind is tuple else result
