@@ -2,7 +2,8 @@
 
 Tensors and derivatives: `tensor`, `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`, `no_grad`, `gradcheck`.
 Building blocks: `ops`, `nn`, `losses`, `penalties`, `optim`, `random`, `data`.
-GANs: `Game`, `Player`, and the models in `minigan.gans`.
+GANs: `Game`, `Player`, `Phase`, `Lazy`, and the models in `minigan.gans`.
+Recorded steps: `replayed`, `effect`, `scheduled`, `RecordingError` (see `minigan.replayed`).
 """
 
 # ruff: noqa: E402
@@ -11,25 +12,34 @@ from minigan.kernels.registers import hold_blas
 hold_blas()  # before NumPy is imported
 
 from minigan import data, losses, nn, ops, optim, penalties, random
-from minigan.autodiff import GraphError, Node, Tensor, grad, tensor
+from minigan.autodiff import GraphError, Node, Tensor, effect, grad, tensor
+from minigan.batch import Batch
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
 from minigan.draw import graph_to_dot, graph_to_text
-from minigan.game import Game, Player
+from minigan.game import Game, Lazy, Phase, Player
 from minigan.gradcheck import gradcheck
 from minigan.replay import Recording
+from minigan.replayed import replayed
+from minigan.scheduled import scheduled
 from minigan.switches import anomaly, enable_grad, hook, no_grad
+from minigan.tracing import RecordingError
 from minigan.version import __version__
 
 __all__ = [
+    "Batch",
     "Game",
     "GraphError",
+    "Lazy",
     "Node",
+    "Phase",
     "Player",
     "Recording",
+    "RecordingError",
     "Tensor",
     "__version__",
     "anomaly",
     "data",
+    "effect",
     "enable_grad",
     "grad",
     "gradcheck",
@@ -47,6 +57,8 @@ __all__ = [
     "optim",
     "penalties",
     "random",
+    "replayed",
+    "scheduled",
     "tensor",
     "vjp",
 ]

@@ -85,7 +85,10 @@ def _convert(op: Primitive, a: Any, i: int, dtype: np.dtype, xp: Any) -> Tensor:
         and not (backend.is_float(a.dtype) or a.dtype.kind in "biu")
     ):
         raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
-    return Tensor(xp.asarray(a, dtype=dtype))
+    t = Tensor(xp.asarray(a, dtype=dtype))
+    if state.hooks and isinstance(a, np.ndarray) and a.ndim and t._data is not a:
+        assign(t, a)  # a copy, which a replay makes anew
+    return t
 
 
 def _describe(tensors: Sequence[Tensor]) -> str:
@@ -154,10 +157,16 @@ def effect(function: Callable[..., None], *args: Any) -> None:
     Everything that writes in place goes through here (optimizers, random numbers, running statistics), so that
     saved arrays stay guarded and hooks see the write. Tensors among `args`, also inside lists, are passed as arrays.
     """
-    function(*map(_arrays_of, args))
-    for t in args[0] if isinstance(args[0], (list, tuple)) else args[:1]:
+    hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
+    if reading is not None:
+        reading(None)
+    try:  # a replay calls the function again, so nothing inside is recorded, and it may read what it likes
+        function(*map(_arrays_of, args))
+    finally:
+        state.hooks, state.reading = hooks, reading
+    for t in args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]:
         t.version.count += 1
-    for hook in state.hooks:
+    for hook in hooks:
         hook(Event("effect", function, args, {}, None, None))
 
 
@@ -207,7 +216,7 @@ def _seed(y: Tensor, g: Any) -> Tensor:
 
 
 def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: bool = False) -> Any:
-    """Sum over outputs of (d output / d input)^T grad_output, for each input.
+    """Sum over outputs of (d output / d input)^T grad_output, for each input, each in an array of its own.
 
     Args:
         outputs: a tensor, or a list or tuple of them.
@@ -223,6 +232,15 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: b
         GraphError: an input or every output is outside the graph, a saved array was changed in place, or an operation
             on the way has no derivative of this order.
     """
+    results = cotangents(outputs, inputs, grad_outputs, create_graph=create_graph)
+    given = _as_list(grad_outputs) if grad_outputs is not None else []
+    with graph(create_graph):
+        results = _unshared(results, [g._data if isinstance(g, Tensor) else g for g in given])
+    return results if isinstance(inputs, (list, tuple)) else results[0]
+
+
+def cotangents(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: bool = False) -> list[Tensor]:
+    """What :func:`grad` returns, for who only reads it: these arrays may share memory or be read-only."""
     ys, xs = _as_list(outputs), _as_list(inputs)
     gs = _as_list(grad_outputs) if grad_outputs is not None else [None] * len(ys)
     if len(gs) != len(ys):
@@ -239,8 +257,27 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: b
             if y.node is not None:
                 _accumulate(cotangents, y.node, _seed(y, g))
         found = _walk(roots, {id(x.node) for x in xs}, cotangents, create_graph)
-    results = [found[id(x.node)] if id(x.node) in found else _zeros(x) for x in xs]
-    return results if isinstance(inputs, (list, tuple)) else results[0]
+    return [found[id(x.node)] if id(x.node) in found else _zeros(x) for x in xs]
+
+
+def _unshared(results: list[Tensor], taken: list[Any]) -> list[Tensor]:
+    """The tensors, copied where one is read-only or overlaps an earlier one or an array of `taken`."""
+    roots: dict[int, list[Any]] = {}
+    for array in taken:
+        roots.setdefault(id(_root(array)), []).append(array)
+    for i, t in enumerate(results):
+        same, xp = roots.setdefault(id(_root(t._data)), []), backend.array_module(t._data)
+        writable = xp is not np or t._data.flags.writeable
+        if not writable or any(xp.may_share_memory(t._data, other) for other in same):
+            t = results[i] = run("cast", t, dtype=t.dtype)
+        same.append(t._data)
+    return results
+
+
+def _root(array: Any) -> Any:
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return array
 
 
 def _zeros(x: Tensor) -> Tensor:
@@ -312,7 +349,7 @@ def _replay_composite(op: Primitive, g: Tensor, needs: list[bool], inputs: list[
     assert op.composite is not None
     aliases = [run("identity", x) if need else x for x, need in zip(inputs, needs, strict=True)]
     wanted = [a for a, need in zip(aliases, needs, strict=True) if need]
-    found = iter(grad(op.composite(*aliases, **params), wanted, g, create_graph=True))
+    found = iter(cotangents(op.composite(*aliases, **params), wanted, g, create_graph=True))
     return [next(found) if need else None for need in needs]
 
 
@@ -356,6 +393,7 @@ __all__ = [
     "as_tensor",
     "assign",
     "backward",
+    "cotangents",
     "effect",
     "grad",
     "primitive",

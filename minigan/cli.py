@@ -25,8 +25,15 @@ class Command(NamedTuple):
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-h", "--help", action="store_true", help="show this, and with MODEL all its settings")
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="see: minigan models, which marks the default")
-    parser.add_argument("--data", metavar="NAME|PATH", help="see: minigan datasets; or a .npy or .npz file")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL|FILE.py[:Class]",
+        help="see: minigan models; or a file with a model of your own",
+    )
+    parser.add_argument(
+        "--data", metavar="NAME|PATH", help="see: minigan datasets; or a .npy or .npz file; a=NAME,b=NAME for several"
+    )
     parser.add_argument("--steps", metavar="N", help="steps to train")
     parser.add_argument("--batch-size", metavar="B", help="examples a step")
     parser.add_argument("--seed", metavar="S", help="seed of all random numbers")
@@ -39,12 +46,13 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     from minigan import gans
-    from minigan.run import settings
+    from minigan.run import references, settings
 
     name = args.model or gans.DEFAULT
     if args.help:
+        text = settings.help_text(references.resolve(name))
         args.parser.print_help()
-        print("\n" + settings.help_text(name))
+        print("\n" + text)
         return 0
     texts = settings.pairs(args.set)
     for key in SETTINGS:
@@ -62,12 +70,21 @@ def _train(args: argparse.Namespace) -> int:
 def _resume_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", metavar="DIR", help="the run's folder")
     parser.add_argument("--steps", metavar="N", help="the last step (default: the one the run was begun with)")
+    _model_argument(parser)
+
+
+def _model_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        metavar="FILE.py[:Class]",
+        help="the run's model, where its file has moved or changed: it is imported because you say so",
+    )
 
 
 def _resume(args: argparse.Namespace) -> int:
     from minigan.run import trainer
 
-    result = trainer.resume(args.dir, steps=args.steps)
+    result = trainer.resume(args.dir, steps=args.steps, model=args.model)
     print(result.text)
     return result.code
 
@@ -82,12 +99,17 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
         help="FILE.png: a picture; FILE.npy: an array (N, H, W, C) float32 in [-1, 1], or (N, 2) "
         "(default: a picture in DIR/samples)",
     )
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="key=value", help="what to draw: label=3, or label=3,5"
+    )
+    _model_argument(parser)
 
 
 def _sample(args: argparse.Namespace) -> int:
-    from minigan.run import sampling
+    from minigan.run import sampling, settings
 
-    print(sampling.sample(args.dir, args.n, seed=args.seed, out=args.out))
+    asked = settings.pairs(args.set)
+    print(sampling.sample(args.dir, args.n, seed=args.seed, out=args.out, asked=asked, model=args.model))
     return 0
 
 
@@ -159,7 +181,7 @@ COMMANDS = {
     "lessons": Command("list the lessons, run them, or build their site", _lessons_arguments, _lessons),
 }
 EXIT_CODES = (
-    "exit codes: 0 done, 2 usage, 3 diverged, 4 bad data, checkpoint or lesson, 5 out of memory or disk,\n"
+    "exit codes: 0 done, 2 usage, 3 diverged, 4 bad data, checkpoint, lesson or model file, 5 out of memory or disk,\n"
     "130 Ctrl-C or 143 SIGTERM, after a checkpoint"
 )
 

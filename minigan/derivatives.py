@@ -40,7 +40,7 @@ def _constants(values: Any, like: list[Tensor], what: str) -> list[Tensor]:
     if len(values) != len(like):
         raise ValueError(f"{what}: got {len(values)} arrays, expected {len(like)}")
     tensors = [
-        v if isinstance(v, Tensor) else Tensor(backend.array_module(t.data).asarray(v, dtype=t.dtype))
+        v if isinstance(v, Tensor) else Tensor(backend.array_module(t._data).asarray(v, dtype=t.dtype))
         for v, t in zip(values, like, strict=True)
     ]
     for i, (v, t) in enumerate(zip(tensors, like, strict=True)):
@@ -65,7 +65,7 @@ def _scalar(f: Function, xs: list[Tensor], what: str) -> Tensor:
 def _grad(ys: list[Tensor], xs: list[Tensor], gs: list[Tensor] | None, create_graph: bool) -> list[Tensor]:
     """`grad`, with zeros where f does not depend on any input at all (its true derivative)."""
     if all(y.node is None for y in ys):
-        return [Tensor(backend.array_module(x.data).zeros_like(x.data)) for x in xs]
+        return [Tensor(backend.array_module(x._data).zeros_like(x._data)) for x in xs]
     return grad(ys, xs, gs, create_graph=create_graph)
 
 
@@ -89,7 +89,7 @@ def jvp(f: Function, inputs: Any, tangents: Any, *, create_graph: bool = False) 
     xs = _prepare(inputs)
     vs = _constants(tangents, xs, "jvp: tangents")
     y, ys = _outputs(f, xs)
-    us = [Tensor(backend.array_module(t.data).zeros_like(t.data)) for t in ys]
+    us = [Tensor(backend.array_module(t._data).zeros_like(t._data)) for t in ys]
     for u in us:
         u.requires_grad = True
     with enable_grad():
@@ -109,7 +109,7 @@ def hvp(f: Function, inputs: Any, vectors: Any, *, create_graph: bool = False) -
     gs = _grad([y], xs, None, True)
     rows = [(g, v) for g, v in zip(gs, vs, strict=True) if g.node is not None]
     if not rows:  # f is linear
-        return y, _like([Tensor(backend.array_module(x.data).zeros_like(x.data)) for x in xs], inputs)
+        return y, _like([Tensor(backend.array_module(x._data).zeros_like(x._data)) for x in xs], inputs)
     return y, _like(grad([g for g, _ in rows], xs, [v for _, v in rows], create_graph=create_graph), inputs)
 
 
@@ -126,7 +126,7 @@ def jacobian(f: Function, inputs: Any, *, create_graph: bool = False) -> Any:
 
 
 def _rows(y: Tensor, xs: list[Tensor], create_graph: bool) -> list[Tensor]:
-    xp = backend.array_module(y.data)
+    xp = backend.array_module(y._data)
     rows = []
     for i in range(y.size):
         unit = xp.zeros(y.shape, y.dtype)

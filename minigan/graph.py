@@ -12,7 +12,7 @@ import numpy as np
 from minigan import backend
 from minigan.backend import Array
 from minigan.primitive import Primitive
-from minigan.switches import Origin, origin
+from minigan.switches import Origin, origin, state
 
 _clock = itertools.count()
 
@@ -100,7 +100,9 @@ class Tensor:
     # -- the array ---------------------------------------------------------------------------------------------------
     @property
     def data(self) -> Array:
-        """The array. Assigning to it (also `t.data += 1`) counts as a change in place."""
+        """The array. Assigning to it (also `t.data += 1`) fills it, and counts as a change in place."""
+        if state.reading is not None:
+            state.reading(self)
         return self._data
 
     @data.setter
@@ -110,8 +112,10 @@ class Tensor:
                 f"data: got shape {array.shape} {array.dtype}, expected {self._data.shape} {self._data.dtype}; "
                 "make a new tensor with mg.tensor(...)"
             )
-        self._data = array
-        self.version.count += 1
+        if array is self._data:
+            self.version.count += 1
+        else:
+            METHODS["assign"](self, array)
 
     shape = property(lambda self: self._data.shape, doc="Lengths of the axes.")
     dtype = property(lambda self: self._data.dtype, doc="float32 or float64 (bool or integer for masks and indices).")
@@ -121,13 +125,13 @@ class Tensor:
 
     def numpy(self) -> np.ndarray:
         """The values as a NumPy array (the same memory on the CPU)."""
-        return backend.to_numpy(self._data)
+        return backend.to_numpy(self.data)
 
     def item(self) -> float:
         """The value of a tensor with one element, as a Python number."""
         if self._data.size != 1:
             raise ValueError(f"item: got shape {self.shape}, expected one element")
-        return self._data.item()
+        return self.data.item()
 
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
@@ -173,7 +177,25 @@ class Tensor:
 
     def __repr__(self) -> str:
         source = "" if self.node is None else f", op={self.node.op.name if self.node.op else 'leaf'}"
+        if state.reading is not None:
+            return f"tensor(shape={self.shape}, dtype={self.dtype}{source})"
         return f"tensor({np.array2string(self.numpy(), separator=', ', prefix='tensor(')}, dtype={self.dtype}{source})"
+
+    def _copy(self, data: Array, version: Version | None) -> Tensor:
+        if self.node is not None and self.node.op is not None:
+            raise GraphError(f"copy: got a tensor inside a graph ({self.node}), expected a leaf; copy t.detach()")
+        new = type(self).__new__(type(self))
+        Tensor.__init__(new, data, None, version)
+        new.requires_grad = self.requires_grad
+        return new
+
+    def __copy__(self) -> Tensor:
+        return self._copy(self._data, self.version)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        new = memo[id(self)] = self._copy(self.data.copy(), None)
+        new.grad = None if self.grad is None else Tensor(self.grad.data.copy())
+        return new
 
     def __len__(self) -> int:
         return len(self._data)
@@ -182,7 +204,7 @@ class Tensor:
         return (self[i] for i in range(len(self._data)))
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self.data)
 
     def __float__(self) -> float:
         return float(self.item())
@@ -214,7 +236,7 @@ def tensor(value: Any, *, dtype: Any = None, requires_grad: bool = False, device
         TypeError: for a dtype without meaning here (float16, complex, object).
     """
     if isinstance(value, Tensor):
-        value = value._data
+        value = value.data
     known = hasattr(value, "dtype") and not isinstance(value, np.generic)
     if dtype is None and not known:
         dtype = backend.DEFAULT_DTYPE

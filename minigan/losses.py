@@ -8,6 +8,7 @@ its own player, and every mean is over the batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -169,6 +170,15 @@ PAIRS = {  # what a model trains with as it is: no constraint on D, and a genera
     "hinge": hinge,
     "least_squares": least_squares(),
     "least_squares_pearson": least_squares(a=-1.0, b=1.0, c=0.0),
+}
+
+EQUILIBRIUM = {  # both losses where fakes are as reals and D is best: what to call the value in a plot, and the value
+    "minimax": {"discriminator": ("log 4", math.log(4)), "generator": ("-log 2", -math.log(2))},
+    "non_saturating": {"discriminator": ("log 4", math.log(4)), "generator": ("log 2", math.log(2))},
+    # At a score of 0; any constant in [-1, 1] is as good for the discriminator.
+    "hinge": {"discriminator": ("2", 2.0), "generator": ("0", 0.0)},
+    "least_squares": {"discriminator": ("1/4", 0.25), "generator": ("1/8", 0.125)},
+    "least_squares_pearson": {"discriminator": ("1", 1.0), "generator": ("0", 0.0)},
 }
 
 

@@ -7,85 +7,106 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan import backend, ops, pages
 from minigan.autodiff import Tensor, effect
+from minigan.average import EMA
 from minigan.backend import Array, Group, to_numpy
+from minigan.checks import number
 from minigan.kernels import dispatch
-from minigan.nn.module import Module
+from minigan.parameters import Parameters, named
+from minigan.schedules import Schedule, constant, cosine, linear, step_decay, warm_up
 from minigan.switches import no_grad
-
-Schedule = Callable[[int], float]
-Parameters = Module | Mapping[str, Tensor] | Sequence[Tensor]
-
-
-def named(parameters: Parameters) -> dict[str, Tensor]:
-    """Parameters as a dict, from a module, a dict or a list."""
-    if isinstance(parameters, Module):
-        return parameters.parameters()
-    if isinstance(parameters, Mapping):
-        return dict(parameters)
-    return {str(i): t for i, t in enumerate(parameters)}
-
-
-# -- schedules -------------------------------------------------------------------------------------------------------
-def constant(lr: float) -> Schedule:
-    """lr at every update."""
-    return lambda t: lr
-
-
-def linear(lr: float, *, steps: int, final: float = 0.0) -> Schedule:
-    """A straight line from lr at t = 0 to `final` at t = steps, and `final` after."""
-    return lambda t: lr + (final - lr) * min(t / steps, 1.0)
-
-
-def cosine(lr: float, *, steps: int, final: float = 0.0) -> Schedule:
-    """final + (lr - final) (1 + cos(pi t / steps)) / 2, and `final` after `steps` (Loshchilov, Hutter 2016, arXiv
-    1608.03983, eq. 5)."""
-    return lambda t: final + (lr - final) * (1 + math.cos(math.pi * min(t / steps, 1.0))) / 2
-
-
-def step_decay(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
-    """lr factor^floor(t / every)."""
-    return lambda t: lr * factor ** (t // every)
-
-
-def warm_up(schedule: Schedule | float, *, steps: int) -> Schedule:
-    """The schedule times min((t + 1) / steps, 1)."""
-    inner = schedule if callable(schedule) else constant(schedule)
-    return lambda t: inner(t) * min((t + 1) / steps, 1.0)
 
 
 # -- clipping --------------------------------------------------------------------------------------------------------
-def clip_by_value(grads: Sequence[Tensor], limit: float) -> list[Tensor]:
-    """Each element clipped to [-limit, limit]."""
-    return [ops.clip(g, -limit, limit) for g in grads]
+def clip_by_value(grads: Any, limit: float) -> Any:
+    """Each element clipped to [-limit, limit]. `grads`: a tensor, or mappings and sequences of these; so is the result.
+
+    Raises:
+        TypeError, ValueError: a limit that is no finite number > 0.
+    """
+    number("clip_by_value", "limit", limit, above=0)
+    return _mapped(grads, lambda g: ops.clip(g, -limit, limit))
 
 
-def clip_by_norm(grads: Sequence[Tensor], limit: float) -> list[Tensor]:
-    """All gradients times min(1, limit / |g|), |g| the norm of them all together (Pascanu et al. 2012, arXiv 1211.5063)."""
-    total = ops.norm(ops.stack([ops.norm(g) for g in grads]))
+def clip_by_norm(grads: Any, limit: float) -> Any:
+    """All gradients times min(1, limit / |g|), |g| the norm of them all together (Pascanu et al. 2012, arXiv 1211.5063).
+
+    `grads`: a tensor, or mappings and sequences of these; so is the result.
+
+    Raises:
+        TypeError, ValueError: a limit that is no finite number > 0.
+    """
+    number("clip_by_norm", "limit", limit, above=0)
+    norms: list[Tensor] = []
+    _mapped(grads, lambda g: norms.append(ops.norm(g)))
+    if not norms:
+        return grads
+    total = ops.norm(ops.stack(norms))
     factor = limit / ops.maximum(total, limit)
-    return [g * factor for g in grads]
+    return _mapped(grads, lambda g: g * factor)
+
+
+def _mapped(value: Any, f: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _mapped(part, f) for name, part in value.items()}
+    return [_mapped(part, f) for part in value] if isinstance(value, (list, tuple)) else f(value)
+
+
+def weight_clipping(parameters: Parameters, limit: float) -> Callable[[], None]:
+    """A function that clips all parameters to [-limit, limit]: `Player(..., after=[optim.weight_clipping(D, 0.01)])` is the
+    critic of the first WGAN (Arjovsky et al. 2017, arXiv 1701.07875, algorithm 1, line 7).
+
+    Raises:
+        TypeError, ValueError: no parameters, or a limit that is no finite number > 0.
+    """
+    number("weight_clipping", "limit", limit, above=0)
+    tensors = list(named(parameters, owner="weight_clipping").values())
+
+    def clip() -> None:
+        effect(partial(_clip, limit), tensors)
+
+    clip.recorded = True  # type: ignore[attr-defined]  # all it does is one effect: see `minigan.game`
+    return clip
+
+
+def _clip(limit: float, arrays: Sequence[Array]) -> None:
+    for array in arrays:
+        backend.array_module(array).clip(array, -limit, limit, out=array)
 
 
 # -- optimizers ------------------------------------------------------------------------------------------------------
+class _Part:
+    """Parameters with the same hyper-parameters, which one kernel call updates."""
+
+    def __init__(self, tensors: list[Tensor], slots: Mapping[str, list[Array]], options: Mapping[str, Any]) -> None:
+        self.tensors, self.options = tensors, dict(options)
+        self.slots = [Group(arrays) for arrays in slots.values()]
+
+
 class Optimizer:
     """Base: parameters, a learning rate, clipping, and state arrays that look like the parameters.
 
     Args:
-        parameters: a module, a dict of tensors or a list of them.
-        lr: learning rate, a positive number or a schedule.
-        clip_norm, clip_value: limits for the gradients, by joint norm and by element; None for no limit.
+        parameters: a module, a tensor, or mappings and sequences of these: see :func:`minigan.parameters.named`.
+        lr: learning rate, a number >= 0 or a schedule. `optimizer.lr = x` changes it, also for a recorded step.
+        clip_norm, clip_value: limits > 0 for the gradients, by joint norm and by element; None for no limit.
+        options: other hyper-parameters for the parameters whose name begins with a prefix: {"mapping": {"lr": 1e-5}}. The
+            longest prefix counts.
 
     Raises:
-        ValueError: a negative hyper-parameter, no parameters, or one that takes no gradient.
+        TypeError, ValueError: a hyper-parameter out of its range, no parameters, one that is given twice or takes no gradient,
+            a prefix that no name has.
     """
 
-    slots: tuple[str, ...] = ()
+    watched: ClassVar[tuple[str, ...]] = ("parameters", "clip_norm", "clip_value")  # updates read the rest anew
+    slots: ClassVar[tuple[str, ...]] = ()
+    ranges: ClassVar[dict[str, dict[str, float]]] = {}  # hyper-parameters that are numbers, beside lr
 
     def __init__(
         self,
@@ -94,23 +115,72 @@ class Optimizer:
         lr: float | Schedule,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.parameters = named(parameters)
-        if not self.parameters:
-            raise ValueError(f"{type(self).__name__}: got no parameters")
-        if not callable(lr) and lr < 0:
-            raise ValueError(f"{type(self).__name__}: got lr {lr}, expected a number >= 0")
-        self.schedule = lr if callable(lr) else constant(lr)
+        name = type(self).__name__
+        self.parameters = named(parameters, owner=name)
+        self.lr = lr
+        for limit, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if value is not None:
+                number(name, limit, value, above=0)
+        for hyper, range_ in self.ranges.items():
+            number(name, hyper, getattr(self, hyper), **range_)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.steps = 0
-        self.slot_arrays = {
-            slot: Group(pages.zeros_like(t.data) for t in self.parameters.values()) for slot in self.slots
-        }
+        self.options = {prefix: dict(values) for prefix, values in (options or {}).items()}
+        self._of = self._checked_options()
+        self._set_slots({s: [pages.zeros_like(a) for a in self._present()] for s in self.slots}, self._present())
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next update."""
+        """The learning rate of the next update. Assign a number or a schedule to change it."""
         return self.schedule(self.steps)
+
+    @lr.setter
+    def lr(self, lr: float | Schedule) -> None:
+        self.schedule = lr if callable(lr) else constant(number(type(self).__name__, "lr", lr, low=0))
+
+    def _checked_options(self) -> list[str]:
+        """The prefix that counts for each parameter."""
+        name, known = type(self).__name__, ("lr", *self.ranges)
+        for prefix, values in self.options.items():
+            if not any(_begins(p, prefix) for p in self.parameters):
+                raise ValueError(
+                    f"{name}: options for {prefix!r}, but the parameters are {list(self.parameters)[:6]} ..."
+                )
+            for key, value in values.items():
+                if key not in known:
+                    raise ValueError(f"{name}: options[{prefix!r}] has {key!r}, expected some of {known}")
+                if key != "lr" or not callable(value):
+                    number(name, f"options[{prefix!r}][{key!r}]", value, **self.ranges.get(key, {"low": 0}))
+        fitting = [[prefix for prefix in self.options if _begins(p, prefix)] for p in self.parameters]
+        return [max(prefixes, key=len, default="") for prefixes in fitting]
+
+    def _present(self) -> list[Array]:
+        return [t._data for t in self.parameters.values()]
+
+    def _set_slots(self, arrays: dict[str, list[Array]], like: list[Array]) -> None:
+        """Take these state arrays, for parameters that live in the arrays `like`."""
+        self.slot_arrays, self._like = arrays, like
+        tensors = list(self.parameters.values())
+        self._parts = []
+        for prefix in dict.fromkeys(self._of):
+            places = [i for i, of in enumerate(self._of) if of == prefix]
+            slots = {slot: [own[i] for i in places] for slot, own in arrays.items()}
+            self._parts.append(_Part([tensors[i] for i in places], slots, self.options.get(prefix, {})))
+
+    def _follow(self) -> None:
+        """Take the state to where the parameters have gone, in device and dtype."""
+        present = self._present()
+        if any(a is not b for a, b in zip(present, self._like, strict=True)):
+            moved = {
+                slot: [
+                    backend.to_device(a.astype(p.dtype), backend.device_of(p))
+                    for a, p in zip(arrays, present, strict=True)
+                ]
+                for slot, arrays in self.slot_arrays.items()
+            }
+            self._set_slots(moved, present)
 
     def step(self, grads: Sequence[Tensor] | Mapping[str, Tensor]) -> None:
         """Update every parameter by its gradient (a list in the parameters' order, or a dict by name)."""
@@ -119,34 +189,62 @@ class Optimizer:
         for g, (name, t) in zip(grads, self.parameters.items(), strict=True):
             if g.shape != t.shape or g.dtype != t.dtype:
                 raise ValueError(f"{name}: got a gradient {g.shape} {g.dtype}, expected {t.shape} {t.dtype}")
+        self._follow()
         with no_grad():
             if self.clip_value is not None:
-                grads = clip_by_value(grads, self.clip_value)
+                grads = clip_by_value(list(grads), self.clip_value)
             if self.clip_norm is not None:
-                grads = clip_by_norm(grads, self.clip_norm)
-            effect(self._advance, list(self.parameters.values()), [ops.contiguous(g) for g in grads])
+                grads = clip_by_norm(list(grads), self.clip_norm)
+            by_tensor = {id(t): ops.contiguous(g) for t, g in zip(self.parameters.values(), grads, strict=True)}
+            for part in self._parts:
+                effect(partial(self._advance, part), part.tensors, [by_tensor[id(t)] for t in part.tensors])
 
-    def _advance(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        lr = self.lr
-        self.steps += 1
-        self.update(params, grads, [self.slot_arrays[slot] for slot in self.slots], lr)
+    def _advance(self, part: _Part, params: Sequence[Array], grads: Sequence[Array]) -> None:
+        schedule = part.options.get("lr", self.schedule)
+        lr = schedule(self.steps) if callable(schedule) else schedule
+        if not 0 <= lr < math.inf:
+            raise ValueError(
+                f"{type(self).__name__}: the schedule gives lr {lr!r} at update {self.steps}, expected >= 0"
+            )
+        option = (
+            partial(getattr, self) if not part.options else lambda name: part.options.get(name, getattr(self, name))
+        )
+        self.update(params, grads, part.slots, lr, option)
+        self.steps += part is self._parts[-1]
 
-    def update(self, params: Any, grads: Any, slots: Any, lr: float) -> None:
-        """Call the kernel; subclasses define it."""
+    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
+        """Call the kernel for update number `self.steps`, with the hyper-parameters `option(name)`; subclasses define it."""
         raise TypeError(f"{type(self).__name__} defines no update rule")
+
+    def mark(self) -> Callable[[], None]:
+        """A function that brings the state, though not the parameters, back to what it is now."""
+        steps, kept = self.steps, {name: array.copy() for name, array in self._slots_by_name().items()}
+
+        def restore() -> None:
+            self.steps = steps
+            for name, array in self._slots_by_name().items():
+                array[...] = kept[name]
+
+        return restore
 
     def state(self) -> dict[str, np.ndarray]:
         """The number of updates and all state arrays, as a flat dict of copies."""
-        arrays = {
-            f"{slot}.{name}": to_numpy(array).copy()
-            for slot in self.slots
-            for name, array in zip(self.parameters, self.slot_arrays[slot], strict=True)
+        return {
+            "steps": np.array(self.steps),
+            **{name: to_numpy(a).copy() for name, a in self._slots_by_name().items()},
         }
-        return {"steps": np.array(self.steps), **arrays}
+
+    def _slots_by_name(self) -> dict[str, Array]:
+        return {f"{s}.{n}": a for s in self.slots for n, a in zip(self.parameters, self.slot_arrays[s], strict=True)}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
-        """Restore what `state()` returned, in place."""
-        own = {f"{s}.{n}": a for s in self.slots for n, a in zip(self.parameters, self.slot_arrays[s], strict=True)}
+        """Restore what `state()` returned, in place.
+
+        Raises:
+            ValueError: other names or shapes; nothing is changed then.
+        """
+        self._follow()
+        own = self._slots_by_name()
         if wrong := sorted((own.keys() | {"steps"}) ^ state.keys()):
             raise ValueError(f"load_state: names that are on one side only: {wrong[:6]} ({len(wrong)} in all)")
         for name, array in own.items():
@@ -157,6 +255,10 @@ class Optimizer:
         self.steps = int(state["steps"])
 
 
+def _begins(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
 class Snapshot:
     """An optimizer's parameters and state as they are now, to go back to: what a look-ahead needs.
 
@@ -165,9 +267,15 @@ class Snapshot:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer, self.steps = optimizer, optimizer.steps
-        self.copies = [Tensor(t.data.copy()) for t in optimizer.parameters.values()]
+        self.copies = [Tensor(t._data.copy()) for t in optimizer.parameters.values()]
         self.slots = {slot: [a.copy() for a in arrays] for slot, arrays in optimizer.slot_arrays.items()}
         effect(self._take, self.copies, list(optimizer.parameters.values()))
+
+    def __eq__(self, other: object) -> bool:
+        """Snapshots of one optimizer do the same, whenever they were made."""
+        return isinstance(other, Snapshot) and other.optimizer is self.optimizer
+
+    __hash__ = None  # type: ignore[assignment]
 
     def restore(self) -> None:
         """Bring parameters, state arrays and the number of updates back."""
@@ -191,12 +299,6 @@ def _copy(targets: Sequence[Array], sources: Sequence[Array]) -> None:
         target[...] = source
 
 
-def _check_unit(owner: object, **values: float) -> None:
-    for name, value in values.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{type(owner).__name__}: got {name} {value}, expected 0 <= {name} < 1")
-
-
 class SGD(Optimizer):
     """v <- momentum v + g + weight_decay p;  p <- p - lr v.
 
@@ -204,6 +306,7 @@ class SGD(Optimizer):
     """
 
     slots = ("velocity",)
+    ranges: ClassVar[dict[str, dict[str, float]]] = {"momentum": {"low": 0, "below": 1}, "weight_decay": {"low": 0}}
 
     def __init__(
         self,
@@ -215,13 +318,12 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        _check_unit(self, momentum=momentum)
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
         super().__init__(parameters, lr=lr, **options)
 
-    def update(self, params: Any, grads: Any, slots: Any, lr: float) -> None:
+    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
-        hyper = np.array([lr, self.momentum, self.weight_decay])
+        hyper = np.array([lr, option("momentum"), option("weight_decay")])
         dispatch.kernels_for(params[0]).sgd(params, grads, *slots, hyper, self.nesterov)
 
 
@@ -229,17 +331,17 @@ class RMSProp(Optimizer):
     """s <- rho s + (1 - rho) g^2;  p <- p - lr g / (sqrt(s) + eps)  (Tieleman, Hinton 2012, lecture 6.5)."""
 
     slots = ("square",)
+    ranges: ClassVar[dict[str, dict[str, float]]] = {"rho": {"low": 0, "below": 1}, "eps": {"low": 0}}
 
     def __init__(
         self, parameters: Parameters, *, lr: float | Schedule, rho: float = 0.99, eps: float = 1e-8, **options: Any
     ) -> None:
-        _check_unit(self, rho=rho)
         self.rho, self.eps = rho, eps
         super().__init__(parameters, lr=lr, **options)
 
-    def update(self, params: Any, grads: Any, slots: Any, lr: float) -> None:
+    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
-        dispatch.kernels_for(params[0]).rmsprop(params, grads, *slots, np.array([lr, self.rho, self.eps]))
+        dispatch.kernels_for(params[0]).rmsprop(params, grads, *slots, np.array([lr, option("rho"), option("eps")]))
 
 
 class AdamW(Optimizer):
@@ -250,6 +352,12 @@ class AdamW(Optimizer):
     """
 
     slots = ("m", "v")
+    ranges: ClassVar[dict[str, dict[str, float]]] = {
+        "beta1": {"low": 0, "below": 1},
+        "beta2": {"low": 0, "below": 1},
+        "eps": {"low": 0},
+        "weight_decay": {"low": 0},
+    }
 
     def __init__(
         self,
@@ -262,13 +370,12 @@ class AdamW(Optimizer):
         weight_decay: float = 1e-2,
         **options: Any,
     ) -> None:
-        _check_unit(self, beta1=beta1, beta2=beta2)
         self.beta1, self.beta2, self.eps, self.weight_decay = beta1, beta2, eps, weight_decay
         super().__init__(parameters, lr=lr, **options)
 
-    def update(self, params: Any, grads: Any, slots: Any, lr: float) -> None:
+    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
-        hyper = np.array([lr, self.beta1, self.beta2, self.eps, self.weight_decay, self.steps])
+        hyper = np.array([lr, *map(option, ("beta1", "beta2", "eps", "weight_decay")), self.steps + 1])
         dispatch.kernels_for(params[0]).adam(params, grads, *slots, hyper)
 
 
@@ -279,61 +386,21 @@ class Adam(AdamW):
         super().__init__(parameters, lr=lr, weight_decay=0.0, **options)
 
 
-class EMA:
-    """Exponential moving average of a network's weights: a <- decay a + (1 - decay) p after each update; buffers (running
-    statistics) are averaged too. Starts as a copy of the network.
-
-    With `warm_up`, decay_t = min(decay, (1 + t)/(10 + t)), so that early averages forget the initial weights.
-    """
-
-    def __init__(self, module: Module, *, decay: float = 0.999, warm_up: bool = True) -> None:
-        _check_unit(self, decay=decay)
-        self.module, self.decay, self.warm_up, self.steps = module, decay, warm_up, 0
-        self.averages = {name: Tensor(t.data.copy()) for name, t in self._tensors().items()}
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return {**self.module.parameters(), **self.module.buffers()}
-
-    def update(self) -> None:
-        """Take the network's present weights into the average."""
-        effect(self._advance, list(self.averages.values()), list(self._tensors().values()))
-
-    def _advance(self, averages: Sequence[Array], tensors: Sequence[Array]) -> None:
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.warm_up else self.decay
-        self.steps += 1
-        dispatch.kernels_for(averages[0]).ema(averages, tensors, np.array([decay]))
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Copies of the averages and the number of updates."""
-        return {"steps": np.array(self.steps), **{n: to_numpy(t.data).copy() for n, t in self.averages.items()}}
-
-    def load_state(self, state: Mapping[str, Array]) -> None:
-        """Restore what `state()` returned."""
-        if wrong := sorted((self.averages.keys() | {"steps"}) ^ state.keys()):
-            raise ValueError(f"load_state: names that are on one side only: {wrong[:6]}")
-        for name, t in self.averages.items():
-            t.assign(backend.to_device(state[name].astype(t.dtype), t.device))
-        self.steps = int(state["steps"])
-
-    def applied(self) -> _Applied:
-        """Context manager: the network runs with the averaged weights inside the block."""
-        return _Applied(self)
-
-
-class _Applied:
-    """Swap averages in, and the trained weights back out."""
-
-    def __init__(self, ema: EMA) -> None:
-        self.ema = ema
-
-    def __enter__(self) -> None:
-        self._swap()
-
-    def __exit__(self, *_: object) -> None:
-        self._swap()
-
-    def _swap(self) -> None:
-        for name, t in self.ema._tensors().items():
-            present = t.data.copy()
-            t.assign(self.ema.averages[name])
-            self.ema.averages[name].assign(present)
+__all__ = [
+    "EMA",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSProp",
+    "Schedule",
+    "Snapshot",
+    "clip_by_norm",
+    "clip_by_value",
+    "constant",
+    "cosine",
+    "linear",
+    "step_decay",
+    "warm_up",
+    "weight_clipping",
+]

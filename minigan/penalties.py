@@ -95,14 +95,14 @@ def dragan(critic: Critic, real: Any, *, noise: Any, target: float = 1.0) -> Ten
     return _off_target(critic, real + noise, target, False)
 
 
-def _mean_square(critic: Critic, x: Any, gamma: float) -> Tensor:
-    if not gamma >= 0:
+def _mean_square(critic: Critic, x: Any, gamma: float | Tensor) -> Tensor:
+    if not isinstance(gamma, Tensor) and not gamma >= 0:
         raise ValueError(f"penalty: got gamma {gamma!r}, expected a number >= 0")
     g = input_gradient(critic, x)
     return (0.5 * gamma / len(g)) * ops.sum(ops.square(g))
 
 
-def r1(critic: Critic, real: Any, *, gamma: float) -> Tensor:
+def r1(critic: Critic, real: Any, *, gamma: float | Tensor) -> Tensor:
     """gamma/2 E |grad D(x)|^2 over the data  (Mescheder et al. 2018, arXiv 1801.04406, eq. 9).
 
     Where p_g = p_data the best D is constant, and this term pulls it there: the game's eigenvalues get a negative real part.
@@ -110,6 +110,6 @@ def r1(critic: Critic, real: Any, *, gamma: float) -> Tensor:
     return _mean_square(critic, real, gamma)
 
 
-def r2(critic: Critic, fake: Any, *, gamma: float) -> Tensor:
+def r2(critic: Critic, fake: Any, *, gamma: float | Tensor) -> Tensor:
     """gamma/2 E |grad D(G(z))|^2 over the fakes  (ibid., eq. 10)."""
     return _mean_square(critic, fake, gamma)

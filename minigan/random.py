@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from minigan import backend
 from minigan.autodiff import Tensor, effect
 from minigan.backend import Array, array_module
 from minigan.kernels import dispatch
+from minigan.switches import state
 
 _UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)
 _FINE = 2.0**-53
@@ -94,22 +97,93 @@ def permutation(n: int, *, seed: int, stream: str = "", step: int = 0) -> np.nda
     return np.argsort(_draw("uniform", (n,), seed, stream, step, np.float64, "cpu"), kind="stable")
 
 
+class Clock:
+    """One step of a game: its number, and how many draws each (seed, stream) has made in it."""
+
+    __slots__ = ("calls", "step")
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.calls: dict[tuple[int, str], int] = {}
+
+
+@contextmanager
+def ticking(step: int) -> Iterator[None]:
+    """Context manager: inside is step number `step`, a new one."""
+    before, state.clock = state.clock, Clock(step)
+    try:
+        yield
+    finally:
+        state.clock = before
+
+
+_unnamed: dict[str, int] = {}  # draws outside of steps by layers that were never initialised: their masks differ
+
+
 class Source:
     """Random numbers for a run: a seed and the present step.
 
     Draws of one stream within a step differ (a counter tells them apart); the next step starts anew. What is drawn inside a
     recorded step is drawn again, for the new step, at every replay.
+
+    A source that nobody advances, such as that of a layer initialised by an integer, is at the game's step inside a step of a
+    :class:`minigan.game.Game`, and the step counts its draws together with those of others of its seed and stream. So a resumed
+    run draws what the unbroken one would have, and no two layers draw the same mask.
     """
 
     def __init__(self, seed: int, *, device: str = "cpu", dtype: Any = None) -> None:
         self.seed, self.device, self.dtype = int(seed), device, backend.as_float_dtype(dtype)
         self.step = 0
+        self._advanced = False
         self._calls: dict[str, int] = {}
+        self._clock: Clock | None = None  # the game's step that `_calls` belongs to
+        self._branch = ""  # what tells a copy's streams from the original's, and those of `apart`
+
+    @classmethod
+    def unnamed(cls) -> Source:
+        """A source of seed 0 for a layer that was not initialised."""
+        source = cls(0)
+        source._calls = _unnamed
+        return source
 
     def advance(self, step: int | None = None) -> None:
         """Go to the next step, or to the given one."""
         self.step = self.step + 1 if step is None else int(step)
-        self._calls.clear()
+        self._advanced = True
+        self._calls = {}
+
+    def mark(self) -> Callable[[], None]:
+        """A function that brings step and counters back to where they are now."""
+        clock, own = state.clock, (self.step, self._clock)
+        calls, counted = dict(self._calls), dict(clock.calls) if clock is not None else {}
+
+        def restore() -> None:
+            self.step, self._clock = own
+            for target, kept in ((self._calls, calls), (clock.calls if clock is not None else {}, counted)):
+                target.clear()
+                target.update(kept)
+
+        return restore
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Source:
+        """A source at the same step, with streams of its own, that nobody advances yet."""
+        new = memo[id(self)] = Source(self.seed, device=self.device, dtype=self.dtype)
+        new.step, new._branch = self.step, f"{self._branch}/copy"
+        return new
+
+    @contextmanager
+    def apart(self, seed: int, name: str) -> Iterator[None]:
+        """Inside the block draw the numbers of another seed, from step 0 on, in streams of their own, by that name.
+
+        Whatever holds this source, noise and dropout layers included, draws those; afterwards all is as it was.
+        """
+        before = self.seed, self.step, self._advanced, self._calls, self._branch
+        self.seed, self.step, self._advanced, self._calls = int(seed), 0, True, {}
+        self._branch = f"{self._branch}/{name}"
+        try:
+            yield
+        finally:
+            self.seed, self.step, self._advanced, self._calls, self._branch = before
 
     def normal(self, shape: Any, *, stream: str) -> Tensor:
         """Independent standard normal numbers."""
@@ -124,9 +198,27 @@ class Source:
         return self._fill("mask", shape, stream, keep, dtype=dtype)
 
     def _fill(self, law: str, shape: Any, stream: str, *extra: float, dtype: Any = None) -> Tensor:
-        call = self._calls[stream] = self._calls.get(stream, -1) + 1
         out = Tensor(backend.module_for(self.device).empty(shape, dtype or self.dtype))
+        stream += self._branch
+        if self._calls is _unnamed and state.clock is None:
+            stream += "/outside of steps"
         if out.size:
-            key = key_of(self.seed, stream)
-            effect(lambda array: _LAWS[law](array, key, self.step, call, *extra), out)
+            effect(partial(self._draw, _LAWS[law], stream, key_of(self.seed, stream), extra), out)
         return out
+
+    def _draw(
+        self, fill: Callable[..., None], stream: str, key: tuple[int, int], extra: tuple[float, ...], out: Array
+    ) -> None:
+        """Fill `out` with the next draw of the present step, whichever that is when this is called."""
+        clock = state.clock
+        if clock is None or self._advanced:
+            call = self._calls.get(stream, -1) + 1
+        else:
+            if self._clock is not clock:
+                self.step, self._clock = clock.step, clock
+                if self._calls is not _unnamed:
+                    self._calls.clear()
+            call = clock.calls.get((self.seed, stream), -1) + 1
+            clock.calls[self.seed, stream] = call
+        self._calls[stream] = call
+        fill(out, key, self.step, call, *extra)

@@ -49,6 +49,10 @@ class State(threading.local):
     enabled = True  # build graphs
     anomaly = False  # look for NaN and Inf after every operation
     hooks: tuple[Callable[[Event], None], ...] = ()
+    reading: Callable[[Any], None] | None = (
+        None  # told where Python reads a tensor's values; and None where an effect begins
+    )
+    clock: Any = None  # during a step of a game: which one (see `minigan.random.Source` and `minigan.scheduled`)
 
 
 state = State()

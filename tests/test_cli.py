@@ -344,7 +344,10 @@ def test_sample_to_a_bad_place(out, trained, capsys):
     refused(capsys, 2, "sample", "run", "-n", "3", "--out", out)
 
 
-def test_too_many_samples(trained, capsys):
+def test_too_many_samples(trained, capsys, monkeypatch):
+    from minigan.run import environment
+
+    monkeypatch.setattr(environment, "free_memory", lambda: 2**30)
     assert "npy" in refused(capsys, 2, "sample", "run", "-n", "20000")
     assert "out of memory" in refused(capsys, 5, "sample", "run", "-n", "2000000000", "--out", "x.npy")
     refused(capsys, 2, "sample", "run", "-n", "9" * 20)
@@ -359,16 +362,16 @@ def test_divergence(capsys, tmp_path):
 
 
 def test_divergence_leaves_the_last_good_checkpoint(capsys, tmp_path, monkeypatch):
-    from minigan.run import trainer
+    from minigan.run import loop
 
-    advance = trainer.Trainer._advance
+    advance = loop.Loop.advance
 
     def spoil(self):
         advance(self)
         if self.step == 15:
             self.model.generator.parameters()["layers.0.weight"].data[0, 0] = np.inf
 
-    monkeypatch.setattr(trainer.Trainer, "_advance", spoil)
+    monkeypatch.setattr(loop.Loop, "advance", spoil)
     said = refused(capsys, 3, "train", "toy", "--steps", "20", "--out", "run", *TINY)
     assert "step-000012.npz" in said
     found = checkpoint.all_of(rundir.RunDir(tmp_path / "run"))

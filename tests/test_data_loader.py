@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigan.data import DataError, Loader, toys
+from minigan.data import DataError, Dataset, Loader, toys
 
 sizes = st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n)))
 
@@ -80,3 +82,85 @@ def test_refusals() -> None:
         Loader(np.zeros((10, 2)), batch_size=2, seed=0).batch(-1)
     with pytest.raises(DataError, match="scalar"):
         Loader(np.array(1.0), batch_size=1, seed=0)
+
+
+# -- structure -------------------------------------------------------------------------------------------------------
+def labelled(n: int, name: str = "set") -> Dataset:
+    x = np.arange(2.0 * n, dtype=np.float32).reshape(n, 2)
+    return Dataset(name, x, np.arange(n) % 3)
+
+
+def test_rows_of_a_mapping_of_arrays_belong_together() -> None:
+    n = 30
+    loader = Loader({"x": np.arange(n), "pair": 10 * np.arange(n), "z": np.arange(n)[:, None]}, batch_size=7, seed=1)
+    for step in (0, 3, 9):
+        b = loader.batch(step)
+        np.testing.assert_array_equal(b["pair"], 10 * b["x"])
+        np.testing.assert_array_equal(b["z"][:, 0], b["x"])
+        np.testing.assert_array_equal(b["x"], Loader(np.arange(n), batch_size=7, seed=1).batch(step))
+
+
+def test_labels_as_integers_and_one_hot() -> None:
+    data = labelled(30)
+    integers = Loader(data, batch_size=8, seed=0, labels="integers").batch(2)
+    one_hot = Loader(data, batch_size=8, seed=0, labels="one_hot", classes=4).batch(2)
+    assert set(integers) == {"x", "y"} and integers["y"].dtype == np.int64
+    np.testing.assert_array_equal(integers["y"], (integers["x"][:, 0] // 2).astype(int) % 3)
+    assert one_hot["y"].shape == (8, 4) and one_hot["y"].dtype == np.float32
+    np.testing.assert_array_equal(one_hot["y"].argmax(1), integers["y"])
+    np.testing.assert_array_equal(one_hot["x"], Loader(data, batch_size=8, seed=0).batch(2))
+
+
+def test_data_sets_in_a_mapping_are_unpaired_each_in_an_order_of_its_own() -> None:
+    a, b = labelled(24, "a"), labelled(24, "b")
+    loader = Loader({"horses": a, "zebras": b}, batch_size=6, seed=3)
+    assert any((loader.batch(k)["horses"] != loader.batch(k)["zebras"]).any() for k in range(4))
+    for name in ("horses", "zebras"):
+        seen = np.concatenate([loader.batch(4 + k)[name] for k in range(4)])
+        assert len(np.unique(seen, axis=0)) == 24
+        # Its stream is named after it: other sets beside it change nothing.
+        np.testing.assert_array_equal(
+            loader.batch(5)[name], Loader({name: a, "third": labelled(60)}, batch_size=6, seed=3).batch(5)[name]
+        )
+    assert loader.indices(0).keys() == {"horses", "zebras"}
+    with_labels = Loader({"A": a, "B": {"x": np.arange(9), "w": np.arange(9)}}, batch_size=5, seed=0)
+    assert with_labels.batch(0)["A"].shape == (5, 2) and with_labels.batch(0)["B"].keys() == {"x", "w"}
+    assert with_labels.steps_per_epoch == 1
+    assert Loader({"A": a, "B": b}, batch_size=5, seed=0, labels="integers").batch(0)["B"].keys() == {"x", "y"}
+
+
+def test_two_loaders_with_names_are_unpaired() -> None:
+    orders = [Loader(np.arange(64), batch_size=64, seed=0, name=name).batch(0) for name in ("a", "b", "")]
+    assert all((p != q).any() for i, p in enumerate(orders) for q in orders[:i])
+
+
+def test_structured_out_is_filled() -> None:
+    loader = Loader({"A": labelled(9), "B": {"x": np.arange(9), "w": np.arange(9)}}, batch_size=4, seed=0)
+    out = {"A": np.empty((4, 2), np.float32), "B": {"x": np.empty(4, np.int64), "w": np.empty(4, np.int64)}}
+    got, want = loader.batch(1, out=out), loader.batch(1)
+    assert got["A"] is out["A"] and got["B"]["w"] is out["B"]["w"]
+    np.testing.assert_array_equal(out["A"], want["A"])
+    np.testing.assert_array_equal(out["B"]["x"], want["B"]["x"])
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        ((np.zeros((5, 2)), np.zeros(5)), {}, "received a tuple"),
+        ([np.zeros((5, 2)), np.zeros((5, 2))], {}, "received a list"),
+        ({"x": (np.zeros(5),)}, {}, "received a tuple for 'x'"),
+        ({"x": np.zeros((5, 2)), "y": np.zeros(4)}, {}, "lengths are"),
+        ({"x": np.zeros((5, 2)), "d": labelled(5)}, {}, "arrays and data sets"),
+        ({}, {}, "without entries"),
+        ({"a": labelled(5), "b": labelled(2)}, {}, "'b': 2 examples do not fill"),
+        (np.zeros((5, 2)), {"labels": "integers"}, "is for Datasets"),
+        (Dataset("d", np.zeros((5, 2), np.float32)), {"labels": "integers"}, "has none"),
+        (labelled(5), {"labels": "one_hot", "classes": 2}, "for 2 classes"),
+        ("data", {}, "received a scalar|received str"),
+    ],
+)
+def test_what_is_no_data_is_refused(data: Any, options: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        Loader(data, batch_size=3, seed=0, **options)
+    with pytest.raises(ValueError, match="labels='x'"):
+        Loader(labelled(5), batch_size=3, seed=0, labels="x")

@@ -58,7 +58,7 @@ def test_extragradient_reads_two_batches_and_reports_the_losses_of_where_it_stoo
     x = mg.tensor(np.ones(1), requires_grad=True)
     loss = lambda batch: (seen.append((x.item(), batch.item())), (x * x * batch).sum())[1]  # noqa: E731
     game = mg.Game([mg.Player("x", loss, optim.SGD([x], lr=0.1))], rule="extragradient")
-    losses = game.step([np.full(1, 2.0), np.full(1, 3.0)])
+    losses = game.step(batches=[np.full(1, 2.0), np.full(1, 3.0)])
     assert seen == [(1.0, 2.0), (pytest.approx(0.6), 3.0)]  # the look-ahead is 1 - 0.1 * 4
     assert losses["x"].item() == 2.0
     assert x.item() == pytest.approx(1 - 0.1 * 2 * 3 * 0.6)
@@ -104,7 +104,7 @@ def test_updates_read_one_batch_each():
     x = mg.tensor(np.zeros(1), requires_grad=True)
     loss = lambda batch: (seen.append(batch.item()), (x * batch).sum())[1]  # noqa: E731
     mg.Game([mg.Player("x", loss, optim.SGD([x], lr=1.0), updates=3)]).step(
-        [np.ones(1), np.full(1, 2.0), np.full(1, 3.0)]
+        batches=[np.ones(1), np.full(1, 2.0), np.full(1, 3.0)]
     )
     assert seen == [1, 2, 3] and x.item() == -6
 
@@ -215,7 +215,7 @@ def test_replay_with_dropout_draws_new_masks_and_other_batch_sizes_record_anew(d
 
     (a, left), (b, right) = build(False), build(True)
     r = np.random.default_rng(0)
-    for n in (4, 4, 4, 6, 4, 6):
+    for n in (4, 4, 4, 6, 4, 6, 6, 4):
         x = r.standard_normal((n, 3)).astype(np.float32)  # NumPy's: the game takes it to the players' device
         assert a.step(x)["p"].item() == b.step(x)["p"].item()
     assert all((v == right.state()[k]).all() for k, v in left.state().items())
@@ -226,10 +226,11 @@ def test_a_batch_gathered_into_the_buffer_is_used_in_place():
     model = small()
     model.game.replay = True
     x = np.random.default_rng(0).standard_normal((16, 2)).astype(np.float32)
-    model.game.step(x)
-    model.game.buffer(x.shape)[...] = 2 * x
     other = small()
-    other.game.step(x)
+    for _ in range(3):
+        model.game.step(x)
+        other.game.step(x)
+    model.game.buffer(x.shape)[...] = 2 * x
     want = other.game.step(2 * x)
     got = model.game.step(model.game.buffer(x.shape))
     assert {k: v.item() for k, v in got.items()} == {k: v.item() for k, v in want.items()}

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import minigan as mg
 from minigan.gans.toy import Toy
-from minigan.run.plots import EQUILIBRIUM
+from minigan.losses import EQUILIBRIUM
 
 logits = hnp.arrays(np.float64, st.integers(1, 8), elements=st.floats(-15, 15))
 

@@ -102,3 +102,24 @@ def test_the_gpu_draws_what_the_cpu_draws(shape, dtype):
         np.testing.assert_array_equal(gpu, mine)
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(draws[1][2], draws[0][2], rtol=16 * eps, atol=16 * eps)
+
+
+def test_numbers_drawn_apart_leave_no_trace():
+    source, other = random.Source(3), random.Source(3)
+    draw = lambda s: s.normal((4,), stream="z").numpy().copy()  # noqa: E731
+    for s in (source, other):
+        s.advance(5)
+    first = draw(source)
+    with source.apart(7, "samples"):
+        apart = draw(source)
+        source.advance()
+        assert not np.array_equal(draw(source), apart)
+    assert np.array_equal(first, draw(other)) and np.array_equal(draw(source), draw(other)) and source.step == 5
+    with other.apart(7, "samples"):
+        assert np.array_equal(draw(other), apart)
+    with other.apart(3, "samples"):
+        other.advance(5)
+        assert not np.array_equal(draw(other), first)  # the run's own seed and step, and yet other numbers
+    with pytest.raises(ZeroDivisionError), other.apart(7, "samples"):
+        raise ZeroDivisionError
+    assert (other.seed, other.step) == (3, 5)

@@ -14,7 +14,9 @@ from PIL import Image
 import minigan
 from minigan import data, gans
 from minigan.cli import main
-from minigan.run import building, checkpoint, interrupts, plots, progress, settings, trainer
+from minigan.gans import needs
+from minigan.losses import EQUILIBRIUM
+from minigan.run import building, checkpoint, feed, interrupts, plots, progress, references, settings
 from minigan.run.errors import CheckpointError, UsageError
 from minigan.run.rundir import RunDir, write_json
 
@@ -188,7 +190,10 @@ def test_checkpoints_keep_every_bit(tmp_path):
         "empty": np.empty((0, 3), np.float64),
         "f": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
     }
-    about = {"model": "toy", "config": {"lr": 0.1}, "shape": [2], "device": "cpu", "data_checksum": 3, "step": 12}
+    about = {
+        "model": "toy", "origin": {"module": "minigan.gans.toy:Toy"}, "config": {"lr": 0.1},
+        "facts": {"shapes": {"x": [2]}, "classes": {}}, "device": "cpu", "data_checksum": 3, "step": 12,
+    }  # fmt: skip
     path = checkpoint.save(run, checkpoint.Checkpoint(**about, state=state))
     found = checkpoint.load(path)
     assert found.about() == {"format": checkpoint.FORMAT, **about}
@@ -198,36 +203,47 @@ def test_checkpoints_keep_every_bit(tmp_path):
     assert checkpoint.all_of(run) == [path]
 
 
+def test_a_checkpoint_of_an_older_format_says_the_way_out(tmp_path, monkeypatch):
+    run = RunDir.create(str(tmp_path / "run"), "")
+    about = {"model": "toy", "origin": {}, "config": {}, "facts": {}, "device": "cpu", "data_checksum": 3, "step": 5}
+    monkeypatch.setattr(checkpoint, "FORMAT", 1)
+    path = checkpoint.save(run, checkpoint.Checkpoint(**about))
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="format 1; this version of minigan reads format 2: train anew, or go on"):
+        checkpoint.load(path)
+
+
 def test_a_checkpoint_with_strange_values_is_refused(tmp_path):
     run = RunDir.create(str(tmp_path / "run"), "")
-    about = {"model": "toy", "config": {}, "shape": [2], "device": "cpu", "data_checksum": 3, "step": "12"}
+    about = {"model": "toy", "origin": {}, "config": {}, "facts": {}, "device": "cpu", "data_checksum": 3, "step": "12"}
     saved = checkpoint.Checkpoint(**about)
     saved.step = 5
     path = checkpoint.save(run, saved)
     assert checkpoint.load(path).step == 5
     with pytest.raises(CheckpointError, match="settings that are on one side only"):
-        building.restored_config(path, checkpoint.load(path))
+        building.restored_config(path, references.resolve("toy"), checkpoint.load(path))
 
 
 def test_settings_by_type():
-    model = gans.get("toy")
-    config = settings.build(model, {"lr": "1e-3", "width": "1_6", "data": "moons"})
+    toy = references.resolve("toy")
+    model, defaults = toy.model, settings.defaults(toy)
+    config = settings.build(toy, {"lr": "1e-3", "width": "1_6", "data": "moons"})
     assert (config.lr, config.width, config.data) == (1e-3, 16, "moons")
     assert settings.parse("flag", "Yes", bool) is True and settings.parse("flag", "0", bool) is False
     with pytest.raises(UsageError, match="true or false"):
         settings.parse("flag", "maybe", bool)
     with pytest.raises(ValueError, match="lr: got 'x'"):
-        settings.restore(model, {**settings.defaults(model), "lr": "x"})
-    assert settings.restore(model, {**settings.defaults(model), "lr": 1}).lr == 1.0
+        settings.restore(model, {**defaults, "lr": "x"})
+    assert settings.restore(model, {**defaults, "lr": 1}).lr == 1.0
 
 
-def test_the_trainer_feeds_straight_into_the_games_memory():
-    model = gans.get("toy")
-    config = settings.build(model, {"batch_size": "16", "width": "8", "steps": "5"})
-    made = trainer.Trainer("toy", config, building.load_data("toy", model, config), "cpu")
-    made.build()
-    made.warm_up()
-    assert made.feed(1) is made.model.game.buffer((16, 2))
+def test_the_feed_gathers_straight_into_the_games_memory():
+    model = gans.get("toy")(gans.get("toy").Config(batch_size=16, width=8), (2,))
+    supply = needs.find("points", "ring8", seed=0)
+    batches = feed.Feed(supply, model, "cpu")
+    for step in range(3):  # seen twice, then replayed
+        model.game.step(batches=batches(step))
+    assert batches(3)[0] is model.game.buffer((16, 2))
 
 
 def test_durations():
@@ -292,7 +308,7 @@ def test_losses_without_rows_or_with_one(tmp_path):
     path = tmp_path / "losses.png"
     assert not plots.save_losses(path, [], ["generator"])
     assert not plots.save_losses(path, [{"step": 1, "generator": None}], ["generator"])
-    assert plots.save_losses(path, [{"step": 1, "generator": 0.5}], ["generator"], "minimax")
+    assert plots.save_losses(path, [{"step": 1, "generator": 0.5}], ["generator"], EQUILIBRIUM["minimax"])
     assert path.is_file()
 
 

@@ -2,62 +2,187 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from minigan.data.base import DataError, Dataset, stream
 
+Examples = Dataset | np.ndarray
 
-class Loader:
-    """Shuffled batches of a data set or array.
 
-    Epoch e = step // steps_per_epoch visits the examples in a permutation that depends on (seed, e) alone;
-    the remainder that does not fill a batch is dropped for that epoch.
+class _Set:
+    """Arrays whose rows belong together, and the order in which their rows are visited."""
 
-    data: a Dataset, or an array (N, ...). batch_size: 1 <= batch_size <= N. seed: any integer.
-    Raises DataError when the set is smaller than a batch, ValueError for a batch size below 1.
-    """
-
-    def __init__(self, data: Dataset | np.ndarray, *, batch_size: int, seed: int) -> None:
-        x = data.x if isinstance(data, Dataset) else data
-        if np.ndim(x) == 0:
-            raise DataError("Loader: received a scalar, expected an array of examples (N, ...)")
-        self.x = np.ascontiguousarray(x)
-        self.y = data.y if isinstance(data, Dataset) else None
-        if batch_size < 1:
-            raise ValueError(f"Loader: batch_size={batch_size}; expected at least 1")
-        if len(self.x) < batch_size:
+    def __init__(self, name: str, arrays: dict[str, np.ndarray], batch_size: int, seed: int) -> None:
+        self.name, self.arrays, self.batch_size, self.seed = name, arrays, batch_size, seed
+        lengths = {key: len(array) for key, array in arrays.items()}
+        if len(set(lengths.values())) != 1:
             raise DataError(
-                f"Loader: {len(self.x)} examples do not fill one batch of {batch_size}: "
-                f"use a batch size of {len(self.x)} or less, or give more examples"
+                f"Loader: rows belong together, but the lengths are {lengths}; for unpaired sets give Datasets"
             )
-        self.batch_size = int(batch_size)
-        self.seed = int(seed)
+        self.length = next(iter(lengths.values()))
+        if self.length < batch_size:
+            where = f"{name!r}: " if name else ""
+            raise DataError(
+                f"Loader: {where}{self.length} examples do not fill one batch of {batch_size}: "
+                f"use a batch size of {self.length} or less, or give more examples"
+            )
         self._epoch = -1
         self._order = np.empty(0, dtype=np.intp)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """floor(N / batch_size)."""
-        return len(self.x) // self.batch_size
-
     def indices(self, step: int) -> np.ndarray:
-        """Which examples batch `step` holds, (batch_size,) integers. Raises ValueError for step < 0."""
-        if step < 0:
-            raise ValueError(f"Loader: step {step}; expected 0 or more")
-        epoch, place = divmod(int(step), self.steps_per_epoch)
+        epoch, place = divmod(int(step), self.length // self.batch_size)
         if epoch != self._epoch:
             # One epoch's order is kept: training asks for the steps of an epoch one after another.
-            self._order = stream(self.seed, f"shuffle/{epoch}").permutation(len(self.x))
+            shuffle = f"{self.name}/shuffle/{epoch}" if self.name else f"shuffle/{epoch}"
+            self._order = stream(self.seed, shuffle).permutation(self.length)
             self._epoch = epoch
         return self._order[place * self.batch_size : (place + 1) * self.batch_size]
 
-    def batch(self, step: int, *, out: np.ndarray | None = None) -> np.ndarray:
-        """The examples of batch `step`, (batch_size, ...), put into `out` (same shape, dtype) when given."""
+    def take(self, step: int, out: Any) -> dict[str, np.ndarray]:
+        indices, out = self.indices(step), out or {}
         # mode="clip" lets NumPy gather straight into `out`; the default mode goes through a second buffer.
-        return np.take(self.x, self.indices(step), axis=0, out=out, mode="clip")
+        return {name: np.take(a, indices, axis=0, out=out.get(name), mode="clip") for name, a in self.arrays.items()}
+
+
+class Loader:
+    """Shuffled batches of one data set, of arrays whose rows belong together, or of several data sets.
+
+    Epoch e = step // steps_per_epoch visits the examples in a permutation that depends on (seed, e) alone, or on (seed, e, name)
+    where there is a name; the remainder that does not fill a batch is dropped for that epoch.
+
+    Args:
+        data: what a batch holds follows from it:
+
+            - an array (N, ...), or a Dataset: an array (batch_size, ...); with `labels`, {"x": examples, "y": labels};
+            - a mapping of names to arrays of one length: a dict of arrays, row i of each from the same example;
+            - a mapping of names to Datasets (or to mappings of arrays): a dict with an entry for each, unpaired: each set is
+              visited in an order of its own, from a stream named after it, and in epochs of its own.
+        batch_size: 1 <= batch_size <= N.
+        seed: any integer.
+        labels: None for none; "integers" for a Dataset's y (batch_size,) int64; "one_hot" for (batch_size, classes) float32.
+        classes: how many labels there are; by default one more than the largest.
+        name: of the order's stream, for a single set. Two loaders of one seed and one length visit in the same order unless
+            their names differ.
+
+    Raises:
+        DataError: a set smaller than a batch, arrays of different lengths, no labels where they are wanted, or something that is
+            no data, such as a tuple or list of arrays.
+        ValueError: a batch size below 1, or an unknown kind of labels.
+    """
+
+    def __init__(
+        self,
+        data: Examples | Mapping[str, Any],
+        *,
+        batch_size: int,
+        seed: int,
+        labels: str | None = None,
+        classes: int | None = None,
+        name: str = "",
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"Loader: batch_size={batch_size}; expected at least 1")
+        if labels not in (None, "integers", "one_hot"):
+            raise ValueError(f"Loader: labels={labels!r}; expected None, 'integers' or 'one_hot'")
+        self.batch_size, self.seed = int(batch_size), int(seed)
+        self._labels, self._classes = labels, classes
+        self._sets: dict[str, _Set] = {}
+        self._form = "array"  # what a batch is: an array, "rows" (a dict of arrays), or "sets" (a dict of these)
+        if isinstance(data, Mapping):
+            if not data:
+                raise DataError("Loader: got a mapping without entries, expected names of arrays or of data sets")
+            sets = {key: isinstance(value, (Dataset, Mapping)) for key, value in data.items()}
+            self._form = "sets" if all(sets.values()) else "rows"
+            if self._form == "rows" and any(sets.values()):
+                raise DataError(
+                    f"Loader: got arrays and data sets in one mapping, {list(data)}, expected all of one kind"
+                )
+        elif labels is not None:
+            self._form = "rows"
+        parts = dict(data) if isinstance(data, Mapping) and self._form == "sets" else {name: data}
+        for key, value in parts.items():
+            self._sets[key] = _Set(key, self._arrays(value, key), self.batch_size, self.seed)
+        first = next(iter(self._sets.values()))
+        self.x = next(iter(first.arrays.values()))
+        self.y = data.y if isinstance(data, Dataset) else None
+
+    def _arrays(self, value: Any, name: str) -> dict[str, np.ndarray]:
+        if isinstance(value, Dataset):
+            arrays = {"x": value.x}
+            if self._labels is not None:
+                if value.y is None:
+                    raise DataError(f"Loader: labels={self._labels!r}, but the data set {value.name!r} has none")
+                arrays["y"] = self._encoded(value.y)
+        elif isinstance(value, Mapping):
+            if self._labels is not None:
+                raise DataError(
+                    f"Loader: labels={self._labels!r} is for Datasets; in a mapping of arrays give them as one: 'y'"
+                )
+            arrays = {key: _array(part, key) for key, part in value.items()}
+            if not arrays:
+                raise DataError(f"Loader: {name!r} is a mapping without entries")
+        else:
+            if self._labels is not None:
+                raise DataError(
+                    f"Loader: labels={self._labels!r} is for Datasets; for arrays give {{'x': ..., 'y': ...}}"
+                )
+            arrays = {"x": _array(value, "")}
+        return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+
+    def _encoded(self, labels: np.ndarray) -> np.ndarray:
+        most = int(labels.max()) + 1
+        classes = most if self._classes is None else self._classes
+        if labels.min() < 0 or classes < most:
+            raise DataError(f"Loader: got labels from {labels.min()} to {most - 1} for {classes} classes")
+        return labels if self._labels == "integers" else np.eye(classes, dtype=np.float32)[labels]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """floor(N / batch_size); of several sets, that of the smallest."""
+        return min(one.length for one in self._sets.values()) // self.batch_size
+
+    def indices(self, step: int) -> Any:
+        """Which examples batch `step` holds, (batch_size,) integers; a dict of them for several sets. Raises ValueError for
+        step < 0."""
+        if step < 0:
+            raise ValueError(f"Loader: step {step}; expected 0 or more")
+        found = {name: one.indices(step) for name, one in self._sets.items()}
+        return found if self._form == "sets" else next(iter(found.values()))
+
+    def batch(self, step: int, *, out: Any = None) -> Any:
+        """The examples of batch `step`, an array (batch_size, ...) or a dict (see the class), put into `out` (an array or a dict
+        of them, of the same shapes and dtypes) when given. Raises ValueError for step < 0."""
+        if step < 0:
+            raise ValueError(f"Loader: step {step}; expected 0 or more")
+        if self._form == "sets":
+            return {name: self._one(one, step, (out or {}).get(name)) for name, one in self._sets.items()}
+        (one,) = self._sets.values()
+        return one.take(step, out) if self._form == "rows" else one.take(step, {"x": out})["x"]
+
+    def _one(self, one: _Set, step: int, out: Any) -> Any:
+        """One of several sets: an array where it has nothing but examples."""
+        single = list(one.arrays) == ["x"]
+        taken = one.take(step, {"x": out} if single else out)
+        return taken["x"] if single else taken
 
     def labels(self, step: int) -> np.ndarray:
         """The labels (batch_size,) int64 of batch `step`. Raises DataError when the set has none."""
         if self.y is None:
             raise DataError("Loader: this data set has no labels; a conditional model needs a labelled one")
         return self.y[self.indices(step)]
+
+
+def _array(value: Any, name: str) -> np.ndarray:
+    where = f" for {name!r}" if name else ""
+    if isinstance(value, (list, tuple)):
+        raise DataError(
+            f"Loader: received a {type(value).__name__}{where}, which would be stacked; name what belongs together: "
+            '{"x": images, "y": labels}'
+        )
+    if not hasattr(value, "dtype") or np.ndim(value) == 0:
+        what = "a scalar" if np.ndim(value) == 0 and not hasattr(value, "items") else type(value).__name__
+        raise DataError(f"Loader: received {what}{where}, expected an array of examples (N, ...)")
+    return np.asarray(value)

@@ -1,4 +1,7 @@
-"""The zoo: one model a file. Models are imported when they are asked for."""
+"""The zoo: one model a file, each imported when it is asked for; and what one's own models are written with.
+
+A model of one's own is a file that `minigan train path/to/model.py` names, or is registered under a name of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,42 @@ import difflib
 import importlib
 from typing import Any
 
+from minigan.gans.base import Model
+from minigan.gans.conditions import Category, Examples, Label, Number
+from minigan.gans.options import Config, option
+from minigan.gans.protocol import ModelError, Picture, Unsuitable, check
+
+__all__ = [
+    "DEFAULT", "MODELS", "Category", "Config", "Examples", "Label", "Model", "ModelError", "Number", "Picture",
+    "Unsuitable", "get", "option", "register",
+]  # fmt: skip
+
 MODELS = {"dcgan": "minigan.gans.dcgan:DCGAN", "mlp": "minigan.gans.mlp:MLP", "toy": "minigan.gans.toy:Toy"}
 DEFAULT = "dcgan"
+
+
+def register(name: str, reference: str) -> None:
+    """Let a model be trained, resumed and sampled by name, in this process.
+
+    Nothing is imported before the model is asked for. A program that offers its models on the command line registers them and
+    calls `minigan.cli.main()`.
+
+    Args:
+        name: for `minigan train NAME`: letters, digits, - and _.
+        reference: "module:Class".
+
+    Raises:
+        ValueError: another form, or a name that is taken by another model.
+    """
+    if not name.replace("-", "_").isidentifier():
+        raise ValueError(f"register: got the name {name!r}, expected letters, digits, - and _")
+    module, colon, attribute = reference.partition(":")
+    parts = module.split(".")
+    if not colon or not all(part.isidentifier() for part in (attribute, *parts)) or parts[-1] == "py":
+        raise ValueError(f"register: got {reference!r}, expected 'module:Class'")
+    if MODELS.get(name, reference) != reference:
+        raise ValueError(f"register: {name!r} is {MODELS[name]} already; choose another name")
+    MODELS[name] = reference
 
 
 def get(name: str) -> Any:
@@ -15,6 +52,7 @@ def get(name: str) -> Any:
 
     Raises:
         ValueError: an unknown name; the message lists the known ones and the closest.
+        ModelError: there is no such class, or it is no model.
     """
     if name not in MODELS:
         close = difflib.get_close_matches(name, MODELS, 1)
@@ -23,4 +61,8 @@ def get(name: str) -> Any:
             + (f"; did you mean {close[0]!r}?" if close else "")
         )
     module, _, attribute = MODELS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    found = getattr(importlib.import_module(module), attribute, None)
+    if not isinstance(found, type):
+        raise ModelError(f"model {name!r}: the module {module} has no class {attribute}")
+    check(found)
+    return found

@@ -1,141 +1,241 @@
-"""What the two-player GANs share: configuration, the two losses, sampling and state."""
+"""What models share, done once: networks made and initialised, averages, the game, sampling, evaluation mode, state.
+
+A model's file says which networks there are, who plays with which loss, and how an example is made; see "Write your own GAN"
+(lessons/write_your_own_gan.md) for one from nothing to pictures. It knows of no files, devices or progress.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+import contextlib
+import difflib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from minigan import backend, losses, nn, ops, optim, random
+from minigan import backend, nn, optim, random
 from minigan.autodiff import Tensor
-from minigan.game import Game, Player
+from minigan.game import Game, Phase, Player, Rule
+from minigan.gans.conditions import Category, Condition, Examples, bound
+from minigan.gans.needs import Facts, Needs
+from minigan.gans.options import Config
+from minigan.gans.protocol import ModelError, Picture, can_be_drawn
 from minigan.switches import no_grad
 
-
-def option(default: Any, help: str, **limits: Any) -> Any:
-    """A field of a configuration: its default, a line of help, and limits (`low`, `high`, `choices`) checked at the start."""
-    return field(default=default, metadata={"help": help, **limits})
+HEADS = ("average", "extra", "game")  # of names in a state, beside the networks' own
+IMAGES, POINTS, MOST_COLUMNS = 64, 1000, 16  # how many samples a picture shows
 
 
-@dataclass(frozen=True, kw_only=True)
-class GANConfig:
-    """Everything that decides a run; written to `config.json`, and the source of `--help`."""
+@runtime_checkable
+class Stateful(Protocol):
+    """What can be saved and restored: a pool of earlier fakes, a running estimate."""
 
-    data: str = option("glyphs", "data set by name, or a path to a .npy or .npz file")
-    steps: int = option(5000, "steps to train: one update of every player each", low=0)
-    batch_size: int = option(64, "examples a step", low=1)
-    seed: int = option(0, "seed of all random numbers")
-    latent: int = option(100, "length of the noise vector z ~ N(0, 1)", low=1)
-    loss: str = option("non_saturating", "pair of losses", choices=tuple(losses.PAIRS))
-    lr: float = option(2e-4, "Adam's learning rate", low=0.0)
-    beta1: float = option(0.5, "Adam's beta1", low=0.0, high=0.999)
-    ema: float = option(
-        0.0, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
-    )
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything it needs, as a flat dict of arrays."""
 
-    def __post_init__(self) -> None:
-        for name, f in self.__dataclass_fields__.items():
-            value, limits = getattr(self, name), f.metadata
-            if "low" in limits and value < limits["low"]:
-                raise ValueError(f"{name}: got {value}, expected at least {limits['low']}")
-            if "high" in limits and value > limits["high"]:
-                raise ValueError(f"{name}: got {value}, expected at most {limits['high']}")
-            if "choices" in limits and value not in limits["choices"]:
-                raise ValueError(f"{name}: got {value!r}, expected one of {limits['choices']}")
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Restore what `state()` returned."""
 
 
-class GAN:
-    """A generator and a discriminator that play Goodfellow's game. A model's file defines `networks`.
+class Model(ABC):
+    """Networks, the game that trains them, and how they make examples.
+
+    A subclass writes :meth:`networks` and :meth:`players`; :meth:`generate` where it makes examples; and what else differs
+    from the defaults here. Every network and every part of the extra state is an attribute under its own name.
 
     Args:
         config: an instance of the model's `Config`.
-        shape: of one example: (H, W, C) or (features,).
+        data: the facts of the data, or for a model of one data set the shape of an example.
         device: "cpu" or "gpu".
+        replay: record a step once and replay it, or "check" (see :class:`minigan.Game`).
 
     Attributes:
-        generator, discriminator: the networks; the discriminator returns logits (N, 1).
-        game: the :class:`minigan.game.Game` whose `step(batch)` trains both.
+        config, device: as given. facts: of the data. random: the run's random numbers.
+        modules: the networks by name. averages: of their weights, or None. extra: the extra state by name.
+        game: whose `step` trains them.
+
+    Raises:
+        ModelError: a method that returns something else than it should.
     """
 
-    Config: ClassVar[type[GANConfig]] = GANConfig
+    Config: ClassVar[type[Any]] = Config
     summary: ClassVar[str] = ""  # one line for `minigan models`
-    kind: ClassVar[str] = "images"  # what it models: "images" or "points"
+    needs: ClassVar[Needs] = "images"  # see minigan.gans.needs
+    conditions: ClassVar[Mapping[str, Any]] = {}  # what `generate` takes beside n, see minigan.gans.conditions
+    rule: ClassVar[str | Rule] = "alternating"  # in which order the players move
+    chunk: ClassVar[int] = 500  # samples made at once
 
-    def __init__(self, config: GANConfig, shape: tuple[int, ...], *, device: str = "cpu", replay: bool = True) -> None:
-        self.config, self.shape, self.device = config, tuple(shape), device
+    def __init__(self, config: Any, data: Facts | tuple[int, ...], *, device: str = "cpu", replay: bool = True) -> None:
+        self.config, self.facts, self.device = config, Facts.of(data), device
         self.random = random.Source(config.seed, device=device)
-        self.generator, self.discriminator = self.networks(config, self.shape)
+        self.modules: dict[str, nn.Module] = self._parts("networks", nn.Module)
         for name, network in self.modules.items():
             network.to(device).initialize(self.random, name)
-        self.average = optim.EMA(self.generator, decay=config.ema) if config.ema else None
-        self.pair = losses.PAIRS[config.loss]
+        self.extra: dict[str, Stateful] = self._parts("extra_state", Stateful)
+        self.averages = self.average()
+        self._bound: dict[str, Condition] = bound(self.conditions, self.needs, self.facts)
         self.game = Game(
-            self.players(), random=self.random, replay=replay, after=[self.average.update] if self.average else []
-        )
+            self._players(), rule=type(self).rule, random=self.random, replay=replay, before=self.before_step(),
+            after=[*([self.averages.update] if self.averages else []), *self.after_step()],
+        )  # fmt: skip
 
-    def networks(self, config: Any, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
-        """(generator, discriminator) for examples of `shape`."""
-        raise TypeError(f"{type(self).__name__} defines no networks(config, shape)")
+    # -- what a model's file says ------------------------------------------------------------------------------------
+    @abstractmethod
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks by name, for `self.config`, `self.shape` and `self.classes`."""
+
+    @abstractmethod
+    def players(self) -> Sequence[Player] | Sequence[Phase]:
+        """Who minimises which loss by which optimizer, in the order in which they move; or phases, each with its players."""
+
+    def generate(self, n: int, **conditions: Tensor) -> Tensor:
+        """n examples, from noise of `self.random`; each condition has n rows."""
+        raise NotImplementedError(f"{type(self).__name__} makes no examples: it defines no generate(self, n)")
+
+    def average(self) -> optim.EMA | None:
+        """The average of those networks that generate with averaged weights: `optim.EMA(self.generator, decay=0.99)`."""
+        return None
+
+    def extra_state(self) -> dict[str, Stateful]:
+        """What a run has to keep beside networks, averages and optimizers, by name."""
+        return {}
+
+    def before_step(self) -> Sequence[Callable[[], Any]]:
+        """What to call before each step (see `before` of :class:`minigan.Game`)."""
+        return ()
+
+    def after_step(self) -> Sequence[Callable[[], Any]]:
+        """What to call after each step, behind the average's update (see `after` of :class:`minigan.Game`)."""
+        return ()
+
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+        """Samples, as far as they are images or points: every class in turn, and translations of the examples in `real`."""
+        if type(self).generate is Model.generate:
+            return {}
+        given: dict[str, Any] = {
+            name: real[c.of][:IMAGES] for name, c in self.conditions.items() if isinstance(c, Examples)
+        }
+        classes = [c.classes for c in self._bound.values() if isinstance(c, Category) and c.classes <= MOST_COLUMNS]
+        columns = classes[0] if classes and not given else None
+        count = POINTS if self.needs == "points" else IMAGES
+        count = min(map(len, given.values())) if given else math.ceil(count / (columns or 1)) * (columns or 1)
+        samples = self.sample(count, **given)
+        return {"samples": Picture(samples, columns)} if can_be_drawn(samples) else {}
+
+    def feed(self, batch: Any, number: int) -> Any:
+        """What the game's step gets for the batch of that number (0, 1, 2, ... over the whole run; None without data).
+
+        The place for what is done in plain NumPy, outside of what is recorded: to change a batch, or to make one. A resumed run
+        repeats the unbroken one where the result depends on `batch`, `number` and the extra state alone.
+        """
+        return batch
+
+    def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
+        """None beside the losses and what they report."""
+        return {}
+
+    def equilibrium(self) -> Mapping[str, tuple[str, float]]:
+        """Unknown."""
+        return {}
+
+    # -- what a model's file reads -----------------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an example of the data, the first set where there are several."""
+        if not self.facts.shapes:
+            raise ModelError(f"{self._name}: shape: there is none, needs = {self.needs!r}")
+        return next(iter(self.facts.shapes.values()))
 
     @property
-    def modules(self) -> dict[str, nn.Module]:
-        """All networks by name."""
-        return {"generator": self.generator, "discriminator": self.discriminator}
+    def classes(self) -> int:
+        """How many classes the labels of the data have."""
+        if len(self.facts.classes) != 1:
+            raise ModelError(f"{self._name}: classes: expected one entry of labels, needs = {self.needs!r}")
+        return next(iter(self.facts.classes.values()))
 
-    def players(self) -> list[Player]:
-        """Discriminator first, then generator, each with its own Adam (Radford et al. 2015 chose beta1 = .5)."""
-        adam = {"lr": self.config.lr, "beta1": self.config.beta1}
-        return [
-            Player("discriminator", self.discriminator_loss, optim.Adam(self.discriminator, **adam)),
-            Player("generator", self.generator_loss, optim.Adam(self.generator, **adam)),
-        ]
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Inside the block the networks have their averaged weights and are in evaluation mode, and build no graph."""
+        inside = [module for network in self.modules.values() for _, module in network.modules()]
+        modes = [module.training for module in inside]
+        with self.averages.applied() if self.averages else contextlib.nullcontext():
+            try:
+                for network in self.modules.values():
+                    network.eval()
+                with no_grad():
+                    yield
+            finally:
+                for module, mode in zip(inside, modes, strict=True):
+                    module.training = mode
 
-    def fake(self, n: int, stream: str) -> Tensor:
-        """n examples G(z) with fresh noise."""
-        return self.generator(self.random.normal((n, self.config.latent), stream=stream))
+    # -- what the trainer calls --------------------------------------------------------------------------------------
+    def sample(self, n: int, *, seed: int | None = None, **conditions: Any) -> np.ndarray:
+        """n examples, a pure function of the weights, `seed` (default: the run's) and what is asked for: (n, ...) float32.
 
-    def discriminator_loss(self, real: Tensor) -> Tensor:
-        """-E log D(x) - E log(1 - D(G(z))).
+        Made `chunk` at a time, in evaluation mode and with averaged weights; the first examples do not depend on n.
 
-        Reals and fakes go through D as one batch: without batch norm in D nothing else changes, and one matrix product of
-        twice the rows is faster than two.
+        Raises:
+            ValueError: an unknown condition, or a value that is out of its range.
+            NotImplementedError: the model makes no examples.
         """
-        n = len(real)
-        logits = self.discriminator(ops.concatenate([real, self.fake(n, "noise for the discriminator")]))
-        return self.pair.discriminator(logits[:n], logits[n:])
+        asked = self._asked(conditions)
+        seed = self.config.seed if seed is None else seed
+        parts = []
+        with self.evaluating(), self.random.apart(seed, "samples"):
+            for start in range(0, max(n, 1), self.chunk):
+                self.random.advance(start // self.chunk)
+                parts.append(self._made(start, min(self.chunk, n - start), asked))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def generator_loss(self, real: Tensor) -> Tensor:
-        """The generator's half of the pair, on fresh noise; `real` only tells how many."""
-        return self.pair.generator(self.discriminator(self.fake(len(real), "noise for the generator")))
+    def _made(self, start: int, count: int, asked: Mapping[str, np.ndarray]) -> np.ndarray:
+        given = {}
+        for name, condition in self._bound.items():
+            if name in asked:
+                rows = asked[name][np.arange(start, start + count) % len(asked[name])]
+            else:
+                rows = condition.default(start, count, self.random, f"condition {name}")
+            given[name] = Tensor(backend.to_device(condition.tensor_rows(rows), self.device))
+        made = self.generate(count, **given)
+        if not isinstance(made, Tensor) or made.ndim < 2 or len(made) != count:
+            what = f"a tensor {made.shape}" if isinstance(made, Tensor) else f"{type(made).__name__}"
+            raise ModelError(f"{self._name}.generate({count}) returned {what}, expected a tensor ({count}, ...)")
+        return backend.to_numpy(made.data).astype(np.float32)
 
-    # -- for the trainer ---------------------------------------------------------------------------------------------
-    def sample(self, n: int, *, seed: int | None = None, batch_size: int = 500) -> np.ndarray:
-        """n examples, a pure function of the weights and `seed` (default: the run's): (n, *shape) float32.
+    def _asked(self, conditions: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        found = {}
+        for name, value in conditions.items():
+            if name not in self._bound:
+                raise ValueError(f"unknown condition {name!r}; known: {', '.join(self._bound) or 'none'}")
+            try:
+                found[name] = self._bound[name].check(value)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return found
 
-        Uses the averaged weights where there are any, and running statistics in batch norm.
-        """
-        source = random.Source(self.config.seed if seed is None else seed, device=self.device)
-        z = source.normal((n, self.config.latent), stream="samples")
-        mode = self.generator.training
-        if self.average:
-            with self.average.applied():
-                return self._generate(z, batch_size, mode)
-        return self._generate(z, batch_size, mode)
+    def parse_condition(self, name: str, text: str) -> Any:
+        """A condition's value from the command line. Raises ValueError, as :meth:`sample` does."""
+        if name not in self._bound:
+            close = difflib.get_close_matches(name, self._bound, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"unknown condition {name!r}{hint} Known: {', '.join(self._bound) or 'none'}")
+        try:
+            value = self._bound[name].parse(text)
+            self._bound[name].check(value)
+            return value
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
-    def _generate(self, z: Tensor, batch_size: int, mode: bool) -> np.ndarray:
-        self.generator.eval()
-        with no_grad():
-            parts = [self.generator(z[i : i + batch_size]) for i in range(0, len(z), batch_size)]
-            whole = ops.concatenate(parts) if parts else Tensor(np.empty((0, *self.shape), np.float32))
-        self.generator.train(mode)
-        return backend.to_numpy(ops.reshape(whole, (len(z), *self.shape)).data).astype(np.float32)
+    def _stateful(self) -> dict[str, Stateful]:
+        """Everything with a state of its own, by the head of its names in :meth:`state`."""
+        averages = {"average": self.averages} if self.averages else {}
+        extra = {f"extra/{name}": part for name, part in self.extra.items()}
+        return {**self.modules, **averages, **extra, "game": self.game}
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything a resumed run needs: weights, averages, optimizers, the step. A flat dict of arrays."""
-        state = {f"{name}/{k}": v for name, module in self.modules.items() for k, v in module.state().items()}
-        state |= {f"game/{k}": v for k, v in self.game.state().items()}
-        return state | ({f"average/{k}": v for k, v in self.average.state().items()} if self.average else {})
+        """Everything a resumed run needs: weights, averages, extra state, optimizers, the step. A flat dict of arrays."""
+        return {f"{head}/{k}": v for head, part in self._stateful().items() for k, v in part.state().items()}
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Restore what `state()` returned.
@@ -143,13 +243,34 @@ class GAN:
         Raises:
             ValueError: names or shapes that do not belong to this model and configuration.
         """
+        parts = self._stateful()
+        if strange := [name for name in state if not name.startswith(tuple(f"{head}/" for head in parts))]:
+            raise ValueError(f"load_state: the model has no {strange[0]!r} ({len(strange)} such names)")
+        for head, part in parts.items():
+            own = f"{head}/"
+            part.load_state({k[len(own) :]: v for k, v in state.items() if k.startswith(own)})
 
-        def part(name: str) -> dict[str, np.ndarray]:
-            head = f"{name}/"
-            return {k[len(head) :]: v for k, v in state.items() if k.startswith(head)}
+    # -- checks ------------------------------------------------------------------------------------------------------
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
 
-        for name, module in self.modules.items():
-            module.load_state(part(name))
-        if self.average:
-            self.average.load_state(part("average"))
-        self.game.load_state(part("game"))
+    def _parts(self, method: str, kind: type) -> dict[str, Any]:
+        """What `networks` or `extra_state` makes, checked, and kept as attributes."""
+        made = getattr(self, method)()
+        good = isinstance(made, dict) and all(isinstance(part, kind) for part in made.values())
+        if not good or (method == "networks" and not made):
+            raise ModelError(f"{self._name}.{method}() returned {made!r}, expected a dict of names to {kind.__name__}s")
+        for name, part in made.items():
+            if not isinstance(name, str) or not name.isidentifier() or name in HEADS or hasattr(self, name):
+                raise ModelError(
+                    f"{self._name}.{method}(): got the name {name!r}, expected an identifier that is no attribute yet"
+                )
+            setattr(self, name, part)
+        return made
+
+    def _players(self) -> Sequence[Player] | Sequence[Phase]:
+        made = self.players()
+        if not isinstance(made, (list, tuple)) or not made or not all(isinstance(p, (Player, Phase)) for p in made):
+            raise ModelError(f"{self._name}.players() returned {made!r}, expected a list of Players, or of Phases")
+        return made

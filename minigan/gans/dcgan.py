@@ -19,12 +19,13 @@ import math
 from dataclasses import dataclass
 
 from minigan import nn
-from minigan.gans import base
-from minigan.gans.base import option
+from minigan.gans.gan import GAN, GANConfig
+from minigan.gans.options import option
+from minigan.gans.protocol import Unsuitable
 
 
 @dataclass(frozen=True, kw_only=True)
-class DCGANConfig(base.GANConfig):
+class DCGANConfig(GANConfig):
     """The DCGAN's options."""
 
     steps: int = option(700, "steps to train: one update of every player each", low=0)
@@ -36,25 +37,26 @@ class DCGANConfig(base.GANConfig):
     dropout: float = option(0.3, "rate of dropout in D (s4)", low=0.0, high=0.99)
 
 
-class DCGAN(base.GAN):
+class DCGAN(GAN):
     """Strided convolutions down, transposed ones up."""
 
     Config = DCGANConfig
     summary = "deep convolutional GAN (Radford et al. 2015)"
 
-    def networks(self, config: DCGANConfig, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
-        height, width, channels = shape
+        height, width, channels = self.shape
         stages = 2
         while min(height, width) >> stages > 8:
             stages += 1
         if height % (1 << stages) or width % (1 << stages):
-            raise ValueError(
+            raise Unsuitable(
                 f"dcgan: got images of {height} x {width}, expected multiples of {1 << stages}; resize the images"
             )
         start = (height >> stages, width >> stages)
-        make = self._s4 if config.net == "s4" else self._ig
-        return make(config, start, stages, channels)
+        make = self._s4 if self.config.net == "s4" else self._ig
+        generator, discriminator = make(self.config, start, stages, channels)
+        return {"generator": generator, "discriminator": discriminator}
 
     def _s4(
         self, config: DCGANConfig, start: tuple[int, int], stages: int, channels: int

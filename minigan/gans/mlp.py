@@ -14,12 +14,12 @@ import math
 from dataclasses import dataclass
 
 from minigan import nn
-from minigan.gans import base
-from minigan.gans.base import option
+from minigan.gans.gan import GAN, GANConfig
+from minigan.gans.options import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class MLPConfig(base.GANConfig):
+class MLPConfig(GANConfig):
     """The MLP GAN's options."""
 
     steps: int = option(6000, "steps to train: one update of every player each", low=0)
@@ -30,21 +30,21 @@ class MLPConfig(base.GANConfig):
     norm: str = option("none", "normalisation of the generator's hidden layers", choices=("none", "batch"))
 
 
-class MLP(base.GAN):
+class MLP(GAN):
     """Fully connected generator and discriminator for small images."""
 
     Config = MLPConfig
     summary = "fully connected GAN (Goodfellow et al. 2014)"
 
-    def networks(self, config: MLPConfig, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
-        pixels = math.prod(shape)
+        pixels = math.prod(self.shape)
         generator = nn.Sequential(
-            *self._hidden(config.latent, 256, config),
-            *self._hidden(256, 512, config),
-            *self._hidden(512, 1024, config),
+            *self._hidden(self.config.latent, 256),
+            *self._hidden(256, 512),
+            *self._hidden(512, 1024),
             nn.Dense(1024, pixels, activation="tanh"),
-            nn.Reshape(*shape),
+            nn.Reshape(*self.shape),
         )
         discriminator = nn.Sequential(
             nn.Flatten(),
@@ -52,9 +52,9 @@ class MLP(base.GAN):
             nn.Dense(512, 256, activation="leaky_relu"),
             nn.Dense(256, 1),
         )
-        return generator, discriminator
+        return {"generator": generator, "discriminator": discriminator}
 
-    def _hidden(self, inputs: int, outputs: int, config: MLPConfig) -> list[nn.Module]:
-        if config.norm == "none":
+    def _hidden(self, inputs: int, outputs: int) -> list[nn.Module]:
+        if self.config.norm == "none":
             return [nn.Dense(inputs, outputs, activation="leaky_relu")]
         return [nn.Dense(inputs, outputs, bias=False), nn.BatchNorm(outputs, activation="leaky_relu")]

@@ -11,12 +11,12 @@ import math
 from dataclasses import dataclass
 
 from minigan import nn
-from minigan.gans import base
-from minigan.gans.base import option
+from minigan.gans.gan import GAN, GANConfig
+from minigan.gans.options import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToyConfig(base.GANConfig):
+class ToyConfig(GANConfig):
     """The toy GAN's options."""
 
     data: str = option("ring8", "data set of points by name, or a path to a .npy or .npz file")
@@ -29,20 +29,20 @@ class ToyConfig(base.GANConfig):
     width: int = option(128, "units in each hidden layer", low=1)
 
 
-class Toy(base.GAN):
+class Toy(GAN):
     """Two hidden layers each, for points."""
 
     Config = ToyConfig
     summary = "GAN for points in the plane"
-    kind = "points"
+    needs = "points"
 
-    def networks(self, config: ToyConfig, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
-        features = math.prod(shape)
-        return (
-            self._perceptron(config.latent, config.width, features),
-            self._perceptron(features, config.width, 1),
-        )
+        features, config = math.prod(self.shape), self.config
+        return {
+            "generator": self._perceptron(config.latent, config.width, features),
+            "discriminator": self._perceptron(features, config.width, 1),
+        }
 
     def _perceptron(self, inputs: int, width: int, outputs: int) -> nn.Module:
         return nn.Sequential(

@@ -33,6 +33,13 @@ def using(choice: str) -> Iterator[None]:
         _choice = before
 
 
+def settings() -> tuple[str, int]:
+    """What decides which code runs: the present one of `CHOICES`, and how many threads."""
+    from minigan.kernels import threads  # reads the environment, which may be wrong, so not before it is needed
+
+    return _choice, threads.THREADS
+
+
 def kernels_for(array: Array) -> Any:
     """The module whose kernels work on `array`. Numba and CuPy are imported at the first call, not before."""
     if _choice == "reference":

@@ -95,12 +95,13 @@ def Sigmoid() -> Activation:  # noqa: N802
 
 class Dropout(Module):
     """In training, x m / (1 - rate) with independent m ~ Bernoulli(1 - rate): the mean is x. In evaluation, x
-    (Srivastava et al. 2014, inverted as usual)."""
+    (Srivastava et al. 2014, inverted as usual). Until `initialize` is called, masks are drawn with seed 0, in turns with all
+    other layers that were not initialised."""
 
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout: got rate {rate}, expected 0 <= rate < 1")
-        self.rate, self.stream, self.random = rate, "dropout", Source(0)
+        self.rate, self.stream, self.random = rate, "dropout", Source.unnamed()
 
     def reset(self, random: Source, stream: str) -> None:
         """Take the run's random numbers, in a stream of this layer's own."""

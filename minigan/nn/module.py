@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,21 +12,83 @@ import numpy as np
 from minigan import backend
 from minigan.autodiff import Tensor
 from minigan.backend import Array, to_numpy
+from minigan.checks import whole
 from minigan.random import Source
 from minigan.switches import Event, hook, no_grad
+
+
+class Tensors(dict[str, Tensor]):
+    """Tensors by name. Joining two (`a | b`) never drops one: where a name stands for different tensors, it raises."""
+
+    def __or__(self, other: Any) -> Any:
+        for name in self.keys() & other.keys():
+            if self[name] is not other[name]:
+                raise ValueError(
+                    f"parameters: the name {name!r} is in both, for different tensors, and one would be dropped; give an "
+                    'optimizer the networks themselves, with names: Adam({"G": G, "Q": Q})'
+                )
+        return Tensors({**self, **other})
+
+    def __ror__(self, other: Any) -> Any:
+        return Tensors(other) | self
+
+    def __ior__(self, other: Any) -> Any:
+        return self | other
+
+
+def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The modules and tensors of an attribute, also in lists, tuples and dicts, nested as they may be, with their paths.
+
+    Raises:
+        TypeError: something that would be lost there: see :class:`Module`.
+    """
+    if isinstance(value, Module):
+        yield name, value
+    elif isinstance(value, Tensor):
+        if value.node is not None and value.node.op is not None:
+            raise TypeError(
+                f"{name}: got a tensor inside a graph ({value.node}), expected a leaf: mg.tensor(..., requires_grad=True) "
+                "for a parameter, t.detach() for a buffer"
+            )
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for i, part in enumerate(value):
+            yield from inside(f"{name}.{i}", part)
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from inside(f"{name}.{key}", part)
+    elif isinstance(value, np.ndarray) or backend.is_gpu_array(value):
+        raise TypeError(
+            f"{name}: got an array of shape {value.shape}, which is neither a parameter nor a buffer; make it a tensor: "
+            "mg.tensor(array) for a buffer, with requires_grad=True for a parameter"
+        )
+    elif isinstance(value, Iterator) or (
+        isinstance(value, (set, frozenset, deque)) and any(True for part in value for _ in inside(name, part))
+    ):
+        raise TypeError(
+            f"{name}: got a {type(value).__name__}, in which modules and tensors would not be found; use a list, a tuple "
+            "or a dict"
+        )
 
 
 class Module:
     """Base of all layers and networks.
 
-    A tensor attribute is a parameter, or a buffer (running statistics) if the class names it in `buffer_names`; modules and
-    lists of modules are children. Names are attribute paths: `layers.0.weight`. Subclasses write `forward`, and
-    `reset(random, stream)` where they have something to initialise.
+    Attributes, also in lists, tuples and dicts, are what a network is made of: a tensor that takes gradients is a parameter,
+    one that does not is a buffer (running statistics), modules are children, numbers and strings are settings. Names are paths:
+    `layers.0.weight`. A tensor that is reachable in several ways is one, under the first of its names. An array, a tensor inside
+    a graph, and modules in a set or a generator would be lost, so that assigning them raises a TypeError. Subclasses write
+    `forward`, and `reset(random, stream)` where they have something to initialise.
     """
 
     training: bool = True
-    buffer_names: ClassVar[tuple[str, ...]] = ()  # tensor attributes that are state but not learned
     _watch: ClassVar[_Watch | None] = None  # set while `summary` looks on
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not isinstance(value, (Module, bool, int, float, str)):
+            for _ in inside(f"{type(self).__name__}.{name}", value):
+                pass
+        object.__setattr__(self, name, value)
 
     def forward(self, x: Any) -> Tensor:
         """The network's function; subclasses define it."""
@@ -42,40 +106,53 @@ class Module:
         """Draw this module's own parameters anew (children do so themselves)."""
 
     # -- what is inside ----------------------------------------------------------------------------------------------
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        for name, value in vars(self).items():
+            yield from inside(name, value)
+
     def children(self) -> Iterator[tuple[str, Module]]:
         """Direct child modules with their names."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-            elif isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Module))
+        yield from ((name, part) for name, part in self._parts() if isinstance(part, Module))
 
     def modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, with their paths, in order of definition."""
+        """This module and all below it, each once, with their paths, in order of definition."""
+        yield from self._modules(prefix, set())
+
+    def _modules(self, prefix: str, seen: set[int]) -> Iterator[tuple[str, Module]]:
+        seen.add(id(self))
         yield prefix, self
         for name, child in self.children():
-            yield from child.modules(f"{prefix}.{name}" if prefix else name)
+            if id(child) not in seen:
+                yield from child._modules(_join(prefix, name), seen)
 
-    def _tensors(self, parameters: bool) -> dict[str, Tensor]:
-        found = {}
+    def tensors(self) -> Tensors:
+        """All parameters and buffers, each once, by path.
+
+        Raises:
+            ValueError: two tensors with one path.
+        """
+        found, seen = Tensors(), set()
         for path, module in self.modules():
-            for name, value in vars(module).items():
-                if isinstance(value, Tensor) and (name not in module.buffer_names) == parameters:
-                    found[f"{path}.{name}" if path else name] = value
+            for name, part in module._parts():
+                if isinstance(part, Tensor) and id(part) not in seen:
+                    seen.add(id(part))
+                    if _join(path, name) in found:
+                        raise ValueError(f"{type(self).__name__}: two tensors have the path {_join(path, name)!r}")
+                    found[_join(path, name)] = part
         return found
 
-    def parameters(self) -> dict[str, Tensor]:
-        """Learned tensors by path."""
-        return self._tensors(True)
+    def parameters(self) -> Tensors:
+        """Learned tensors by path: those that take gradients."""
+        return Tensors({name: t for name, t in self.tensors().items() if t.requires_grad})
 
-    def buffers(self) -> dict[str, Tensor]:
+    def buffers(self) -> Tensors:
         """State that is not learned (running statistics), by path."""
-        return self._tensors(False)
+        return Tensors({name: t for name, t in self.tensors().items() if not t.requires_grad})
 
     # -- state -------------------------------------------------------------------------------------------------------
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and buffers as a flat dict of NumPy arrays."""
-        return {name: to_numpy(t.data).copy() for name, t in {**self.parameters(), **self.buffers()}.items()}
+        return {name: to_numpy(t.data).copy() for name, t in self.tensors().items()}
 
     def load_state(self, state: dict[str, Array]) -> None:
         """Fill parameters and buffers in place from a dict such as `state()` returns.
@@ -83,7 +160,7 @@ class Module:
         Raises:
             ValueError: missing or unknown names, or other shapes; nothing is changed then.
         """
-        own = {**self.parameters(), **self.buffers()}
+        own = self.tensors()
         if missing := sorted(own.keys() ^ state.keys()):
             raise ValueError(f"load_state: names that are on one side only: {missing[:6]} ({len(missing)} in all)")
         for name, t in own.items():
@@ -93,28 +170,39 @@ class Module:
             t.assign(backend.to_device(state[name].astype(t.dtype), t.device))
 
     def initialize(self, random: Source | int, stream: str = "") -> Module:
-        """Draw all parameters anew: each is a pure function of the seed and its own path. Returns the module."""
-        random = Source(random) if isinstance(random, int) else random
+        """Draw all parameters anew: each is a pure function of the seed, `stream` and its own path. Returns the module.
+
+        Networks that share a Source need different names. With an integer and no name, the network's structure (layers and
+        shapes) takes the name's place: networks that differ in it get different numbers, two of one structure the same.
+        """
+        source = random if isinstance(random, Source) else Source(whole("initialize", "random", random, low=-(2**63)))
+        stream = stream or ("" if source is random else self._structure())
         for path, module in self.modules():
-            module.reset(random, f"{stream}/{path}")
+            module.reset(source, f"{stream}/{path}")
         return self
 
+    def _structure(self) -> str:
+        parts = [(path, type(module).__name__) for path, module in self.modules()]
+        shapes = [(path, t.shape) for path, t in self.tensors().items()]
+        return hashlib.blake2b(repr((parts, shapes)).encode(), digest_size=8).hexdigest()
+
     def astype(self, dtype: Any) -> Module:
-        """Convert parameters and buffers to float32 or float64. Returns the module."""
+        """Convert parameters and buffers, the same tensors, to float32 or float64 (integers stay). Returns the module."""
         dtype = backend.as_float_dtype(dtype)
-        return self._replace(lambda array: array.astype(dtype))
+        return self._change(lambda array: array.astype(dtype) if backend.is_float(array.dtype) else array)
 
     def to(self, device: str) -> Module:
-        """Move parameters and buffers to "cpu" or "gpu". Returns the module."""
-        return self._replace(lambda array: backend.to_device(array, device))
+        """Move parameters and buffers, the same tensors, to "cpu" or "gpu". Returns the module."""
+        return self._change(lambda array: backend.to_device(array, device))
 
-    def _replace(self, change: Any) -> Module:
-        for _, module in self.modules():
-            for name, value in list(vars(module).items()):
-                if isinstance(value, Tensor):
-                    new = Tensor(change(value.data))
-                    new.requires_grad = value.requires_grad
-                    setattr(module, name, new)
+    def _change(self, change: Callable[[Array], Array]) -> Module:
+        for t in self.tensors().values():
+            array, before = change(t.data), t.data
+            t._data = array
+            t.version.count += array is not before
+            if t.node is not None:
+                t.node.dtype, t.node.device = array.dtype, backend.device_of(array)
+            t.grad = None if t.grad is None else Tensor(change(t.grad.data))
         return self
 
     def train(self, mode: bool = True) -> Module:
@@ -143,8 +231,11 @@ class Module:
         finally:
             Module._watch = None
             self.train(mode)
-        paths = {id(module): path for path, module in self.modules()}
-        return watch.table(paths, self.parameters())
+        return watch.table({id(module): path for path, module in self.modules()}, self.parameters())
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 class _Watch:
@@ -162,8 +253,10 @@ class _Watch:
 
     def table(self, paths: dict[int, str], everything: dict[str, Tensor]) -> str:
         lines = [("layer", "kind", "output", "parameters", "bytes", "FLOPs")]
+        seen: set[int] = set()  # a tied weight counts where it is met first
         for module, shape, flops in self.rows:
-            own = module.parameters().values()
+            own = [t for t in module.parameters().values() if id(t) not in seen]
+            seen.update(map(id, own))
             count, size = sum(t.size for t in own), sum(t.data.nbytes for t in own)
             kind = type(module).__name__
             lines.append((paths.get(id(module), ""), kind, str(shape), f"{count:,}", f"{size:,}", f"{flops:,}"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from minigan import ops
 from minigan.autodiff import Tensor, effect, tensor
 from minigan.backend import Array, array_module
+from minigan.checks import number, whole
 from minigan.kernels import dispatch
 from minigan.nn.module import Module
 from minigan.ops.normalize import ACTIVATIONS
@@ -25,11 +26,9 @@ class _Scaled(Module):
     """A layer that ends with gamma h + beta, gamma and beta of length `channels`."""
 
     def __init__(self, channels: int, eps: float) -> None:
-        if channels < 1 or eps < 0:
-            raise ValueError(
-                f"{type(self).__name__}: got {channels} channels and eps {eps}, expected channels > 0, eps >= 0"
-            )
-        self.eps = eps
+        name = type(self).__name__
+        whole(name, "channels", channels, low=1)
+        self.eps = number(name, "eps", eps, low=0)
         self.gamma = tensor(np.ones(channels, np.float32), requires_grad=True)
         self.beta = tensor(np.zeros(channels, np.float32), requires_grad=True)
 
@@ -48,13 +47,14 @@ class BatchNorm(_Scaled):
     Args:
         channels: length of the last axis.
         eps: added to the variance.
-        momentum: weight of the newest batch in the running averages.
+        momentum: weight of the newest batch in the running averages, in [0, 1].
         gamma_std: gamma starts at N(1, gamma_std^2); DCGAN uses .02, the default 0 starts at 1.
         activation: of `minigan.ops.batch_norm`: linear, relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
         slope: of leaky_relu below zero.
-    """
 
-    buffer_names: ClassVar[tuple[str, ...]] = ("running_mean", "running_var")
+    Raises:
+        TypeError, ValueError: a hyper-parameter that is no finite number in its range.
+    """
 
     def __init__(
         self,
@@ -69,7 +69,10 @@ class BatchNorm(_Scaled):
         super().__init__(channels, eps)
         if activation not in ACTIVATIONS:
             raise ValueError(f"BatchNorm: got activation {activation!r}, expected one of {ACTIVATIONS}")
-        self.momentum, self.gamma_std, self.activation, self.slope = momentum, gamma_std, activation, slope
+        self.momentum = number("BatchNorm", "momentum", momentum, low=0, high=1)
+        self.gamma_std = number("BatchNorm", "gamma_std", gamma_std, low=0)
+        self.slope = number("BatchNorm", "slope", slope, above=0)
+        self.activation = activation
         self.running_mean = tensor(np.zeros(channels, np.float32))
         self.running_var = tensor(np.ones(channels, np.float32))
 
@@ -88,7 +91,7 @@ class BatchNorm(_Scaled):
         if not self.training:
             scale = self.gamma / ops.sqrt(self.running_var + self.eps)
             return self._activated((x - self.running_mean) * scale + self.beta)
-        statistics = array_module(x.data).empty((2, *self.gamma.shape), x.dtype)
+        statistics = array_module(x._data).empty((2, *self.gamma.shape), x.dtype)
         after: dict[str, Any] = {"activation": self.activation, "slope": self.slope}
         y = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, statistics=statistics, **after)
         effect(_follow, [self.running_mean, self.running_var], statistics, self.momentum, x.size // self.gamma.size)

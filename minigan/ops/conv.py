@@ -48,6 +48,7 @@ from typing import Any, NamedTuple
 from minigan import backend
 from minigan.autodiff import Tensor, as_tensor, primitive, run
 from minigan.backend import Array, array_module
+from minigan.checks import plain
 from minigan.kernels import conv_cost, dispatch, geometry, reference
 from minigan.kernels.conv_cost import algorithm as conv_algorithm
 from minigan.kernels.geometry import Geometry
@@ -210,7 +211,7 @@ def _apply(
         raise ValueError(
             f"{op.__name__}: got activation {kind!r}, expected one of {(*reference.ACTIVATIONS, *LATER)} or None"
         )
-    return op(x, w, *(() if b is None else (b,)), geometry=geo, kind=kind, slope=float(slope))
+    return op(x, w, *(() if b is None else (b,)), geometry=geo, kind=kind, slope=plain("conv", "slope", slope))
 
 
 def conv(

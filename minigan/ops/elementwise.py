@@ -13,6 +13,7 @@ import numpy as np
 
 from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
+from minigan.checks import plain
 from minigan.kernels import dispatch, reference
 from minigan.primitive import undifferentiable
 
@@ -309,7 +310,7 @@ def leaky_relu(x: Any, *, slope: float = 0.2) -> Tensor:
     """x for x > 0, slope x below;  dx = g (1 or slope). `slope` > 0 (Maas, Hannun, Ng 2013)."""
     if slope <= 0:
         raise ValueError(f"leaky_relu: got slope {slope}, expected a positive number; use relu for slope 0")
-    return activation(x, kind="leaky_relu", slope=float(slope))
+    return activation(x, kind="leaky_relu", slope=plain("leaky_relu", "slope", slope))
 
 
 def tanh(x: Any) -> Tensor:
@@ -416,7 +417,7 @@ def mean_softplus(x: Any, *, sign: float = 1.0) -> Tensor:
     x = as_tensor(x)
     if not x.size:
         raise ValueError(f"mean_softplus: got shape {x.shape}, expected at least one element")
-    return _mean_softplus(x, sign=float(sign))
+    return _mean_softplus(x, sign=plain("mean_softplus", "sign", sign))
 
 
 # -- comparisons and conversions: constants for the derivative -------------------------------------------------------

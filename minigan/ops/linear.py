@@ -9,6 +9,7 @@ import numpy as np
 
 from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
 from minigan.backend import Array
+from minigan.checks import plain
 from minigan.kernels import dispatch, reference
 from minigan.ops.elementwise import activation, activation_backward, add, elu, gelu, rows, silu, softplus
 from minigan.ops.reduction import sum as sum_
@@ -131,7 +132,7 @@ def dense(x: Any, w: Any, b: Any = None, *, activation: str = "linear", slope: f
         known = (*reference.ACTIVATIONS, *LATER)
         raise ValueError(f"dense: got activation {activation!r}, expected one of {known}")
     flat = x if x.ndim == 2 else reshape(x, (int(np.prod(x.shape[:-1], dtype=np.int64)), x.shape[-1]))
-    y = _dense(flat, w, *(() if b is None else (b,)), kind=activation, slope=float(slope))
+    y = _dense(flat, w, *(() if b is None else (b,)), kind=activation, slope=plain("dense", "slope", slope))
     return y if x.ndim == 2 else reshape(y, (*x.shape[:-1], w.shape[1]))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
+from minigan.checks import plain
 from minigan.kernels import dispatch, reference
 from minigan.ops.elementwise import activation as apply_activation
 from minigan.ops.elementwise import rows, sqrt, square
@@ -178,7 +179,15 @@ def batch_norm(
     if activation not in ACTIVATIONS:
         raise ValueError(f"batch_norm: got activation {activation!r}, expected one of {ACTIVATIONS}")
     flat = x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
-    y = _batch_norm(flat, gamma, beta, eps=float(eps), kind=activation, slope=float(slope), statistics=statistics)
+    y = _batch_norm(
+        flat,
+        gamma,
+        beta,
+        eps=plain("batch_norm", "eps", eps),
+        kind=activation,
+        slope=plain("batch_norm", "slope", slope),
+        statistics=statistics,
+    )
     return y if x.ndim == 2 else reshape(y, x.shape)
 
 
@@ -222,7 +231,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:
     x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
     _check("layer_norm", x, gamma, beta, eps)
     flat = reshape(x, (-1, x.shape[-1]))
-    return reshape(_layer_norm(flat, gamma, beta, eps=float(eps)), x.shape)
+    return reshape(_layer_norm(flat, gamma, beta, eps=plain("layer_norm", "eps", eps)), x.shape)
 
 
 # -- group and instance norm -----------------------------------------------------------------------------------------
@@ -249,7 +258,7 @@ def group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, eps: float = 1e-5)
         raise ValueError(f"group_norm: got {groups} groups for {channels} channels, expected a divisor of {channels}")
     flat = reshape(x, (x.shape[0], int(np.prod(x.shape[1:-1], dtype=np.int64)), channels))
     d = flat - _group_mean(flat, groups)
-    scale = gamma / sqrt(_group_mean(square(d), groups) + float(eps))
+    scale = gamma / sqrt(_group_mean(square(d), groups) + plain("group_norm", "eps", eps))
     return reshape(d * scale + beta, x.shape)
 
 

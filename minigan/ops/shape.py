@@ -12,6 +12,7 @@ import numpy as np
 
 from minigan.autodiff import METHODS, Tensor, as_tensor, primitive, run
 from minigan.backend import Array, array_module, is_float, is_gpu_array
+from minigan.checks import plain
 
 _ANY = "b" * 1000  # inputs taken as they are: values of any dtype, and index arrays
 
@@ -231,7 +232,7 @@ def pad(x: Any, widths: Any, *, value: float = 0.0) -> Tensor:
     widths = tuple((int(a), int(b)) for a, b in widths)
     if len(widths) != x.ndim or any(a < 0 or b < 0 for a, b in widths):
         raise ValueError(f"pad: got widths {widths} for shape {x.shape}, expected {x.ndim} pairs of numbers >= 0")
-    return _pad(x, widths=widths, value=float(value))
+    return _pad(x, widths=widths, value=plain("pad", "value", value))
 
 
 # -- indexing --------------------------------------------------------------------------------------------------------
@@ -313,8 +314,11 @@ def getitem(x: Any, index: Any) -> Tensor:
     for part in index if isinstance(index, tuple) else (index,):
         if isinstance(part, (Tensor, list, np.ndarray)) or is_gpu_array(part):
             values = as_tensor(_index_list(x, part) if isinstance(part, list) else part)
-            if values.dtype.kind == "b":  # a mask stands for the places where it is true
-                places = array_module(values.data).nonzero(values.data)
+            if (
+                values.dtype.kind == "b"
+            ):  # a mask stands for the places where it is true; a recording cannot follow a tensor's
+                mask = part.data if isinstance(part, Tensor) else values._data
+                places = array_module(mask).nonzero(mask)
                 template += [Slot(len(arrays) + i) for i in range(len(places))]
                 arrays += list(places)
             elif values.dtype.kind in "iu":
@@ -328,7 +332,7 @@ def getitem(x: Any, index: Any) -> Tensor:
 
 
 def _index_list(x: Tensor, part: list[Any]) -> Array:
-    return array_module(x.data).asarray(part, dtype=None if part else np.int64)
+    return array_module(x._data).asarray(part, dtype=None if part else np.int64)
 
 
 def take(x: Any, indices: Any, axis: int = 0) -> Tensor:

@@ -64,14 +64,15 @@ def power_iteration(w: Any, start: Any, *, steps: int = 1) -> Singular:
 
     Returns:
         sigma, differentiable in `w` with u and v constant (its exact first derivative u v^T once they are singular
-        vectors; second derivatives lack the motion of u and v), and u and v as constants.
+        vectors; second derivatives lack the motion of u and v), and u and v as constants. Where M v = 0, as for a weight of
+        zeros, sigma and u are 0 and v stays the start, so that the iteration can go on when the weight has changed.
 
     Raises:
         ValueError: a weight with fewer than two axes, a start of another shape or zero, or steps < 1.
     """
     m = as_matrix(w)
     v = as_tensor(start)
-    if v.shape != m.shape[1:] or not bool((v.data != 0).any()):
+    if v.shape != m.shape[1:] or not bool((v._data != 0).any()):
         raise ValueError(f"power_iteration: got a start of shape {v.shape}, expected {m.shape[1:]}, not all zeros")
     if steps < 1:
         raise ValueError(f"power_iteration: got steps {steps}, expected at least 1")
@@ -79,7 +80,8 @@ def power_iteration(w: Any, start: Any, *, steps: int = 1) -> Singular:
         v = _unit(v)
         for _ in range(steps):
             u = _unit(matmul(m, v))
-            v = _unit(matmul(swapaxes(m, 0, 1), u))
+            turned = matmul(swapaxes(m, 0, 1), u)
+            v = where(equal(norm(turned), 0.0), v, _unit(turned))  # M v = 0, as for a weight of zeros: v stays
     return Singular(bilinear(w, u, v), u, v)
 
 

@@ -10,69 +10,121 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minigan import backend, data, gans
-from minigan.run import settings
+from minigan.gans import needs
+from minigan.gans.needs import Facts, Supply, WrongKindError
+from minigan.gans.protocol import Unsuitable, check_made
+from minigan.run import references, settings
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import CheckpointError, UsageError
 from minigan.run.progress import note, phase
+from minigan.run.references import Reference
+from minigan.run.rundir import RunDir
+
+SOME = 1000  # examples that pictures and metrics get
 
 
-def load_data(name: str, model: Any, config: Any) -> data.Dataset:
-    """The configuration's data set.
+def load_data(reference: Reference, config: Any) -> Supply:
+    """The configuration's data sets.
 
     Raises:
-        DataError: it is unknown or unreadable.
-        UsageError: it is not of the kind the model is for; the message names what would fit.
+        DataError: one is unknown, unreadable, or without the labels that the model needs.
+        UsageError: one is not of the kind the model is for; the message names what would fit.
     """
-    found = data.load(config.data, seed=config.seed)
-    if found.kind != model.kind:
-        sets = [entry.name for entry in data.catalogue() if entry.kind == model.kind]
-        models = [other for other in gans.MODELS if gans.get(other).kind == found.kind]
+    try:
+        return needs.find(reference.model.needs, config.data, seed=config.seed)
+    except WrongKindError as error:
+        sets = [entry.name for entry in data.catalogue() if entry.kind == error.needed]
+        models = [other for other in gans.MODELS if other_needs(other) == error.found]
         raise UsageError(
-            f"{name} is a model for {model.kind}, and {config.data} holds {found.kind}: choose --data from "
-            f"{', '.join(sets)}, or a model for {found.kind}: {', '.join(models) or 'there is none yet'}"
-        )
-    return found
+            f"{reference.name} is a model for {error.needed}, and {error.given} holds {error.found}: choose --data from "
+            f"{', '.join(sets)}, or a model for {error.found}: {', '.join(models) or 'there is none yet'}"
+        ) from error
 
 
-def checksum(found: data.Dataset) -> int:
-    """CRC-32 of the examples."""
-    return zlib.crc32(found.x.reshape(-1).data)
+def other_needs(name: str) -> Any:
+    """What a model of minigan's own is trained on; nothing for a registered one, which is not imported for that."""
+    return gans.get(name).needs if gans.MODELS[name].startswith(f"{gans.__name__}.") else None
 
 
-def new_model(name: str, config: Any, shape: tuple[int, ...], device: str) -> Any:
-    """A model with its initial weights; UsageError when the configuration does not suit the shape."""
-    with usage_if_unsuitable(name, config, shape):
-        return gans.get(name)(config, shape, device=device)
+def checksum(supply: Supply) -> int:
+    """CRC-32 of the examples and labels of all data sets."""
+    total = 0
+    for name in sorted(supply.sets):
+        total = zlib.crc32(supply.sets[name].x.reshape(-1).data, total)
+        labels = supply.sets[name].y
+        total = total if labels is None else zlib.crc32(labels.data, total)
+    return total
+
+
+def some_of(supply: Supply) -> dict[str, np.ndarray]:
+    """The first examples, by the names in a model's `needs`: what its pictures and metrics may look at."""
+    return {name: np.asarray(part[:SOME]) for name, part in supply.parts.items()}
+
+
+def new_model(reference: Reference, config: Any, facts: Facts, device: str) -> Any:
+    """A model with its initial weights; UsageError when the configuration does not suit the data."""
+    with usage_if_unsuitable(reference, config, facts), reference.blamed():
+        made = reference.model(config, facts, device=device)
+        check_made(made)
+        return made
 
 
 @contextmanager
-def usage_if_unsuitable(name: str, config: Any, shape: tuple[int, ...]) -> Iterator[None]:
-    """Turn what a model says to sizes that do not fit together into a UsageError."""
+def usage_if_unsuitable(reference: Reference, config: Any, facts: Facts) -> Iterator[None]:
+    """Turn what a model says to options that do not fit together into a UsageError.
+
+    In minigan's own models that is whatever is wrong with a value; in somebody else's, only what is raised as `Unsuitable`.
+    """
     try:
         yield
     except (ValueError, OverflowError) as error:
         if str(error).startswith("MINIGAN_"):  # a setting in the environment, which names itself
             raise
-        raise UsageError(f"{name} cannot be trained on {config.data}, shape {shape}, as it is set: {error}") from error
+        if not (reference.own or isinstance(error, Unsuitable)):
+            raise
+        shapes = ", ".join(str(shape) for shape in facts.shapes.values())
+        where = f" on {config.data}, shape {shapes}," if shapes else ""
+        raise UsageError(f"{reference.name} cannot be trained{where} as it is set: {error}") from error
 
 
-def restored_config(path: Path, checkpoint: Checkpoint) -> Any:
+def reference_of(folder: RunDir, file: Path, saved: Checkpoint, chosen: str | None, word: str) -> Reference:
+    """The model of a run (see `minigan.run.references`), with a note where it is not the one that the run was trained with."""
+    try:
+        found = references.of_run(folder.path, saved, chosen, word)
+    except CheckpointError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    if not found.own and found.sha256 != saved.origin.get("sha256"):
+        note(f"note: {found.file} is not what it was when the run began; it goes on, but not as it would have")
+    return found
+
+
+def restored_config(path: Path, reference: Reference, saved: Checkpoint) -> Any:
     """The configuration in a checkpoint, as the model's own dataclass; CheckpointError when it does not fit."""
     try:
-        return settings.restore(gans.get(checkpoint.model), checkpoint.config)
+        with reference.blamed():
+            return settings.restore(reference.model, saved.config)
     except ValueError as error:
-        raise CheckpointError(f"{path}: does not fit this version of minigan: {error}") from error
+        raise CheckpointError(f"{path}: does not fit {_version(reference)}: {error}") from error
 
 
-def restored_model(path: Path, checkpoint: Checkpoint, config: Any, device: str) -> Any:
+def restored_model(path: Path, reference: Reference, saved: Checkpoint, config: Any, device: str) -> Any:
     """The model of a checkpoint, with its weights and all other state; CheckpointError when they do not fit."""
     try:
-        model = gans.get(checkpoint.model)(config, tuple(checkpoint.shape), device=device)
-        model.load_state(checkpoint.state)
+        facts = Facts.read(saved.facts)
+        with reference.blamed():
+            model = reference.model(config, facts, device=device)
+            check_made(model)
+        model.load_state(saved.state)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise CheckpointError(f"{path}: does not fit this version of minigan: {error}") from error
+        raise CheckpointError(f"{path}: does not fit {_version(reference)}: {error}") from error
     return model
+
+
+def _version(reference: Reference) -> str:
+    return "this version of minigan" if reference.own else f"the model {reference.name} as it is now"
 
 
 def usable_device(recorded: str, path: Path) -> str:

@@ -1,8 +1,9 @@
 """Checkpoints: one .npz file with everything that a resumed run needs, and a hash of it all.
 
-The file holds the arrays of `model.state()` and one more, `about`: a JSON document with the model's name, its configuration, the
-shape of an example, the step, the data set's checksum and a SHA-256 over that document and every array. No pickle anywhere. It is
-written to a temporary neighbour, flushed to the disk and renamed, so a file with a checkpoint's name is a whole one.
+The file holds the arrays of `model.state()` and one more, `about`: a JSON document with the model's name and origin, its
+configuration, the facts of the data, the step, the data's checksum and a SHA-256 over that document and every array. No pickle
+anywhere, and nothing in it is imported or executed (see `minigan.run.references` for what is). It is written to a temporary
+neighbour, flushed to the disk and renamed, so a file with a checkpoint's name is a whole one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from minigan.data.base import READ_ERRORS
 from minigan.run.errors import CheckpointError
 from minigan.run.rundir import RunDir, write_durably
 
-FORMAT = 1
+FORMAT = 2  # 1 knew neither where a model comes from nor data sets with names
 ABOUT = "about"
 _BROKEN: tuple[type[Exception], ...] = (*READ_ERRORS, AttributeError, RecursionError)
 KEPT = 3  # the newest this many files stay: two to fall back on, and the last
@@ -30,15 +31,17 @@ class Checkpoint:
     """What a checkpoint says about itself, and its arrays.
 
     Attributes:
-        model, config, shape, device: what the model is built from.
+        model: its name in commands. origin: see `minigan.run.references.Reference.recorded`.
+        config, facts, device: what the model is built from.
         data_checksum: CRC-32 of the training data, to notice that a file has changed.
         step: steps done.
         state: `model.state()`.
     """
 
     model: str
+    origin: dict[str, str]
     config: dict[str, Any]
-    shape: list[int]
+    facts: dict[str, Any]
     device: str
     data_checksum: int
     step: int
@@ -50,7 +53,7 @@ class Checkpoint:
 
 
 _KINDS: dict[str, type] = {
-    "model": str, "config": dict, "shape": list, "device": str, "data_checksum": int, "step": int,
+    "model": str, "origin": dict, "config": dict, "facts": dict, "device": str, "data_checksum": int, "step": int,
 }  # fmt: skip
 
 
@@ -107,7 +110,10 @@ def load(path: Path) -> Checkpoint:
     if wrong:
         raise CheckpointError(f"{path}: the contents do not match their SHA-256; the file was damaged or changed")
     if about.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: format {about.get('format')!r}; this version of minigan reads format {FORMAT}")
+        raise CheckpointError(
+            f"{path}: format {about.get('format')!r}; this version of minigan reads format {FORMAT}: train anew, or go on "
+            "with the version that wrote it (see env.json)"
+        )
     for name, kind in _KINDS.items():
         if not isinstance(about.get(name), kind):
             raise CheckpointError(f"{path}: {name} is {about.get(name)!r}, expected {kind.__name__}")

@@ -8,11 +8,13 @@ from collections.abc import Callable
 import numpy as np
 
 from minigan import backend, data, gans, nn, ops, random
-from minigan.autodiff import Tensor
+from minigan.gans import needs
 from minigan.gradcheck import gradcheck
 from minigan.kernels import dispatch
 from minigan.kernels.registers import processor
-from minigan.run import environment, settings
+from minigan.run import environment, references
+from minigan.run.feed import Feed
+from minigan.run.loop import Loop
 
 STEPS = 50
 
@@ -124,19 +126,17 @@ def kernels() -> str:
 
 def training(device: str) -> str:
     """A few steps of the toy GAN."""
-    from minigan.run.trainer import Feed
-
     model = gans.get("toy")
-    config = settings.build(model, {})
-    found = data.load(config.data, n=2000)
-    trained = model(config, found.x.shape[1:], device=device)
-    loader = data.Loader(found, batch_size=config.batch_size, seed=0)
-    feed = Feed(loader, trained.game, found.x.shape[1:], device)
-    losses: dict[str, Tensor] = trained.game.step(feed(0))
+    config = model.Config()
+    supply = needs.find(model.needs, config.data, seed=config.seed)
+    trained = model(config, supply.facts, device=device)
+    loop = Loop(references.resolve("toy"), trained, Feed(supply, trained, device), step=0, steps=STEPS)
+    loop.advance()
+    loop.numbers()
     start = time.perf_counter()
-    for step in range(1, STEPS + 1):
-        losses = trained.game.step(feed(step))
-    values = [float(backend.to_numpy(loss.data)) for loss in losses.values()]
-    if not np.isfinite(values).all():
+    while loop.step < STEPS:
+        loop.advance()
+    values = loop.numbers()
+    if not np.isfinite(list(values.values())).all():
         raise ArithmeticError(f"losses are {values} after {STEPS} steps")
-    return f"{1e3 * (time.perf_counter() - start) / STEPS:.2f} ms/step"
+    return f"{1e3 * (time.perf_counter() - start) / (STEPS - 1):.2f} ms/step"

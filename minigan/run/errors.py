@@ -9,6 +9,7 @@ import sys
 
 from minigan import backend
 from minigan.data import DataError
+from minigan.gans.protocol import ModelError
 
 DONE, BUG, USAGE, DIVERGED, BAD_INPUT, NO_ROOM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
@@ -26,9 +27,18 @@ class Diverged(Exception):  # noqa: N818 - it is the name of a state of the run,
     """A loss or a weight became NaN or Inf."""
 
 
+class AuthorError(Exception):
+    """An error in the code of a model that is not minigan's own; the message says where."""
+
+
 def shown(error: BaseException) -> str:
     """An error's text, or its class where it has none."""
     return str(error) or type(error).__name__
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether the system refused to write because there is no room."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def outcome(error: BaseException) -> tuple[int, str]:
@@ -39,15 +49,14 @@ def outcome(error: BaseException) -> tuple[int, str]:
         return DIVERGED, shown(error)
     if isinstance(error, ValueError) and str(error).startswith("MINIGAN_"):  # a setting in the environment
         return USAGE, shown(error)
-    if isinstance(error, DataError):
+    if isinstance(error, (DataError, AuthorError, ModelError)):
         return BAD_INPUT, shown(error)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "stopped"
     if isinstance(error, MemoryError):  # CuPy's OutOfMemoryError is one
         return NO_ROOM, f"out of memory ({shown(error)}): use a smaller --batch-size, model or number of samples"
     if isinstance(error, OSError):
-        full = error.errno in _FULL
-        return NO_ROOM, f"{'no room left on the disk' if full else 'reading or writing failed'}: {error}"
+        return NO_ROOM, f"{'no room left on the disk' if disk_is_full(error) else 'reading or writing failed'}: {error}"
     return BUG, (
         f"internal error: {type(error).__name__}: {error}\nThis is a bug in minigan; set MINIGAN_DEBUG=1 for the traceback."
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minigan import data, gans
-from minigan.run import settings
+from minigan.gans.needs import kind_of
+from minigan.run import references, settings
 from minigan.run.errors import command
 
 SHOWN = ("data", "steps", "batch_size", "lr")
@@ -13,11 +14,14 @@ def models() -> str:
     """The zoo as a table: name, kind, a line on each, and its most important defaults."""
     rows: list[tuple[object, ...]] = [("name", "for", "what", *SHOWN)]
     for name in gans.MODELS:
-        model = gans.get(name)
-        values = settings.defaults(model)
+        reference = references.resolve(name)
+        model, values = reference.model, settings.defaults(reference)
         mark = " (default)" if name == gans.DEFAULT else ""
-        rows.append((name, model.kind, model.summary + mark, *(values.get(key, "") for key in SHOWN)))
-    return f"{settings.table(rows, indent='')}\n\nall settings of a model: {command('train', 'MODEL', '--help')}"
+        rows.append((name, kind_of(model.needs), model.summary + mark, *(values.get(key, "") for key in SHOWN)))
+    return (
+        f"{settings.table(rows, indent='')}\n\nall settings of a model: {command('train', 'MODEL', '--help')}\n"
+        f"a model of your own: {command('train', 'path/to/model.py')}"
+    )
 
 
 def datasets() -> str:

@@ -7,8 +7,9 @@ people with any kind of colour vision can tell apart.
 from __future__ import annotations
 
 import io
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,16 @@ from minigan.data.images import make_grid, save_gif, save_png
 
 BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#000000", "#8C8C8C"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9")
+STYLES = ("-", ":", "-.")  # of the first five curves, of five more, ...
 SIDE = 480  # pixels: small images are enlarged by a whole factor until a grid is about this wide
-EQUILIBRIUM = {  # both losses where fakes are as reals and D is best, by the name of the pair (derived in minigan/losses.py)
-    "non_saturating": {"discriminator": ("log 4", math.log(4)), "generator": ("log 2", math.log(2))},
-    "minimax": {"discriminator": ("log 4", math.log(4)), "generator": ("-log 2", -math.log(2))},
-    # At a score of 0; any constant in [-1, 1] is as good for the discriminator.
-    "hinge": {"discriminator": ("2", 2.0), "generator": ("0", 0.0)},
-    "least_squares": {"discriminator": ("1/4", 0.25), "generator": ("1/8", 0.125)},
-    "least_squares_pearson": {"discriminator": ("1", 1.0), "generator": ("0", 0.0)},
-}
 
 
 class ImagePainter:
-    """Draws images as a grid. `count`: how many the trainer asks for."""
+    """Draws images as a grid."""
 
-    count = 64
-
-    def picture(self, samples: np.ndarray, title: str) -> np.ndarray:
+    def picture(self, samples: np.ndarray, title: str, columns: int | None = None) -> np.ndarray:
         """(n, H, W, C) as one uint8 picture; the title is left out."""
-        grid = make_grid(samples)
+        grid = make_grid(samples, columns=columns)
         factor = max(1, round(SIDE / grid.shape[1]))
         return grid.repeat(factor, axis=0).repeat(factor, axis=1)
 
@@ -61,13 +53,13 @@ class PointPainter:
         features: coordinates of a point; with one a histogram is drawn, and of more than two the first two.
     """
 
-    count = 1000
+    shown = 2000  # real points
 
     def __init__(self, real: Dataset | None, features: int) -> None:
         self.real, self.features = real, features
 
-    def picture(self, samples: np.ndarray, title: str) -> np.ndarray:
-        """(n, features) as one RGB picture."""
+    def picture(self, samples: np.ndarray, title: str, columns: int | None = None) -> np.ndarray:
+        """(n, features) as one RGB picture; points need no columns."""
         flat = self.features == 1
         figure = _figure(5.4, 4.0 if flat else 5.4)
         # A fixed place: the layout engine would take twice the time of the drawing itself.
@@ -91,7 +83,7 @@ class PointPainter:
     def _scatter(self, axes: Any, samples: np.ndarray) -> None:
         dots = {"linewidths": 0, "rasterized": True}
         if self.real is not None:
-            x = self.real.x[: 2 * self.count]
+            x = self.real.x[: self.shown]
             axes.scatter(x[:, 0], x[:, 1], s=14, color=BLUE, alpha=0.35, label="real", **dots)
         axes.scatter(samples[:, 0], samples[:, 1], s=9, color=ORANGE, alpha=0.6, label="generated", **dots)
         if self.real is not None and self.real.modes is not None:
@@ -124,6 +116,14 @@ def painter(kind: str, shape: Sequence[int], real: Dataset | None = None) -> Pai
     return ImagePainter() if kind == "images" else PointPainter(real, shape[0])
 
 
+def painter_of(examples: np.ndarray, real: Dataset | None) -> Painter:
+    """Who draws these examples, beside real ones where they are points of as many coordinates."""
+    if examples.ndim == 4:
+        return painter("images", examples.shape[1:])
+    same = real is not None and real.x.shape[1:] == examples.shape[1:]
+    return painter("points", examples.shape[1:], real if same else None)
+
+
 def _figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
@@ -143,25 +143,25 @@ def _pixels(figure: Any) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def step_picture(folder: Path, step: int) -> Path:
-    """Where the samples of a step are."""
-    return folder / f"step-{step:06d}.png"
+def step_picture(folder: Path, step: int, prefix: str = "") -> Path:
+    """Where the samples of a step are, or another picture of that step, whose files have a prefix."""
+    return folder / f"{prefix}step-{step:06d}.png"
 
 
-def save_progress(folder: Path, artist: Painter, last: int) -> Path | None:
+def save_progress(folder: Path, artist: Painter, last: int, prefix: str = "") -> Path | None:
     """The animation of all step pictures in a folder up to step `last`; None when there are fewer than two.
 
     Pictures of another size, or that cannot be read, are left out. It plays in about five seconds and rests on the last one.
     """
     frames: list[np.ndarray] = []
-    for path in sorted(folder.glob("step-*.png")):
-        number = path.stem.removeprefix("step-")
+    for path in sorted(folder.glob(f"{prefix}step-*.png")):
+        number = path.stem.removeprefix(f"{prefix}step-")
         if number.isdigit() and int(number) <= last and (picture := _read(path)) is not None:
             frames.append(artist.frame(picture, f"step {int(number)}"))
     frames = [frame for frame in frames if frame.shape == frames[-1].shape]
     if len(frames) < 2:
         return None
-    path = folder / "progress.gif"
+    path = folder / f"{prefix}progress.gif"
     fps = min(10.0, max(2.0, len(frames) / 5))
     save_gif(path, [*frames, *[frames[-1]] * math.ceil(fps)], fps=fps)
     return path
@@ -190,45 +190,56 @@ def smooth(values: np.ndarray, width: int) -> np.ndarray:
     return (total[right] - total[left]) / (right - left)
 
 
-def save_losses(path: Path, rows: Sequence[dict[str, Any]], players: Sequence[str], loss: str = "") -> bool:
-    """Every player's loss over the steps, with its value at the equilibrium where that is known.
+def save_losses(
+    path: Path,
+    rows: Sequence[dict[str, Any]],
+    curves: Sequence[str],
+    levels: Mapping[str, tuple[str, float]] | None = None,
+) -> bool:
+    """Losses over the steps, each with its value at the equilibrium where that is known.
 
-    rows: of metrics.jsonl. players: the keys to draw. loss: the pair's name, a key of EQUILIBRIUM.
+    rows: of metrics.jsonl. curves: the keys to draw. levels: what to call that value, and the value, by the same keys.
     Returns whether there was anything to draw.
     """
     figure = _figure(7.2, 4.2)
     axes = figure.add_axes((0.09, 0.12, 0.83, 0.79))
+    colours = dict(zip(curves, itertools.cycle(COLOURS), strict=False))
     ends = []
-    for player, colour in zip(players, COLOURS, strict=False):
-        points = [(row["step"], row[player]) for row in rows if isinstance(row.get(player), (int, float))]
+    for number, (name, colour) in enumerate(colours.items()):
+        points = [(row["step"], row[name]) for row in rows if isinstance(row.get(name), (int, float))]
         if points:
-            ends.append(_curve(axes, np.array(points, float), player, colour))
+            ends.append(
+                _curve(axes, np.array(points, float), name, colour, STYLES[number // len(COLOURS) % len(STYLES)])
+            )
     if not ends:
         return False
-    _levels(axes, EQUILIBRIUM.get(loss, {}), dict(zip(players, COLOURS, strict=False)), ends)
+    _levels(axes, levels or {}, colours, ends)
     axes.set(xlabel="step", ylabel="loss", xlim=(0, max(row["step"] for row in rows) or 1))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(ends), frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(ends), 4), frameon=False)
     axes.xaxis.get_major_locator().set_params(integer=True)
     _clean(axes)
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=150)
+    figure.savefig(picture, format="png", dpi=150, bbox_inches="tight" if len(ends) > 4 else None)
     write_atomically(path, lambda file: file.write(picture.getvalue()))
     return True
 
 
-def _curve(axes: Any, points: np.ndarray, player: str, colour: str) -> np.ndarray:
+def _curve(axes: Any, points: np.ndarray, name: str, colour: str, style: str) -> np.ndarray:
     """Pale as measured, strong as a moving average; returns what decides the limits of the axis."""
     steps, values = points.T
     average = smooth(values, max(1, len(values) // 20))
     if len(values) >= 40:
         axes.plot(steps, values, color=colour, alpha=0.3, linewidth=0.8)
-    axes.plot(steps, average, color=colour, linewidth=1.8, label=player, marker="o" if len(steps) < 3 else None)
+    marker = "o" if len(steps) < 3 else None
+    axes.plot(steps, average, color=colour, linewidth=1.8, linestyle=style, label=name, marker=marker)
     return np.quantile(values, [0.005, 0.995])
 
 
-def _levels(axes: Any, levels: dict[str, Any], colours: dict[str, str], ends: list[np.ndarray]) -> None:
+def _levels(
+    axes: Any, levels: Mapping[str, tuple[str, float]], colours: dict[str, str], ends: list[np.ndarray]
+) -> None:
     """Dashed lines at the equilibrium, named at the right edge; the axis shows them and all but a few outliers."""
-    drawn = [(*levels[player], colour) for player, colour in colours.items() if player in levels]
+    drawn = [(*levels[name], colour) for name, colour in colours.items() if name in levels]
     for name, value, colour in drawn:
         axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1)
         axes.annotate(

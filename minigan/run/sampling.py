@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minigan import data
+from minigan.gans.conditions import Examples
+from minigan.gans.protocol import Trainable, can_be_drawn
 from minigan.run import building, checkpoint, environment, plots
-from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import UsageError, command
+from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, write_durably
 
 MOST = 2**31 - 1
 MOST_IN_A_PICTURE = 10_000
 
 
-def sample(path: str, n: int, *, seed: int | None = None, out: str | None = None) -> str:
+def sample(
+    path: str,
+    n: int,
+    *,
+    seed: int | None = None,
+    out: str | None = None,
+    asked: Mapping[str, str] | None = None,
+    model: str | None = None,
+) -> str:
     """Draw `n` examples from the newest checkpoint of a run and write them to a file.
 
     Args:
@@ -25,42 +37,88 @@ def sample(path: str, n: int, *, seed: int | None = None, out: str | None = None
         n: how many.
         seed: of the noise; by default the run's, whose first examples are those of the training pictures.
         out: FILE.npy for an array (n, H, W, C) float32 in [-1, 1], or (n, features); FILE.png for a grid or a scatter plot. By
-            default samples/seed-S-n-N.png in the run's directory.
+            default samples/seed-S-n-N.png in the run's directory, or .npy for what cannot be drawn.
+        asked: the model's conditions, as text: {"label": "3"}.
+        model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
 
     Returns:
         What to tell on stdout.
 
     Raises:
-        UsageError: n out of range, or a file that cannot be written.
+        UsageError: n out of range, an unknown condition or value, a file that cannot be written.
         CheckpointError: there is no usable checkpoint.
+        AuthorError: what the model's own code raises.
     """
     if not 1 <= n <= MOST:
         raise UsageError(f"-n: got {n}, expected 1 to {MOST}")
     folder = RunDir.open(path)
     target = None if out is None else _target(out)
+    if target and target.suffix.lower() == ".png":
+        _check_count(n)
     file, saved = checkpoint.latest(folder)
-    config = building.restored_config(file, saved)
+    reference = building.reference_of(folder, file, saved, model, "sample")
+    config = building.restored_config(file, reference, saved)
     seed = config.seed if seed is None else seed
-    target = target or folder.samples / f"seed-{seed}-n-{n}.png"
-    if target.suffix.lower() == ".png" and n > MOST_IN_A_PICTURE:
-        raise UsageError(
-            f"-n: {n} are too many for one picture, at most {MOST_IN_A_PICTURE}; write them to a .npy file"
-        )
-    _check_memory(n, math.prod(saved.shape), getattr(config, "latent", 0))
     device = building.usable_device(saved.device, folder.path)
     with building.kernel_phase(device, quiet=True), np.errstate(all="ignore"):
-        examples = building.restored_model(file, saved, config, device).sample(n, seed=seed)
-    _write(target, examples, saved, config, n)
-    again = f"more: {command('sample', path, '-n', n, '--seed', seed + 1)}"
+        restored = building.restored_model(file, reference, saved, config, device)
+        given = _conditions(reference, restored, asked or {}, config)
+        one = _drawn(reference, restored, 1, seed, given)
+        _check_memory(n, one.size)
+        target = target or _default_target(folder, one, n, seed, asked or {})
+        examples = _drawn(reference, restored, n, seed, given)
+    _write(target, examples, f"{n} samples at step {saved.step}", reference, config)
+    words = [word for key, text in (asked or {}).items() for word in ("--set", f"{key}={text}")]
+    words += ["--model", model] if model else []
+    again = f"more: {command('sample', path, '-n', n, '--seed', seed + 1, *words)}"
     return f"{target}: {n} examples of {file}, seed {seed}\n{again}"
 
 
-def _check_memory(n: int, elements: int, latent: int) -> None:
+def _conditions(reference: Reference, model: Trainable, asked: Mapping[str, str], config: Any) -> dict[str, Any]:
+    """What is asked for, and the run's own examples where a model translates some and none are named."""
+    given = {}
+    with reference.blamed():
+        for name, text in asked.items():
+            try:
+                given[name] = model.parse_condition(name, text)
+            except ValueError as error:
+                raise UsageError(f"--set: {error}") from error
+    wanted = {name: c.of for name, c in model.conditions.items() if isinstance(c, Examples) and name not in given}
+    if wanted:
+        parts = building.load_data(reference, config).parts
+        given |= {name: parts[of] for name, of in wanted.items()}
+    return given
+
+
+def _drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Mapping[str, Any]) -> np.ndarray:
+    with reference.blamed():
+        try:
+            return model.sample(n, seed=seed, **given)
+        except NotImplementedError as error:
+            raise UsageError(f"{reference.name}: {error}") from error
+
+
+def _check_memory(n: int, elements: int) -> None:
     """MemoryError before it is too late: Linux grants more than there is, and kills whoever uses it."""
-    needed = 4 * n * (3 * elements + 6 * latent)  # float32: examples, parts and copies; noise, its bits and temporaries
+    needed = 2 * 4 * n * elements  # float32: the parts, and the whole
     free = environment.free_memory()
     if free is not None and needed > free:
         raise MemoryError(f"{n} examples need about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
+
+
+def _check_count(n: int) -> None:
+    if n > MOST_IN_A_PICTURE:
+        raise UsageError(
+            f"-n: {n} are too many for one picture, at most {MOST_IN_A_PICTURE}; write them to a .npy file"
+        )
+
+
+def _default_target(folder: RunDir, one: np.ndarray, n: int, seed: int, asked: Mapping[str, str]) -> Path:
+    ending = "png" if can_be_drawn(one) else "npy"
+    if ending == "png":
+        _check_count(n)
+    words = [f"seed-{seed}-n-{n}", *(f"{key}-{re.sub(r'[^A-Za-z0-9.,-]', '_', text)}" for key, text in asked.items())]
+    return folder.samples / f"{'-'.join(words)}.{ending}"
 
 
 def _target(out: str) -> Path:
@@ -73,17 +131,18 @@ def _target(out: str) -> Path:
     return target
 
 
-def _write(target: Path, examples: np.ndarray, saved: Checkpoint, config: object, n: int) -> None:
+def _write(target: Path, examples: np.ndarray, title: str, reference: Reference, config: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix.lower() == ".npy":
         write_durably(target, lambda file: np.save(file, examples, allow_pickle=False))
         return
+    if not can_be_drawn(examples):
+        raise UsageError(f"--out: examples of shape {examples.shape[1:]} cannot be drawn; write them to a .npy file")
     real = None
-    if len(saved.shape) == 1:
+    if examples.ndim == 2:
         try:
-            real = data.load(config.data, seed=config.seed)  # type: ignore[attr-defined]
+            sets = building.load_data(reference, config).sets
         except data.DataError:  # the picture then shows the generated points alone
-            real = None
-    kind = "points" if len(saved.shape) == 1 else "images"
-    picture = plots.painter(kind, saved.shape, real).picture(examples, f"{n} samples at step {saved.step}")
-    plots.save_picture(target, picture)
+            sets = {}
+        real = next((found for found in sets.values() if found.kind == "points"), None)
+    plots.save_picture(target, plots.painter_of(examples, real).picture(examples, title))

@@ -7,23 +7,17 @@ import math
 import os
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from minigan import data, gans
+from minigan import data
+from minigan.gans.needs import Needs, names_of_sets
 from minigan.run.errors import UsageError
+from minigan.run.references import Reference
 
 _WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-
-
-def model_class(name: str) -> Any:
-    """The model of that name; UsageError for an unknown one."""
-    try:
-        return gans.get(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def parse(key: str, text: str, kind: type) -> Any:
@@ -57,30 +51,32 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise UsageError(f"--set: got {word!r}, expected key=value (and MODEL before --set)")
+            raise UsageError(f"--set: got {word!r}, expected key=value (what is no setting stands before --set)")
         if key in found:
             raise UsageError(f"--set: {key} is given twice")
         found[key] = value
     return found
 
 
-def build(model: Any, texts: Mapping[str, str]) -> Any:
+def build(reference: Reference, texts: Mapping[str, str]) -> Any:
     """The model's `Config` with these values, given as text.
 
     Raises:
         UsageError: an unknown key (the message has the closest one), a value of the wrong type, or one out of its limits.
     """
-    kinds = _types(model.Config)
+    make = reference.model.Config
+    kinds = _types(make)
     for key in texts:
         if key not in kinds:
             close = difflib.get_close_matches(key.replace("-", "_"), kinds, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise UsageError(f"--set: unknown key {key!r}{hint} Known: {', '.join(kinds)}")
-    try:
-        config = model.Config(**{key: parse(key, text, kinds[key]) for key, text in texts.items()})
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    return config
+    values = {key: parse(key, text, kinds[key]) for key, text in texts.items()}
+    with reference.blamed():
+        try:
+            return make(**values)
+        except ValueError as error:  # how a configuration says that a value is not one of its own
+            raise UsageError(str(error)) from error
 
 
 def restore(model: Any, values: Mapping[str, Any]) -> Any:
@@ -99,26 +95,35 @@ def restore(model: Any, values: Mapping[str, Any]) -> Any:
     return model.Config(**{key: kind(values[key]) for key, kind in kinds.items()})
 
 
-def data_path(name: str) -> str:
-    """A data set's name as it is; a path made absolute, so that a run can be resumed from another folder."""
+def data_path(text: str, needs: Needs) -> str:
+    """Names of data sets as they are; paths made absolute, so that a run can be resumed from another folder."""
+    names = {name: _absolute(value) for name, value in names_of_sets(text, needs).items()}
+    if len(names) < 2:
+        return next(iter(names.values()), text)
+    return ",".join(f"{name}={value}" for name, value in names.items())
+
+
+def _absolute(name: str) -> str:
     known = {entry.name for entry in data.catalogue()}
     return name if name in known or not os.path.exists(name) else str(Path(name).resolve())
 
 
-def help_text(name: str) -> str:
+def help_text(reference: Reference) -> str:
     """All settings of a model: name, default and help, one a line."""
-    model = model_class(name)
+    model, values = reference.model, defaults(reference)
     rows = []
     for f in fields(model.Config):
         choices = f.metadata.get("choices")
-        default = "" if f.default is MISSING else str(f.default)
-        rows.append((f.name, default, f.metadata.get("help", "") + (f": {', '.join(choices)}" if choices else "")))
-    return f"settings of {name} ({model.summary}), for --set key=value:\n" + table([("key", "default", ""), *rows])
+        said = f.metadata.get("help", "") + (f": {', '.join(map(str, choices))}" if choices else "")
+        rows.append((f.name, str(values[f.name]), said))
+    about = f" ({model.summary})" if model.summary else ""
+    return f"settings of {reference.name}{about}, for --set key=value:\n" + table([("key", "default", ""), *rows])
 
 
-def defaults(model: Any) -> dict[str, Any]:
+def defaults(reference: Reference) -> dict[str, Any]:
     """The settings a model has when none are given."""
-    return asdict(model.Config())
+    with reference.blamed():
+        return asdict(reference.model.Config())
 
 
 def table(rows: Iterable[tuple[object, ...]], indent: str = "  ") -> str:

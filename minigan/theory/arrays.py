@@ -34,12 +34,12 @@ def in_one_dtype(*values: Any) -> list[Tensor]:
     """
     deciding = [t for v in values for t in [tensor_of(v)] if _decides(v)]
     dtype = np.result_type(*(t.dtype for t in deciding)) if deciding else np.dtype(np.float64)
-    xp = array_module(*(t.data for t in deciding))
+    xp = array_module(*(t._data for t in deciding))
 
     def converted(value: Any) -> Tensor:
         t = tensor_of(value)
         if not _decides(value) and xp is not np:
-            t = Tensor(xp.asarray(t.data))
+            t = Tensor(xp.asarray(t._data))
         return t if t.dtype == dtype else ops.cast(t, dtype=dtype)
 
     return [converted(v) for v in values]
@@ -89,7 +89,7 @@ def plain(value: Any) -> Any:
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if not isinstance(value, Tensor):
         return value
-    return value.item() if value.ndim == 0 else value.data
+    return value._data.item() if value.ndim == 0 else value._data
 
 
 def xlogy(x: Tensor, y: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def table(name: str, p: Tensor) -> Tensor:
     Raises:
         ValueError: with what was received.
     """
-    data = p.data
+    data = p._data  # only looked at
     if data.ndim == 0 or data.shape[-1] == 0:
         raise ValueError(f"{name}: got shape {p.shape}, expected probabilities along the last axis")
     total = data.sum(axis=-1)

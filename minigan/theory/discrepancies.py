@@ -22,7 +22,7 @@ Kernel = Callable[[Tensor, Tensor], Any]
 
 def finite(name: str, x: Tensor) -> Tensor:
     """`x`; ValueError where it holds a number that is NaN or infinite."""
-    if not bool(array_module(x.data).isfinite(x.data).all()):
+    if not bool(array_module(x._data).isfinite(x._data).all()):
         raise ValueError(f"{name}: got a number that is NaN or infinite, expected finite ones")
     return x
 

@@ -86,8 +86,8 @@ def binary_entropy(t: Any) -> Any:
     Raises:
         ValueError: a value outside [0, 1].
     """
-    if not bool(((t.data >= 0) & (t.data <= 1)).all()):
-        raise ValueError(f"binary_entropy: got {float(t.data.min())!r} to {float(t.data.max())!r}, expected [0, 1]")
+    if not bool(((t._data >= 0) & (t._data <= 1)).all()):
+        raise ValueError(f"binary_entropy: got {float(t._data.min())!r} to {float(t._data.max())!r}, expected [0, 1]")
     certain = ops.equal(t, 1.0)
     return -xlogy(t, t) - (1.0 - t) * ops.log1p(-ops.where(certain, 0.0, t))
 

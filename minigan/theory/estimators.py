@@ -145,7 +145,7 @@ def _log_distances(x: Tensor, y: Tensor, k: int, *, skip_self: bool) -> Tensor:
     chosen = _neighbours(_points("x", x), _points("y", y), k, skip_self=skip_self)
     gap = x - y[chosen]
     scale = ops.max(ops.abs(gap), axis=-1, keepdims=True).detach()  # so that no square leaves the floats
-    if not bool(((scale.data > 0) & (scale.data < np.inf)).all()):
+    if not bool(((scale._data > 0) & (scale._data < np.inf)).all()):
         raise ValueError(
             "nearest neighbours: got equal samples at distance 0 (or infinitely far), expected a density; add a little noise"
         )
@@ -228,19 +228,19 @@ def _weights(name: str, t: Tensor, weights: Tensor | None) -> Tensor:
         raise ValueError(f"{name}: got shape {t.shape}, expected at least one value")
     _check_scores(name, t)
     if weights is None:
-        return Tensor(array_module(t.data).full(t.shape, 1.0 / t.size, dtype=t.dtype))
+        return Tensor(array_module(t._data).full(t.shape, 1.0 / t.size, dtype=t.dtype))
     if weights.shape != t.shape:
         raise ValueError(f"{name}: got weights of shape {weights.shape}, expected the values' shape, {t.shape}")
-    if not bool((weights.data >= 0).all()) or not abs(float(weights.data.sum()) - 1.0) <= 1e-6:
+    if not bool((weights._data >= 0).all()) or not abs(float(weights._data.sum()) - 1.0) <= 1e-6:
         raise ValueError(
-            f"{name}: got weights from {float(weights.data.min())!r} on with sum {float(weights.data.sum())!r}, expected "
+            f"{name}: got weights from {float(weights._data.min())!r} on with sum {float(weights._data.sum())!r}, expected "
             "probabilities: numbers >= 0 with sum 1"
         )
     return weights
 
 
 def _check_scores(name: str, t: Tensor) -> None:
-    if not bool((t.data < math.inf).all()):
+    if not bool((t._data < math.inf).all()):
         raise ValueError(f"{name}: got NaN or inf among the critic's values, expected numbers (or -inf)")
 
 
@@ -324,5 +324,5 @@ def infonce(scores: Any) -> Any:
         )
     _check_scores("scores", scores)
     k = scores.shape[-1]
-    true = ops.sum(ops.where(array_module(scores.data).eye(k, dtype=bool), scores, 0.0), axis=-1)
+    true = ops.sum(ops.where(array_module(scores._data).eye(k, dtype=bool), scores, 0.0), axis=-1)
     return ops.mean(true - ops.logsumexp(scores, axis=-1), axis=-1) + math.log(k)

@@ -23,7 +23,7 @@ PAIR = ("mean1", "cov1", "mean2", "cov2")
 
 def _covariance(name: str, cov: Tensor, d: int) -> Tensor:
     """`cov` as matrices (..., d, d), checked to be symmetric and positive definite."""
-    xp = array_module(cov.data)
+    xp = array_module(cov._data)
     if cov.ndim == 0:
         cov = cov * xp.eye(d, dtype=cov.dtype)
     if cov.ndim < 2 or cov.shape[-2:] != (d, d):
@@ -183,7 +183,7 @@ def renyi(mean1: Any, cov1: Any, mean2: Any, cov2: Any, *, alpha: float) -> Any:
     mixed = (1.0 - alpha) * cov1 + alpha * cov2
     finite = positive_definite(mixed)
     mixed = ops.where(Tensor(finite.data[..., None, None]), mixed, cov1)
-    eye = array_module(mixed.data).eye(gap.shape[-1], dtype=mixed.dtype)
+    eye = array_module(mixed._data).eye(gap.shape[-1], dtype=mixed.dtype)
     precision = inverse(cov2)
     spread = _log_det_slope(eye - precision @ cov1, precision @ mixed, alpha - 1.0)
     value = 0.5 * (alpha * _quadratic(gap, inverse(mixed)) - spread - log_determinant(cov1) + log_determinant(cov2))

@@ -171,8 +171,8 @@ def _generator(
 
 
 def _not_negative(u: Tensor) -> Tensor:
-    if not bool((u.data >= 0).all()):
-        raise ValueError(f"generator: got a ratio {float(u.data.min())!r}, expected p/q >= 0")
+    if not bool((u._data >= 0).all()):
+        raise ValueError(f"generator: got a ratio {float(u._data.min())!r}, expected p/q >= 0")
     return u
 
 
@@ -336,7 +336,7 @@ def _limit(name: str, values: Function) -> float:
 
 def _conjugate(f: Function, derivative: Function, at_zero: float, steepest: float, t: Tensor) -> Tensor:
     """u t - f(u) with f'(u) = t; -f(0) for t <= f'(0), inf from t = f'(inf) on."""
-    xp = array_module(t.data)
+    xp = array_module(t._data)
     low, high = xp.full(t.shape, LOWEST), xp.full(t.shape, HIGHEST)
     for _ in range(70):
         middle = 0.5 * (low + high)

@@ -18,7 +18,7 @@ def transposed(a: Tensor) -> Tensor:
 
 def trace(a: Tensor) -> Tensor:
     """The sums of the diagonals, (...)."""
-    return ops.sum(a * Tensor(array_module(a.data).eye(a.shape[-1], dtype=a.dtype)), axis=(-1, -2))
+    return ops.sum(a * Tensor(array_module(a._data).eye(a.shape[-1], dtype=a.dtype)), axis=(-1, -2))
 
 
 def _spd_samples(draw: Any) -> Any:
@@ -30,7 +30,7 @@ def _spd_samples(draw: Any) -> Any:
 
 def inverse(a: Tensor) -> Tensor:
     """A^-1 of matrices (..., n, n)."""
-    xp = array_module(a.data)
+    xp = array_module(a._data)
     return ops.solve(a, Tensor(xp.broadcast_to(xp.eye(a.shape[-1], dtype=a.dtype), a.shape)))
 
 
@@ -44,7 +44,7 @@ def log_determinant(a: Array) -> Array:
 
 def positive_definite(a: Tensor) -> Tensor:
     """Which of the symmetric matrices (..., n, n) are positive definite: booleans (...)."""
-    values = array_module(a.data).linalg.eigvalsh(a.data)
+    values = array_module(a._data).linalg.eigvalsh(a.data)
     return Tensor(values[..., 0] > 0)
 
 

@@ -123,9 +123,9 @@ def regret_of_logits(logits: Any, p: Any, q: Any) -> Any:
 
 
 def _probability(d: Tensor) -> Tensor:
-    if not bool(((d.data >= 0) & (d.data <= 1)).all()):
+    if not bool(((d._data >= 0) & (d._data <= 1)).all()):
         raise ValueError(
-            f"discriminator: got outputs from {float(d.data.min())!r} to {float(d.data.max())!r}, expected probabilities; "
+            f"discriminator: got outputs from {float(d._data.min())!r} to {float(d._data.max())!r}, expected probabilities; "
             "for logits use value_of_logits or regret_of_logits"
         )
     return d

@@ -23,7 +23,7 @@ def gumbel(uniform: Any) -> Any:
     Raises:
         ValueError: a number outside [0, 1].
     """
-    if not bool(((uniform.data >= 0) & (uniform.data <= 1)).all()):
+    if not bool(((uniform._data >= 0) & (uniform._data <= 1)).all()):
         raise ValueError(
             "gumbel: got a number outside [0, 1] or NaN, expected uniform draws, such as random.uniform gives"
         )
@@ -34,7 +34,7 @@ def _scores(logits: Tensor, noise: Tensor) -> Tensor:
     """logits + noise (..., K), checked."""
     fits = logits.shape[-1:] == noise.shape[-1:] != ()
     scores = logits + noise if fits else logits
-    if not fits or not scores.shape[-1] or bool(array_module(scores.data).isnan(scores.data).any()):
+    if not fits or not scores.shape[-1] or bool(array_module(scores._data).isnan(scores._data).any()):
         raise ValueError(
             f"logits, noise: got shapes {logits.shape} and {noise.shape}, expected (..., K) for both, without NaN"
         )
@@ -60,17 +60,17 @@ def gumbel_max(logits: Any, noise: Any) -> Any:
     return ops.stop_gradient(first)
 
 
-@on_arrays("logits", "noise")
-def gumbel_softmax(logits: Any, noise: Any, *, temperature: float) -> Any:
+@on_arrays("logits", "noise", "temperature")
+def gumbel_softmax(logits: Any, noise: Any, *, temperature: Any) -> Any:
     """softmax((l + G) / temperature): a relaxed one-hot choice. As temperature tends to 0 it tends to :func:`gumbel_max`, as
     it grows to 1/K everywhere.
 
     Args:
         logits: (..., K). noise: (..., K), from :func:`gumbel`.
-        temperature: > 0.
+        temperature: > 0, one number; as a tensor it can be learned, or annealed in a recorded step (`mg.scheduled`).
 
     Source: Jang, Gu, Poole 2016 (arXiv 1611.01144), eq. 2; Maddison, Mnih, Teh 2016 (arXiv 1611.00712), eq. 10.
     """
-    if not temperature > 0:
+    if temperature.size != 1 or not bool((temperature._data > 0).all()):
         raise ValueError(f"temperature: got {temperature!r}, expected a positive number")
-    return ops.softmax(_scores(logits, noise) * (1.0 / float(temperature)), -1)
+    return ops.softmax(_scores(logits, noise) / ops.reshape(temperature, ()), -1)

@@ -43,7 +43,7 @@ def check_problem(a: Tensor, b: Tensor, cost: Tensor) -> None:
         raise ValueError(
             f"cost: got shape {cost.shape} for tables {a.shape} and {b.shape}, expected (n,), (m,), (n, m)"
         )
-    if not bool(array_module(cost.data).isfinite(cost.data).all()):
+    if not bool(array_module(cost._data).isfinite(cost.data).all()):
         raise ValueError("cost: got a number that is NaN or infinite, expected finite costs")
 
 
@@ -72,7 +72,7 @@ def discrete_transport(a: Any, b: Any, cost: Any) -> Any:
     check_problem(a, b, cost)
     n, m = cost.shape
     edges = _optimal_edges(*(to_numpy(t.data).astype(np.float64) for t in (a, b, cost)))
-    xp = array_module(cost.data)
+    xp = array_module(cost._data)
     paths = Tensor(xp.asarray(_paths(n, m, edges), dtype=cost.dtype))
     i, j = (xp.asarray(ends) for ends in np.array(edges).T)
     prices = cost[i, j]

@@ -118,7 +118,7 @@ def _newton(a: Tensor, b: Tensor, cost: Tensor, g: Tensor, epsilon: float) -> Te
     h = _row_potential(a, f, ops.transpose(cost), epsilon)
     q = _density(f, g, cost, epsilon) * b
     s = ops.transpose(_density(f, h, cost, epsilon) * a[:, None])
-    xp = array_module(cost.data)
+    xp = array_module(cost._data)
     ridge = 1e-14  # parts that nothing joins would make the matrix singular
     jacobian = Tensor(xp.eye(g.size) * (1 + ridge)) - ops.matmul(s, q) + Tensor(xp.ones((g.size, 1))) * b
     step = ops.solve(jacobian, (g - h)[:, None])[:, 0]

@@ -26,7 +26,7 @@ def _gaussian(number: int, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Te
     given = f"{names}: got shapes {mean.shape} and {covariance.shape}"
     mean, covariance = (ops.cast(t, dtype=np.dtype(np.float64)) for t in (mean, covariance))
     mean = ops.reshape(mean, (1,)) if not mean.ndim else mean
-    d, xp = mean.shape[-1], array_module(mean.data)
+    d, xp = mean.shape[-1], array_module(mean._data)
     if covariance.shape in ((), (d,)):
         covariance = ops.expand_dims(covariance, -1) * Tensor(xp.eye(d))
     if not d or covariance.shape[-2:] != (d, d):
@@ -92,7 +92,7 @@ def frechet_distance(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
     m1, s1, m2, s2 = _laws(mean1, cov1, mean2, cov2)
     root1, root2 = positive_root(s1), positive_root(s2)
     cross = trace(_between(root1, s2))
-    exact = array_module(root1.data).linalg.svd(root1.data @ root2.data, compute_uv=False).sum(axis=-1)
+    exact = array_module(root1._data).linalg.svd(root1.data @ root2.data, compute_uv=False).sum(axis=-1)
     cross = cross + (Tensor(exact) - ops.stop_gradient(cross))
     value = ops.sum(ops.square(m1 - m2), -1) + trace(s1) + trace(s2) - 2.0 * cross
     value = value + ops.stop_gradient(ops.maximum(value, 0.0) - value)  # rounding may leave -1e-16

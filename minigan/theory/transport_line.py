@@ -31,7 +31,7 @@ def _numbers(name: str, x: Tensor) -> Tensor:
 def _masses(name: str, weights: Tensor | None, x: Tensor) -> Tensor:
     """Weights of a sample, divided by their sum; equal ones where none are given."""
     if weights is None:
-        return Tensor(array_module(x.data).full(x.shape, 1.0 / x.size, x.dtype))
+        return Tensor(array_module(x._data).full(x.shape, 1.0 / x.size, x.dtype))
     if weights.shape != x.shape:
         raise ValueError(f"{name}: got shape {weights.shape}, expected {x.shape}, a weight for each number")
     total = float(weights.data.sum())
@@ -78,7 +78,7 @@ def _monotone_pieces(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor
     Between neighbouring values of the two distribution functions both quantile functions are constant. A piece that is one
     whole mass of x or y has just that mass: the difference of two values near 1 would have lost a small one.
     """
-    xp = array_module(x.data)
+    xp = array_module(x._data)
     f = ops.cumsum(a)
     g = _aligned(ops.cumsum(b), f)
     zero = Tensor(xp.zeros(1, f.dtype))
@@ -101,7 +101,7 @@ def _aligned(g: Tensor, f: Tensor) -> Tensor:
     They would leave a piece of mass about 1e-16, of which the root of W_p would make 1e-8. So a value of g and one of f that
     are each other's nearest, and as near as their sums are exact, are taken for one. Both end at 1.
     """
-    xp = array_module(f.data)
+    xp = array_module(f._data)
     nearest = _nearest(g.data, f.data)
     mutual = _nearest(nearest, g.data) == g.data
     rounding = (f.size + g.size) * np.finfo(f.dtype).eps
@@ -235,7 +235,7 @@ def kantorovich_critic(p: Any, q: Any, support: Any) -> Any:
     lag = ops.cumsum(q - p)[..., :-1]
     lag = ops.where(Tensor(abs(lag.data) <= support.size * np.finfo(lag.dtype).eps), 0.0, lag)
     steps = ops.sign(lag) * (support[1:] - support[:-1])
-    start = Tensor(array_module(steps.data).zeros((*steps.shape[:-1], 1), steps.dtype))
+    start = Tensor(array_module(steps._data).zeros((*steps.shape[:-1], 1), steps.dtype))
     return ops.take(ops.cumsum(ops.concatenate([start, steps], -1)), ops.argsort(order, axis=-1), -1)
 
 
@@ -266,7 +266,7 @@ def sliced_wasserstein(
         raise ValueError(f"sliced_wasserstein: got shapes {x.shape} and {y.shape}, expected (n, d) and (m, d)")
     for name, points in (("x", x), ("y", y)):
         finite(name, points)
-    u = Tensor(array_module(x.data).asarray(_directions(directions, x.shape[1], seed), dtype=x.dtype))
+    u = Tensor(array_module(x._data).asarray(_directions(directions, x.shape[1], seed), dtype=x.dtype))
     lines = [ops.matmul(u, ops.transpose(points)) for points in (x, y)]
     if x.shape[0] == y.shape[0]:
         distances = _power_mean(ops.sort(lines[0]) - ops.sort(lines[1]), 1.0 / x.shape[0], order)

@@ -1,0 +1,66 @@
+"""Checks of hyper-parameters: what was received, and what was expected."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+
+def number(
+    owner: str,
+    name: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite real number with low <= value <= high and above < value < below, as it was given.
+
+    Raises:
+        TypeError: not a number (booleans and tensors are none).
+        ValueError: NaN, infinite or outside its range.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{owner}: got {name} {value!r} of type {type(value).__name__}, expected a number")
+    if not (math.isfinite(value) and low <= value <= high and above < value < below):
+        limits = [
+            f"{text} {limit:g}"
+            for text, limit in ((">=", low), (">", above), ("<=", high), ("<", below))
+            if math.isfinite(limit)
+        ]
+        raise ValueError(f"{owner}: got {name} {value!r}, expected a finite number {' and '.join(limits)}".rstrip())
+    return value  # type: ignore[return-value]
+
+
+def plain(owner: str, name: str, value: Any) -> float:
+    """A setting of an operation as a float.
+
+    Raises:
+        TypeError: a tensor, whose derivative would be lost, or whatever else is no number.
+    """
+    if type(value) is float:
+        return value
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(
+            f"{owner}: got {name} of type {type(value).__name__}, expected a Python number (it is no input)"
+        )
+    return float(value)
+
+
+def whole(owner: str, name: str, value: Any, *, low: int) -> int:
+    """An integer of at least `low`.
+
+    Raises:
+        TypeError: not an integer.
+        ValueError: a smaller one.
+    """
+    if isinstance(value, (bool, np.bool_)) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{owner}: got {name} {value!r} of type {type(value).__name__}, expected an integer")
+    if operator.index(value) < low:
+        raise ValueError(f"{owner}: got {name} {value!r}, expected an integer >= {low}")
+    return operator.index(value)

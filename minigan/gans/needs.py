@@ -1,0 +1,172 @@
+"""What data a model needs, in one line of its class, and what it is told of the data that was found.
+
+    needs = "images"                                     each loss gets the batch itself, images (N, H, W, C) in [-1, 1]
+    needs = "points"                                     the same with points (N, d)
+    needs = {"x": "images", "y": "labels"}               b.x and, row by row, its labels b.y (N,) int64
+    needs = {"x": "images", "y": "one-hot"}              the labels as rows of the unit matrix, (N, classes) float32
+    needs = {"a": "images", "b": "images"}               two data sets, unpaired; --data a=NAME,b=NAME
+    needs = {}                                           a game without data
+
+Labels are those of the data set before them. "examples" is a data set of either kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan import data
+from minigan.data import DataError, Dataset
+
+Needs = str | Mapping[str, str]
+SETS = ("images", "points", "examples")
+LABELS = ("labels", "one-hot")
+ONLY = "x"  # the name of the one entry where `needs` is a plain word
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model knows of its data before the first batch; kept in a checkpoint, so that sampling needs no data.
+
+    Attributes:
+        shapes: of one example of each data set in `needs`, by its name there.
+        classes: how many there are, for each entry of labels.
+    """
+
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: Facts | tuple[int, ...]) -> Facts:
+        """Facts as they are; a shape stands for one data set of such examples."""
+        return given if isinstance(given, Facts) else cls({ONLY: tuple(given)})
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Facts:
+        """From what `dataclasses.asdict` gave and JSON kept. Raises ValueError for anything else."""
+        try:
+            shapes = {str(name): tuple(map(int, shape)) for name, shape in value["shapes"].items()}
+            return cls(shapes, {str(name): int(count) for name, count in value["classes"].items()})
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"facts of the data: got {value!r}, expected shapes and classes by name") from error
+
+
+class Supply(NamedTuple):
+    """The data of a run.
+
+    Attributes:
+        facts: about it.
+        sets: the data sets by their names in `needs`.
+        groups: for each set the arrays whose rows belong together, by the names of a batch's entries: examples and labels.
+        bare: whether a batch is its one entry itself, and no mapping.
+    """
+
+    facts: Facts
+    sets: dict[str, Dataset]
+    groups: dict[str, dict[str, np.ndarray]]
+    bare: bool
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """The arrays of all groups."""
+        return {name: array for group in self.groups.values() for name, array in group.items()}
+
+
+class WrongKindError(DataError):
+    """A data set is not of the kind that a model is for.
+
+    Attributes:
+        given, needed, found: the data set's name, the kind the model is for, and the kind it is of.
+    """
+
+    def __init__(self, given: str, needed: str, found: str) -> None:
+        super().__init__(f"{given} holds {found}, and the model is for {needed}")
+        self.given, self.needed, self.found = given, needed, found
+
+
+def entries(needs: Needs) -> dict[str, str]:
+    """`needs` as a mapping of names to kinds.
+
+    Raises:
+        TypeError: what is no such mapping; the message shows what one looks like.
+    """
+    found = {ONLY: needs} if isinstance(needs, str) else needs
+    wrong = f'needs: got {needs!r}, expected one of {SETS}, or a mapping such as {{"x": "images", "y": "labels"}}'
+    if not isinstance(found, Mapping):
+        raise TypeError(wrong)
+    labelled = False
+    for name, kind in found.items():
+        if kind not in (*SETS, *LABELS) or not isinstance(name, str) or not name.isidentifier():
+            raise TypeError(f"{wrong}; its values are {', '.join((*SETS, *LABELS))}")
+        if kind in LABELS and not labelled:
+            raise TypeError(f"{wrong}; labels stand behind the data set that they belong to")
+        labelled = kind in SETS
+    if isinstance(needs, str) and needs not in SETS:
+        raise TypeError(wrong)
+    return dict(found)
+
+
+def kind_of(needs: Needs) -> str:
+    """In words, for tables: "images", "images, one-hot", "no data"."""
+    return ", ".join(entries(needs).values()) or "no data"
+
+
+def names_of_sets(text: str, needs: Needs) -> dict[str, str]:
+    """The data set's name or path for each that a model needs, from the option `data`.
+
+    A model of one data set takes the text as it is; one of several takes a=NAME,b=NAME.
+
+    Raises:
+        DataError: a text of another form.
+    """
+    wanted = [name for name, kind in entries(needs).items() if kind in SETS]
+    if len(wanted) < 2:
+        return dict.fromkeys(wanted, text)
+    pairs = [part.partition("=") for part in text.split(",")]
+    found = {name: value for name, _, value in pairs}
+    if sorted(name for name, _, _ in pairs) != sorted(wanted) or not all(found.values()):
+        form = ",".join(f"{name}=NAME" for name in wanted)
+        raise DataError(f"data: got {text!r}; this model reads {len(wanted)} data sets: expected {form}")
+    return {name: found[name] for name in wanted}
+
+
+def find(needs: Needs, text: str, *, seed: int) -> Supply:
+    """Load what a model needs.
+
+    Raises:
+        DataError: unknown or unreadable data, or a set without the labels that are needed.
+        WrongKindError: a set of images for a model of points, or the reverse.
+    """
+    sets: dict[str, Dataset] = {}
+    groups: dict[str, dict[str, np.ndarray]] = {}
+    facts, present = Facts(), ""
+    names = names_of_sets(text, needs)
+    for name, kind in entries(needs).items():
+        if kind in SETS:
+            sets[name] = found = data.load(names[name], seed=seed)
+            if kind not in (found.kind, "examples"):
+                raise WrongKindError(names[name], kind, found.kind)
+            present, facts.shapes[name], groups[name] = name, tuple(found.x.shape[1:]), {name: found.x}
+        else:
+            groups[present][name] = _labels(sets[present], one_hot=kind == "one-hot")
+            facts.classes[name] = _classes(sets[present])
+    return Supply(facts, sets, groups, bare=isinstance(needs, str))
+
+
+def _classes(found: Dataset) -> int:
+    if found.y is None:
+        raise DataError(
+            f"{found.name}: has no labels, and the model needs some: an .npz file gives them as integers called y"
+        )
+    if found.y.min() < 0:
+        raise DataError(f"{found.name}: the labels begin at {found.y.min()}, expected whole numbers from 0 on")
+    return int(found.y.max()) + 1
+
+
+def _labels(found: Dataset, *, one_hot: bool) -> np.ndarray:
+    classes = _classes(found)
+    assert found.y is not None
+    return np.eye(classes, dtype=np.float32)[found.y] if one_hot else found.y

@@ -1,0 +1,136 @@
+"""What the trainer asks of a model, and nothing more: anything that has these members can be trained, resumed and sampled.
+
+:class:`minigan.gans.base.Model` has them all but three, which a model's file writes: `networks`, `players` and, where it makes
+examples, `generate`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from minigan import nn
+from minigan.game import Game
+from minigan.gans.needs import Facts, Needs, entries
+from minigan.gans.options import RUN_OPTIONS
+
+
+class ModelError(TypeError):
+    """A model is not what the protocol asks for. The message names the model, the member, and what was expected of it."""
+
+
+class Unsuitable(ValueError):  # noqa: N818 - it says what the options are
+    """What a model's own code raises for options that do not suit each other or the data: a usage error, not a fault."""
+
+
+class Picture(NamedTuple):
+    """Examples to be drawn: images (n, H, W, C) in [-1, 1] as a grid, points (n, d) as a scatter plot.
+
+    columns: of the grid; by default as many as rows.
+    """
+
+    examples: np.ndarray
+    columns: int | None = None
+
+
+def can_be_drawn(examples: np.ndarray) -> bool:
+    """Whether these are images (n, H, W, C) of 1 or 3 channels, or points (n, d)."""
+    return examples.ndim == 2 or (examples.ndim == 4 and examples.shape[-1] in (1, 3))
+
+
+class Trainable(Protocol):
+    """A model, as the trainer sees it.
+
+    Attributes:
+        Config: a dataclass of options, among them `minigan.gans.options.RUN_OPTIONS`.
+        summary: one line for `minigan models`.
+        needs: the data it is trained on, see `minigan.gans.needs`.
+        conditions: what it can be asked for, by name, see `minigan.gans.conditions`.
+        config: the `Config` it was made with.
+        modules: its networks by name, to look for NaN in.
+        game: who moves, and by which losses.
+    """
+
+    Config: type
+    summary: str
+    needs: Needs
+    conditions: Mapping[str, Any]
+    config: Any
+    modules: dict[str, nn.Module]
+    game: Game
+
+    def __init__(self, config: Any, data: Facts, *, device: str = "cpu") -> None: ...
+
+    def sample(self, n: int, *, seed: int | None = None, **conditions: Any) -> np.ndarray:
+        """n examples, a pure function of the weights, the seed and the conditions. NotImplementedError: it makes none."""
+
+    def parse_condition(self, name: str, text: str) -> Any:
+        """A condition for :meth:`sample` from the command line. ValueError: there is no such condition, or no such value."""
+
+    def feed(self, batch: Any, number: int) -> Any:
+        """What `game.step` gets for the batch of that number; the batch as it was drawn, or something else."""
+
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+        """What to draw, by name. real: some examples of the data, by the names in `needs`, the same at every call."""
+
+    def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
+        """Numbers for `metrics.jsonl` that are no losses, by name."""
+
+    def equilibrium(self) -> Mapping[str, tuple[str, float]]:
+        """For players whose loss at the equilibrium is known, by name: what to call it in a plot, and its value."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything a resumed run needs, as a flat dict of arrays."""
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Restore what `state()` returned. ValueError: it belongs to another model or configuration."""
+
+
+MADE = ("config", "modules", "game")  # what an instance has; the class has the others
+ASKED = tuple(name for name in dir(Trainable) + list(Trainable.__annotations__) if not name.startswith("_"))
+_KINDS = (int, float, bool, str)
+
+
+def lacking(model: type) -> list[str]:
+    """What a class lacks to be trained, a phrase for each member; empty for a model that has everything."""
+    abstract = sorted(getattr(model, "__abstractmethods__", ()))
+    missing = [name for name in dict.fromkeys(ASKED) if name not in MADE and not hasattr(model, name)]
+    found = [f"no {name}" for name in (*abstract, *missing)]
+    if "Config" not in missing:
+        found += _config_lacks(model.Config)  # type: ignore[attr-defined]
+    if "needs" not in missing:
+        try:
+            entries(model.needs)  # type: ignore[attr-defined]
+        except TypeError as error:
+            found.append(str(error))
+    return found
+
+
+def _config_lacks(config: Any) -> list[str]:
+    if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+        return [f"no Config that is a dataclass (it is {config!r})"]
+    fields, hints = dataclasses.fields(config), typing.get_type_hints(config)
+    names = {f.name for f in fields}
+    found = [f"no Config.{name}" for name in RUN_OPTIONS if name not in names]
+    for f in fields:
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            found.append(f"no default of Config.{f.name}")
+        if hints[f.name] not in _KINDS:
+            found.append(f"no Config.{f.name} of type int, float, bool or str (it is {hints[f.name]!r})")
+    return found
+
+
+def check(model: type) -> None:
+    """ModelError, with all that is missing, for a class that cannot be trained."""
+    if found := lacking(model):
+        raise ModelError(f"{model.__name__} cannot be trained: it has {'; it has '.join(found)}")
+
+
+def check_made(model: Any) -> None:
+    """ModelError for an instance without what its constructor should have made."""
+    if found := [name for name in MADE if not hasattr(model, name)]:
+        raise ModelError(f"{type(model).__name__} cannot be trained: after __init__ it has no {', no '.join(found)}")

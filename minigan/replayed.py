@@ -1,0 +1,282 @@
+"""Functions that are recorded once and replayed: the same numbers, less time.
+
+**The rule.** *In a recorded step every number that changes is a tensor, and all Python that must run again is an effect.*
+
+    step = mg.replayed(lambda x: train(x), random=source)
+    for k in range(1000):
+        loss = step(loader.batch(k))
+
+The first two calls for each form of the arguments (names, shapes, dtypes) run as they are written, under observation; if both
+did the same, later calls repeat the recorded array operations. `minigan.Game(replay=True)` does this to a whole step. Where the
+rule is broken, nothing is frozen in silence:
+
+| in the step | what happens |
+|---|---|
+| random numbers of a `mg.random.Source`, dropout | drawn anew by each replay, as an unrecorded step would |
+| optimizers, averages, running statistics, `t.assign(...)` | repeated; `optimizer.lr`, `beta1`, `ema.decay` are read anew |
+| `mg.scheduled(f)` | refilled with f(step) |
+| `mg.effect(function, out, x)` | `function` is called on the arrays by each replay: image pools, NumPy code |
+| hooks of a game or a player (`before`, `after`) | called at every step |
+| reading values: `.data`, `.item()`, `float`, `bool`, a mask as an index | RecordingError at the first call, with the line |
+| numbers or arrays that differ between the two runs, a changed list or attribute | RecordingError, with the line or the name |
+| `net.eval()`, `clip_norm`, a variable or an attribute: changed between steps | recorded anew; a warning if that goes on |
+| `net.astype(...)`, `.to(...)`, another batch size, other kernels | recorded anew |
+
+What remains out of sight is Python that gives the same twice and something else later without a variable of the step having
+changed: `time.time()`, a file, a generator. `check=True` (`Game(replay="check")`) finds that in the two steps after a recording.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from minigan import backend, checking
+from minigan.autodiff import Tensor
+from minigan.backend import Array
+from minigan.batch import arrays_of, tensors_of
+from minigan.checks import whole
+from minigan.guards import Guards
+from minigan.kernels import dispatch
+from minigan.random import Clock, Source
+from minigan.replay import Recording
+from minigan.switches import state
+from minigan.tracing import Outline, RecordingError, difference
+
+CHECKS = 2  # replays after a recording that are compared, where that is wanted
+_RENEWALS = 4  # recordings made anew for one form before a warning
+
+
+class _Entry:
+    """One form of arguments under one set of Python values: its input arrays, and how far the recording is."""
+
+    def __init__(self, form: Any, arguments: list[Any], roots: Iterable[Any]) -> None:
+        self.form, self.guards = form, Guards(roots)
+        self.inputs: list[Array] = []
+        self.arguments = [_owned(a, self.inputs) for a in arguments]
+        self.to_check = 0  # replays
+        self.outline: Outline | None = None
+        self.returned: list[Any] = []  # the plain values among what the first run returned
+        self.recording: Recording | None = None
+
+    def fill(self, arrays: list[Array]) -> None:
+        for own, new in zip(self.inputs, arrays, strict=True):
+            if own is not new:
+                own[...] = new
+
+
+class Replayed:
+    """See :func:`replayed`."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        random: Source | None = None,
+        max_recordings: int = 8,
+        check: bool = False,
+        roots: Callable[[], Iterable[Any]] | None = None,
+        names: Callable[[], dict[int, str]] = dict,
+    ) -> None:
+        self.function, self.random, self.check, self._names = function, random, check, names
+        self.max_recordings = whole("replayed", "max_recordings", max_recordings, low=1)
+        self.steps = 0
+        self._roots = roots or (lambda: (function,))
+        self._entries: list[_Entry] = []  # the one used last comes first
+        self._renewals = 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function returns: the tensors in it are new ones, outside every graph."""
+        if state.reading is not None:  # inside a recorded step this is a part of that step
+            return self.function(*arguments)
+        return self.call(tuple(_checked(a) for a in arguments))
+
+    def call(self, arguments: tuple[Any, ...]) -> Any:
+        """The same with arguments that are known to be arrays, plain values, and lists, tuples and dicts of them."""
+        if state.reading is not None:
+            return self.function(*map(tensors_of, arguments))
+        before, state.clock = state.clock, Clock(self.steps)
+        try:
+            if self.random is not None:
+                self.random.advance()
+            result = self._run(arguments)
+        finally:
+            state.clock = before
+        self.steps += 1
+        return result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Replayed:
+        raise TypeError("replayed: a recording belongs to its arrays and cannot be copied; make a new one")
+
+    def _run(self, arguments: tuple[Any, ...]) -> Any:
+        if state.hooks or state.anomaly:  # somebody wants to see every operation
+            return _plain(self.function(*map(tensors_of, arguments)))
+        arrays: list[Array] = []
+        settings = (*dispatch.settings(), backend.precision(), state.enabled)
+        form = (settings, *(_form(a, arrays) for a in arguments))
+        entry = self._find(form, list(arguments))
+        entry.fill(arrays)
+        try:
+            if entry.recording is None:
+                return self._observed(entry)
+            if not entry.to_check:
+                return _copied(entry.recording.replay())
+            entry.to_check -= 1
+            run = lambda: self.function(*map(tensors_of, entry.arguments))  # noqa: E731
+            return _copied(checking.replay(entry.recording, run, self._names))
+        except BaseException:
+            self._entries.remove(entry)
+            raise
+
+    def _find(self, form: Any, arguments: list[Any]) -> _Entry:
+        changed = None
+        for i, entry in enumerate(self._entries):
+            if entry.form == form:
+                changed = entry.guards.changed()
+                if changed is None:
+                    if i:
+                        self._entries.insert(0, self._entries.pop(i))
+                    return entry
+        if changed is not None:
+            self._renewals += 1
+            if self._renewals == _RENEWALS:
+                warnings.warn(
+                    f"replayed: recorded anew {_RENEWALS} times because {changed} changed. The numbers are right, but no time is "
+                    "won; a number that changes with the step belongs into mg.scheduled(f)",
+                    RuntimeWarning,
+                    stacklevel=5,
+                )
+        entry = _Entry(form, arguments, self._roots())
+        self._entries.insert(0, entry)
+        del self._entries[self.max_recordings :]
+        return entry
+
+    def _observed(self, entry: _Entry) -> Any:
+        """The first run of an entry, or the second, which is recorded."""
+        outline, first = Outline(entry.guards), entry.outline
+        call = lambda: _plain(self.function(*map(tensors_of, entry.arguments)))  # noqa: E731
+        with outline.taken():
+            recording = Recording(call) if first is not None else None
+            result = call() if recording is None else recording.result
+        returned: list[Any] = []
+        _mapped(result, lambda t: t, returned)
+        if first is None:
+            entry.outline, entry.returned = outline, returned
+        else:
+            where = difference(first, outline)
+            if where is None and repr(entry.returned) != repr(returned):
+                where = f"the function returns the plain values {entry.returned}, and in the next run {returned}"
+            if where:
+                raise RecordingError(
+                    f"{where}. A replay would repeat one of them for ever. Draw random numbers from a mg.random.Source, take "
+                    "numbers that change with the step from mg.scheduled(f), put other Python into mg.effect(function, out, x), "
+                    "or give up the speed: replay=False"
+                )
+            entry.outline, entry.recording, entry.to_check = None, recording, CHECKS * self.check
+        return _copied(result)
+
+    def buffers(self) -> list[Any] | None:
+        """The arrays that the last call read its arguments from, structured as they are; None before there was one."""
+        return self._entries[0].arguments if self._entries else None
+
+
+def replayed(
+    function: Callable[..., Any], *, random: Source | None = None, max_recordings: int = 8, check: bool = False
+) -> Replayed:
+    """`function` with its array operations recorded at the second call and replayed from the third on: see the module.
+
+    Args:
+        function: of arrays, tensors, and mappings, lists and tuples of them, which it gets as tensors (mappings as
+            :class:`minigan.batch.Batch`), and of plain values (numbers, strings, None), each of which has recordings of its own.
+            It returns a tensor, or lists, tuples and dicts of tensors and plain values.
+        random: the source that goes to its next step at each call; None where the function draws no numbers, or from sources
+            that somebody else advances.
+        max_recordings: at most this many are kept; the one not used for the longest time goes first. Each holds its arrays.
+        check: also run the two calls after each recording eagerly, from the same state, and compare bit by bit.
+
+    Returns:
+        A callable with the same arguments. Its results are new tensors, outside every graph.
+
+    Raises:
+        RecordingError: when called, where the function breaks the rule.
+    """
+    return Replayed(function, random=random, max_recordings=max_recordings, check=check)
+
+
+# -- structured arguments and results --------------------------------------------------------------------------------
+_PLAIN = (int, float, bool, str, bytes, type(None))
+
+
+def _checked(value: Any) -> Any:
+    """An argument with arrays for tensors; lists, tuples and mappings of them."""
+    if isinstance(value, _PLAIN):
+        return value
+    return (
+        type(value)(map(_checked, value))
+        if isinstance(value, (list, tuple))
+        else arrays_of(value, "replayed: argument")
+    )
+
+
+def _form(value: Any, arrays: list[Array]) -> Any:
+    """What distinguishes one recording from another: names, shapes, dtypes, plain values. Collects the arrays."""
+    kind = type(value)
+    if kind is np.ndarray:
+        arrays.append(value)
+        return value.shape, value.dtype
+    if kind is dict:
+        return tuple([(name, _form(part, arrays)) for name, part in value.items()])
+    if kind is list or kind is tuple:
+        return (kind, *[_form(part, arrays) for part in value])
+    if isinstance(value, _PLAIN):
+        return kind, value
+    arrays.append(value)
+    return "gpu", value.shape, value.dtype
+
+
+def _owned(value: Any, inputs: list[Array]) -> Any:
+    """The same structure over arrays of its own."""
+    if isinstance(value, dict):
+        return {name: _owned(part, inputs) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([_owned(part, inputs) for part in value])
+    if isinstance(value, _PLAIN):
+        return value
+    inputs.append(backend.array_module(value).array(value))
+    return inputs[-1]
+
+
+def _mapped(value: Any, of_tensor: Callable[[Tensor], Tensor], plain: list[Any] | None = None) -> Any:
+    """The same structure over other tensors; what is no tensor is put into `plain`."""
+    if isinstance(value, Tensor):
+        return of_tensor(value)
+    if isinstance(value, dict):
+        return {name: _mapped(part, of_tensor, plain) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return (list if isinstance(value, list) else tuple)([_mapped(part, of_tensor, plain) for part in value])
+    if isinstance(value, (*_PLAIN, np.generic)):
+        if plain is not None:
+            plain.append(value)
+        return value
+    raise RecordingError(
+        f"replayed: the function returned {type(value).__name__}, expected tensors, plain values, or lists, tuples and dicts of "
+        "these"
+    )
+
+
+def _plain(result: Any) -> Any:
+    """A result outside every graph."""
+    return _mapped(result, Tensor.detach)
+
+
+def _copied(result: Any) -> Any:
+    """A result in arrays of its own, which the next replay does not fill."""
+    kind = type(result)
+    if kind is Tensor:
+        return Tensor(result._data.copy())
+    if kind is dict:
+        return {name: _copied(part) for name, part in result.items()}
+    return kind([_copied(part) for part in result]) if kind is list or kind is tuple else result

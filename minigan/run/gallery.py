@@ -1,0 +1,70 @@
+"""The pictures of a run: what the model wants to be seen, drawn, named and collected into animations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from minigan.data import Dataset
+from minigan.gans.protocol import ModelError, Picture, Trainable, can_be_drawn
+from minigan.run import plots
+from minigan.run.references import Reference
+
+MAIN = "samples"  # the picture whose files have no name before them
+
+
+class Gallery:
+    """Draws the pictures of a model.
+
+    Args:
+        reference, model: whose.
+        real: the examples that its pictures may show.
+        sets: the data sets; of points, the first one is drawn under the generated ones.
+    """
+
+    def __init__(
+        self, reference: Reference, model: Trainable, real: Mapping[str, np.ndarray], sets: Mapping[str, Dataset]
+    ) -> None:
+        self.reference, self.model, self.real = reference, model, real
+        self.points = next((found for found in sets.values() if found.kind == "points"), None)
+        self._painters: dict[str, plots.Painter] = {}
+
+    def draw(self, step: int) -> dict[str, np.ndarray]:
+        """All pictures as they are now, by name: (H, W, 1 or 3) uint8. ModelError for what cannot be drawn."""
+        with self.reference.blamed():
+            made = self.model.pictures(self.real)
+        drawn = {}
+        for name, picture in made.items():
+            examples = picture.examples if isinstance(picture, Picture) else None
+            if not isinstance(examples, np.ndarray) or not can_be_drawn(examples) or not name.isidentifier():
+                got = type(picture).__name__ if examples is None else f"shape {np.shape(examples)}"
+                raise ModelError(
+                    f"{self.reference.name}: pictures(): {name!r}: got {got}, expected a word and Picture(examples), "
+                    "examples images (n, H, W, 1 or 3) or points (n, d)"
+                )
+            artist = self._painters[name] = plots.painter_of(examples, self.points)
+            drawn[name] = artist.picture(examples, f"step {step}", picture.columns)
+        return drawn
+
+    def save_step(self, folder: Path, step: int, drawn: Mapping[str, np.ndarray]) -> None:
+        """One file for each picture, named after the step."""
+        for name, picture in drawn.items():
+            plots.save_picture(plots.step_picture(folder, step, _prefix(name)), picture)
+
+    def save_final(self, folder: Path, drawn: Mapping[str, np.ndarray]) -> list[Path]:
+        """The last pictures; returns the files."""
+        files = [folder / f"{_prefix(name)}final.png" for name in drawn]
+        for file, picture in zip(files, drawn.values(), strict=True):
+            plots.save_picture(file, picture)
+        return files
+
+    def animate(self, folder: Path, last: int) -> list[Path]:
+        """The animations of all steps' pictures up to `last`; returns the files."""
+        made = [plots.save_progress(folder, artist, last, _prefix(name)) for name, artist in self._painters.items()]
+        return [file for file in made if file is not None]
+
+
+def _prefix(name: str) -> str:
+    return "" if name == MAIN else f"{name}-"

@@ -1,0 +1,232 @@
+"""What a step did, in outline: enough to tell whether two runs of it did the same, without keeping its arrays.
+
+A recording repeats the array calls of one run. That is right only if the next run would have made the same calls on the same
+arrays, with the same numbers. So a step is run twice before it is replayed, each time under an :class:`Outline`, and
+:func:`difference` compares the two: operations, parameters, which array came from where, and the bytes of whatever came from
+Python. While an outline is taken, reading a tensor's values raises: what Python makes of them would not be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan import backend
+from minigan.autodiff import Tensor
+from minigan.guards import Guards, is_engine
+from minigan.switches import Event, state
+
+_LIBRARIES = (sysconfig.get_paths()["stdlib"] + os.sep, *(path + os.sep for path in site.getsitepackages()))
+
+
+class RecordingError(RuntimeError):
+    """A step cannot be recorded, because a replay of it would not be what the step does."""
+
+
+def line() -> str:
+    """file:line of the caller's innermost frame that is neither the engine's nor a library's."""
+    frame = first = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not (is_engine(file) or file.startswith((*_LIBRARIES, "<"))):
+            return f"{file}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return f"{first.f_code.co_filename}:{first.f_lineno}"
+
+
+def name_of(function: Any) -> str:
+    """The name of an effect's function."""
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def _refusal(t: Tensor) -> RecordingError:
+    return RecordingError(
+        f"{line()}: Python reads the values of a tensor {t.shape} {t.dtype} in a recorded step (.data, .numpy(), .item(), float, "
+        "bool, a mask as an index, ...). A replay would not read them again. Compute with minigan.ops (where, maximum, take), "
+        "put Python that works on arrays into mg.effect(function, out, x), numbers that change with the step into "
+        "mg.scheduled(f), what should run after a step into Game(after=[...]), or give up the speed: replay=False"
+    )
+
+
+class _Row(NamedTuple):
+    """One event: its name and line, what identifies the call, and the arrays it reads and makes.
+
+    What is read stands as an identity (a tensor's version, or the array itself) and, where it is met for the first time and
+    might be Python's, the array and a hash of its bytes (None for what the step made, and for parameters).
+    """
+
+    name: str
+    line: str
+    call: Any
+    reads: tuple[tuple[Any, Any, bytes | None], ...]
+    makes: tuple[Any, ...]
+
+
+class Outline:
+    """The events of one run of a step.
+
+    Args:
+        guards: the Python values that the step can read. They must not change, except inside effects; those that do are
+            forgotten.
+    """
+
+    def __init__(self, guards: Guards) -> None:
+        self.rows: list[_Row] = []
+        self._known: dict[int, Any] = {}  # identities that were met, kept alive
+        self._guards = guards
+        self._changed: str | None = None
+        self._refused: RecordingError | None = None
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Context manager: note every event, and let nobody read values.
+
+        Raises:
+            RecordingError: values were read, or a Python value was changed, inside.
+        """
+        hooks, reading = state.hooks, state.reading
+        state.hooks, state.reading = (*hooks, self._note), self._look
+        try:
+            yield
+        except Exception as error:
+            if self._refused is not None and error is not self._refused:  # NumPy makes a ValueError of it
+                raise self._refused from error
+            raise
+        finally:
+            state.hooks, state.reading = hooks, reading
+        if self._refused is not None:  # somebody caught it
+            raise self._refused
+        if changed := self._changed or self._guards.changed():
+            raise RecordingError(
+                f"{changed} is changed by Python inside the recorded step, and a replay would not change it again. Return what "
+                "you want to see, keep state in a tensor with t.assign(...), put Python into mg.effect(function, out, x), into a "
+                "hook (before, after), or give up the speed: replay=False"
+            )
+
+    def _look(self, t: Tensor | None) -> None:
+        if t is None:  # an effect begins
+            self._changed = self._changed or self._guards.changed_values()
+        else:
+            self._refused = _refusal(t)
+            raise self._refused
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "effect":
+            self._guards.forget_changed()
+        if event.kind == "apply":
+            reads = tuple(self._read(t) for t in event.inputs)
+            written = [v for v in event.params.values() if isinstance(v, np.ndarray) or backend.is_gpu_array(v)]
+            params = {k: v for k, v in event.params.items() if not any(v is w for w in written)}
+            makes = tuple(self._make(v) for v in (event.output, *written))
+            self.rows.append(_Row(event.op.name, line(), (event.op, params), reads, makes))
+        elif event.kind == "effect":
+            targets, rest = event.inputs[:1], event.inputs[1:]
+            found: list[tuple[Any, Any, bytes | None]] = []
+            plain: list[Any] = []
+            for value in rest:
+                for part in value if isinstance(value, (list, tuple)) else (value,):
+                    if isinstance(part, (Tensor, np.ndarray)) or backend.is_gpu_array(part):
+                        found.append(self._read(part))
+                    else:
+                        plain.append(part)
+            parts = [t for value in targets for t in (value if isinstance(value, (list, tuple)) else (value,))]
+            makes = tuple(self._make(t) for t in parts)
+            self.rows.append(_Row(name_of(event.op), line(), (event.op, plain), tuple(found), makes))
+
+    def _read(self, value: Any) -> tuple[Any, Any, bytes | None]:
+        identity = value.version if isinstance(value, Tensor) else value
+        if id(identity) in self._known:
+            return identity, None, None
+        self._known[id(identity)] = identity
+        array = value._data if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor) and value.node is not None and value.node.op is None:
+            return identity, array, None  # a parameter: the same in every run, or another one
+        return identity, array, digest(array)
+
+    def _make(self, value: Any) -> Any:
+        identity = value.version if isinstance(value, Tensor) else value
+        self._known[id(identity)] = identity
+        return identity
+
+
+def digest(array: Any) -> bytes:
+    """Dtype, shape and a hash of the bytes of an array."""
+    array = np.ascontiguousarray(backend.to_numpy(array))
+    head = f"{array.dtype.str}{array.shape}".encode()
+    return head + (
+        array.tobytes() if array.nbytes <= 64 else hashlib.blake2b(array.reshape(-1).view(np.uint8)).digest()
+    )
+
+
+def difference(first: Outline, second: Outline) -> str | None:
+    """Where two runs of a step part, in words; None where they did the same."""
+    same: dict[int, Any] = {}  # identities of the first run to those of the second
+    before = {id(made) for row in first.rows for made in row.makes}
+    for a, b in zip(first.rows, second.rows, strict=False):
+        if a.name != b.name or len(a.reads) != len(b.reads) or len(a.makes) != len(b.makes):
+            return f"{b.line}: one run of the step does {a.name} ({a.line}), the next {b.name}"
+        if not _equal(a.call, b.call):
+            return f"{b.line}: {b.name} is called with other settings in the next run of the step: {_settings(a, b)}"
+        for (v, array, old), (w, again, new) in zip(a.reads, b.reads, strict=True):
+            if id(v) in same:
+                if same[id(v)] is not w:
+                    return f"{b.line}: {b.name} reads another array in the next run of the step"
+            elif v is not w:
+                if id(w) in before:
+                    return f"{b.line}: {b.name} reads what an earlier step made, and Python kept"
+                if array is not again and (old is None or old != new):
+                    return (
+                        f"{b.line}: {b.name} reads a number or an array from Python that is another one in the next run of the "
+                        "step"
+                    )
+                same[id(v)] = w
+        for v, w in zip(a.makes, b.makes, strict=True):
+            if same.setdefault(id(v), w) is not w:
+                return f"{b.line}: {b.name} writes into another array in the next run of the step"
+    if len(first.rows) != len(second.rows):
+        longer = max(first.rows, second.rows, key=len)[min(len(first.rows), len(second.rows))]
+        return f"{longer.line}: one run of the step does {longer.name}, another does not"
+    return None
+
+
+def _settings(a: _Row, b: _Row) -> str:
+    left, right = a.call[1], b.call[1]
+    if isinstance(left, dict):
+        left, right = ({k: v for k, v in d.items() if not _equal(left.get(k), right.get(k))} for d in (left, right))
+    return f"{left!r}, then {right!r}"
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two settings are the same: plain values by value, functions by code and what they close over."""
+    if a is b:
+        return True
+    if isinstance(a, (list, tuple)) and type(a) is type(b):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
+    if isinstance(a, partial) and isinstance(b, partial):
+        return _equal((a.func, a.args, a.keywords), (b.func, b.args, b.keywords))
+    if isinstance(a, FunctionType) and isinstance(b, FunctionType):
+        return a.__code__ is b.__code__ and _equal(_closed_over(a), _closed_over(b))
+    if isinstance(a, MethodType) and isinstance(b, MethodType):
+        return a.__func__ is b.__func__ and bool(a.__self__ is b.__self__ or a.__self__ == b.__self__)
+    if isinstance(a, (Tensor, np.ndarray)) or backend.is_gpu_array(a):
+        return False
+    return type(a) is type(b) and (repr(a) == repr(b) if isinstance(a, float) else bool(a == b))
+
+
+def _closed_over(function: FunctionType) -> list[Any]:
+    cells = function.__closure__ or ()
+    return [function.__defaults__, *(cell.cell_contents for cell in cells)]
