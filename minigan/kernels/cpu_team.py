@@ -237,7 +237,7 @@ def _together(state: int, function: int, parameters: int, tasks: int, slow: int,
 @compile_task
 def _note(book: Array, helped: bool, took: int) -> None:
     """Enter what a run took into a job's ledger. What the first run of a kind took is forgotten at the second: it paid for cold
-    caches. An interrupted run counts as four usual ones at most."""
+    caches. An interrupted run counts as two usual ones at most."""
     which = HELPED if helped else ALONE
     before = book[HELPED] < GAIN * book[ALONE]
     if book[RUNS] < 2 * FIRST_RUNS:
@@ -245,7 +245,7 @@ def _note(book: Array, helped: bool, took: int) -> None:
         book[which] = took if fresh else (book[which] + took) // 2
         book[NEXT_TRY] = book[BETWEEN] = SHORTEST
     else:
-        book[which] += (min(took, 4 * book[which]) - book[which]) // 4
+        book[which] += (min(took, 2 * book[which]) - book[which]) // 4
         book[NEXT_TRY] -= 1
         if book[NEXT_TRY] < 0:  # that was a try of the other way
             changed = (book[HELPED] < GAIN * book[ALONE]) != before
