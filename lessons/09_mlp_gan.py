@@ -615,7 +615,7 @@ show(
 #
 # $$ \mathrm{KL}(\text{shares} \,\Vert\, \text{even}) = \sum_k q_k \log(8\,q_k). \tag{9.13} $$
 #
-# Samples are drawn from a running average of $G$'s weights ([EMA](../minigan/optim.py#EMA)), which removes the jitter
+# Samples are drawn from a running average of $G$'s weights ([EMA](../minigan/average.py#EMA)), which removes the jitter
 # of the last steps.
 
 # %%

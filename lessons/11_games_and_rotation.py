@@ -758,7 +758,7 @@ check("11.36", "Adam on xy ends farther away than it began", radii[-100:].min(),
 # = \frac{2r}{T}\,\left|\sin \frac T2\right| \le \frac{2r}{T} . \tag{11.37} $$
 #
 # That is one reason to draw samples from an exponential moving average of the generator's weights
-# ([`EMA`](../minigan/optim.py#EMA)): where they circle, it lies near the centre, and is no luckier point on the circle.
+# ([`EMA`](../minigan/average.py#EMA)): where they circle, it lies near the centre, and is no luckier point on the circle.
 
 # %%
 T = 50.0

@@ -190,12 +190,14 @@ def run_hook(function: Hook) -> None:
 @contextmanager
 def frozen(tensors: Sequence[Tensor]) -> Iterator[None]:
     """Take leaf tensors out of every graph for a while: what they make is constant, and no gradient is computed for them."""
-    nodes = [t.node for t in tensors]
+    nodes, before = [t.node for t in tensors], state.frozen
+    state.frozen = before | set(map(id, tensors))  # they are parameters still, not buffers
     for t in tensors:
         t.node = None
     try:
         yield
     finally:
+        state.frozen = before
         for t, node in zip(tensors, nodes, strict=True):
             t.node = node
 

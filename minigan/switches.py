@@ -52,6 +52,9 @@ class State(threading.local):
     reading: Callable[[Any], None] | None = (
         None  # told where Python reads a tensor's values; and None where an effect begins
     )
+    frozen: frozenset[int] = (
+        frozenset()
+    )  # identities of parameters that are out of every graph while another player moves
     clock: Any = None  # during a step of a game: which one (see `minigan.random.Source` and `minigan.scheduled`)
 
 

@@ -414,3 +414,14 @@ def test_in_a_step_no_two_layers_draw_the_same_mask(make, replay):
         game.step()
         masks += [out.data.copy() for out in seen]
     assert all((a != b).any() for i, a in enumerate(masks) for b in masks[:i])
+
+
+def test_a_parameter_that_is_frozen_while_another_player_moves_is_no_buffer():
+    d, g, seen = nn.Dense(2, 1).initialize(0), nn.Dense(2, 2).initialize(1), []
+    loss = lambda x: [(d(g(x)) ** 2).mean(), seen.append((list(d.parameters()), list(d.buffers())))][0]  # noqa: E731
+    players = [
+        mg.Player("D", lambda x: (d(x) ** 2).mean(), optim.SGD(d, lr=0.1)),
+        mg.Player("G", loss, optim.SGD(g, lr=0.1)),
+    ]
+    mg.Game(players).step(np.ones((3, 2), np.float32))
+    assert seen == [(["weight", "bias"], [])] and all(t.requires_grad for t in d.parameters().values())

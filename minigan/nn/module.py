@@ -14,7 +14,7 @@ from minigan.autodiff import Tensor
 from minigan.backend import Array, to_numpy
 from minigan.checks import whole
 from minigan.random import Source
-from minigan.switches import Event, hook, no_grad
+from minigan.switches import Event, hook, no_grad, state
 
 
 class Tensors(dict[str, Tensor]):
@@ -143,11 +143,11 @@ class Module:
 
     def parameters(self) -> Tensors:
         """Learned tensors by path: those that take gradients."""
-        return Tensors({name: t for name, t in self.tensors().items() if t.requires_grad})
+        return Tensors({name: t for name, t in self.tensors().items() if _learned(t)})
 
     def buffers(self) -> Tensors:
         """State that is not learned (running statistics), by path."""
-        return Tensors({name: t for name, t in self.tensors().items() if not t.requires_grad})
+        return Tensors({name: t for name, t in self.tensors().items() if not _learned(t)})
 
     # -- state -------------------------------------------------------------------------------------------------------
     def state(self) -> dict[str, np.ndarray]:
@@ -232,6 +232,10 @@ class Module:
             Module._watch = None
             self.train(mode)
         return watch.table({id(module): path for path, module in self.modules()}, self.parameters())
+
+
+def _learned(t: Tensor) -> bool:
+    return t.requires_grad or id(t) in state.frozen
 
 
 def _join(path: str, name: str) -> str:

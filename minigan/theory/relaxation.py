@@ -72,5 +72,5 @@ def gumbel_softmax(logits: Any, noise: Any, *, temperature: Any) -> Any:
     Source: Jang, Gu, Poole 2016 (arXiv 1611.01144), eq. 2; Maddison, Mnih, Teh 2016 (arXiv 1611.00712), eq. 10.
     """
     if temperature.size != 1 or not bool((temperature._data > 0).all()):
-        raise ValueError(f"temperature: got {temperature!r}, expected a positive number")
+        raise ValueError(f"temperature: got {temperature._data.tolist()!r}, expected a positive number")
     return ops.softmax(_scores(logits, noise) / ops.reshape(temperature, ()), -1)
