@@ -432,11 +432,10 @@ class Game:
         return [self._at_home(arrays_of(b, f"batches[{i}]")) for i, b in enumerate(batches)]
 
     def _at_home(self, arrays: Any) -> Any:
-        """The arrays of a batch on the players' device."""
-        device = next(iter(self.players[0].optimizer.parameters.values())).device
+        """The arrays of a batch, or of a mapping in it, on the players' device."""
         if isinstance(arrays, dict):
-            return {name: to_device(array, device) for name, array in arrays.items()}
-        return to_device(arrays, device)
+            return {name: self._at_home(entry) for name, entry in arrays.items()}
+        return to_device(arrays, next(iter(self.players[0].optimizer.parameters.values())).device)
 
     def _roots(self) -> list[Any]:
         """What a recorded step can read Python values of."""
