@@ -1,9 +1,9 @@
 """Memory for large arrays that live as long as a network: weights, and what an optimizer keeps of them.
 
-A product reads a matrix of weights in columns of a register tile, so that each row it touches lies on another page of 4 KiB, and
-the processor must look hundreds of addresses up again and again. Here such arrays lie side by side in blocks that the system
-(Linux) maps in pages of 2 MiB: the products of an MLP of 784 to 1,024 features take a seventh less time. Elsewhere it is just
-memory.
+A product reads a matrix of weights in columns of a register tile, so that each row it touches lies on another page of 4 KiB,
+and the processor must look hundreds of addresses up again and again. Here such arrays lie side by side in blocks that the
+system (Linux) maps in pages of 2 MiB: the step of an MLP of 784 to 1,024 features takes about a tenth less time. Elsewhere it
+is just memory.
 """
 
 from __future__ import annotations

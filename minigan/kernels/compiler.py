@@ -31,10 +31,8 @@ def _hold_target() -> None:
     wanted, config = processor(), vars(numba.config)
     if not wanted.forced:
         return
-    config["CPU_NAME"], config["CPU_FEATURES"] = (
-        wanted.name,
-        wanted.features,
-    )  # read when the first function is compiled
+    # Numba reads both when it compiles its first function.
+    config["CPU_NAME"], config["CPU_FEATURES"] = wanted.name, wanted.features
     if registry.cpu_target.target_context.codegen().magic_tuple()[2] != wanted.features:
         text = f"{VARIABLE}: Numba compiled something before minigan was imported: its target keeps the machine's registers"
         warnings.warn(f"{text}; import minigan first", stacklevel=2)

@@ -2,10 +2,10 @@
 
     time = operations / (rate * threads) + bytes / bandwidth + rounds * latency / threads
 
-with constants for each width of vector registers (`registers.py`), measured once, on a two-core server, by `bench/conv_cost.py`.
-They need not be right, only in proportion: the model ranks algorithms for one shape, it does not predict milliseconds on your
-machine. Operations count what a kernel really multiplies, with channels rounded up to its tile; bytes count intermediate arrays
-(written once, read once), not the operands.
+with constants for each width of vector registers (`registers.py`), measured once on two-core servers: 8 and 4 lanes by
+`bench/conv_cost.py`, 16 lanes before there was that script. They need not be right, only in proportion: the model ranks
+algorithms for one shape, it does not predict milliseconds on your machine. Operations count what a kernel really multiplies,
+with channels rounded up to its tile; bytes count intermediate arrays (written once, read once), not the operands.
 """
 
 from __future__ import annotations

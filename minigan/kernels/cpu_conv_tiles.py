@@ -266,7 +266,7 @@ def plan(
     group_blocks = min(groups, wanted)
     row_blocks = min(rows, -(-wanted // group_blocks))
     *axes, longest = tables(geometry, transposed)
-    per_thread = whole_lines(WIDTH * TALL) + whole_lines(2 * 3 * longest)
+    per_thread = TILE // 4 + whole_lines(2 * 3 * longest)
     packed, scratch, padded = workspace(panels * geometry.taps * depth * WIDTH, size * per_thread, panels * WIDTH)
     p = np.empty(29, np.int64)
     p[:16] = (

@@ -35,7 +35,6 @@ from minigan.kernels.cpu_gemm import (
     TALL,
     VECTORS,
     WIDTH,
-    counters,
     fused_multiply_add,
     leaky_relu,
     load_vector,
@@ -157,6 +156,14 @@ def plan_weights(packed: Array, panels: int, geometry: Geometry, depth: int, mat
 
 
 # -- the data maps ---------------------------------------------------------------------------------------------------
+def _counters(builder: Any, values: list[Any], block: Any) -> list[Any]:
+    """The variables of a loop, with the values that they have on coming from `block`."""
+    phis = [builder.phi(value.type) for value in values]
+    for phi, value in zip(phis, values, strict=True):
+        phi.add_incoming(value, block)
+    return phis
+
+
 def _inverse_row(typing: Any, m: Any, step: Any, points: Any, matrix: Any, bias: Any, slope: Any, targets: Any) -> Any:
     """y_j = f(bias + sum over points of A^T[j, point] M[point]) for one row of a tile, WIDTH floats, and all OUTPUTS j.
 
@@ -170,7 +177,7 @@ def _inverse_row(typing: Any, m: Any, step: Any, points: Any, matrix: Any, bias:
         shift = [load_vector(builder, bias, 4 * LANES * half) for half in range(VECTORS)]
         builder.branch(loop)
         builder.position_at_end(loop)
-        phis = counters(builder, [points, m, matrix, *shift * OUTPUTS], before)
+        phis = _counters(builder, [points, m, matrix, *shift * OUTPUTS], before)
         left, m_p, a_p, *sums = phis
         rows = [load_vector(builder, m_p, 4 * LANES * half) for half in range(VECTORS)]
         results = []

@@ -33,6 +33,7 @@ from minigan.backend import Array
 from minigan.kernels import threads
 from minigan.kernels.compiler import address_of, compile_task, floats_at, later, words_at
 from minigan.kernels.cpu_team import Job, team
+from minigan.kernels.cpu_workspace import whole_lines
 from minigan.kernels.registers import LINE, processor
 
 AVAILABLE = processor().fused
@@ -45,7 +46,7 @@ STRIP, SHALLOW = -(-64 // TALL) * TALL, 256  # rows of a packed strip of A, and 
 ROUNDS, GRID_ROUNDS = 4, 2  # rounds of the microkernel's loop that are written out, and that share a question to a grid
 RUN = LINE  # floats that hold the one run of a product, three integers
 # A thread's floats: a panel of B, a tile of C, a run, a strip of A; whole cache lines.
-SCRATCH = -(-((DEEPEST + TALL) * WIDTH + RUN + STRIP * SHALLOW) // LINE) * LINE
+SCRATCH = whole_lines((DEEPEST + TALL) * WIDTH + RUN + STRIP * SHALLOW)
 PANEL_LINES = -(-WIDTH // LINE)  # cache lines of a row of B in a panel
 LINE_BITS = (PANEL_LINES - 1).bit_length()
 
@@ -99,14 +100,6 @@ def leaky_relu(builder: Any, slope: Any) -> Callable[[Any], Any]:
     return f
 
 
-def counters(builder: Any, values: list[Any], block: Any) -> list[Any]:
-    """The variables of a loop, with the values that they have on coming from `block`."""
-    phis = [builder.phi(value.type) for value in values]
-    for phi, value in zip(phis, values, strict=True):
-        phi.add_incoming(value, block)
-    return phis
-
-
 def fused_multiply_add(builder: Any) -> Any:
     """The function (a, b, c) -> a b + c on vectors, rounded once."""
     name = f"llvm.fma.v{LANES}f32"
@@ -142,10 +135,10 @@ def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, Any], Any], a
                 builder.store(asking(builder, builder.load(counter)), counter)
             right = [load_vector(builder, b_k, 4 * LANES * j) for j in range(VECTORS)]
             for i in range(TALL):
-                number_ = spread(builder, builder.add(a_k, rows[i]))
+                left = spread(builder, builder.add(a_k, rows[i]))
                 for j in range(VECTORS):
                     place = sums[VECTORS * i + j]
-                    builder.store(builder.call(fma, [number_, right[j], builder.load(place)]), place)
+                    builder.store(builder.call(fma, [left, right[j], builder.load(place)]), place)
             a_k, b_k = builder.add(a_k, step), builder.add(b_k, b_step)
         builder.store(a_k, a)
         builder.store(b_k, b)

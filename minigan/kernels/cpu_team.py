@@ -362,7 +362,9 @@ class Team:
 
     def run(self, function: int, parameters: np.ndarray, tasks: int) -> None:
         """Do a job once. Jobs of one function and as many tasks share a ledger."""
-        ledger = self._ledgers.setdefault((function, tasks), np.zeros(LEDGER, np.int64))
+        ledger = self._ledgers.get((function, tasks))
+        if ledger is None:
+            ledger = self._ledgers[function, tasks] = np.zeros(LEDGER, np.int64)
         self.job(function, parameters, tasks, ledger)()
 
     def rest(self) -> None:

@@ -11,9 +11,9 @@ else in the package knows how wide the processor is.
 
 | registers | tile of C | sums | why (`python bench/tiles.py` measures the candidates) |
 |---|---|---|---|
-| AVX-512: 32 of 16 | 8 x 32 | 16 | eight rows are half the batch of a small network; 14 more registers would not be quicker |
-| AVX2: 16 of 8 | 6 x 16 | 12 | 4 x 24 has as many sums, but few channel numbers are multiples of 24 |
-| NEON: 32 of 4 | 8 x 8 | 16 | 8 x 12 again does not divide the usual channel numbers |
+| AVX-512: 32 of 16 | 8 x 32 | 16 | what the first kernels had; its other candidates have not been measured |
+| AVX2: 16 of 8 | 6 x 16 | 12 | measured: mostly quicker than 4 x 24, whose width divides few channel numbers, and than 4 x 16 |
+| NEON: 32 of 4 | 8 x 8 | 16 | not measured; 12 columns again do not divide the usual channel numbers |
 | SSE with FMA: 16 of 4 | 6 x 8 | 12 | no processor is narrower; for tests |
 
 The kernels need a fused multiply-add in hardware. Where there is none, products go to NumPy's BLAS.
