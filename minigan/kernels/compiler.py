@@ -139,6 +139,12 @@ def compile_task(function: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
 
 
+def compile_inlined(function: Callable[..., Any]) -> Any:
+    """The same, written out where it is called: LLVM vectorises no loop that still calls a function, and leaves long ones as
+    they are."""
+    return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy", inline="always")(function)
+
+
 def compile_ordered(function: Callable[..., Any]) -> Any:
     """The same, with sums in the order that they are written in. LLVM keeps a plain copy of a vectorised loop for arrays that
     might overlap; where a sum of several terms is free to be rearranged, the two copies may round differently."""

@@ -14,14 +14,21 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.compiler import address_of, compile_task, floats_at, njit, task, words_at
+from minigan.kernels.compiler import address_of, compile_ordered, compile_task, floats_at, njit, task, words_at
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.threads import split
 
 
+# In place (z is out) the loops below name one array only: LLVM's vectors are for arrays that do not overlap, or for one.
 @njit
 def _bias_leaky(start: int, stop: int, z: Array, bias: Array, slope: float, out: Array) -> None:
+    if z.ctypes.data == out.ctypes.data:
+        for i in range(start, stop):
+            for j in range(out.shape[1]):
+                v = out[i, j] + bias[j]
+                out[i, j] = leak(v, slope) if v <= 0 else v
+        return
     for i in range(start, stop):
         for j in range(z.shape[1]):
             v = z[i, j] + bias[j]
@@ -30,6 +37,12 @@ def _bias_leaky(start: int, stop: int, z: Array, bias: Array, slope: float, out:
 
 @njit
 def _leaky(start: int, stop: int, z: Array, slope: float, out: Array) -> None:
+    if z.ctypes.data == out.ctypes.data:
+        for i in range(start, stop):
+            for j in range(out.shape[1]):
+                v = out[i, j]
+                out[i, j] = leak(v, slope) if v <= 0 else v
+        return
     for i in range(start, stop):
         for j in range(z.shape[1]):
             v = z[i, j]
@@ -76,11 +89,54 @@ def _tanh(v: Any) -> Any:
     return clipped * p / q if abs(v) > np.float32(4e-4) else v  # also NaN and the smallest numbers
 
 
+# In single precision exp and log are polynomials, free of branches, so that LLVM computes 8 or 16 at a time.
+_LOG2_E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
+_LOWEST = np.float32(-87.0)  # below it powers of e have no longer all their digits: taken as 0
+
+
+@compile_ordered
+def _exp(v: Any) -> Any:
+    """e^v for v <= 0: e^r 2^n with n the integer nearest to v / log 2, and Cephes' polynomial for |r| <= log(2) / 2."""
+    kept = v if v > _LOWEST else _LOWEST  # also for NaN, since no integer is nearest to it
+    n = np.int32(kept * _LOG2_E - np.float32(0.5))
+    r = kept - np.float32(n) * _LN2_HIGH - np.float32(n) * _LN2_LOW
+    p = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    power = np.uint32((n + np.int32(127)) << np.int32(23)).view(np.float32)
+    e = (p * r * r + r + np.float32(1)) * power
+    return v if v != v else (e if v >= _LOWEST else np.float32(0))
+
+
+@compile_ordered
+def _log1p(e: Any) -> Any:
+    """log(1 + e) for 0 <= e <= 1: 2 artanh(s) = 2 (s + s^3/3 + s^5/5 + ...) with s = e / (2 + e) <= 1/3; the first term left out
+    is 5e-9 of it."""
+    s = e / (np.float32(2) + e)
+    z = s * s
+    p = np.float32(1 / 15) * z + np.float32(1 / 13)
+    p = p * z + np.float32(1 / 11)
+    p = p * z + np.float32(1 / 9)
+    p = p * z + np.float32(1 / 7)
+    p = p * z + np.float32(1 / 5)
+    p = p * z + np.float32(1 / 3)
+    return np.float32(2) * (p * z * s + s)
+
+
+@compile_task
+def _sigmoid(v: Any) -> Any:
+    """1 / (1 + e^-v), for v < 0 as e^v / (1 + e^v)."""
+    e = _exp(-abs(v))
+    return (np.float32(1) if v >= 0 else e) / (np.float32(1) + e)
+
+
 SPAN = 16_384  # elements of a task
 
 
 @cache
-def _tanh_task() -> int:
+def _map_task(function: Any) -> int:
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
@@ -88,18 +144,25 @@ def _tanh_task() -> int:
         begin = index * SPAN
         n = min(SPAN, p[2] - begin)
         z, out = floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n)
-        for i in range(n):
-            out[i] = _tanh(z[i])
+        if p[0] == p[1]:
+            for i in range(n):
+                out[i] = function(out[i])
+        else:
+            for i in range(n):
+                out[i] = function(z[i])
 
     return run
 
 
-def tanh(z: Array, out: Array) -> None:
-    """tanh of a contiguous array: our own in single precision, NumPy's in double."""
+def _curve(z: Array, kind: str, out: Array) -> None:
+    """tanh or the sigmoid: our own in single precision, NumPy's in double."""
     if z.dtype == np.float32 and z.flags.c_contiguous and out.flags.c_contiguous and z.size:
-        team().run(_tanh_task(), np.array([address_of(z), address_of(out), z.size]), -(-z.size // SPAN))
-    else:
+        function = _tanh if kind == "tanh" else _sigmoid
+        team().run(_map_task(function), np.array([address_of(z), address_of(out), z.size]), -(-z.size // SPAN))
+    elif kind == "tanh":
         np.tanh(z, out=out)
+    else:
+        reference.sigmoid(z, out=out)
 
 
 def slope_of(kind: str, slope: float) -> float | None:
@@ -122,10 +185,8 @@ def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: 
         return
     if bias is not None:
         z = np.add(z, bias, out=out)
-    if kind == "tanh":
-        tanh(z, out)
-    elif kind == "sigmoid":
-        reference.sigmoid(z, out=out)
+    if kind in ("tanh", "sigmoid"):
+        _curve(z, kind, out)
     elif z is not out:
         out[...] = z
 
@@ -143,8 +204,26 @@ def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array)
         out[...] = g
 
 
+@compile_task
+def _leaky_slope(g: Any, y: Any, slope: Any) -> Any:
+    return g if y > 0 else leak(g, slope)
+
+
+@compile_task
+def _tanh_slope(g: Any, y: Any, slope: Any) -> Any:
+    return g * (np.float32(1) - y * y)
+
+
+@compile_task
+def _sigmoid_slope(g: Any, y: Any, slope: Any) -> Any:
+    return g * (y * (np.float32(1) - y))
+
+
+_SLOPES = {"relu": _leaky_slope, "leaky_relu": _leaky_slope, "tanh": _tanh_slope, "sigmoid": _sigmoid_slope}
+
+
 @cache
-def _leaky_backward_task() -> int:
+def _backward_task(times_slope: Any) -> int:
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
@@ -155,19 +234,19 @@ def _leaky_backward_task() -> int:
         g, y = floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n)
         out = floats_at(p[2] + 4 * begin, n)
         for i in range(n):
-            out[i] = g[i] if y[i] > 0 else leak(g[i], slope)
+            out[i] = times_slope(g[i], y[i], slope)
 
     return run
 
 
 def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_activation_backward`: leaky ReLU, shared out among the team."""
+    """See :func:`minigan.kernels.reference.plan_activation_backward`: in single precision, shared out among the team."""
     whole = all(a.dtype == np.float32 and a.flags.c_contiguous for a in (g, y, out))
-    if not whole or kind not in ("relu", "leaky_relu") or g.shape != y.shape or not g.size:
+    if not whole or kind not in _SLOPES or g.shape != y.shape or not g.size:
         return None
     p = np.array([address_of(g), address_of(y), address_of(out), g.size, 0])
-    p[4:].view(np.float32)[0] = slope_of(kind, slope)
-    return team().job(_leaky_backward_task(), p, -(-g.size // SPAN))
+    p[4:].view(np.float32)[0] = slope_of(kind, slope) or 0.0
+    return team().job(_backward_task(_SLOPES[kind]), p, -(-g.size // SPAN))
 
 
 bce_with_logits = reference.bce_with_logits
@@ -191,12 +270,29 @@ def _mean_softplus_backward(factor: float, x: Array, sign: float, out: Array) ->
         out[i] = factor * (one if v >= 0 else e) / (one + e)
 
 
+@njit
+def _mean_softplus_single(x: Array, sign: float) -> float:
+    total = 0.0
+    for i in range(x.size):
+        v = sign * x[i]
+        total += np.float64((np.float32(0) if v <= 0 else v) + _log1p(_exp(-abs(v))))
+    return total / x.size
+
+
+@njit
+def _mean_softplus_backward_single(factor: float, x: Array, sign: float, out: Array) -> None:
+    for i in range(x.size):
+        out[i] = factor * _sigmoid(sign * x[i])
+
+
 def mean_softplus(x: Array, sign: float, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.mean_softplus`. Scalar code: logits are few."""
-    out[...] = _mean_softplus(x.reshape(-1), x.dtype.type(sign))
+    """See :func:`minigan.kernels.reference.mean_softplus`."""
+    kernel = _mean_softplus_single if x.dtype == np.float32 else _mean_softplus
+    out[...] = kernel(x.reshape(-1), x.dtype.type(sign))
 
 
 def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.mean_softplus_backward`."""
     one = x.dtype.type
-    _mean_softplus_backward(one(g * sign / x.size), x.reshape(-1), one(sign), out.reshape(-1))
+    kernel = _mean_softplus_backward_single if x.dtype == np.float32 else _mean_softplus_backward
+    kernel(one(g * sign / x.size), x.reshape(-1), one(sign), out.reshape(-1))

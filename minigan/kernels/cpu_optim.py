@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -98,7 +99,7 @@ def _multi(kernel: Any, groups: Sequence[Sequence[Array]], *scalars: float) -> N
     first, grads = groups[0], groups[1]
     if isinstance(grads, Group) and grads.plan is not None:
         key, values, job, _ = grads.plan
-        if all(mine is theirs for mine, theirs in zip((kernel, *groups), key, strict=True)):
+        if len(key) == len(groups) + 1 and all(map(operator.is_, (kernel, *groups), key)):
             values[: len(scalars)] = scalars
             job()
             return
@@ -117,12 +118,12 @@ def sgd(
     params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool
 ) -> None:
     """See :func:`minigan.kernels.reference.sgd`."""
-    _multi(_sgd, (params, grads, velocity), *hyper, float(nesterov))
+    _multi(_sgd, (params, grads, velocity), *hyper.tolist(), float(nesterov))
 
 
 def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array) -> None:
     """See :func:`minigan.kernels.reference.rmsprop`."""
-    lr, rho, eps = (float(h) for h in hyper)
+    lr, rho, eps = hyper.tolist()
     _multi(_rmsprop, (params, grads, square), lr, rho, 1 - rho, eps)
 
 
@@ -131,11 +132,12 @@ def adam(params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v:
 
     lr m_hat / (sqrt(v_hat) + eps) = [lr/(1-b1^t)] m / ([1/sqrt(1-b2^t)] sqrt(v) + eps).
     """
-    lr, b1, b2, eps, decay, step = (float(h) for h in hyper)
+    lr, b1, b2, eps, decay, step = hyper.tolist()
     rate, root = lr / (1 - b1**step), (1 - b2**step) ** -0.5
     _multi(_adam, (params, grads, m, v), b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
 
 
 def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:
     """See :func:`minigan.kernels.reference.ema`."""
-    _multi(_ema, (averages, params), float(hyper[0]), 1 - float(hyper[0]))
+    decay = hyper.item()
+    _multi(_ema, (averages, params), decay, 1 - decay)

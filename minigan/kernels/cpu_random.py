@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from minigan.backend import Array
-from minigan.kernels.compiler import address_of, array_at, compile_task, floats_at, later, njit, words_at
+from minigan.kernels.compiler import (
+    address_of,
+    array_at,
+    compile_inlined,
+    compile_task,
+    floats_at,
+    later,
+    njit,
+    words_at,
+)
 from minigan.kernels.cpu_team import team
 from minigan.kernels.reference import keep_level
 from minigan.kernels.threads import split
@@ -16,16 +26,30 @@ _WORD = np.empty(0, np.uint32)
 
 
 @compile_task
-def philox_block(i: int, x1: int, x2: int, x3: int, k0: int, k1: int) -> tuple[Any, Any, Any, Any]:
-    """The four words of block i (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; ten rounds)."""
+def _two_rounds(c0: Any, c1: Any, c2: Any, c3: Any, a: Any, b: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
     mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     m0, m1, w0, w1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57), np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-    c0, c1, c2, c3 = np.uint64(i), np.uint64(x1), np.uint64(x2), np.uint64(x3)
-    a, b = np.uint64(k0), np.uint64(k1)
-    for _ in range(10):
-        p, q = c0 * m0, c2 * m1
-        c0, c1, c2, c3 = (q >> shift) ^ c1 ^ a, q & mask, (p >> shift) ^ c3 ^ b, p & mask
-        a, b = (a + w0) & mask, (b + w1) & mask
+    p, q = c0 * m0, c2 * m1
+    c0, c1, c2, c3 = (q >> shift) ^ c1 ^ a, q & mask, (p >> shift) ^ c3 ^ b, p & mask
+    a, b = (a + w0) & mask, (b + w1) & mask
+    p, q = c0 * m0, c2 * m1
+    c0, c1, c2, c3 = (q >> shift) ^ c1 ^ a, q & mask, (p >> shift) ^ c3 ^ b, p & mask
+    return c0, c1, c2, c3, (a + w0) & mask, (b + w1) & mask
+
+
+@compile_inlined
+def philox_block(i: int, x1: int, x2: int, x3: int, k0: int, k1: int) -> tuple[Any, Any, Any, Any]:
+    """The four words of block i (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; ten rounds).
+
+    No inner loop, and factors that are seen to have 32 bits: so LLVM computes several blocks at a time.
+    """
+    mask = np.uint64(0xFFFFFFFF)
+    c0, c1, c2, c3 = np.uint64(i) & mask, np.uint64(x1) & mask, np.uint64(x2) & mask, np.uint64(x3) & mask
+    c0, c1, c2, c3, a, b = _two_rounds(c0, c1, c2, c3, np.uint64(k0) & mask, np.uint64(k1) & mask)
+    c0, c1, c2, c3, a, b = _two_rounds(c0, c1, c2, c3, a, b)
+    c0, c1, c2, c3, a, b = _two_rounds(c0, c1, c2, c3, a, b)
+    c0, c1, c2, c3, a, b = _two_rounds(c0, c1, c2, c3, a, b)
+    c0, c1, c2, c3, a, b = _two_rounds(c0, c1, c2, c3, a, b)
     return c0, c1, c2, c3
 
 
@@ -138,12 +162,12 @@ PAIRS = 512  # blocks of the stream that a task turns into normal numbers, four 
 
 
 def _normals(parameters: int, index: int, thread: int) -> None:
-    """Four normal numbers of each block of a stretch; see `normal` for the parameters. The words of the blocks lie in four rows,
-    and so do the numbers, for vectors; in the end they are interleaved."""
+    """Four normal numbers of each block of a stretch; see `normal` for the parameters. The words of the blocks lie in four rows
+    of the thread's scratch, and so do the numbers, for vectors; in the end they are interleaved."""
     p = words_at(parameters, 8)
     first = index * PAIRS
     count = min(PAIRS, p[7] - first)
-    place, row = p[6] + 16 * first, 4 * count
+    place, row = p[6] + 16 * PAIRS * thread, 4 * PAIRS
     w0, w1 = array_at(place, count, _WORD), array_at(place + row, count, _WORD)
     w2, w3 = array_at(place + 2 * row, count, _WORD), array_at(place + 3 * row, count, _WORD)
     for i in range(count):
@@ -162,12 +186,19 @@ def _normals(parameters: int, index: int, thread: int) -> None:
 _normals_task = later(_normals)
 
 
+@cache
+def _scratch(threads: int) -> tuple[Array, int]:
+    """Memory in which each thread of a team makes normal numbers, and its address."""
+    memory = np.empty(4 * PAIRS * threads, np.uint32)
+    return memory, address_of(memory)
+
+
 def normal(key: Any, counter: Any, out: Array) -> None:
     """See :func:`minigan.kernels.reference.normal`; equal to it up to single-precision rounding."""
     blocks = -(-out.size // 4)
-    words = np.empty(4 * blocks, np.uint32)
     whole = out if out.dtype == np.float32 and out.size == 4 * blocks else np.empty(4 * blocks, np.float32)
-    p = np.array([*(int(w) for w in (*key, *counter)), address_of(whole), address_of(words), blocks], np.int64)
-    team().run(_normals_task(), p, -(-blocks // PAIRS))
+    workers = team()
+    p = np.array([*key, *counter, address_of(whole), _scratch(workers.size)[1], blocks], np.int64)
+    workers.run(_normals_task(), p, -(-blocks // PAIRS))
     if whole is not out:
         out[...] = whole[: out.size]

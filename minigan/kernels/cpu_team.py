@@ -33,7 +33,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -329,19 +329,19 @@ class Team:
         self._memory = np.zeros(WORDS + 16, np.int64)
         self._state = -(-address_of(self._memory) // 128) * 128
         self._pool = ThreadPoolExecutor(max(1, size - 1), thread_name_prefix="minigan")
-        self._lock = Lock()
+        self._lock = RLock()
         self._helpers: list[Any] = [None] * (size - 1)
         self._quiet = False
-        self._ledgers: dict[tuple[int, int], np.ndarray] = {}
+        self._jobs: dict[tuple[int, int, int], tuple[np.ndarray, Job]] = {}
         self._second = ticks_a_second()
         self._slow = int(SLOW * self._second) or 1 << 60
         _help(self._state, 1, 0, self._slow)  # compiled here, not in a helper
 
-    def job(self, function: int, parameters: np.ndarray, tasks: int, ledger: np.ndarray | None = None) -> Job:
+    def job(self, function: int, parameters: np.ndarray, tasks: int) -> Job:
         """What does `function(parameters, i, thread)` for every i in range(tasks), each time it is called."""
         lock, state, second, address = self._lock, self._state, self._second, address_of(parameters)
-        book = np.zeros(LEDGER, np.int64) if ledger is None else ledger
-        book_at, wants, worth = address_of(book), 1 - int(book[WITHOUT]), self.size > 1 and tasks >= WORTH_HELP
+        book = np.zeros(LEDGER, np.int64)
+        book_at, wants, worth = address_of(book), 1, self.size > 1 and tasks >= WORTH_HELP
 
         def run(kept: tuple[np.ndarray, np.ndarray] = (parameters, book)) -> None:
             nonlocal wants
@@ -361,11 +361,15 @@ class Team:
                 self._helpers[i] = self._pool.submit(_help, self._state, i + 1, PATIENCE, self._slow)
 
     def run(self, function: int, parameters: np.ndarray, tasks: int) -> None:
-        """Do a job once. Jobs of one function and as many tasks share a ledger."""
-        ledger = self._ledgers.get((function, tasks))
-        if ledger is None:
-            ledger = self._ledgers[function, tasks] = np.zeros(LEDGER, np.int64)
-        self.job(function, parameters, tasks, ledger)()
+        """Do a job once. Jobs of one function, as many tasks and as many parameters are one job to the clock."""
+        key = function, tasks, len(parameters)
+        with self._lock:
+            known = self._jobs.get(key)
+            if known is None:
+                own = parameters.copy()
+                known = self._jobs[key] = own, self.job(function, own, tasks)
+            known[0][:] = parameters
+            known[1]()
 
     def rest(self) -> None:
         """Send the helpers to sleep now, for other threads to have their cores."""
