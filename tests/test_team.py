@@ -59,23 +59,58 @@ def test_help_that_saves_next_to_nothing_is_not_called():
     assert sum(seen[100:]) < 40
 
 
-def test_a_taken_core_means_quiet_and_each_time_in_a_row_twice_as_long():
-    second = 1_000_000
-    own, now, taken, lengths = np.zeros(t.WORDS - t.OWN, np.int64), 10 * second, 0, []
-    own[t.NEXT_WINDOW - t.OWN] = 10**15
-    assert t._look_round(own, taken, now, second)
-    for _ in range(12):
-        taken += 1
-        assert not t._look_round(own, taken, now, second)
-        lengths.append(own[t.QUIET_TICKS - t.OWN] / second)
-        assert not t._look_round(own, taken, now + own[t.QUIET_TICKS - t.OWN] - 1, second)
-        now += own[t.QUIET_TICKS - t.OWN] + 1
-        assert t._look_round(own, taken, now, second)
-    assert lengths[0] == pytest.approx(t.QUIET) and lengths[1] == pytest.approx(2 * t.QUIET)
-    assert max(lengths) == lengths[-1] == pytest.approx(t.QUIETEST)
-    now += 10 * second  # a calm time: it begins anew
-    t._look_round(own, taken + 1, now, second)
-    assert own[t.QUIET_TICKS - t.OWN] / second == pytest.approx(t.QUIET)
+class Core:
+    """The team's times on a core of which others take `part`, in slices of `length` seconds; a job takes 100 us."""
+
+    SECOND = 1_000_000
+
+    def __init__(self, part: float, length: float) -> None:
+        self.own, self.now, self.lost, self.part, self.length = (
+            np.zeros(t.WORDS - t.OWN, np.int64),
+            10**7,
+            0,
+            part,
+            length,
+        )
+        self.own[t.NEXT_WINDOW - t.OWN] = 10**15
+        t._look_round(self.own, 0, self.now, self.SECOND)
+
+    def seconds_with_help(self, seconds: float) -> float:
+        """Of so many seconds, those in which helpers were called."""
+        end, slices, helped, may = self.now + seconds * self.SECOND, int(self.length * self.SECOND), 0, True
+        while self.now < end:
+            taken = may and self.part > 0 and self.now % int(slices / self.part) < slices
+            step = slices if taken else 100
+            self.now += step
+            self.lost += slices if taken else 0
+            helped += step * may
+            may = t._look_round(self.own, self.lost, self.now, self.SECOND)
+        return helped / self.SECOND
+
+
+def test_a_core_that_others_take_half_the_time_means_quiet():
+    core = Core(0.5, 4e-3)
+    core.seconds_with_help(3)
+    assert core.own[t.QUIET_TICKS - t.OWN] == t.QUIETEST * core.SECOND
+    assert core.seconds_with_help(5) < 0.25
+
+
+@pytest.mark.parametrize("part, length", [(0.0, 1e-3), (0.01, 300e-6), (0.05, 4e-3), (0.15, 4e-3)])
+def test_interruptions_now_and_then_do_not(part, length):
+    assert Core(part, length).seconds_with_help(5) > 4.75
+
+
+def test_one_long_interruption_costs_one_short_quiet_time():
+    core = Core(0.0, 1e-3)
+    core.lost, core.now = core.lost + 10**5, core.now + 10**5
+    assert core.seconds_with_help(1) > 1 - 2 * t.QUIET
+    core.part = 0.5  # and when the core is taken for good, soon none are called, then again when it is free
+    core.seconds_with_help(4)
+    core.part = 0.0
+    assert core.seconds_with_help(3) > 3 - 2 * t.QUIETEST
+    core.lost, core.now = core.lost + 10**5, core.now + 10**5
+    t._look_round(core.own, core.lost, core.now, core.SECOND)
+    assert core.own[t.QUIET_TICKS - t.OWN] == t.QUIET * core.SECOND
 
 
 def test_windows_in_which_all_jobs_call_helpers_take_a_small_part_of_the_time():

@@ -16,8 +16,10 @@ keeps losing. A helper that sleeps cannot show what it is worth to a short job, 
 call it.
 
 **A core that is taken.** A helper that spins sees it in the clock: between two looks more time has gone than a look can take. And
-the caller sees it when it waits for a task that a helper took and was put aside with. Either way the team calls no helpers for a
-while (`QUIET` seconds, twice as long each time in a row), and the caller gives its own core away while it waits.
+the caller sees it when it waits for a task that a helper took and was put aside with; it gives its own core away meanwhile. Both
+enter how long it lasted. An interruption now and then is the price of a machine that others use too; but when more than a quarter
+of the time is lost (`SHARE`; `BURST` seconds of it are free), somebody else works there, and the team calls no helpers for a
+while: `QUIET` seconds, and twice as long each time that it finds the core taken again.
 
 Which thread does a task never changes the result.
 
@@ -52,10 +54,13 @@ Job = Callable[[], None]
 PATIENCE = 200_000 if processor().fused else 0
 WORTH_HELP = 2 if processor().fused else 8  # tasks from which on helpers are called
 # Words of the shared state, each two cache lines from the next (processors fetch lines in pairs, and some have longer ones): the
-# job; how often a core was seen to be taken; and, the caller's only, ticks: until when no helpers are called and how long that
-# lasts, until when all jobs call them, when that begins next and how long it is between.
-JOB, DONE, STOP, FUNCTION, PARAMETERS, TAKEN, OWN = 0, 16, 32, 48, 64, 80, 96
-SEEN, QUIET_END, QUIET_TICKS, WINDOW_END, NEXT_WINDOW, WINDOW_GAP = range(OWN, OWN + 6)
+# job; ticks lost to others on a core; and, the caller's only, ticks: how many of the lost it has seen, when it looked last, what
+# was lost beyond a share of the time, since when helpers are called and what was lost by then, until when they are not and how
+# long that lasts, until when all jobs call them, when that begins next and how long it is between.
+JOB, DONE, STOP, FUNCTION, PARAMETERS, LOST, OWN = 0, 16, 32, 48, 64, 80, 96
+SEEN, LOOKED, DEBT, SINCE, LOST_BEFORE, QUIET_END, QUIET_TICKS, WINDOW_END, NEXT_WINDOW, WINDOW_GAP = range(
+    OWN, OWN + 10
+)
 WORDS = OWN + 16
 # Words of a job's ledger: mean ticks with help and alone, runs until the next try of the other way, runs between tries, runs so
 # far, and whether the next run does without helpers.
@@ -64,12 +69,10 @@ FIRST_RUNS = 4  # runs with help, then as many alone, before a job decides
 SHORTEST, LONGEST = 16, 1024  # runs between tries
 GAIN = 31 / 32  # help must take less than this part of the time alone
 SLOW = 200e-6  # seconds that a look never takes unless the core was taken
-QUIET, QUIETEST = 5e-3, 1.0  # seconds without helpers after that, at first and at most
-WINDOW, GAP, GAPS = (
-    8e-3,
-    50e-3,
-    2.0,
-)  # seconds in which all jobs call helpers, and between such times, at first and at most
+SHARE, BURST = 4, 8e-3  # one part in SHARE of the time may be lost, and so many seconds more
+QUIET, QUIETEST = 8e-3, 1.0  # seconds without helpers after that, at first and at most
+# Seconds in which all jobs call helpers, and between such times, at first and at most.
+WINDOW, GAP, GAPS = 8e-3, 50e-3, 2.0
 _I64, _I32 = ir.IntType(64), ir.IntType(32)
 _MACHINE = platform.machine().lower()
 _INTEL = _MACHINE in ("x86_64", "amd64")
@@ -209,7 +212,7 @@ def _help(state: int, thread: int, patience: int, slow: int) -> None:
         pause()
         now = ticks()
         if now - last > slow:
-            add(state + 8 * TAKEN, 1)
+            add(state + 8 * LOST, now - last)
             return
         last = now
 
@@ -224,13 +227,14 @@ def _together(state: int, function: int, parameters: int, tasks: int, slow: int,
     store(state + 8 * JOB, tasks << 32)
     while _take(state, 0):
         pass
-    late = ticks() + max(slow, (ticks() - begin) // 2)
+    waiting = ticks()
+    late = waiting + max(slow, (waiting - begin) // 2)
     while load(state + 8 * DONE) < tasks:
         pause()
         if ticks() > late:  # who took the last task is not running
-            add(state + 8 * TAKEN, 1)
             while load(state + 8 * DONE) < tasks:
                 give_way(yields)
+            add(state + 8 * LOST, ticks() - waiting)
             return
 
 
@@ -264,13 +268,17 @@ def _wants_help(book: Array) -> bool:
 
 
 @compile_task
-def _look_round(own: Array, taken: int, now: int, second: int) -> bool:
+def _look_round(own: Array, lost: int, now: int, second: int) -> bool:
     """Whether helpers may be called at all; keeps the team's times."""
-    if taken != own[SEEN - OWN]:
-        again = now < own[QUIET_END - OWN] + 4 * own[QUIET_TICKS - OWN]
-        length = 2 * own[QUIET_TICKS - OWN] if again else np.int64(QUIET * second)
+    fresh, passed = lost - own[SEEN - OWN], now - own[LOOKED - OWN]
+    own[SEEN - OWN], own[LOOKED - OWN] = lost, now
+    own[DEBT - OWN] = max(own[DEBT - OWN] + fresh - passed // SHARE, np.int64(0))
+    if own[DEBT - OWN] > np.int64(BURST * second):
+        again = SHARE * (lost - own[LOST_BEFORE - OWN]) > now - own[SINCE - OWN]  # all the time, not just now
+        length = max(2 * own[QUIET_TICKS - OWN] if again else np.int64(0), np.int64(QUIET * second))
         own[QUIET_TICKS - OWN] = min(length, np.int64(QUIETEST * second))
-        own[QUIET_END - OWN], own[SEEN - OWN] = now + own[QUIET_TICKS - OWN], taken
+        own[QUIET_END - OWN] = own[SINCE - OWN] = now + own[QUIET_TICKS - OWN]
+        own[DEBT - OWN], own[LOST_BEFORE - OWN] = np.int64(0), lost
     if now > own[NEXT_WINDOW - OWN]:
         own[WINDOW_END - OWN] = now + np.int64(WINDOW * second)
         own[WINDOW_GAP - OWN] = min(2 * own[WINDOW_GAP - OWN] + np.int64(GAP * second), np.int64(GAPS * second))
@@ -296,7 +304,7 @@ def _run(
         return 1
     now, book, own = ticks(), words_at(ledger, LEDGER), words_at(state + 8 * OWN, WORDS - OWN)
     _note(book, helped, now - begin)
-    may = _look_round(own, load(state + 8 * TAKEN), now, second)
+    may = _look_round(own, load(state + 8 * LOST), now, second)
     book[WITHOUT] = 0 if now < own[WINDOW_END - OWN] or _wants_help(book) else 1
     return (1 - book[WITHOUT]) + (0 if may else 2)
 
