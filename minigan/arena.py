@@ -1,7 +1,7 @@
 """The memory of recordings: which arrays of a recorded step may share it, and where each of them lies.
 
-While a step is recorded no array that it makes is kept, only a :class:`Place`: in which allocation (a :class:`Storage`) it lay, at
-which offset, with which shape and strides. An allocation that is gone when the step has ended can be seen by nobody, so a
+While a step is recorded no array that it makes is kept, only a :class:`Place`: in which allocation (a :class:`Storage`) it lay,
+at which offset, with which shape and strides. An allocation that is gone when the step has ended can be seen by nobody, so a
 replay may put its arrays anywhere: in a block that they share, packed by when they are used (`lifetimes.py`). Whatever is not
 known to be so stays where it is: arrays that were there before, those that Python made, those that somebody still holds (what
 the step returns, for one), and those on a GPU.
@@ -40,19 +40,17 @@ class Place(NamedTuple):
     dtype: str
     writeable: bool
 
+    def within(self, memory: np.ndarray, start: int) -> np.ndarray:
+        """The array, its storage now `start` bytes into other memory."""
+        array: np.ndarray = np.ndarray(self.shape, self.dtype, memory, start + self.offset, self.strides)
+        array.flags.writeable = self.writeable
+        return array
 
-class _Memory:
-    """What NumPy makes the array of a place of, `start` bytes into `owner`, which lives as long as the array."""
 
-    def __init__(self, place: Place, owner: np.ndarray, start: int) -> None:
-        self.owner = owner
-        self.__array_interface__ = {
-            "data": (owner.ctypes.data + start + place.offset, not place.writeable),
-            "shape": place.shape,
-            "strides": place.strides,
-            "typestr": place.dtype,
-            "version": 3,
-        }
+def bytes_of(owner: np.ndarray) -> np.ndarray:
+    """The memory of an array that owns it, whatever the order of its axes."""
+    by_stride = sorted(range(owner.ndim), key=lambda axis: -owner.strides[axis])
+    return owner.transpose(by_stride).reshape(-1).view(np.uint8)
 
 
 class Places:
@@ -91,7 +89,7 @@ class Places:
         offsets, length = pack([s.size for s in shared], [s.first for s in shared], [s.last for s in shared])
         block = arena.block(user, length)
         starts = {id(s): (block, int(offset)) for s, offset in zip(shared, offsets, strict=True)}
-        starts |= {key: (owner, 0) for key, owner in held.items()}
+        starts |= {key: (bytes_of(owner), 0) for key, owner in held.items()}
         made: dict[Place, Array] = {}  # kernels may ask whether two arrays are the same object
 
         def array(value: Any) -> Any:
@@ -100,7 +98,7 @@ class Places:
             if not isinstance(value, Place):
                 return value
             if value not in made:
-                made[value] = np.asarray(_Memory(value, *starts[id(value.storage)]))
+                made[value] = value.within(*starts[id(value.storage)])
             return made[value]
 
         return array

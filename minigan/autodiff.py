@@ -300,15 +300,22 @@ def _zeros(x: Tensor) -> Tensor:
 
 class Placed(NamedTuple):
     """A cotangent that is zero but at an index, where it is `g`: what an operation that reads a part of an array returns for it.
-    `template` and `index` as of `ops.index_add`."""
+    `template` and `indices` as of `ops.index_add`."""
 
     g: Tensor
-    index: tuple[Tensor, ...]
+    indices: tuple[Tensor, ...]
     template: tuple[Any, ...]
     shape: tuple[int, ...]
 
-    dtype = property(lambda self: self.g.dtype)
-    device = property(lambda self: self.g.device)
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the numbers."""
+        return self.g._data.dtype
+
+    @property
+    def device(self) -> str:
+        """Where they are."""
+        return backend.device_of(self.g._data)
 
 
 class _Sum:
@@ -338,7 +345,7 @@ class _Sum:
             if not parts:
                 return self._whole
             parts = [Placed(self._whole, (), (...,), self._whole.shape), *parts]
-        arrays, index = [part.g for part in parts], [t for part in parts for t in part.index]
+        arrays, index = [part.g for part in parts], [t for part in parts for t in part.indices]
         return run("index_add", *arrays, *index, templates=tuple(p.template for p in parts), shape=parts[0].shape)
 
 
