@@ -23,7 +23,7 @@ from typing import Any
 from step_time import cores, cpu_model, registers, run
 
 STEPS = ["--seconds", "0.05", "--repeats", "1"]  # and as many as warm up
-WARM = {"minigan_step": "6", "torch_eager": "3"}  # two are recorded, the third is the first replay
+WARM = {"minigan_step": "3", "torch_eager": "2"}  # two are recorded, the third is the first replay
 ENTRIES: dict[str, tuple[str, list[str]]] = {
     "toy": ("toy, batch 256", ["--work", "toy"]),
     "mlp": ("MLP, batch 64", ["--work", "mlp"]),

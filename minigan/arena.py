@@ -4,7 +4,7 @@ While a step is recorded no array that it makes is kept, only a :class:`Place`: 
 at which offset, with which shape and strides. An allocation that is gone when the step has ended can be seen by nobody, so a
 replay may put its arrays anywhere: in a block that they share, packed by when they are used (`lifetimes.py`). Whatever is not
 known to be so stays where it is: arrays that were there before, those that Python made, those that somebody still holds (what
-the step returns, for one), and those on a GPU.
+the step returns, for one) or that a user's effect gets to see, and those on a GPU.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from minigan.lifetimes import pack
 
 
 class Storage:
-    """One allocation that the step made: whose it is, its size, and which calls use it first and last."""
+    """One allocation that the step made: whose it is, its size, which calls use it first and last; and the owner itself, where
+    it has to stay."""
 
-    __slots__ = ("__weakref__", "first", "last", "owner", "size")
+    __slots__ = ("first", "kept", "last", "owner", "size")
 
     def __init__(self, owner: np.ndarray, call: int) -> None:
-        self.owner, self.size = weakref.ref(owner), owner.nbytes
+        self.owner, self.size, self.kept = weakref.ref(owner), owner.nbytes, None
         self.first = self.last = call
 
 
@@ -60,11 +61,12 @@ class Places:
         self._storages: list[Storage] = []
         self._living: dict[int, Storage] = {}  # by the identity of their owner, which another array may have later
 
-    def of(self, value: Any, call: int, *, fresh: bool = False) -> Any:
+    def of(self, value: Any, call: int, *, fresh: bool = False, stays: bool = False) -> Any:
         """What stands for a value in a call: a place for an array, or the value itself where its memory is not the step's own; of
-        lists and tuples, groups of these. `fresh`: the call makes it, and fills it."""
+        lists and tuples, groups of these. `fresh`: the call makes it, and fills it. `stays`: it may be looked at later,
+        outside of the calls that are told."""
         if isinstance(value, (list, tuple)):
-            return Group(self.of(part, call, fresh=fresh) for part in value)
+            return Group(self.of(part, call, fresh=fresh, stays=stays) for part in value)
         if type(value) is not np.ndarray:
             return value
         owner = root_of(value)
@@ -75,6 +77,8 @@ class Places:
             storage = self._living[id(owner)] = Storage(owner, call)
             self._storages.append(storage)
         storage.last = call
+        if stays:
+            storage.kept = owner
         offset = value.ctypes.data - owner.ctypes.data
         return Place(storage, offset, value.shape, value.strides, value.dtype.str, value.flags.writeable)
 

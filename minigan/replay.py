@@ -21,6 +21,7 @@ import numpy as np
 from minigan.arena import Arena, Places
 from minigan.autodiff import Tensor, Version
 from minigan.backend import Array
+from minigan.guards import is_engine
 from minigan.primitive import Primitive
 from minigan.scheduled import Scheduled
 from minigan.switches import Event, hook
@@ -49,6 +50,12 @@ def name_of(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__name__))
 
 
+def is_engine_effect(function: Any) -> bool:
+    """Whether a recorded call is the engine's own, which depends on arrays and on state that can be brought back only."""
+    code = getattr(inner(function), "__code__", None)
+    return code is None or is_engine(code.co_filename)
+
+
 def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
     """The tensors among an event's inputs, also in lists."""
     for value in values:
@@ -62,6 +69,11 @@ def is_free(event: Event) -> bool:
     """Whether an operation leaves nothing to do for a replay: its result is empty, or a view of its input."""
     out = event.output._data
     return not out.size or (event.op.view and np.may_share_memory(out, event.inputs[0]._data))
+
+
+def _is_fresh(event: Event) -> bool:
+    """Whether an effect fills an array that was allocated for it."""
+    return event.kind == "effect" and "fresh" in event.params
 
 
 class _Noted(NamedTuple):
@@ -139,7 +151,7 @@ class Recording:
 
     def _note(self, event: Event) -> None:
         for t in tensors_in(event.inputs):
-            if id(t.version) not in self._own and "fresh" not in event.params:
+            if id(t.version) not in self._own and not _is_fresh(event):
                 self.outer[id(t)] = t
         if event.kind == "effect":
             self._note_effect(event)
@@ -152,19 +164,23 @@ class Recording:
 
     def _note_effect(self, event: Event) -> None:
         targets = list(tensors_in(event.inputs[:1]))
-        if fresh := "fresh" in event.params:
+        if fresh := _is_fresh(event):
             self._own |= {id(t.version): t.version for t in targets}
         else:
             self._written |= {id(t.version): t.version for t in targets}
         owner = getattr(inner(event.op), "__self__", None)
         if hasattr(owner, "mark"):
             self.owners[id(owner)] = owner
-        rest = [self._place(value) for value in event.inputs[1:]]
-        first = [self._place(value, fresh=fresh) for value in event.inputs[:1]]
+        code = getattr(inner(event.op), "__code__", None)
+        stays = code is None or not is_engine(
+            code.co_filename
+        )  # a user's Python may keep what it sees for another effect
+        rest = [self._place(value, stays=stays) for value in event.inputs[1:]]
+        first = [self._place(value, fresh=fresh, stays=stays) for value in event.inputs[:1]]
         self._noted.append(_Noted("effect", event.op, [*first, *rest], [self._place(t) for t in targets], {}))
 
-    def _place(self, value: Any, *, fresh: bool = False) -> Any:
-        return self._places.of(_raw(value), len(self._noted), fresh=fresh)
+    def _place(self, value: Any, *, fresh: bool = False, stays: bool = False) -> Any:
+        return self._places.of(_raw(value), len(self._noted), fresh=fresh, stays=stays)
 
     def _planned(self) -> _Plan:
         """The calls, planned for where their arrays lie; from here on nobody may see an array that a replay does not fill."""

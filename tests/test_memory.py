@@ -112,6 +112,28 @@ def test_an_effect_on_what_the_step_made_is_followed():
         np.testing.assert_array_equal(recording.replay().data, want[::-1] + want)
 
 
+def test_what_a_users_effect_saw_is_still_there_for_the_next():
+    x, desk = mg.tensor(np.arange(1.0, 5.0)), {}
+    out = mg.tensor(np.zeros(4))
+
+    def look(out, y):
+        desk["y"] = y
+
+    def take(out):
+        out[...] = desk.pop("y")  # so that nobody holds it when the step has ended
+
+    def f():
+        mg.effect(look, out, ops.exp(x))
+        z = ops.tanh(ops.tanh(x) * 3.0) + 1.0  # what would lie where the first array did
+        mg.effect(take, out)
+        return out + z * 0.0
+
+    recording = mg.Recording(f)
+    for _ in range(2):
+        x.data[...] = x.data + 0.25
+        np.testing.assert_array_equal(recording.replay().data, np.exp(x.data))
+
+
 def test_numbers_from_python_and_parameters_are_never_overwritten():
     weight, table = mg.tensor(np.eye(3), requires_grad=True), np.full((2, 3), 2.0)
 
@@ -143,7 +165,7 @@ def test_recordings_of_one_function_share_a_block_and_the_larger_form_replaces_i
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 @given(options=random_games.games, sizes=st.lists(st.sampled_from([4, 4, 5]), min_size=5, max_size=8))
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 def test_a_replay_reads_nothing_that_an_earlier_one_left(options, sizes):
     """Random games, with the arena full of NaN before each step: the bits of an eager game all the same."""
     sides = [random_games.Model(options, False), random_games.Model(options, True)]
@@ -244,7 +266,7 @@ def test_reading_part_by_part_costs_memory_in_proportion(reads):
         return peak_of(lambda: mg.grad(_reads_loss(reads, x), x)) / x._data.nbytes
 
     peak(4)
-    assert peak(64) < 12 and peak(64) < 1.5 * peak(16)
+    assert peak(32) < 12 and peak(32) < 1.5 * peak(8)
 
 
 @pytest.mark.parametrize("join", [lambda parts: ops.concatenate(parts, axis=1), lambda parts: ops.stack(parts, axis=1)])
@@ -274,7 +296,7 @@ def test_cotangents_that_are_summed_in_place_alias_nobody():
 
 
 # -- a recurrent network ---------------------------------------------------------------------------------------------
-STEPS, BATCH, WIDTH = 40, 256, 32
+STEPS, BATCH, WIDTH = 40, 128, 32
 
 
 class LSTM(nn.Module):
