@@ -16,12 +16,12 @@ Reading order: `graph.py` (what a graph is), `primitive.py` (one row of the tabl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigan import backend
-from minigan.backend import Array
+from minigan.backend import Array, root_of
 from minigan.graph import METHODS, GraphError, Node, Tensor, Version, as_tensor, tensor
 from minigan.primitive import Primitive, Unsaved
 from minigan.switches import Event, graph, origin, state
@@ -87,7 +87,7 @@ def _convert(op: Primitive, a: Any, i: int, dtype: np.dtype, xp: Any) -> Tensor:
         raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
     t = Tensor(xp.asarray(a, dtype=dtype))
     if state.hooks and isinstance(a, np.ndarray) and a.ndim and t._data is not a:
-        assign(t, a)  # a copy, which a replay makes anew
+        fill(_overwrite, t, a)  # a copy, which a replay makes anew
     return t
 
 
@@ -157,6 +157,15 @@ def effect(function: Callable[..., None], *args: Any) -> None:
     Everything that writes in place goes through here (optimizers, random numbers, running statistics), so that
     saved arrays stay guarded and hooks see the write. Tensors among `args`, also inside lists, are passed as arrays.
     """
+    _write(function, args, {})
+
+
+def fill(function: Callable[..., None], *args: Any) -> None:
+    """An effect whose first argument was just allocated for it, which nobody else has seen, and which it fills whole."""
+    _write(function, args, {"fresh": True})
+
+
+def _write(function: Callable[..., None], args: tuple[Any, ...], params: dict[str, Any]) -> None:
     hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
     if reading is not None:
         reading(None)
@@ -167,7 +176,7 @@ def effect(function: Callable[..., None], *args: Any) -> None:
     for t in args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]:
         t.version.count += 1
     for hook in hooks:
-        hook(Event("effect", function, args, {}, None, None))
+        hook(Event("effect", function, args, params, None, None))
 
 
 def _arrays_of(value: Any) -> Any:
@@ -200,6 +209,7 @@ def _reachable(roots: list[Node]) -> list[Node]:
 
 
 def _as_list(value: Any) -> list[Any]:
+    """A new list of one or several."""
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
@@ -232,41 +242,51 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: b
         GraphError: an input or every output is outside the graph, a saved array was changed in place, or an operation
             on the way has no derivative of this order.
     """
-    results = cotangents(outputs, inputs, grad_outputs, create_graph=create_graph)
+    results = cotangents(_as_list(outputs), inputs, grad_outputs, create_graph=create_graph)
     given = _as_list(grad_outputs) if grad_outputs is not None else []
     with graph(create_graph):
         results = _unshared(results, [g._data if isinstance(g, Tensor) else g for g in given])
     return results if isinstance(inputs, (list, tuple)) else results[0]
 
 
-def cotangents(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: bool = False) -> list[Tensor]:
-    """What :func:`grad` returns, for who only reads it: these arrays may share memory or be read-only."""
-    ys, xs = _as_list(outputs), _as_list(inputs)
-    gs = _as_list(grad_outputs) if grad_outputs is not None else [None] * len(ys)
-    if len(gs) != len(ys):
-        raise ValueError(f"grad: got {len(gs)} grad_outputs for {len(ys)} outputs")
+def cotangents(
+    outputs: list[Tensor], inputs: Any, grad_outputs: Any = None, *, create_graph: bool = False
+) -> list[Tensor]:
+    """What :func:`grad` returns, for who only reads it: these arrays may share memory or be read-only. The list `outputs` is
+    emptied: a graph that nobody else holds is freed while it is walked, each node as soon as it is passed."""
+    xs, gs = _as_list(inputs), _as_list(grad_outputs) if grad_outputs is not None else [None] * len(outputs)
+    if len(gs) != len(outputs):
+        raise ValueError(f"grad: got {len(gs)} grad_outputs for {len(outputs)} outputs")
     for i, x in enumerate(xs):
         if not isinstance(x, Tensor) or x.node is None:
             raise GraphError(f"grad: input {i} is not in a graph; make it with mg.tensor(..., requires_grad=True)")
-    roots = [y.node for y in ys if y.node is not None]
-    if not roots:
+    if all(y.node is None for y in outputs):
         raise GraphError("grad: the outputs depend on no tensor that requires derivatives (or ran under no_grad)")
     with graph(create_graph):
-        cotangents: dict[int, Tensor] = {}
-        for y, g in zip(ys, gs, strict=True):
-            if y.node is not None:
-                _accumulate(cotangents, y.node, _seed(y, g))
-        found = _walk(roots, {id(x.node) for x in xs}, cotangents, create_graph)
+        roots, sums = _seeded(outputs, gs)
+        outputs.clear()
+        found = _walk(roots, {id(x.node) for x in xs}, sums, create_graph)
     return [found[id(x.node)] if id(x.node) in found else _zeros(x) for x in xs]
+
+
+def _seeded(outputs: list[Tensor], gs: list[Any]) -> tuple[list[Node], dict[int, _Sum]]:
+    """The outputs' nodes, and the cotangents that a walk begins with."""
+    roots: list[Node] = []
+    sums: dict[int, _Sum] = {}
+    for y, g in zip(outputs, gs, strict=True):
+        if y.node is not None:
+            roots.append(y.node)
+            sums.setdefault(id(y.node), _Sum()).add(_seed(y, g))
+    return roots, sums
 
 
 def _unshared(results: list[Tensor], taken: list[Any]) -> list[Tensor]:
     """The tensors, copied where one is read-only or overlaps an earlier one or an array of `taken`."""
     roots: dict[int, list[Any]] = {}
     for array in taken:
-        roots.setdefault(id(_root(array)), []).append(array)
+        roots.setdefault(id(root_of(array)), []).append(array)
     for i, t in enumerate(results):
-        same, xp = roots.setdefault(id(_root(t._data)), []), backend.array_module(t._data)
+        same, xp = roots.setdefault(id(root_of(t._data)), []), backend.array_module(t._data)
         writable = xp is not np or t._data.flags.writeable
         if not writable or any(xp.may_share_memory(t._data, other) for other in same):
             t = results[i] = run("cast", t, dtype=t.dtype)
@@ -274,54 +294,113 @@ def _unshared(results: list[Tensor], taken: list[Any]) -> list[Tensor]:
     return results
 
 
-def _root(array: Any) -> Any:
-    while getattr(array, "base", None) is not None:
-        array = array.base
-    return array
-
-
 def _zeros(x: Tensor) -> Tensor:
     return Tensor(backend.array_module(x._data).zeros_like(x._data))
 
 
-def _walk(roots: list[Node], targets: set[int], cotangents: dict[int, Tensor], create_graph: bool) -> dict[int, Tensor]:
-    """The backward pass: visit nodes from outputs to `targets`, only on paths between them."""
+class Placed(NamedTuple):
+    """A cotangent that is zero but at an index, where it is `g`: what an operation that reads a part of an array returns for it.
+    `template` and `indices` as of `ops.index_add`."""
+
+    g: Tensor
+    indices: tuple[Tensor, ...]
+    template: tuple[Any, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the numbers."""
+        return self.g._data.dtype
+
+    @property
+    def device(self) -> str:
+        """Where they are."""
+        return backend.device_of(self.g._data)
+
+
+class _Sum:
+    """The cotangent of a node while contributions to it come in. Placed ones keep their own size until :meth:`total`, so that T
+    slices of an array cost as much as the array, and not T times as much."""
+
+    __slots__ = ("_own", "_placed", "_whole")
+
+    def __init__(self) -> None:
+        self._whole: Tensor | None = None
+        self._own = False  # the sum was made here, so nobody else sees it change
+        self._placed: list[Placed] = []
+
+    def add(self, g: Tensor | Placed) -> None:
+        if isinstance(g, Placed):
+            self._placed.append(g)
+        elif self._whole is None:
+            self._whole = g
+        elif self._own and not state.enabled and not state.anomaly:
+            effect(_increase, self._whole, g)
+        else:
+            self._whole, self._own = run("add", self._whole, g), True
+
+    def total(self) -> Tensor:
+        parts = self._placed
+        if self._whole is not None:
+            if not parts:
+                return self._whole
+            parts = [Placed(self._whole, (), (...,), self._whole.shape), *parts]
+        arrays, index = [part.g for part in parts], [t for part in parts for t in part.indices]
+        return run("index_add", *arrays, *index, templates=tuple(p.template for p in parts), shape=parts[0].shape)
+
+
+def _increase(target: Array, g: Array) -> None:
+    backend.array_module(target).add(target, g, out=target)
+
+
+def _walk(roots: list[Node], targets: set[int], sums: dict[int, _Sum], create_graph: bool) -> dict[int, Tensor]:
+    """The backward pass: visit nodes from outputs to `targets`, only on paths between them. Empties `roots`."""
     order = _reachable(roots)
+    roots.clear()
+    order.reverse()
     wanted: set[int] = set()  # nodes from which a target can be reached
-    for node in reversed(order):
+    for node in order:
         if id(node) in targets or any(id(parent) in wanted for parent in node.parents):
             wanted.add(id(node))
     found: dict[int, Tensor] = {}
-    for node in order:
-        g = cotangents.pop(id(node), None)
-        if g is None or id(node) not in wanted:
-            continue
-        for hook in node.hooks or ():
-            replaced = hook(g)
-            if replaced is not None and (replaced.shape, replaced.dtype) != (g.shape, g.dtype):
-                raise GraphError(
-                    f"register_hook: a hook of {node} returned {replaced.shape} {replaced.dtype} for a cotangent of "
-                    f"{g.shape} {g.dtype}"
-                )
-            g = g if replaced is None else replaced
-        for watch in state.hooks:
-            watch(Event("cotangent", node.op, (g,), node.params, None, node))
-        if id(node) in targets:
-            found[id(node)] = g
-        needs = [parent is not None and id(parent) in wanted for parent in node.parents]
-        if any(needs):
-            for parent, cotangent in zip(node.parents, _pull_back(node, g, needs, create_graph), strict=True):
-                if parent is not None and cotangent is not None:
-                    _accumulate(cotangents, parent, cotangent)
+    while order:
+        node = order.pop()
+        arrived = sums.pop(id(node), None)
+        if arrived is not None and id(node) in wanted:
+            g = _passed(node, arrived.total())
+            if id(node) in targets:
+                found[id(node)] = g
+            del arrived
+            _go_on(node, g, wanted, sums, create_graph)
+            del g
     return found
 
 
-def _accumulate(cotangents: dict[int, Tensor], node: Node, g: Tensor) -> None:
-    previous = cotangents.get(id(node))
-    cotangents[id(node)] = g if previous is None else run("add", previous, g)
+def _passed(node: Node, g: Tensor) -> Tensor:
+    """A node's finished cotangent, after those who asked to be told of it."""
+    for hook in node.hooks or ():
+        replaced = hook(g)
+        if replaced is not None and (replaced.shape, replaced.dtype) != (g.shape, g.dtype):
+            raise GraphError(
+                f"register_hook: a hook of {node} returned {replaced.shape} {replaced.dtype} for a cotangent of "
+                f"{g.shape} {g.dtype}"
+            )
+        g = g if replaced is None else replaced
+    for watch in state.hooks:
+        watch(Event("cotangent", node.op, (g,), node.params, None, node))
+    return g
 
 
-def _pull_back(node: Node, g: Tensor, needs: list[bool], create_graph: bool) -> list[Tensor | None]:
+def _go_on(node: Node, g: Tensor, wanted: set[int], sums: dict[int, _Sum], create_graph: bool) -> None:
+    """Add a node's contributions to the cotangents of its parents."""
+    needs = [parent is not None and id(parent) in wanted for parent in node.parents]
+    if any(needs):
+        for parent, cotangent in zip(node.parents, _pull_back(node, g, needs, create_graph), strict=True):
+            if parent is not None and cotangent is not None:
+                sums.setdefault(id(parent), _Sum()).add(cotangent)
+
+
+def _pull_back(node: Node, g: Tensor, needs: list[bool], create_graph: bool) -> list[Tensor | Placed | None]:
     """The cotangents of a node's inputs, checked."""
     op = node.op
     assert op is not None
@@ -349,13 +428,13 @@ def _replay_composite(op: Primitive, g: Tensor, needs: list[bool], inputs: list[
     assert op.composite is not None
     aliases = [run("identity", x) if need else x for x, need in zip(inputs, needs, strict=True)]
     wanted = [a for a, need in zip(aliases, needs, strict=True) if need]
-    found = iter(cotangents(op.composite(*aliases, **params), wanted, g, create_graph=True))
+    found = iter(cotangents([op.composite(*aliases, **params)], wanted, g, create_graph=True))
     return [next(found) if need else None for need in needs]
 
 
-def _fit(op: Primitive, node: Node, parent: Node, g: Tensor) -> Tensor:
+def _fit(op: Primitive, node: Node, parent: Node, g: Tensor | Placed) -> Tensor | Placed:
     """Sum a cotangent over broadcast axes, once for all operations, and check that it belongs to its input."""
-    if op.broadcasts and g.shape != parent.shape:
+    if op.broadcasts and isinstance(g, Tensor) and g.shape != parent.shape:
         g = run("sum_to", g, shape=parent.shape)
     if g.shape != parent.shape or g.dtype != parent.dtype or g.device != parent.device:
         raise GraphError(
@@ -386,6 +465,7 @@ __all__ = [
     "REGISTRY",
     "GraphError",
     "Node",
+    "Placed",
     "Primitive",
     "Tensor",
     "Version",
@@ -395,6 +475,7 @@ __all__ = [
     "backward",
     "cotangents",
     "effect",
+    "fill",
     "grad",
     "primitive",
     "run",

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from minigan.autodiff import Tensor
 from minigan.backend import Array
-from minigan.guards import is_engine
-from minigan.replay import Recording, is_free, tensors_in
+from minigan.replay import Recording, is_engine_effect, is_free, name_of, tensors_in
 from minigan.switches import Event, state
-from minigan.tracing import RecordingError, digest, line, name_of
+from minigan.tracing import RecordingError, digest, line
 
 Names = Callable[[], dict[int, str]]
 
@@ -122,11 +120,3 @@ def _replay(recording: Recording, tape: _Tape) -> str | None:
         row = tape.rows[len(recording.calls)]
         first = f"{row[1]}: the step does {row[0]}, which was not recorded"
     return first
-
-
-def is_engine_effect(function: Any) -> bool:
-    """Whether a recorded call is the engine's own, which depends on arrays and on state that can be brought back only."""
-    while isinstance(function, partial):
-        function = function.func
-    code = getattr(function, "__code__", None)
-    return code is None or is_engine(code.co_filename)

@@ -110,15 +110,20 @@ class Player:
             TypeError, ValueError: the loss returns something else, or is a function of a batch that was not given.
         """
         with frozen([t for other in others for t in other.parameters]):
-            loss, self.reported = self._evaluate(self.loss, batch, "loss")
-            total = loss
-            step = state.clock.step if state.clock is not None else 0
-            for lazy in self.lazy:
-                if lazy.due(step):
-                    value, more = self._evaluate(lazy.term, batch, f"lazy term {lazy.name!r}")
-                    total = total + value * lazy.scale
-                    self._report({lazy.name: value, **more})
-            return loss, self._differentiate(total)
+            loss, totals = self._totals(batch)
+            return loss, self._differentiate(totals)
+
+    def _totals(self, batch: Any) -> tuple[Tensor, list[Tensor]]:
+        """The loss outside its graph, and in a list what is to be differentiated, whose graph nobody else holds."""
+        loss, self.reported = self._evaluate(self.loss, batch, "loss")
+        total = Tensor(loss._data, loss.node, loss.version)
+        step = state.clock.step if state.clock is not None else 0
+        for lazy in self.lazy:
+            if lazy.due(step):
+                value, more = self._evaluate(lazy.term, batch, f"lazy term {lazy.name!r}")
+                total = total + value * lazy.scale
+                self._report({lazy.name: value, **more})
+        return loss.detach(), [total]
 
     def _evaluate(self, function: Loss, batch: Any, what: str) -> tuple[Tensor, dict[str, Tensor]]:
         who = f"player {self.name!r}: its {what}"
@@ -141,13 +146,14 @@ class Player:
             raise ValueError(f"player {self.name!r}: reports {twice[0]!r} twice; give one another name")
         self.reported |= {name: value.detach() for name, value in values.items()}
 
-    def _differentiate(self, loss: Tensor) -> list[Tensor]:
+    def _differentiate(self, totals: list[Tensor]) -> list[Tensor]:
+        """The gradients; `totals` is emptied, so that its graph is freed while it is walked."""
         if self._reached:
-            return cotangents(loss, self.parameters)
+            return cotangents(totals, self.parameters)
         names = {id(t.node): name for name, t in self.optimizer.parameters.items()}
         nodes: set[int] = set()
         with hook(lambda event: nodes.add(id(event.node)) if event.kind == "cotangent" else None):
-            grads = [] if loss.node is None else cotangents(loss, self.parameters)
+            grads = [] if totals[0].node is None else cotangents(totals, self.parameters)
         never = [name for node, name in names.items() if node not in nodes]
         some = ", ".join(never[:6]) + (f", ... ({len(never)} in all)" if len(never) > 6 else "")
         if len(never) == len(names):

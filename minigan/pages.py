@@ -8,7 +8,9 @@ is just memory.
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,20 @@ def zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
     made: Array = _block[start : start + size].view(dtype).reshape(shape)
     made[...] = 0
     return made
+
+
+def block(size: int) -> np.ndarray:
+    """`size` bytes that begin on a cache line."""
+    memory = np.empty(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size]
+
+
+def trim() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it (glibc): the arrays of an eager step, say."""
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if give_back is not None:
+        give_back(0)
 
 
 def zeros_like(array: Array) -> Array:

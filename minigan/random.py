@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigan import backend
-from minigan.autodiff import Tensor, effect
+from minigan.autodiff import Tensor, fill
 from minigan.backend import Array, array_module
 from minigan.kernels import dispatch
 from minigan.switches import state
@@ -203,7 +203,7 @@ class Source:
         if self._calls is _unnamed and state.clock is None:
             stream += "/outside of steps"
         if out.size:
-            effect(partial(self._draw, _LAWS[law], stream, key_of(self.seed, stream), extra), out)
+            fill(partial(self._draw, _LAWS[law], stream, key_of(self.seed, stream), extra), out)
         return out
 
     def _draw(

@@ -5,20 +5,24 @@ changes from step to step. A :class:`Recording` runs a function once under the e
 the list of array calls, forward and backward, random draws and optimizer updates, each with the arrays it reads and the
 array it fills. A replay runs that list: same arithmetic, no graph, no allocation, no Python per operation but one call.
 
-Views cost nothing in a replay: the arrays they look at are refilled under them. What does not go through the engine is
-frozen as it was when recorded: Python numbers, branches and loops. `minigan.replayed` sees to it that none of that matters.
+Views cost nothing in a replay: the arrays they look at are refilled under them. Arrays that only a replay sees share memory, by
+when they are used (`arena.py`). What does not go through the engine is frozen as it was when recorded: Python numbers, branches
+and loops. `minigan.replayed` sees to it that none of that matters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigan.arena import Arena, Places
 from minigan.autodiff import Tensor, Version
-from minigan.backend import Array, Group
+from minigan.backend import Array
+from minigan.guards import is_engine
+from minigan.primitive import Primitive
 from minigan.scheduled import Scheduled
 from minigan.switches import Event, hook
 
@@ -27,10 +31,29 @@ def _refill(out: Array, forward: Callable[..., Array], arrays: tuple[Array, ...]
     out[...] = forward(*arrays, **params)
 
 
-def _arrays(value: Any) -> Any:
+def _raw(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value._data
-    return Group(_arrays(v) for v in value) if isinstance(value, (list, tuple)) else value
+    return [_raw(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def inner(function: Any) -> Any:
+    """What is left of an effect's function without its partials."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+def name_of(function: Any) -> str:
+    """The name of an effect's function."""
+    function = inner(function)
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def is_engine_effect(function: Any) -> bool:
+    """Whether a recorded call is the engine's own, which depends on arrays and on state that can be brought back only."""
+    code = getattr(inner(function), "__code__", None)
+    return code is None or is_engine(code.co_filename)
 
 
 def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
@@ -48,32 +71,59 @@ def is_free(event: Event) -> bool:
     return not out.size or (event.op.view and np.may_share_memory(out, event.inputs[0]._data))
 
 
+def _is_fresh(event: Event) -> bool:
+    """Whether an effect fills an array that was allocated for it."""
+    return event.kind == "effect" and "fresh" in event.params
+
+
+class _Noted(NamedTuple):
+    """A call to make: of an operation that fills `out`, or of an effect. Arrays are places where they are the step's own."""
+
+    kind: str
+    function: Any
+    inputs: Any
+    out: Any  # of an effect: the arrays it writes
+    params: dict[str, Any]
+
+
+class _Plan(NamedTuple):
+    """Calls that know where their arrays lie, and for each its name and the arrays it writes."""
+
+    calls: list[Callable[[], Any]]
+    made: list[tuple[str, list[Array]]]
+    kept: list[Any]  # a planned kernel knows addresses only
+
+
 class Recording:
     """The array calls of `function(*args)`.
 
+    Args:
+        arena: the memory to share with other recordings; by default one of its own.
+
     Attributes:
         result: what the function returned; the arrays in it are refilled by each replay.
-        calls: the recorded calls, in order; `len(recording)` of them.
-        made: for each call its name and the arrays it writes.
         outer: the tensors that were there before and are read or written, by identity.
         owners: optimizers, averages and random sources whose counters go on with each replay, by identity.
+        arena: holds the arrays that only a replay sees.
     """
 
-    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
-        self.calls: list[Callable[[], Any]] = []
-        self.made: list[tuple[str, list[Array]]] = []
+    def __init__(self, function: Callable[..., Any], *args: Any, arena: Arena | None = None) -> None:
+        self.arena = arena or Arena()
         self.outer: dict[int, Tensor] = {}
         self.owners: dict[int, Any] = {}
-        self._scheduled: list[Scheduled] = []
-        self._arrays: list[Any] = []
+        self._noted: list[_Noted] = []
+        self._places = Places()
+        self._plan: _Plan | None = None
         self._written: dict[int, Version] = {}
         self._own: dict[int, Version] = {}  # of the tensors that were made inside
         with hook(self._note):
             self.result = function(*args)
         self._scheduled = [t for t in self.outer.values() if isinstance(t, Scheduled)]
+        self._own.clear()
+        self._places.ended()
 
     def __len__(self) -> int:
-        return len(self.calls)
+        return len(self._noted)
 
     def replay(self) -> Any:
         """Run the recorded calls on what the arrays hold now; returns the refilled result."""
@@ -85,32 +135,76 @@ class Recording:
             version.count += 1  # a graph that saved one of these arrays before must notice
         return self.result
 
+    @property
+    def calls(self) -> list[Callable[[], Any]]:
+        """The recorded calls, in order; `len(recording)` of them."""
+        return self._planned().calls
+
+    @property
+    def made(self) -> list[tuple[str, list[Array]]]:
+        """For each call its name and the arrays it writes."""
+        return self._planned().made
+
+    def forget(self) -> None:
+        """Let go of the arena's block; the next replay plans anew."""
+        self._plan = None
+
     def _note(self, event: Event) -> None:
         for t in tensors_in(event.inputs):
-            if id(t.version) not in self._own:
+            if id(t.version) not in self._own and not _is_fresh(event):
                 self.outer[id(t)] = t
         if event.kind == "effect":
-            self.calls.append(partial(event.op, *map(_arrays, event.inputs)))
-            targets = list(tensors_in(event.inputs[:1]))
-            self._written |= {id(t.version): t.version for t in targets}
-            function = event.op
-            while isinstance(function, partial):
-                function = function.func
-            owner = getattr(function, "__self__", None)
-            if hasattr(owner, "mark"):
-                self.owners[id(owner)] = owner
-            self.made.append((getattr(function, "__qualname__", type(function).__name__), [t._data for t in targets]))
+            self._note_effect(event)
         elif event.kind == "apply":
             self._own[id(event.output.version)] = event.output.version
-            if is_free(event):
-                return
-            arrays, out = tuple(t._data for t in event.inputs), event.output._data
-            planned = event.op.plan(*arrays, out=out, **event.params) if event.op.plan else None
-            if planned is not None:
-                self._arrays.append((arrays, out))  # a planned call knows addresses only
-                self.calls.append(planned)
-            elif event.op.takes_out:
-                self.calls.append(partial(event.op.forward, *arrays, out=out, **event.params))
-            else:
-                self.calls.append(partial(_refill, out, event.op.forward, arrays, event.params))
-            self.made.append((event.op.name, [out]))
+            if not is_free(event):
+                inputs = [self._place(t) for t in event.inputs]
+                out = self._place(event.output, fresh=True)
+                self._noted.append(_Noted("apply", event.op, inputs, out, event.params))
+
+    def _note_effect(self, event: Event) -> None:
+        targets = list(tensors_in(event.inputs[:1]))
+        if fresh := _is_fresh(event):
+            self._own |= {id(t.version): t.version for t in targets}
+        else:
+            self._written |= {id(t.version): t.version for t in targets}
+        owner = getattr(inner(event.op), "__self__", None)
+        if hasattr(owner, "mark"):
+            self.owners[id(owner)] = owner
+        code = getattr(inner(event.op), "__code__", None)
+        stays = code is None or not is_engine(
+            code.co_filename
+        )  # a user's Python may keep what it sees for another effect
+        rest = [self._place(value, stays=stays) for value in event.inputs[1:]]
+        first = [self._place(value, fresh=fresh, stays=stays) for value in event.inputs[:1]]
+        self._noted.append(_Noted("effect", event.op, [*first, *rest], [self._place(t) for t in targets], {}))
+
+    def _place(self, value: Any, *, fresh: bool = False, stays: bool = False) -> Any:
+        return self._places.of(_raw(value), len(self._noted), fresh=fresh, stays=stays)
+
+    def _planned(self) -> _Plan:
+        """The calls, planned for where their arrays lie; from here on nobody may see an array that a replay does not fill."""
+        if self._plan is None:
+            array, plan = self._places.laid_out(self.arena, self), _Plan([], [], [])
+            for noted in self._noted:
+                arrays = [array(value) for value in noted.inputs]
+                if noted.kind == "effect":
+                    plan.calls.append(partial(noted.function, *arrays))
+                    plan.made.append((name_of(noted.function), [array(t) for t in noted.out]))
+                else:
+                    out = array(noted.out)
+                    plan.calls.append(_call(noted.function, arrays, out, noted.params))
+                    plan.made.append((noted.function.name, [out]))
+                    plan.kept.append((arrays, out))
+            self._plan = plan
+        return self._plan
+
+
+def _call(op: Primitive, arrays: list[Array], out: Array, params: dict[str, Any]) -> Callable[[], Any]:
+    """What runs an operation again, into `out`."""
+    planned = op.plan(*arrays, out=out, **params) if op.plan else None
+    if planned is not None:
+        return planned
+    if op.takes_out:
+        return partial(op.forward, *arrays, out=out, **params)
+    return partial(_refill, out, op.forward, tuple(arrays), params)

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from minigan import backend, checking
+from minigan.arena import Arena
 from minigan.autodiff import Tensor
 from minigan.backend import Array
 from minigan.batch import arrays_of, tensors_of
@@ -85,6 +86,7 @@ class Replayed:
         self.max_recordings = whole("replayed", "max_recordings", max_recordings, low=1)
         self.steps = 0
         self._roots = roots or (lambda: (function,))
+        self._arena = Arena()  # of all recordings, since they never run at the same time
         self._entries: list[_Entry] = []  # the one used last comes first
         self._renewals = 0
 
@@ -159,7 +161,7 @@ class Replayed:
         outline, first = Outline(entry.guards), entry.outline
         call = lambda: _plain(self.function(*map(tensors_of, entry.arguments)))  # noqa: E731
         with outline.taken():
-            recording = Recording(call) if first is not None else None
+            recording = Recording(call, arena=self._arena) if first is not None else None
             result = call() if recording is None else recording.result
         returned: list[Any] = []
         _mapped(result, lambda t: t, returned)

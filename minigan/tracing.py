@@ -24,6 +24,7 @@ import numpy as np
 from minigan import backend
 from minigan.autodiff import Tensor
 from minigan.guards import Guards, is_engine
+from minigan.replay import name_of
 from minigan.switches import Event, state
 
 _LIBRARIES = (sysconfig.get_paths()["stdlib"] + os.sep, *(path + os.sep for path in site.getsitepackages()))
@@ -42,13 +43,6 @@ def line() -> str:
             return f"{file}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return f"{first.f_code.co_filename}:{first.f_lineno}"
-
-
-def name_of(function: Any) -> str:
-    """The name of an effect's function."""
-    while isinstance(function, partial):
-        function = function.func
-    return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 def _refusal(t: Tensor) -> RecordingError:

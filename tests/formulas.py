@@ -86,12 +86,14 @@ def getitem(x: Any, *index: Any, template: Any) -> Any:
     return x[index_of(template, index)]
 
 
-def index_add(g: Any, *index: Any, template: Any, shape: Any) -> Any:
+def index_add(*arrays: Any, templates: Any, shape: Any) -> Any:
     """The adjoint by its definition: y = sum over elements of g_k times the unit array of the place that x[index]_k shows."""
-    places = np.arange(int(np.prod(shape))).reshape(shape)[index_of(template, index)]
-    y = np.zeros(int(np.prod(shape)), g.dtype)
-    for place, value in zip(np.ravel(places), np.ravel(g), strict=True):
-        y[place] += value
+    y, rest = np.zeros(int(np.prod(shape)), arrays[0].dtype), list(arrays[len(templates) :])
+    for g, template in zip(arrays, templates, strict=False):
+        index = [rest.pop(0) for part in template if hasattr(part, "number")]
+        places = np.arange(y.size).reshape(shape)[index_of(template, index)]
+        for place, value in zip(np.ravel(places), np.ravel(g), strict=True):
+            y[place] += value
     return y.reshape(shape)
 
 

@@ -27,6 +27,7 @@ from minigan.kernels.compiler import address_of, compile_task, floats_at, later,
 from minigan.kernels.cpu_conv_tiles import in_turn, keeping
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
+from minigan.kernels.cpu_workspace import matrices
 from minigan.kernels.geometry import Geometry
 
 SPAN = 64  # rows of positions that a task takes
@@ -108,7 +109,7 @@ def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, slope:
     """conv as patches and one product; at least TALL rows (n, o)."""
     positions = int(np.prod(geometry.small))
     depth, columns = geometry.taps * x.shape[-1], w.shape[-1]
-    patches = np.empty((len(x) * positions, 1, depth), np.float32)
+    patches = matrices(len(x) * positions * depth)[0].reshape(-1, 1, depth)
     product = cpu_conv_tiles.plan(
         patches, w.reshape(1, depth, columns), bias, POINT, slope, out.reshape(-1, 1, columns), False
     )
@@ -187,12 +188,12 @@ def plan_columns(
     tables, stride = (t0, t1, spans), geometry.stride[-1]
     inputs, outputs = (three.small, three.big) if transposed else (three.big, three.small)
     channels, depth, taps = out.shape[-1], source.shape[-1], geometry.taps
-    columns = np.empty((source.size // depth, 1, taps * channels), np.float32)
+    columns, weights = matrices(source.size // depth * taps * channels, 0 if transposed else w.size)
+    columns = columns.reshape(-1, 1, taps * channels)
     jobs: list[Job] = []
     if transposed:  # w is (taps, out, in): its rows are the columns wanted
         weights = w.reshape(taps * channels, depth)
     else:
-        weights = np.empty((taps * channels, depth), np.float32)
         turned = w.reshape(taps, depth, channels)
         jobs.append(lambda: np.copyto(weights.reshape(taps, channels, depth), turned.swapaxes(1, 2)))
     rows = len(source) * outputs[0] * outputs[1]

@@ -11,7 +11,6 @@ from minigan.kernels.compiler import address_of
 from minigan.kernels.registers import LINE
 
 LOCK = threading.RLock()  # held by whoever uses the workspace, so that programs with threads of their own are safe
-_memory = np.zeros(0, np.float32)
 
 
 def whole_lines(floats: int) -> int:
@@ -19,17 +18,26 @@ def whole_lines(floats: int) -> int:
     return -(-floats // LINE) * LINE
 
 
-def workspace(*sizes: int) -> list[Array]:
-    """Arrays of `sizes` floats on cache lines of their own, all in one block, zero when first used.
+class Workspace:
+    """A block of scratch memory."""
 
-    The next call hands out the same memory again; a block that is too small is replaced by a larger one, and lives on in the
-    plans that were made with it.
-    """
-    global _memory
-    starts = [0]
-    for size in sizes:
-        starts.append(starts[-1] + whole_lines(size))
-    if _memory.size < starts[-1] + LINE:
-        _memory = np.zeros(max(starts[-1] + LINE, _memory.size * 5 // 4), np.float32)
-    first = -(address_of(_memory) // 4) % LINE
-    return [_memory[first + a : first + a + size] for a, size in zip(starts, sizes, strict=False)]
+    def __init__(self) -> None:
+        self._memory = np.zeros(0, np.float32)
+
+    def __call__(self, *sizes: int) -> list[Array]:
+        """Arrays of `sizes` floats on cache lines of their own, all in the block, zero when first used.
+
+        The next call hands out the same memory again; a block that is too small is replaced by a larger one, and lives on in
+        the plans that were made with it.
+        """
+        starts = [0]
+        for size in sizes:
+            starts.append(starts[-1] + whole_lines(size))
+        if self._memory.size < starts[-1] + LINE:
+            self._memory = np.zeros(max(starts[-1] + LINE, self._memory.size * 5 // 4), np.float32)
+        first = -(address_of(self._memory) // 4) % LINE
+        return [self._memory[first + a : first + a + size] for a, size in zip(starts, sizes, strict=False)]
+
+
+workspace = Workspace()  # what a kernel works in
+matrices = Workspace()  # matrices of patches, which live while a kernel makes a product of them

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive, run
+from minigan.autodiff import METHODS, Placed, Tensor, as_tensor, primitive, run
 from minigan.backend import Array, array_module, is_float, is_gpu_array
 from minigan.checks import plain
 
@@ -257,9 +257,7 @@ def _getitem_samples(draw: Any) -> Any:
 
 
 @primitive(
-    lambda needs, g, _y, _x, *index, template: (
-        [index_add(g, *index, template=template, shape=_x.shape)] + [None] * len(index)
-    ),
+    lambda needs, g, _y, _x, *index, template: [Placed(g, index, template, _x.shape)] + [None] * len(index),
     samples=_getitem_samples,
     kinds=_ANY,
     view=True,
@@ -271,35 +269,55 @@ def _getitem(x: Array, *index: Array, template: tuple[Any, ...]) -> Array:
 
 def _index_add_samples(draw: Any) -> Any:
     (x, *index), params = _getitem_samples(draw)
-    return (draw.array(_getitem_shape(x, index, params["template"])), *index), {**params, "shape": x.shape}
+    templates = [params["template"], *draw.choice(((), ((...,),), ((..., slice(None, None, -2)),)))]
+    parts = [draw.array(np.empty(x.shape)[_fill(templates[0], index)].shape)]
+    parts += [draw.array(np.empty(x.shape)[template].shape) for template in templates[1:]]
+    return (*parts, *index), {"templates": tuple(templates), "shape": x.shape}
 
 
-def _getitem_shape(x: Array, index: Sequence[Array], template: tuple[Any, ...]) -> tuple[int, ...]:
-    return np.empty(x.shape)[_fill(template, index)].shape
+def _parted(arrays: Sequence[Any], templates: Sequence[tuple[Any, ...]]) -> list[tuple[Any, list[Any]]]:
+    """Each part with its index arrays, which follow the parts in turn."""
+    rest = iter(arrays[len(templates) :])
+    return [
+        (g, [next(rest) for entry in template if isinstance(entry, Slot)])
+        for g, template in zip(arrays, templates, strict=False)
+    ]
 
 
-@primitive(
-    lambda needs, u, _y, _g, *index, template, shape: [_getitem(u, *index, template=template)] + [None] * len(index),
-    samples=_index_add_samples,
-    kinds="f" + _ANY,
-)
-def index_add(g: Array, *index: Array, template: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
-    """Zeros of `shape` with g added at an index, repeated places summed: the adjoint of `x[index]`."""
-    xp = array_module(g)
-    where = _fill(template, index)
-    if not index:
-        y = xp.zeros(shape, g.dtype)
-        y[where] = g
-        return y
-    if is_gpu_array(g):  # sorted segments instead of float atomics: the same result every time
-        from minigan.kernels import gpu_fused
+def _index_add_cotangents(needs: Any, u: Tensor, _y: Tensor, *arrays: Any, templates: Any, shape: Any) -> Any:
+    parts = zip(_parted(arrays, templates), templates, needs, strict=False)
+    found = [_getitem(u, *index, template=template) if need else None for (_, index), template, need in parts]
+    return found + [None] * (len(arrays) - len(found))
 
-        size = int(np.prod(shape))
-        flat = xp.arange(size).reshape(shape)[where]
-        return gpu_fused.index_add(xp.ascontiguousarray(g).ravel(), flat.ravel(), size).reshape(shape)
-    y = np.zeros(shape, g.dtype)
-    np.add.at(y, where, g)
-    return y
+
+@primitive(_index_add_cotangents, samples=_index_add_samples, kinds=_ANY, name="index_add")
+def _index_add(
+    *arrays: Array, templates: tuple[tuple[Any, ...], ...], shape: tuple[int, ...], out: Array | None = None
+) -> Array:
+    xp, dtype = array_module(arrays[0]), arrays[0].dtype
+    out = xp.empty(shape, dtype) if out is None else out
+    out[...] = 0
+    for (g, index), template in zip(_parted(arrays, templates), templates, strict=True):
+        where = _fill(template, index)
+        if not index:
+            out[where] += g
+        elif is_gpu_array(g):  # sorted segments instead of float atomics: the same result every time
+            from minigan.kernels import gpu_fused
+
+            flat = xp.arange(out.size).reshape(shape)[where]
+            out += gpu_fused.index_add(xp.ascontiguousarray(g).ravel(), flat.ravel(), out.size).reshape(shape)
+        else:
+            np.add.at(out, where, g)
+    return out
+
+
+def index_add(g: Any, *index: Any, template: tuple[Any, ...], shape: tuple[int, ...]) -> Tensor:
+    """Zeros of `shape` with g added at an index, repeated places summed: the adjoint of `x[index]`.
+
+    The primitive adds up several: `y = sum over parts of E_part g_part`, E the adjoint of a part's `x[index]`, in one array; so
+    the cotangent of an array that is read slice by slice is made once.  dg_part = u[index of the part].
+    """
+    return _index_add(as_tensor(g), *index, templates=(template,), shape=tuple(shape))
 
 
 def getitem(x: Any, index: Any) -> Tensor:
