@@ -159,7 +159,7 @@ def effect(function: Callable[..., None], *args: Any) -> None:
     """
     hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
     if reading is not None:
-        reading(None)
+        reading(function)
     try:  # a replay calls the function again, so nothing inside is recorded, and it may read what it likes
         function(*map(_arrays_of, args))
     finally:

@@ -14,6 +14,7 @@ from minigan.autodiff import GraphError, Tensor, cotangents, effect
 from minigan.backend import Array, to_device
 from minigan.batch import arrays_of, tensors_of
 from minigan.checks import number, whole
+from minigan.counters import Counter, told
 from minigan.optim import Optimizer, Snapshot
 from minigan.random import Source, ticking
 from minigan.replayed import Replayed
@@ -319,8 +320,9 @@ class Game:
         TypeError, ValueError: no players, two of one name, an unknown rule, a phase without end before the last.
     """
 
-    watched: ClassVar[tuple[str, ...]] = ("phases", "rule")
+    watched: ClassVar[tuple[str, ...]] = ("phases", "rule", "_recorded")
     bound: ClassVar[tuple[str, ...]] = ("after",)
+    steps = Counter("the number of a game's steps")
 
     def __init__(
         self,
@@ -333,27 +335,51 @@ class Game:
         after: Sequence[Hook] = (),
         max_recordings: int = 8,
     ) -> None:
-        if replay not in (True, False, "check"):
-            raise ValueError(f"game: got replay {replay!r}, expected True, False or 'check'")
         phases = [p for p in players if isinstance(p, Phase)]
         if phases and len(phases) != len(players):
             raise TypeError("game: got players and phases, expected all of one kind")
         self.phases = phases or [Phase("game", players)]  # type: ignore[arg-type]
         if endless := [phase.name for phase in self.phases[:-1] if phase.steps is None]:
             raise ValueError(f"game: phase {endless[0]!r} has no steps, but another phase follows it")
-        self.rule, self.random, self.replay = _rule(rule), random, replay
+        self.rule = _rule(rule)
         self.before, self.after = tuple(before), tuple(after)
         self.steps = 0
         self.metrics: dict[str, Tensor] = {}
         self._recorded = Replayed(
-            self._move,
-            random=random,
-            max_recordings=max_recordings,
-            check=replay == "check",
-            roots=self._roots,
-            names=self._names,
+            self._move, random=random, max_recordings=max_recordings, roots=self._roots, names=self._names
         )
+        self.replay = replay
         _warn_of_twins(self.optimizers())
+
+    @property
+    def random(self) -> Source | None:
+        """The source whose step advances with the game."""
+        return self._recorded.random
+
+    @random.setter
+    def random(self, source: Source | None) -> None:
+        self._recorded.random = source
+
+    @property
+    def replay(self) -> bool | str:
+        """Whether steps are recorded: True, False or "check"."""
+        return self._replay
+
+    @replay.setter
+    def replay(self, replay: bool | str) -> None:
+        if replay not in (True, False, "check"):
+            raise ValueError(f"game: got replay {replay!r}, expected True, False or 'check'")
+        self._replay = replay
+        self._recorded.check = replay == "check"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Game:
+        raise TypeError(
+            "game: cannot be copied, since its losses go on to use the networks they were written with; build another game and "
+            "give it this one's state(): other.load_state(game.state())"
+        )
+
+    def __copy__(self) -> Game:
+        return self.__deepcopy__({})
 
     @property
     def phase(self) -> Phase:
@@ -366,7 +392,7 @@ class Game:
         return self.phase.players
 
     def _phase_index(self) -> int:
-        left = self.steps
+        left = vars(self)["steps"]  # a step may ask for its phase: each has recordings of its own
         for i, phase in enumerate(self.phases):
             if phase.steps is None or left < phase.steps:
                 return i
@@ -399,6 +425,7 @@ class Game:
             TypeError: a list or tuple as a batch; a batch where no loss reads one, or none where one does.
             ValueError: another number of batches.
         """
+        told("a game makes a step inside a recorded step of another")
         for function in self.before:
             function()
         given = self._given(batch, batches)

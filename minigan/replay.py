@@ -19,6 +19,7 @@ import numpy as np
 
 from minigan.autodiff import Tensor, Version
 from minigan.backend import Array, Group
+from minigan.reach import users_code
 from minigan.scheduled import Scheduled
 from minigan.switches import Event, hook
 
@@ -48,6 +49,16 @@ def is_free(event: Event) -> bool:
     return not out.size or (event.op.view and np.may_share_memory(out, event.inputs[0]._data))
 
 
+class _Checked(partial[Any]):
+    """A recorded call, and what to do after it."""
+
+    check: Callable[[], None]
+
+    def __call__(self) -> None:
+        super().__call__()
+        self.check()
+
+
 class Recording:
     """The array calls of `function(*args)`.
 
@@ -65,6 +76,8 @@ class Recording:
         self.outer: dict[int, Tensor] = {}
         self.owners: dict[int, Any] = {}
         self._scheduled: list[Scheduled] = []
+        self._of_users: list[int] = []  # calls that are a user's effects
+        self._last = 0  # of the calls, the last that might depend on Python
         self._arrays: list[Any] = []
         self._written: dict[int, Version] = {}
         self._own: dict[int, Version] = {}  # of the tensors that were made inside
@@ -74,6 +87,13 @@ class Recording:
 
     def __len__(self) -> int:
         return len(self.calls)
+
+    def after_effects(self, check: Callable[[], None]) -> None:
+        """Call `check` after each of a user's effects behind which there are calls that depend on Python values."""
+        for i in self._of_users:
+            if i < self._last:
+                self.calls[i] = _Checked(self.calls[i])
+                self.calls[i].check = check  # type: ignore[attr-defined]
 
     def replay(self) -> Any:
         """Run the recorded calls on what the arrays hold now; returns the refilled result."""
@@ -90,6 +110,10 @@ class Recording:
             if id(t.version) not in self._own:
                 self.outer[id(t)] = t
         if event.kind == "effect":
+            if users_code(event.op) is not None:
+                self._of_users.append(len(self.calls))
+            elif not all(isinstance(value, (Tensor, list)) for value in event.inputs):
+                self._last = len(self.calls)
             self.calls.append(partial(event.op, *map(_arrays, event.inputs)))
             targets = list(tensors_in(event.inputs[:1]))
             self._written |= {id(t.version): t.version for t in targets}
@@ -113,4 +137,5 @@ class Recording:
                 self.calls.append(partial(event.op.forward, *arrays, out=out, **event.params))
             else:
                 self.calls.append(partial(_refill, out, event.op.forward, arrays, event.params))
+            self._last = len(self.made)
             self.made.append((event.op.name, [out]))

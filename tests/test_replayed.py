@@ -747,10 +747,24 @@ def test_a_failed_recording_leaves_the_game_usable():
 
 
 # -- replay="check" --------------------------------------------------------------------------------------------------
-def test_check_finds_python_that_turns_out_otherwise_later_and_names_player_parameter_and_op():
-    ticks = iter([1.0, 1.0, 2.0, 2.0, 2.0])
+def outside(folder):
+    """A number that no variable holds: 1.0 twice, then 2.0."""
+    for k in range(2):
+        (folder / str(k)).touch()
+
+    def number():
+        found = sorted(folder.iterdir())
+        if found:
+            found[0].unlink()
+        return 1.0 if found else 2.0
+
+    return number
+
+
+def test_check_finds_python_that_turns_out_otherwise_later_and_names_player_parameter_and_op(tmp_path):
+    hidden = outside(tmp_path)
     made = nn.Dense(3, 1).initialize(0)
-    loss = lambda x: (made(x) ** 2).mean() * next(ticks)  # noqa: E731
+    loss = lambda x: (made(x) ** 2).mean() * hidden()  # noqa: E731
     game = mg.Game([mg.Player("critic", loss, optim.SGD(made, lr=0.1))], replay="check")
     x = np.ones((6, 3), np.float32)
     game.step(x)
@@ -765,13 +779,13 @@ def test_check_finds_python_that_turns_out_otherwise_later_and_names_player_para
     )
 
 
-def test_check_finds_other_operations():
-    more = iter([False, False, True])
+def test_check_finds_other_operations(tmp_path):
+    hidden = outside(tmp_path)
     made = nn.Dense(3, 1).initialize(0)
 
     def loss(x):
         y = (made(x) ** 2).mean()
-        return ops.exp(y) if next(more) else ops.tanh(y)
+        return ops.exp(y) if hidden() == 2.0 else ops.tanh(y)
 
     game = mg.Game([mg.Player("p", loss, optim.SGD(made, lr=0.1))], replay="check")
     x = np.ones((6, 3), np.float32)
@@ -823,9 +837,9 @@ def test_check_passes_what_is_right_and_leaves_no_trace():
         assert pair.sides[0][4] == pair.sides[1][4] and pair.sides[0][5].item() == pair.sides[1][5].item()
 
 
-def test_check_of_replayed():
-    later = iter([0.0, 0.0, 1.0])
-    f = mg.replayed(lambda x: x + next(later), check=True)
+def test_check_of_replayed(tmp_path):
+    hidden = outside(tmp_path)
+    f = mg.replayed(lambda x: x + hidden(), check=True)
     f(np.ones(2))
     f(np.ones(2))
     with pytest.raises(mg.RecordingError, match="check: a replay is not what the step does"):
