@@ -166,3 +166,10 @@ def matmul_precision(name: str) -> _Precision:
 def precision() -> str:
     """The name last given to :func:`matmul_precision`."""
     return _precision
+
+
+def owner_of(array: Any) -> Any:
+    """The array whose memory a view looks at, at the end of the chain of views."""
+    while getattr(array, "base", None) is not None and hasattr(array.base, "dtype"):
+        array = array.base
+    return array

@@ -118,8 +118,8 @@ class Guards:
     def follow(self, arrays: Iterable[Any]) -> None:
         """Watch no longer the arrays that recorded calls read themselves, each time anew."""
         if self._buffers:
-            live = {id(_owner(array)) for array in arrays}
-            self._buffers = [held for held in self._buffers if id(_owner(held.container)) not in live]
+            live = {id(backend.owner_of(array)) for array in arrays}
+            self._buffers = [held for held in self._buffers if id(backend.owner_of(held.container)) not in live]
 
 
 def states_of(generators: Iterable[Any]) -> list[Any]:
@@ -146,13 +146,6 @@ def _tensor_changed(t: Tensor, array: Any, node: Any, hooks: int) -> str:
 def _same(a: Any, b: Any) -> bool:
     """The same object, or plain values of one type that read the same (so that 0.0 is not -0.0, and NaN is NaN)."""
     return a is b or (isinstance(a, PLAIN) and type(a) is type(b) and repr(a) == repr(b))
-
-
-def _owner(array: Any) -> Any:
-    """The object whose memory an array looks at."""
-    while isinstance(base := getattr(array, "base", None), np.ndarray):
-        array = base
-    return array
 
 
 def _bytes(held: Any) -> bytes:

@@ -844,3 +844,30 @@ def test_check_of_replayed(tmp_path):
     f(np.ones(2))
     with pytest.raises(mg.RecordingError, match="check: a replay is not what the step does"):
         f(np.ones(2))
+
+
+def test_the_page_on_recordings_is_right():
+    """The docstring of minigan/replayed.py has the rule in one sentence, which the README repeats; its example runs."""
+    import pathlib
+
+    from minigan import replayed
+
+    rule = "every number that changes is a tensor, and all Python that must run again is an effect"
+    page, readme = replayed.__doc__, pathlib.Path(__file__).parent.parent / "README.md"
+    assert rule in " ".join(page.split()) and rule in " ".join(readme.read_text().split())
+    lines = [line[4:] for line in page.splitlines() if line.startswith("    ")]
+    text = "\n".join(lines).replace("range(1000)", "range(5)")
+    assert "mg.replayed(" in text and "for k in range(5)" in text
+    source, w, seen = Source(0), mg.tensor(np.ones(2, np.float32), requires_grad=True), []
+    optimizer = optim.SGD(w, lr=0.1)
+
+    def train(x):
+        mg.effect(lambda: seen.append(1))
+        loss = ((w - x - source.normal((2,), stream="z")) ** 2).mean()
+        optimizer.step([mg.grad(loss, w)])
+        return loss
+
+    loader = mg.data.Loader(np.zeros((8, 2), np.float32), batch_size=4, seed=0)
+    scope = {"mg": mg, "train": train, "source": source, "loader": loader}
+    exec(text, scope)
+    assert scope["loss"].size == 1 and len(seen) == 5 and optimizer.steps == 5
