@@ -18,11 +18,11 @@ from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
 from minigan.draw import graph_to_dot, graph_to_text
 from minigan.game import Game, Lazy, Phase, Player
 from minigan.gradcheck import gradcheck
+from minigan.refusals import RecordingError
 from minigan.replay import Recording
 from minigan.replayed import replayed
 from minigan.scheduled import scheduled
 from minigan.switches import anomaly, enable_grad, hook, no_grad
-from minigan.tracing import RecordingError
 from minigan.version import __version__
 
 __all__ = [

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigan import pages
-from minigan.backend import Array, Group, root_of
+from minigan.backend import Array, Group, owner_of
 from minigan.lifetimes import pack
 
 
@@ -69,7 +69,7 @@ class Places:
             return Group(self.of(part, call, fresh=fresh, stays=stays) for part in value)
         if type(value) is not np.ndarray:
             return value
-        owner = root_of(value)
+        owner = owner_of(value)
         storage = self._living.get(id(owner))
         if storage is None or storage.owner() is not owner:
             if not fresh or type(owner) is not np.ndarray or not owner.flags.owndata or owner.dtype.hasobject:

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigan import backend
-from minigan.backend import Array, root_of
+from minigan.backend import Array, owner_of
+from minigan.effects import assign, effect, fill, overwrite
 from minigan.graph import METHODS, GraphError, Node, Tensor, Version, as_tensor, tensor
 from minigan.primitive import Primitive, Unsaved
 from minigan.switches import Event, graph, origin, state
@@ -87,7 +88,7 @@ def _convert(op: Primitive, a: Any, i: int, dtype: np.dtype, xp: Any) -> Tensor:
         raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
     t = Tensor(xp.asarray(a, dtype=dtype))
     if state.hooks and isinstance(a, np.ndarray) and a.ndim and t._data is not a:
-        fill(_overwrite, t, a)  # a copy, which a replay makes anew
+        fill(overwrite, t, a)  # a copy, which a replay makes anew
     return t
 
 
@@ -151,44 +152,6 @@ def _load(node: Node, i: int) -> Any:
     return Tensor(data, node if i == 0 else made_by, version)
 
 
-def effect(function: Callable[..., None], *args: Any) -> None:
-    """Run `function(*arrays)`, which writes into its first argument (an array or a list of them), and count the change.
-
-    Everything that writes in place goes through here (optimizers, random numbers, running statistics), so that
-    saved arrays stay guarded and hooks see the write. Tensors among `args`, also inside lists, are passed as arrays.
-    """
-    _write(function, args, {})
-
-
-def fill(function: Callable[..., None], *args: Any) -> None:
-    """An effect whose first argument was just allocated for it, which nobody else has seen, and which it fills whole."""
-    _write(function, args, {"fresh": True})
-
-
-def _write(function: Callable[..., None], args: tuple[Any, ...], params: dict[str, Any]) -> None:
-    hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
-    if reading is not None:
-        reading(None)
-    try:  # a replay calls the function again, so nothing inside is recorded, and it may read what it likes
-        function(*map(_arrays_of, args))
-    finally:
-        state.hooks, state.reading = hooks, reading
-    for t in args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]:
-        t.version.count += 1
-    for hook in hooks:
-        hook(Event("effect", function, args, params, None, None))
-
-
-def _arrays_of(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value._data
-    return [_arrays_of(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-
-def _overwrite(target: Array, value: Any) -> None:
-    target[...] = value
-
-
 def _check_finite(data: Array, where: str, inputs: Sequence[Tensor] = ()) -> None:
     xp = backend.array_module(data)
     if data.dtype.kind == "f" and not bool(xp.isfinite(data).all()):
@@ -242,7 +205,8 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: b
         GraphError: an input or every output is outside the graph, a saved array was changed in place, or an operation
             on the way has no derivative of this order.
     """
-    results = cotangents(_as_list(outputs), inputs, grad_outputs, create_graph=create_graph)
+    found = cotangents(_as_list(outputs), inputs, grad_outputs, create_graph=create_graph)
+    results = [_zeros(x) if g is None else g for g, x in zip(found, _as_list(inputs), strict=True)]
     given = _as_list(grad_outputs) if grad_outputs is not None else []
     with graph(create_graph):
         results = _unshared(results, [g._data if isinstance(g, Tensor) else g for g in given])
@@ -251,9 +215,9 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: b
 
 def cotangents(
     outputs: list[Tensor], inputs: Any, grad_outputs: Any = None, *, create_graph: bool = False
-) -> list[Tensor]:
-    """What :func:`grad` returns, for who only reads it: these arrays may share memory or be read-only. The list `outputs` is
-    emptied: a graph that nobody else holds is freed while it is walked, each node as soon as it is passed."""
+) -> list[Tensor | None]:
+    """What :func:`grad` returns, for who only reads it: these arrays may share memory or be read-only; None for no way at all.
+    The list `outputs` is emptied: a graph that nobody else holds is freed while it is walked, each node as it is passed."""
     xs, gs = _as_list(inputs), _as_list(grad_outputs) if grad_outputs is not None else [None] * len(outputs)
     if len(gs) != len(outputs):
         raise ValueError(f"grad: got {len(gs)} grad_outputs for {len(outputs)} outputs")
@@ -266,7 +230,7 @@ def cotangents(
         roots, sums = _seeded(outputs, gs)
         outputs.clear()
         found = _walk(roots, {id(x.node) for x in xs}, sums, create_graph)
-    return [found[id(x.node)] if id(x.node) in found else _zeros(x) for x in xs]
+    return [found.get(id(x.node)) for x in xs]
 
 
 def _seeded(outputs: list[Tensor], gs: list[Any]) -> tuple[list[Node], dict[int, _Sum]]:
@@ -284,9 +248,9 @@ def _unshared(results: list[Tensor], taken: list[Any]) -> list[Tensor]:
     """The tensors, copied where one is read-only or overlaps an earlier one or an array of `taken`."""
     roots: dict[int, list[Any]] = {}
     for array in taken:
-        roots.setdefault(id(root_of(array)), []).append(array)
+        roots.setdefault(id(owner_of(array)), []).append(array)
     for i, t in enumerate(results):
-        same, xp = roots.setdefault(id(root_of(t._data)), []), backend.array_module(t._data)
+        same, xp = roots.setdefault(id(owner_of(t._data)), []), backend.array_module(t._data)
         writable = xp is not np or t._data.flags.writeable
         if not writable or any(xp.may_share_memory(t._data, other) for other in same):
             t = results[i] = run("cast", t, dtype=t.dtype)
@@ -444,11 +408,6 @@ def _fit(op: Primitive, node: Node, parent: Node, g: Tensor | Placed) -> Tensor 
     return g
 
 
-def assign(target: Tensor, value: Any) -> None:
-    """Overwrite a tensor's array in place, `target[...] = value`, counted by its version."""
-    effect(_overwrite, target, value)
-
-
 def backward(output: Tensor, grad_output: Any = None, *, create_graph: bool = False) -> None:
     """Add d output / d leaf to `.grad` of every leaf that `output` depends on."""
     if output.node is None:
@@ -459,7 +418,7 @@ def backward(output: Tensor, grad_output: Any = None, *, create_graph: bool = Fa
         leaf.grad = value if leaf.grad is None else leaf.grad + value
 
 
-METHODS.update(assign=assign, backward=backward)
+METHODS.update(backward=backward)
 __all__ = [
     "METHODS",
     "REGISTRY",

@@ -10,6 +10,7 @@ from minigan import backend
 from minigan.autodiff import Tensor, effect
 from minigan.backend import Array, is_float, to_numpy
 from minigan.checks import number
+from minigan.counters import Counter
 from minigan.kernels import dispatch
 from minigan.parameters import Parameters, named
 
@@ -27,6 +28,8 @@ class EMA:
     Raises:
         TypeError, ValueError: nothing to average, something given twice, or a decay out of range.
     """
+
+    steps = Counter("the number of an average's updates")
 
     def __init__(self, parameters: Parameters, *, decay: float = 0.999, warm_up: bool = True) -> None:
         self.decay, self.warm_up, self.steps = number("EMA", "decay", decay, low=0, below=1), warm_up, 0

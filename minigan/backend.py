@@ -44,13 +44,6 @@ def is_gpu_array(array: Array) -> bool:
     return type(array) is not np.ndarray and type(array).__module__.partition(".")[0] == "cupy"
 
 
-def root_of(array: Array) -> Any:
-    """Who owns the memory that an array looks at: an array, or something else that gave it to one."""
-    while getattr(array, "base", None) is not None:
-        array = array.base
-    return array
-
-
 def array_module(*arrays: Array) -> ModuleType:
     """NumPy or CuPy, by where the first GPU array among `arrays` lives."""
     for array in arrays:
@@ -173,3 +166,10 @@ def matmul_precision(name: str) -> _Precision:
 def precision() -> str:
     """The name last given to :func:`matmul_precision`."""
     return _precision
+
+
+def owner_of(array: Any) -> Any:
+    """The array whose memory a view looks at, at the end of the chain of views."""
+    while getattr(array, "base", None) is not None and hasattr(array.base, "dtype"):
+        array = array.base
+    return array

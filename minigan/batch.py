@@ -44,6 +44,10 @@ class Batch:
             raise ValueError(f"batch: its entries have different lengths, {lengths}; take that of one: len(b.name)")
         return next(iter(lengths.values()))
 
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        names = ", ".join(f"b.{name}" for name in self._entries)
+        raise TypeError(f"batch: a mapping is no array; its entries are {names}")
+
     def __repr__(self) -> str:
         return f"Batch({', '.join(f'{name}: {entry!r}' for name, entry in self._entries.items())})"
 
@@ -67,18 +71,26 @@ def arrays_of(batch: Any, what: str = "batch") -> Any:
             raise ValueError(f"{what}: got a mapping without entries")
         return {name: arrays_of(entry, f"{what}[{name!r}]") for name, entry in batch.items()}
     if isinstance(batch, (Tensor, np.ndarray, np.generic)) or backend.is_gpu_array(batch):
-        array = (
-            batch._data if isinstance(batch, Tensor) else np.asarray(batch) if isinstance(batch, np.generic) else batch
-        )
-        if not backend.is_float(array.dtype) and array.dtype.kind not in "biu":
-            raise TypeError(f"{what}: got dtype {array.dtype}, expected float32, float64, integer or bool")
-        return array
+        return _checked(batch, what)
+    if isinstance(batch, (list, tuple)) and what.endswith("']"):  # an entry of a mapping
+        raise TypeError(f"{what}: got a {type(batch).__name__}, expected an array: np.asarray({batch!r:.40})")
     if isinstance(batch, (list, tuple)):
         raise TypeError(
             f"{what}: got a {type(batch).__name__}, which could mean two things. Several arrays that belong together: a mapping, "
             '{"x": images, "y": labels}. Several batches, one an update: step(batches=[...])'
         )
     raise TypeError(f"{what}: got {type(batch).__name__}, expected an array or a mapping of names to arrays")
+
+
+def _checked(batch: Any, what: str) -> Any:
+    if isinstance(batch, np.ma.MaskedArray):
+        raise TypeError(f"{what}: got a masked array, whose mask would be lost; give the mask as an array of its own")
+    array = batch._data if isinstance(batch, Tensor) else np.asarray(batch) if isinstance(batch, np.generic) else batch
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if not backend.is_float(array.dtype) and array.dtype.kind not in "biu":
+        raise TypeError(f"{what}: got dtype {array.dtype}, expected float32, float64, integer or bool")
+    return array
 
 
 def tensors_of(arrays: Any) -> Any:

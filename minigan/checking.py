@@ -14,9 +14,11 @@ from typing import Any
 
 from minigan.autodiff import Tensor
 from minigan.backend import Array
-from minigan.replay import Recording, is_engine_effect, is_free, name_of, tensors_in
+from minigan.reach import users_code
+from minigan.refusals import RecordingError, line
+from minigan.replay import Recording, is_free, name_of, tensors_in
 from minigan.switches import Event, state
-from minigan.tracing import RecordingError, digest, line
+from minigan.tracing import digest
 
 Names = Callable[[], dict[int, str]]
 
@@ -71,7 +73,7 @@ class _Tape:
     """What an eager run wrote, in the order of a recording's calls: (name, line, digests, copies for a user's effects)."""
 
     def __init__(self, outer: list[Tensor]) -> None:
-        self.rows: list[tuple[str, str, list[bytes], list[tuple[Array, Array]]]] = []
+        self.rows: list[tuple[str, str, list[bytes], list[tuple[Array, Array]] | None]] = []
         self._outer, self._counts = outer, [t.version.count for t in outer]
 
     @contextmanager
@@ -83,17 +85,17 @@ class _Tape:
         finally:
             state.hooks, state.reading = hooks, reading
 
-    def _before(self, t: Tensor | None) -> None:
-        if t is None:  # an effect begins
+    def _before(self, what: Any) -> None:
+        if not isinstance(what, (Tensor, str)):  # an effect begins
             self._counts = [t.version.count for t in self._outer]
 
     def _note(self, event: Event) -> None:
         if event.kind == "apply" and not is_free(event):
-            self.rows.append((event.op.name, line(), [digest(event.output._data)], []))
+            self.rows.append((event.op.name, line(), [digest(event.output._data)], None))
         elif event.kind == "effect":
             written = list(tensors_in(event.inputs[:1]))
-            copies = []
-            if not is_engine_effect(event.op):  # whatever it wrote, also through what it closes over
+            copies = None
+            if users_code(event.op) is not None:  # whatever it wrote, also through what it closes over
                 others = [t for t, n in zip(self._outer, self._counts, strict=True) if t.version.count != n]
                 copies = [(t._data, t._data.copy()) for t in {id(t): t for t in (*written, *others)}.values()]
             self.rows.append((name_of(event.op), line(), [digest(t._data) for t in written], copies))
@@ -104,7 +106,7 @@ def _replay(recording: Recording, tape: _Tape) -> str | None:
     first = None
     for i, (call, (name, made)) in enumerate(zip(recording.calls, recording.made, strict=True)):
         row = tape.rows[i] if i < len(tape.rows) else None
-        if row is not None and row[0] == name and not is_engine_effect(call):
+        if row is not None and row[0] == name and row[3] is not None:
             for target, (_, kept) in zip(made, row[3], strict=False):
                 target[...] = kept
             for target, kept in row[3][len(made) :]:

@@ -10,14 +10,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minigan import ops
 from minigan.autodiff import GraphError, Tensor, cotangents, effect
-from minigan.backend import Array, to_device
+from minigan.backend import Array, array_module, to_device
 from minigan.batch import arrays_of, tensors_of
 from minigan.checks import number, whole
+from minigan.counters import Counter, told
+from minigan.nn.module import UNNAMED
 from minigan.optim import Optimizer, Snapshot
 from minigan.random import Source, ticking
 from minigan.replayed import Replayed
-from minigan.switches import hook, state
+from minigan.switches import state
 
 Loss = Callable[..., Any]
 Hook = Callable[[], Any]
@@ -81,12 +84,13 @@ class Player:
         lazy: Sequence[Lazy] = (),
         after: Sequence[Hook] = (),
     ) -> None:
-        self.updates = whole(f"player {name!r}", "updates", updates, low=1)
-        self.name, self.loss, self.optimizer = name, loss, optimizer
+        self.name, self.updates, self.loss, self.optimizer = name, updates, loss, optimizer
+        for what, function in (("loss", loss), *((f"lazy term {term.name!r}", term.term) for term in lazy)):
+            _check_arguments(f"player {name!r}: its {what}", function)
         self.lazy, self.after = tuple(lazy), tuple(after)
         self.reported: dict[str, Tensor] = {}
         self._asked: tuple[tuple[Loss, ...], bool] = ((), False)  # whether they read the batch
-        self._reached = False  # whether it was looked which parameters the loss reaches
+        self._unreached: set[str] = set()  # parameters that the loss does not reach, as was told
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -139,7 +143,7 @@ class Player:
                 raise TypeError(
                     f"{who} returned {got} for {name!r}, expected a tensor with one element: loss, or loss, {{name: t}}"
                 )
-        return result, {str(name): value.detach() for name, value in reported.items()}
+        return _own(result), {str(name): _own(value).detach() for name, value in reported.items()}
 
     def _report(self, values: Mapping[str, Tensor]) -> None:
         if twice := sorted(values.keys() & self.reported.keys()):
@@ -147,26 +151,36 @@ class Player:
         self.reported |= {name: value.detach() for name, value in values.items()}
 
     def _differentiate(self, totals: list[Tensor]) -> list[Tensor]:
-        """The gradients; `totals` is emptied, so that its graph is freed while it is walked."""
-        if self._reached:
-            return cotangents(totals, self.parameters)
-        names = {id(t.node): name for name, t in self.optimizer.parameters.items()}
-        nodes: set[int] = set()
-        with hook(lambda event: nodes.add(id(event.node)) if event.kind == "cotangent" else None):
-            grads = [] if totals[0].node is None else cotangents(totals, self.parameters)
-        never = [name for node, name in names.items() if node not in nodes]
+        """The gradient for each parameter; zero for those that the loss does not reach, which are named once.
+
+        `totals` is emptied, so that its graph is freed while it is walked.
+        """
+        named = self.optimizer.parameters
+        if cold := [name for name, t in named.items() if t.node is None]:
+            raise GraphError(
+                f"player {self.name!r}: its parameter {cold[0]!r} takes no gradient any more (requires_grad=False). To hold a "
+                "parameter fast, make an optimizer without it, or one with options={name: {'lr': 0.0}}"
+            )
+        found = [None] * len(named) if totals[0].node is None else cotangents(totals, list(named.values()))
+        never = [name for name, g in zip(named, found, strict=True) if g is None]
+        if never and (len(never) == len(named) or not self._unreached.issuperset(never)):
+            self._tell_unreached(never)
+        return [_zeros(t) if g is None else g for g, t in zip(found, named.values(), strict=True)]
+
+    def _tell_unreached(self, never: list[str]) -> None:
         some = ", ".join(never[:6]) + (f", ... ({len(never)} in all)" if len(never) > 6 else "")
-        if len(never) == len(names):
+        if len(never) == len(self.optimizer.parameters):
             raise GraphError(
                 f"player {self.name!r}: its loss reaches none of its parameters ({some}). Does it use another network, cut the "
                 "graph (detach, stop_gradient, no_grad), or do the parameters belong to another player, too?"
             )
-        if never:
-            warnings.warn(
-                f"player {self.name!r}: its loss does not reach the parameters {some}", UserWarning, stacklevel=2
-            )
-        self._reached = True
-        return grads
+        self._unreached.update(never)
+        warnings.warn(f"player {self.name!r}: its loss does not reach the parameters {some}", UserWarning, stacklevel=2)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "updates":
+            value = whole(f"player {self.name!r}", "updates", value, low=1)
+        object.__setattr__(self, name, value)
 
     def move(self, grads: Sequence[Tensor]) -> None:
         """One update: the optimizer's step, then the functions of `after`."""
@@ -183,6 +197,32 @@ def _takes_argument(function: Callable[..., Any], *, needed: bool = False) -> bo
         return True
     places = [p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
     return any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in places) if needed else bool(places)
+
+
+def _check_arguments(who: str, function: Callable[..., Any]) -> None:
+    if not callable(function):
+        raise TypeError(f"{who} is {type(function).__name__}, expected a function of the batch")
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some callables of C code have none
+        return
+    asked = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(asked) > 1 or any(p.kind is p.KEYWORD_ONLY for p in asked):
+        names = ", ".join(p.name for p in asked)
+        raise TypeError(
+            f"{who} takes the arguments ({names}), expected one, the batch, or none: of a mapping that is an object with the "
+            "entries b.x, b.y, ..."
+        )
+
+
+def _zeros(t: Tensor) -> Tensor:
+    return Tensor(array_module(t._data).zeros_like(t._data))
+
+
+def _own(value: Tensor) -> Tensor:
+    """The tensor, or a copy where it may be a parameter or look into one, which the player is about to change."""
+    made = value.node is not None and value.node.op is not None and value._data.base is None
+    return value if made else ops.cast(value, dtype=value.dtype)
 
 
 def run_hook(function: Hook) -> None:
@@ -322,11 +362,13 @@ class Game:
         metrics: what losses reported last, by name: tensors with one element.
 
     Raises:
-        TypeError, ValueError: no players, two of one name, an unknown rule, a phase without end before the last.
+        TypeError, ValueError: no players, two of one name, an unknown rule, a phase without end before the last, two networks of
+            one structure that were initialised by the same integer without a name.
     """
 
-    watched: ClassVar[tuple[str, ...]] = ("phases", "rule")
+    watched: ClassVar[tuple[str, ...]] = ("phases", "rule", "_recorded")
     bound: ClassVar[tuple[str, ...]] = ("after",)
+    steps = Counter("the number of a game's steps")
 
     def __init__(
         self,
@@ -339,27 +381,54 @@ class Game:
         after: Sequence[Hook] = (),
         max_recordings: int = 8,
     ) -> None:
-        if replay not in (True, False, "check"):
-            raise ValueError(f"game: got replay {replay!r}, expected True, False or 'check'")
         phases = [p for p in players if isinstance(p, Phase)]
         if phases and len(phases) != len(players):
             raise TypeError("game: got players and phases, expected all of one kind")
         self.phases = phases or [Phase("game", players)]  # type: ignore[arg-type]
         if endless := [phase.name for phase in self.phases[:-1] if phase.steps is None]:
             raise ValueError(f"game: phase {endless[0]!r} has no steps, but another phase follows it")
-        self.rule, self.random, self.replay = _rule(rule), random, replay
+        self.rule: Any = rule
         self.before, self.after = tuple(before), tuple(after)
         self.steps = 0
         self.metrics: dict[str, Tensor] = {}
         self._recorded = Replayed(
-            self._move,
-            random=random,
-            max_recordings=max_recordings,
-            check=replay == "check",
-            roots=self._roots,
-            names=self._names,
+            self._move, random=random, max_recordings=max_recordings, roots=self._roots, names=self._names
         )
-        _warn_of_twins(self.optimizers())
+        self.replay = replay
+        _look_for_twins(self.optimizers())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, _rule(value) if name == "rule" else value)
+
+    @property
+    def random(self) -> Source | None:
+        """The source whose step advances with the game."""
+        return self._recorded.random
+
+    @random.setter
+    def random(self, source: Source | None) -> None:
+        self._recorded.random = source
+
+    @property
+    def replay(self) -> bool | str:
+        """Whether steps are recorded: True, False or "check"."""
+        return self._replay
+
+    @replay.setter
+    def replay(self, replay: bool | str) -> None:
+        if replay not in (True, False, "check"):
+            raise ValueError(f"game: got replay {replay!r}, expected True, False or 'check'")
+        self._replay = replay
+        self._recorded.check = replay == "check"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Game:
+        raise TypeError(
+            "game: cannot be copied, since its losses go on to use the networks they were written with; build another game and "
+            "give it this one's state(): other.load_state(game.state())"
+        )
+
+    def __copy__(self) -> Game:
+        return self.__deepcopy__({})
 
     @property
     def phase(self) -> Phase:
@@ -372,7 +441,7 @@ class Game:
         return self.phase.players
 
     def _phase_index(self) -> int:
-        left = self.steps
+        left = vars(self)["steps"]  # a step may ask for its phase: each has recordings of its own
         for i, phase in enumerate(self.phases):
             if phase.steps is None or left < phase.steps:
                 return i
@@ -405,6 +474,7 @@ class Game:
             TypeError: a list or tuple as a batch; a batch where no loss reads one, or none where one does.
             ValueError: another number of batches.
         """
+        told("a game makes a step inside a recorded step of another")
         for function in self.before:
             function()
         given = self._given(batch, batches)
@@ -522,8 +592,8 @@ class Game:
             self.random.advance(int(state["random"]))
 
 
-def _warn_of_twins(optimizers: Mapping[str, Optimizer]) -> None:
-    """Warn where two players start from the same random weights: networks of one structure, initialised by one integer."""
+def _look_for_twins(optimizers: Mapping[str, Optimizer]) -> None:
+    """Two networks that start from the same random weights: refused where one integer made them, else a warning."""
     found: dict[tuple[Any, ...], tuple[str, Tensor]] = {}
     for player, optimizer in optimizers.items():
         for name, t in optimizer.parameters.items():
@@ -533,10 +603,13 @@ def _warn_of_twins(optimizers: Mapping[str, Optimizer]) -> None:
             name = f"{player}: {name}"
             other, twin = found.setdefault((t.shape, *start), (name, t))
             if twin is not t and bool((twin._data == t._data).all()):
+                text = f"game: {other!r} and {name!r} start with the same numbers"
+                if t in UNNAMED and twin in UNNAMED:
+                    raise ValueError(
+                        f"{text}: both networks were initialised by one integer. Name them: net.initialize(0, 'G'), or take "
+                        "another integer for one of them"
+                    )
                 warnings.warn(
-                    f"game: {other!r} and {name!r} start with the same numbers. Were both networks initialised by one integer? "
-                    'Name them: net.initialize(0, "G")',
-                    UserWarning,
-                    stacklevel=3,
+                    f"{text}. If that is not meant, give their networks different names", UserWarning, stacklevel=3
                 )
                 return

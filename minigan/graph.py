@@ -215,6 +215,16 @@ class Tensor:
     __truediv__, __rtruediv__ = _operator("divide"), _operator("divide", swap=True)
     __pow__, __rpow__ = _operator("power"), _operator("power", swap=True)
     __matmul__, __rmatmul__ = _operator("matmul"), _operator("matmul", swap=True)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same tensor. A comparison of the values with numbers is `mg.ops.equal`, and `==` refuses it."""
+        if isinstance(other, (int, float, np.generic, np.ndarray)):
+            raise TypeError(
+                "==: compares which tensor it is, not its values; compare those with mg.ops.equal(t, value)"
+            )
+        return self is other
+
+    __hash__ = object.__hash__
     __lt__, __le__ = _operator("less"), _operator("less_equal")
     __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
     __neg__, __abs__, __getitem__ = _operator("negative"), _operator("abs"), _operator("getitem")

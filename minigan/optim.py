@@ -17,6 +17,7 @@ from minigan.autodiff import Tensor, effect
 from minigan.average import EMA
 from minigan.backend import Array, Group, to_numpy
 from minigan.checks import number
+from minigan.counters import Counter, told
 from minigan.kernels import dispatch
 from minigan.parameters import Parameters, named
 from minigan.schedules import Schedule, constant, cosine, linear, step_decay, warm_up
@@ -85,7 +86,7 @@ class _Part:
     """Parameters with the same hyper-parameters, which one kernel call updates."""
 
     def __init__(self, tensors: list[Tensor], slots: Mapping[str, list[Array]], options: Mapping[str, Any]) -> None:
-        self.tensors, self.options = tensors, dict(options)
+        self.tensors, self.options = tensors, options
         self.slots = [Group(arrays) for arrays in slots.values()]
 
 
@@ -107,6 +108,8 @@ class Optimizer:
     watched: ClassVar[tuple[str, ...]] = ("parameters", "clip_norm", "clip_value")  # updates read the rest anew
     slots: ClassVar[tuple[str, ...]] = ()
     ranges: ClassVar[dict[str, dict[str, float]]] = {}  # hyper-parameters that are numbers, beside lr
+    in_effects: ClassVar[tuple[str, ...]] = ("update",)  # methods that run at each replay
+    steps = Counter("the number of an optimizer's updates")
 
     def __init__(
         self,
@@ -117,23 +120,25 @@ class Optimizer:
         clip_value: float | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        name = type(self).__name__
-        self.parameters = named(parameters, owner=name)
+        self.parameters = named(parameters, owner=type(self).__name__)
         self.lr = lr
-        for limit, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
-            if value is not None:
-                number(name, limit, value, above=0)
-        for hyper, range_ in self.ranges.items():
-            number(name, hyper, getattr(self, hyper), **range_)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.steps = 0
         self.options = {prefix: dict(values) for prefix, values in (options or {}).items()}
         self._of = self._checked_options()
         self._set_slots({s: [pages.zeros_like(a) for a in self._present()] for s in self.slots}, self._present())
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.ranges:
+            number(type(self).__name__, name, value, **self.ranges[name])
+        elif name in ("clip_norm", "clip_value") and value is not None:
+            number(type(self).__name__, name, value, above=0)
+        object.__setattr__(self, name, value)
+
     @property
     def lr(self) -> float:
         """The learning rate of the next update. Assign a number or a schedule to change it."""
+        told("Python reads an optimizer's lr in a recorded step")
         return self.schedule(self.steps)
 
     @lr.setter
@@ -266,7 +271,7 @@ class Snapshot:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer, self.steps = optimizer, optimizer.steps
+        self.optimizer, self.steps = optimizer, 0
         self.copies = [Tensor(t._data.copy()) for t in optimizer.parameters.values()]
         self.slots = {slot: [a.copy() for a in arrays] for slot, arrays in optimizer.slot_arrays.items()}
         effect(self._take, self.copies, list(optimizer.parameters.values()))

@@ -38,11 +38,14 @@ class _Found:
         self.owner, self.constants = owner, constants
         self.tensors = Tensors()
         self.names: dict[int, str] = {}  # of modules and tensors, by identity
+        self.alone: set[int] = set()  # tensors that were given by themselves
 
     def add(self, path: str, value: Any) -> None:
         if isinstance(value, Module):
             self._once(path, value)
             for name, t in (value.tensors() if self.constants else value.parameters()).items():
+                if id(t) in self.alone:  # a tensor that networks share is one, but this was given by itself
+                    self._once(f"{path}.{name}" if path else name, t)
                 if id(t) not in self.names:
                     self._put(f"{path}.{name}" if path else name, t)
         elif isinstance(value, Tensor):
@@ -50,6 +53,7 @@ class _Found:
             self._once(path, value)
             self._check(path, value)
             self._put(path, value)
+            self.alone.add(id(value))
         elif isinstance(value, Mapping):
             for name, part in value.items():
                 self.add(f"{path}.{name}" if path else str(name), part)

@@ -12,13 +12,14 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan import backend
 from minigan.autodiff import Tensor, fill
 from minigan.backend import Array, array_module
+from minigan.counters import Counter, told
 from minigan.kernels import dispatch
 from minigan.switches import state
 
@@ -131,6 +132,9 @@ class Source:
     run draws what the unbroken one would have, and no two layers draw the same mask.
     """
 
+    watched: ClassVar[tuple[str, ...]] = ("seed", "device", "dtype", "_branch")  # see `minigan.guards`
+    step = Counter("the step of a random.Source")
+
     def __init__(self, seed: int, *, device: str = "cpu", dtype: Any = None) -> None:
         self.seed, self.device, self.dtype = int(seed), device, backend.as_float_dtype(dtype)
         self.step = 0
@@ -148,6 +152,9 @@ class Source:
 
     def advance(self, step: int | None = None) -> None:
         """Go to the next step, or to the given one."""
+        told(
+            "Python calls advance() of a random.Source inside a recorded step (where `before` of a game is the place for it)"
+        )
         self.step = self.step + 1 if step is None else int(step)
         self._advanced = True
         self._calls = {}
@@ -177,6 +184,7 @@ class Source:
 
         Whatever holds this source, noise and dropout layers included, draws those; afterwards all is as it was.
         """
+        told("Python calls apart() of a random.Source inside a recorded step")
         before = self.seed, self.step, self._advanced, self._calls, self._branch
         self.seed, self.step, self._advanced, self._calls = int(seed), 0, True, {}
         self._branch = f"{self._branch}/{name}"

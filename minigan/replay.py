@@ -21,8 +21,8 @@ import numpy as np
 from minigan.arena import Arena, Places
 from minigan.autodiff import Tensor, Version
 from minigan.backend import Array
-from minigan.guards import is_engine
 from minigan.primitive import Primitive
+from minigan.reach import code_of, is_engine, users_code
 from minigan.scheduled import Scheduled
 from minigan.switches import Event, hook
 
@@ -48,12 +48,6 @@ def name_of(function: Any) -> str:
     """The name of an effect's function."""
     function = inner(function)
     return str(getattr(function, "__qualname__", type(function).__name__))
-
-
-def is_engine_effect(function: Any) -> bool:
-    """Whether a recorded call is the engine's own, which depends on arrays and on state that can be brought back only."""
-    code = getattr(inner(function), "__code__", None)
-    return code is None or is_engine(code.co_filename)
 
 
 def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
@@ -94,6 +88,16 @@ class _Plan(NamedTuple):
     kept: list[Any]  # a planned kernel knows addresses only
 
 
+class _Checked(partial[Any]):
+    """A recorded call, and what to do after it."""
+
+    check: Callable[[], None]
+
+    def __call__(self) -> None:
+        super().__call__()
+        self.check()
+
+
 class Recording:
     """The array calls of `function(*args)`.
 
@@ -114,6 +118,9 @@ class Recording:
         self._noted: list[_Noted] = []
         self._places = Places()
         self._plan: _Plan | None = None
+        self._of_users: list[int] = []  # calls that are a user's effects
+        self._last = 0  # of the calls, the last that might depend on Python
+        self._check: Callable[[], None] | None = None
         self._written: dict[int, Version] = {}
         self._own: dict[int, Version] = {}  # of the tensors that were made inside
         with hook(self._note):
@@ -124,6 +131,10 @@ class Recording:
 
     def __len__(self) -> int:
         return len(self._noted)
+
+    def after_effects(self, check: Callable[[], None]) -> None:
+        """Call `check` after each of a user's effects behind which there are calls that depend on Python values."""
+        self._check = check
 
     def replay(self) -> Any:
         """Run the recorded calls on what the arrays hold now; returns the refilled result."""
@@ -160,6 +171,7 @@ class Recording:
             if not is_free(event):
                 inputs = [self._place(t) for t in event.inputs]
                 out = self._place(event.output, fresh=True)
+                self._last = len(self._noted)
                 self._noted.append(_Noted("apply", event.op, inputs, out, event.params))
 
     def _note_effect(self, event: Event) -> None:
@@ -171,10 +183,14 @@ class Recording:
         owner = getattr(inner(event.op), "__self__", None)
         if hasattr(owner, "mark"):
             self.owners[id(owner)] = owner
-        code = getattr(inner(event.op), "__code__", None)
+        code = code_of(event.op)
         stays = code is None or not is_engine(
             code.co_filename
         )  # a user's Python may keep what it sees for another effect
+        if users_code(event.op) is not None:
+            self._of_users.append(len(self._noted))
+        elif not all(isinstance(value, (Tensor, list)) for value in event.inputs):
+            self._last = len(self._noted)
         rest = [self._place(value, stays=stays) for value in event.inputs[1:]]
         first = [self._place(value, fresh=fresh, stays=stays) for value in event.inputs[:1]]
         self._noted.append(_Noted("effect", event.op, [*first, *rest], [self._place(t) for t in targets], {}))
@@ -189,7 +205,7 @@ class Recording:
             for noted in self._noted:
                 arrays = [array(value) for value in noted.inputs]
                 if noted.kind == "effect":
-                    plan.calls.append(partial(noted.function, *arrays))
+                    plan.calls.append(self._effect(len(plan.calls), noted.function, arrays))
                     plan.made.append((name_of(noted.function), [array(t) for t in noted.out]))
                 else:
                     out = array(noted.out)
@@ -198,6 +214,14 @@ class Recording:
                     plan.kept.append((arrays, out))
             self._plan = plan
         return self._plan
+
+    def _effect(self, i: int, function: Callable[..., None], arrays: list[Array]) -> Callable[[], Any]:
+        """What runs call number `i` again, an effect, and checks what it left where calls behind it depend on Python values."""
+        if self._check is None or i not in self._of_users or i >= self._last:
+            return partial(function, *arrays)
+        call = _Checked(function, *arrays)
+        call.check = self._check
+        return call
 
 
 def _call(op: Primitive, arrays: list[Array], out: Array, params: dict[str, Any]) -> Callable[[], Any]:

@@ -18,19 +18,24 @@ rule is broken, nothing is frozen in silence:
 | `mg.effect(function, out, x)` | `function` is called on the arrays by each replay: image pools, NumPy code |
 | hooks of a game or a player (`before`, `after`) | called at every step |
 | reading values: `.data`, `.item()`, `float`, `bool`, a mask as an index | RecordingError at the first call, with the line |
+| `game.steps`, `optimizer.lr`, `source.step`, `source.advance()` | the same |
 | numbers or arrays that differ between the two runs, a changed list or attribute | RecordingError, with the line or the name |
-| `net.eval()`, `clip_norm`, a variable or an attribute: changed between steps | recorded anew; a warning if that goes on |
+| random numbers of NumPy or Python, an iterator, the time, a file | RecordingError, with the line or the name |
+| a Python value that an effect changes in the midst of a step, and the step reads outside of effects | RecordingError |
+| `net.eval()`, `clip_norm`, a variable, an attribute, a NumPy array: changed between steps | recorded anew; a warning if often |
 | `net.astype(...)`, `.to(...)`, another batch size, other kernels | recorded anew |
 
-What remains out of sight is Python that gives the same twice and something else later without a variable of the step having
-changed: `time.time()`, a file, a generator. `check=True` (`Game(replay="check")`) finds that in the two steps after a recording.
+Variables and attributes are those that the code which ran in the step can read (see `minigan/reach.py`). What remains out of
+sight is Python that gives the same twice and something else later without any of them having changed, such as the state of a
+library written in C. `check=True` (`Game(replay="check")`) finds that in the two steps after a recording.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from types import CodeType
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,9 +48,10 @@ from minigan.checks import whole
 from minigan.guards import Guards
 from minigan.kernels import dispatch
 from minigan.random import Clock, Source
+from minigan.refusals import RecordingError, changed_by_effect, frozen
 from minigan.replay import Recording
 from minigan.switches import state
-from minigan.tracing import Outline, RecordingError, difference
+from minigan.tracing import Outline, difference
 
 CHECKS = 2  # replays after a recording that are compared, where that is wanted
 _RENEWALS = 4  # recordings made anew for one form before a warning
@@ -54,14 +60,30 @@ _RENEWALS = 4  # recordings made anew for one form before a warning
 class _Entry:
     """One form of arguments under one set of Python values: its input arrays, and how far the recording is."""
 
-    def __init__(self, form: Any, arguments: list[Any], roots: Iterable[Any]) -> None:
-        self.form, self.guards = form, Guards(roots)
+    def __init__(self, form: Any, arguments: list[Any]) -> None:
+        self.form = form
+        self.guards: Guards | None = None  # after the first run, when it is known which code runs
         self.inputs: list[Array] = []
         self.arguments = [_owned(a, self.inputs) for a in arguments]
         self.to_check = 0  # replays
         self.outline: Outline | None = None
         self.returned: list[Any] = []  # the plain values among what the first run returned
         self.recording: Recording | None = None
+        self._ran: dict[CodeType, Any] | None = {}
+
+    def watch(self, outline: Outline, roots: Iterable[Any]) -> None:
+        """After a run: watch from now on what its code can read."""
+        ran, known = outline.watch.ran, self._ran
+        self._ran = None if ran is None or known is None else known | ran
+        if self.guards is None or self._ran is None or len(self._ran) != len(known or ()):
+            self.guards = Guards(roots, self._ran)
+        self.guards.follow(outline.read)
+        outline.read = []
+
+    def check_values(self) -> None:
+        """In a replay, after an effect behind which there are calls that depend on Python values."""
+        if self.guards is not None and (changed := self.guards.changed_values()):
+            raise changed_by_effect(changed)
 
     def fill(self, arrays: list[Array]) -> None:
         for own, new in zip(self.inputs, arrays, strict=True):
@@ -71,6 +93,8 @@ class _Entry:
 
 class Replayed:
     """See :func:`replayed`."""
+
+    watched: ClassVar[tuple[str, ...]] = ("random",)
 
     def __init__(
         self,
@@ -82,13 +106,25 @@ class Replayed:
         roots: Callable[[], Iterable[Any]] | None = None,
         names: Callable[[], dict[int, str]] = dict,
     ) -> None:
-        self.function, self.random, self.check, self._names = function, random, check, names
+        self.function, self.random, self._names = function, random, names
         self.max_recordings = whole("replayed", "max_recordings", max_recordings, low=1)
         self.steps = 0
         self._roots = roots or (lambda: (function,))
         self._arena = Arena()  # of all recordings, since they never run at the same time
         self._entries: list[_Entry] = []  # the one used last comes first
         self._renewals = 0
+        self.check = check
+
+    @property
+    def check(self) -> bool:
+        """Whether the two calls after each recording are compared with eager ones."""
+        return self._check
+
+    @check.setter
+    def check(self, check: bool) -> None:
+        self._check = check
+        for entry in self._entries:
+            entry.to_check = CHECKS * check
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function returns: the tensors in it are new ones, outside every graph."""
@@ -137,7 +173,7 @@ class Replayed:
         changed = None
         for i, entry in enumerate(self._entries):
             if entry.form == form:
-                changed = entry.guards.changed()
+                changed = entry.guards.changed() if entry.guards is not None else None
                 if changed is None:
                     if i:
                         self._entries.insert(0, self._entries.pop(i))
@@ -151,38 +187,51 @@ class Replayed:
                     RuntimeWarning,
                     stacklevel=5,
                 )
-        entry = _Entry(form, arguments, self._roots())
+        entry = _Entry(form, arguments)
         self._entries.insert(0, entry)
         del self._entries[self.max_recordings :]
         return entry
 
     def _observed(self, entry: _Entry) -> Any:
         """The first run of an entry, or the second, which is recorded."""
-        outline, first = Outline(entry.guards), entry.outline
+        first, outline = entry.outline, Outline(entry.guards)
         call = lambda: _plain(self.function(*map(tensors_of, entry.arguments)))  # noqa: E731
         with outline.taken():
             recording = Recording(call, arena=self._arena) if first is not None else None
             result = call() if recording is None else recording.result
         returned: list[Any] = []
         _mapped(result, lambda t: t, returned)
+        entry.watch(outline, self._roots())
         if first is None:
             entry.outline, entry.returned = outline, returned
         else:
-            where = difference(first, outline)
-            if where is None and repr(entry.returned) != repr(returned):
-                where = f"the function returns the plain values {entry.returned}, and in the next run {returned}"
-            if where:
-                raise RecordingError(
-                    f"{where}. A replay would repeat one of them for ever. Draw random numbers from a mg.random.Source, take "
-                    "numbers that change with the step from mg.scheduled(f), put other Python into mg.effect(function, out, x), "
-                    "or give up the speed: replay=False"
-                )
+            if where := _parts_ways(entry, first, outline, returned):
+                raise frozen(where)
+            assert recording is not None
+            recording.after_effects(entry.check_values)
             entry.outline, entry.recording, entry.to_check = None, recording, CHECKS * self.check
         return _copied(result)
 
     def buffers(self) -> list[Any] | None:
         """The arrays that the last call read its arguments from, structured as they are; None before there was one."""
         return self._entries[0].arguments if self._entries else None
+
+
+def _parts_ways(entry: _Entry, first: Outline, second: Outline, returned: list[Any]) -> str | None:
+    """What a replay would freeze, after two runs of a step, in words."""
+    if where := difference(first, second):
+        return where
+    if repr(entry.returned) != repr(returned):
+        return f"the function returns the plain values {entry.returned}, and in the next run {returned}"
+    if second.watch.drawn:
+        return "random numbers of NumPy's or Python's are drawn in the step, and other ones in the next run of the step"
+    if second.watch.asked:
+        return f"{second.watch.asked}, and gets something else in the next run of the step"
+    if entry.guards is not None and (names := entry.guards.iterators):
+        return (
+            f"{names[0]!r} is an iterator, and what Python takes from it is another thing in the next run of the step"
+        )
+    return None
 
 
 def replayed(

@@ -72,7 +72,10 @@ def scheduled(function: Callable[[int], Any], *, dtype: Any = None, device: str 
         device: "cpu" or "gpu".
 
     Raises:
+        TypeError: not a function.
         ValueError: function(t) has another shape than function(0).
     """
+    if not callable(function):
+        raise TypeError(f"scheduled: got {function!r}, expected a function of the step t")
     first = np.asarray(function(0))
     return Scheduled(function, backend.to_device(np.array(first, backend.as_float_dtype(dtype)), device))

@@ -9,10 +9,6 @@ Python. While an outline is taken, reading a tensor's values raises: what Python
 from __future__ import annotations
 
 import hashlib
-import os
-import site
-import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,35 +19,12 @@ import numpy as np
 
 from minigan import backend
 from minigan.autodiff import Tensor
-from minigan.guards import Guards, is_engine
+from minigan.guards import Guards
+from minigan.reach import users_code
+from minigan.refusals import RecordingError, line, read_by_python
 from minigan.replay import name_of
 from minigan.switches import Event, state
-
-_LIBRARIES = (sysconfig.get_paths()["stdlib"] + os.sep, *(path + os.sep for path in site.getsitepackages()))
-
-
-class RecordingError(RuntimeError):
-    """A step cannot be recorded, because a replay of it would not be what the step does."""
-
-
-def line() -> str:
-    """file:line of the caller's innermost frame that is neither the engine's nor a library's."""
-    frame = first = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not (is_engine(file) or file.startswith((*_LIBRARIES, "<"))):
-            return f"{file}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
-    return f"{first.f_code.co_filename}:{first.f_lineno}"
-
-
-def _refusal(t: Tensor) -> RecordingError:
-    return RecordingError(
-        f"{line()}: Python reads the values of a tensor {t.shape} {t.dtype} in a recorded step (.data, .numpy(), .item(), float, "
-        "bool, a mask as an index, ...). A replay would not read them again. Compute with minigan.ops (where, maximum, take), "
-        "put Python that works on arrays into mg.effect(function, out, x), numbers that change with the step into "
-        "mg.scheduled(f), what should run after a step into Game(after=[...]), or give up the speed: replay=False"
-    )
+from minigan.watching import Watch
 
 
 class _Row(NamedTuple):
@@ -72,15 +45,17 @@ class Outline:
     """The events of one run of a step.
 
     Args:
-        guards: the Python values that the step can read. They must not change, except inside effects; those that do are
-            forgotten.
+        guards: the Python values that the step can read, which must not change; None for the first run.
+
+    Attributes:
+        rows: the events. read: the arrays that the calls read. watch: what Python did beside.
     """
 
-    def __init__(self, guards: Guards) -> None:
+    def __init__(self, guards: Guards | None) -> None:
         self.rows: list[_Row] = []
+        self.read: list[Any] = []
+        self.watch = Watch(guards)
         self._known: dict[int, Any] = {}  # identities that were met, kept alive
-        self._guards = guards
-        self._changed: str | None = None
         self._refused: RecordingError | None = None
 
     @contextmanager
@@ -93,7 +68,8 @@ class Outline:
         hooks, reading = state.hooks, state.reading
         state.hooks, state.reading = (*hooks, self._note), self._look
         try:
-            yield
+            with self.watch.on():
+                yield
         except Exception as error:
             if self._refused is not None and error is not self._refused:  # NumPy makes a ValueError of it
                 raise self._refused from error
@@ -102,24 +78,19 @@ class Outline:
             state.hooks, state.reading = hooks, reading
         if self._refused is not None:  # somebody caught it
             raise self._refused
-        if changed := self._changed or self._guards.changed():
-            raise RecordingError(
-                f"{changed} is changed by Python inside the recorded step, and a replay would not change it again. Return what "
-                "you want to see, keep state in a tensor with t.assign(...), put Python into mg.effect(function, out, x), into a "
-                "hook (before, after), or give up the speed: replay=False"
-            )
 
-    def _look(self, t: Tensor | None) -> None:
-        if t is None:  # an effect begins
-            self._changed = self._changed or self._guards.changed_values()
-        else:
-            self._refused = _refusal(t)
+    def _look(self, what: Any) -> None:
+        if isinstance(what, (Tensor, str)):
+            self._refused = read_by_python(what)
             raise self._refused
+        self.watch.before_effect(what)
 
     def _note(self, event: Event) -> None:
         if event.kind == "effect":
-            self._guards.forget_changed()
+            self.watch.after_effect(event.op)
         if event.kind == "apply":
+            self.watch.depends()
+            self.read += [t._data for t in event.inputs]
             reads = tuple(self._read(t) for t in event.inputs)
             written = [v for v in event.params.values() if isinstance(v, np.ndarray) or backend.is_gpu_array(v)]
             params = {k: v for k, v in event.params.items() if not any(v is w for w in written)}
@@ -130,13 +101,15 @@ class Outline:
             found: list[tuple[Any, Any, bytes | None]] = []
             plain: list[Any] = []
             for value in rest:
-                for part in value if isinstance(value, (list, tuple)) else (value,):
+                for part in _parts(value):
                     if isinstance(part, (Tensor, np.ndarray)) or backend.is_gpu_array(part):
                         found.append(self._read(part))
                     else:
                         plain.append(part)
-            parts = [t for value in targets for t in (value if isinstance(value, (list, tuple)) else (value,))]
-            makes = tuple(self._make(t) for t in parts)
+            makes = tuple(self._make(t) for value in targets for t in _parts(value))
+            self.read += [t._data if isinstance(t, Tensor) else t for value in rest for t in _parts(value)]
+            if plain and users_code(event.op) is None:
+                self.watch.depends()
             self.rows.append(_Row(name_of(event.op), line(), (event.op, plain), tuple(found), makes))
 
     def _read(self, value: Any) -> tuple[Any, Any, bytes | None]:
@@ -153,6 +126,10 @@ class Outline:
         identity = value.version if isinstance(value, Tensor) else value
         self._known[id(identity)] = identity
         return identity
+
+
+def _parts(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def digest(array: Any) -> bytes:
@@ -199,7 +176,9 @@ def _settings(a: _Row, b: _Row) -> str:
     left, right = a.call[1], b.call[1]
     if isinstance(left, dict):
         left, right = ({k: v for k, v in d.items() if not _equal(left.get(k), right.get(k))} for d in (left, right))
-    return f"{left!r}, then {right!r}"
+    return (
+        f"{left!r}, then {right!r}" if repr(left) != repr(right) else "it belongs to another object, made in the step"
+    )
 
 
 def _equal(a: Any, b: Any) -> bool:

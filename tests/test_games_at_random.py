@@ -19,6 +19,19 @@ NORMS = {
     "layer": lambda: [nn.LayerNorm(WIDTH), nn.LeakyReLU(0.2)],
     "group": lambda: [nn.GroupNorm(2, WIDTH), nn.Tanh()],
     "dropout": lambda: [nn.Dropout(0.4)],
+    "conv": lambda: [
+        nn.Reshape(2, 3, 1),
+        nn.Conv(1, 2, 3, activation="leaky_relu"),
+        nn.Flatten(),
+        nn.Dense(2 * WIDTH, WIDTH),
+    ],
+    "conv transpose": lambda: [
+        nn.Reshape(3, 2),
+        nn.ConvTranspose(2, 3, 4, stride=2, axes=1),
+        nn.BatchNorm(3, activation="relu"),
+        nn.Flatten(),
+        nn.Dense(18, WIDTH),
+    ],
 }
 OPTIMIZERS = {
     "sgd": lambda p, lr, **o: optim.SGD(p, lr=lr, momentum=0.6, nesterov=True, **o),
@@ -36,7 +49,7 @@ PENALTIES = ("none", "r1", "gp", "lazy r1", "dragan")
 
 games = st.fixed_dictionaries(
     {
-        "norms": st.tuples(st.sampled_from(sorted(NORMS)), st.sampled_from(["none", "layer", "dropout"])),
+        "norms": st.tuples(st.sampled_from(sorted(NORMS)), st.sampled_from(["none", "layer", "dropout", "conv"])),
         "loss": st.sampled_from(["non_saturating", "minimax", "hinge", "least_squares", "relativistic", "wasserstein"]),
         "penalty": st.sampled_from(PENALTIES),
         "optimizers": st.tuples(*[st.sampled_from(sorted(OPTIMIZERS))] * 2),

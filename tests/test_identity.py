@@ -1,6 +1,8 @@
 """A tensor has an identity: what is reachable twice is one, and what holds it goes on working when it moves."""
 
 import copy
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -425,3 +427,52 @@ def test_a_parameter_that_is_frozen_while_another_player_moves_is_no_buffer():
     ]
     mg.Game(players).step(np.ones((3, 2), np.float32))
     assert seen == [(["weight", "bias"], [])] and all(t.requires_grad for t in d.parameters().values())
+
+
+def test_tensors_are_not_compared_with_numbers_in_silence():
+    y = mg.tensor(np.arange(3))
+    for compare in (
+        lambda: y == 1,
+        lambda: y != 1,
+        lambda: 1 == y,  # noqa: SIM300
+        lambda: y == np.arange(3),
+        lambda: y in [np.float32(0)],
+    ):
+        with pytest.raises(TypeError, match=r"mg\.ops\.equal"):
+            compare()
+    assert y == y and y != mg.tensor(np.arange(3)) and y in [None, "a", y] and {y: 1}[y] == 1
+    np.testing.assert_array_equal(ops.equal(y, 1).data, [False, True, False])
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda net: {"a": net}.values(),
+        lambda net: partial(net),
+        lambda net: SimpleNamespace(net=net),
+        lambda net: [SimpleNamespace(weight=net.weight)],
+    ],
+    ids=["the values of a dict", "partial", "an object", "an object in a list"],
+)
+def test_modules_in_objects_would_be_lost_and_are_refused(hide):
+    with pytest.raises(TypeError, match="would not be found; use a list"):
+        nn.Module().part = hide(nn.Dense(2, 2))
+
+
+def test_a_tensor_given_by_itself_and_in_its_network_is_refused_in_any_order():
+    net = nn.Dense(2, 2)
+    for given in ([net, net.weight], [net.weight, net], {"w": net.weight, "net": {"a": net}}):
+        with pytest.raises(ValueError, match="is the same Tensor as"):
+            optim.Adam(given)
+    other = nn.Dense(2, 2)
+    other.weight = net.weight
+    assert list(named({"a": net, "b": other}, owner="test")) == ["a.weight", "a.bias", "b.bias"]
+
+
+def test_options_of_a_prefix_may_change_later():
+    net = nn.Sequential(nn.Dense(2, 2, bias=False), nn.Dense(2, 1, bias=False)).initialize(0)
+    optimizer = optim.SGD(net, lr=0.0, options={"layers.0": {"lr": 0.0}})
+    before = net[0].weight.data.copy()
+    optimizer.options["layers.0"]["lr"] = 1.0
+    optimizer.step([mg.tensor(np.ones(t.shape, np.float32)) for t in optimizer.parameters.values()])
+    np.testing.assert_allclose(net[0].weight.data, before - 1)

@@ -418,6 +418,19 @@ def test_the_traceback_is_there_for_who_wants_it(model, capsys, monkeypatch):
         (("Number(-1.0, 2.0)", "3"), "conditions: tilt is 3"),
         (('"tilt": Number', '"seed": Number'), "conditions: got the name 'seed'"),
         (('return {"spread"', 'return {"ms_per_step"'), "'ms_per_step' names two numbers"),
+        (('return {"spread"', 'return 3 or {"spread"'), "metrics() returned int, expected a dict"),
+        (
+            (
+                "# IN GENERATE",
+                "pass\n    def pictures(self, real):\n        return 3\n    def unused(self, noise, label, tilt):",
+            ),
+            "pictures() returned int, expected a dict",
+        ),
+        (
+            ("plain: bool = False", "plain: bool = False\n    steps: str = '3'"),
+            "no Config.steps of type int, which every run has",
+        ),
+        (("plain: bool = False", "plain: int = False"), "no default of Config.plain that is of its type, int"),
     ],
 )
 def test_what_a_model_lacks_is_told_by_name(change, said, model, capsys):

@@ -1,7 +1,9 @@
 """A recording cannot lie: a replayed step is the eager one to the bit, or it raises and names the line and the way out."""
 
 import itertools
+import pathlib
 import random as python_random
+import sys
 from functools import partial
 
 import numpy as np
@@ -747,10 +749,24 @@ def test_a_failed_recording_leaves_the_game_usable():
 
 
 # -- replay="check" --------------------------------------------------------------------------------------------------
-def test_check_finds_python_that_turns_out_otherwise_later_and_names_player_parameter_and_op():
-    ticks = iter([1.0, 1.0, 2.0, 2.0, 2.0])
+def outside(folder):
+    """A number that no variable holds: 1.0 twice, then 2.0."""
+    for k in range(2):
+        (folder / str(k)).touch()
+
+    def number():
+        found = sorted(folder.iterdir())
+        if found:
+            found[0].unlink()
+        return 1.0 if found else 2.0
+
+    return number
+
+
+def test_check_finds_python_that_turns_out_otherwise_later_and_names_player_parameter_and_op(tmp_path):
+    hidden = outside(tmp_path)
     made = nn.Dense(3, 1).initialize(0)
-    loss = lambda x: (made(x) ** 2).mean() * next(ticks)  # noqa: E731
+    loss = lambda x: (made(x) ** 2).mean() * hidden()  # noqa: E731
     game = mg.Game([mg.Player("critic", loss, optim.SGD(made, lr=0.1))], replay="check")
     x = np.ones((6, 3), np.float32)
     game.step(x)
@@ -765,13 +781,13 @@ def test_check_finds_python_that_turns_out_otherwise_later_and_names_player_para
     )
 
 
-def test_check_finds_other_operations():
-    more = iter([False, False, True])
+def test_check_finds_other_operations(tmp_path):
+    hidden = outside(tmp_path)
     made = nn.Dense(3, 1).initialize(0)
 
     def loss(x):
         y = (made(x) ** 2).mean()
-        return ops.exp(y) if next(more) else ops.tanh(y)
+        return ops.exp(y) if hidden() == 2.0 else ops.tanh(y)
 
     game = mg.Game([mg.Player("p", loss, optim.SGD(made, lr=0.1))], replay="check")
     x = np.ones((6, 3), np.float32)
@@ -823,10 +839,36 @@ def test_check_passes_what_is_right_and_leaves_no_trace():
         assert pair.sides[0][4] == pair.sides[1][4] and pair.sides[0][5].item() == pair.sides[1][5].item()
 
 
-def test_check_of_replayed():
-    later = iter([0.0, 0.0, 1.0])
-    f = mg.replayed(lambda x: x + next(later), check=True)
+def test_check_of_replayed(tmp_path):
+    hidden = outside(tmp_path)
+    f = mg.replayed(lambda x: x + hidden(), check=True)
     f(np.ones(2))
     f(np.ones(2))
     with pytest.raises(mg.RecordingError, match="check: a replay is not what the step does"):
         f(np.ones(2))
+
+
+def test_the_page_on_recordings_is_right():
+    """The docstring of minigan/replayed.py has the rule in one sentence, which the README repeats; its example runs."""
+
+    replayed = sys.modules["minigan.replayed"]
+
+    rule = "every number that changes is a tensor, and all Python that must run again is an effect"
+    page, readme = replayed.__doc__, pathlib.Path(__file__).parent.parent / "README.md"
+    assert rule in " ".join(page.split()) and rule in " ".join(readme.read_text().split())
+    lines = [line[4:] for line in page.splitlines() if line.startswith("    ")]
+    text = "\n".join(lines).replace("range(1000)", "range(5)")
+    assert "mg.replayed(" in text and "for k in range(5)" in text
+    source, w, seen = Source(0), mg.tensor(np.ones(2, np.float32), requires_grad=True), []
+    optimizer = optim.SGD(w, lr=0.1)
+
+    def train(x):
+        mg.effect(lambda: seen.append(1))
+        loss = ((w - x - source.normal((2,), stream="z")) ** 2).mean()
+        optimizer.step([mg.grad(loss, w)])
+        return loss
+
+    loader = mg.data.Loader(np.zeros((8, 2), np.float32), batch_size=4, seed=0)
+    scope = {"mg": mg, "train": train, "source": source, "loader": loader}
+    exec(text, scope)
+    assert scope["loss"].size == 1 and len(seen) == 5 and optimizer.steps == 5

@@ -200,9 +200,107 @@ def test_parameters_that_are_never_reached_are_named_once(recwarn):
 
 
 def test_twin_networks_are_pointed_out():
-    make = lambda: nn.Dense(3, 3).initialize(0)  # noqa: E731
-    with pytest.warns(UserWarning, match="start with the same numbers"):
-        mg.Game([mg.Player(n, lambda: 0, optim.SGD(make(), lr=0.1)) for n in "ab"])
+    def game(seed, *name):
+        nets = [nn.Dense(3, 3).initialize(seed(), *name) for _ in range(2)]
+        return mg.Game([mg.Player(n, lambda: 0, optim.SGD(net, lr=0.1)) for n, net in zip("ab", nets, strict=True)])
+
+    with pytest.raises(
+        ValueError, match=r"'a: weight' and 'b: weight' start with the same.*one integer.*initialize\(0, 'G'\)"
+    ):
+        game(lambda: 0)
+    with pytest.raises(ValueError, match="one integer"):
+        nets = {n: nn.Dense(3, 3).initialize(4) for n in "ab"}
+        mg.Game([mg.Player("both", lambda: 0, optim.Adam(nets))])
+    with pytest.warns(UserWarning, match="start with the same numbers"):  # it was said so
+        game(lambda: Source(0), "net")
+
+
+# -- what is wrong is told -------------------------------------------------------------------------------------------
+def test_a_mapping_given_to_a_network_is_told():
+    net, b = nn.Dense(2, 1), {"x": X, "y": Y}
+    for loss in (lambda b: net(b).mean(), lambda b: ops.mean(b), lambda b: net(b.x).mean() * mg.tensor(b)):
+        with pytest.raises(TypeError, match=r"a mapping is no array; its entries are b\.x, b\.y"):
+            mg.Game([mg.Player("p", loss, optim.SGD(net, lr=0.1))]).step(b)
+
+
+def test_losses_of_several_arguments_are_refused_when_they_are_given():
+    w = weight()
+    for loss in (lambda x, y: 0, lambda *, x: 0, lambda x, *, y: 0):
+        with pytest.raises(TypeError, match=r"player 'p': its loss takes the arguments \(.*b\.x, b\.y"):
+            mg.Player("p", loss, optim.SGD(w, lr=0.1))
+        with pytest.raises(TypeError, match="its lazy term 'r1' takes the arguments"):
+            mg.Player("p", lambda: 0, optim.SGD(w, lr=0.1), lazy=[mg.Lazy("r1", loss, every=2)])
+    with pytest.raises(TypeError, match="its loss is Tensor, expected a function"):
+        mg.Player("p", w, optim.SGD(w, lr=0.1))
+    with pytest.raises(TypeError, match="scheduled: got 3, expected a function"):
+        mg.scheduled(3)
+
+
+@pytest.mark.parametrize(
+    "batch, words",
+    [
+        (np.ma.masked_array(X, mask=X > 0), "masked array, whose mask would be lost"),
+        ({"x": X, "y": [1, 2]}, r"batch\['y'\]: got a list, expected an array: np.asarray"),
+        (X.astype(np.float16), "got dtype float16"),
+        (np.array([X, None], object), "got dtype object"),
+    ],
+    ids=["masked", "a list of labels", "float16", "objects"],
+)
+def test_batches_that_would_be_misread(batch, words):
+    game, _ = one(lambda w, b: w.sum())
+    with pytest.raises(TypeError, match=words):
+        game.step(batch)
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_numbers_in_another_order_of_bytes_and_arrays_in_any_layout(replay):
+    w = mg.tensor(np.ones(1, np.float32), requires_grad=True)
+    game, _ = one(lambda w, b: (w * b.x).sum() * b.y[0], w, replay=replay, lr=0.0)
+    for k in range(4):
+        x = [X, np.asfortranarray(X), X.astype(">f4"), X[::-1][::-1]][k]
+        assert game.step({"x": x, "y": np.array([3], ">i8")})["p"].item() == pytest.approx(3 * X.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_losses_that_are_parameters_themselves_are_told_as_they_were(replay):
+    """Before the update; and what was kept does not change later."""
+    w = weight(value=1.0)
+    game = mg.Game([mg.Player("p", lambda: (w, {"m": w, "part": w[:1]}), optim.SGD(w, lr=0.25))], replay=replay)
+    kept = [(game.step()["p"], *(game.metrics[name] for name in ("m", "part"))) for _ in range(4)]
+    assert [[t.item() for t in row] for row in kept] == [[1 - k / 4] * 3 for k in range(4)]
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_networks_and_settings_that_change_while_training(replay):
+    """A parameter that is not reached any more is named, a player that reaches none raises, and bad settings are refused."""
+    net = nn.Sequential(nn.Dense(2, 3), nn.Dense(3, 1)).initialize(Source(0), "net")
+    game = mg.Game([mg.Player("p", lambda x: net(x).mean(), optim.SGD(net, lr=0.1))], replay=replay)
+    for _ in range(3):
+        game.step(X)
+    net.layers[0] = nn.Dense(2, 3)
+    with pytest.warns(UserWarning, match=r"does not reach the parameters layers\.0\.weight, layers\.0\.bias"):
+        game.step(X)
+    net.layers[1] = nn.Dense(3, 1)
+    with pytest.raises(mg.GraphError, match="its loss reaches none of its parameters"):
+        game.step(X)
+    game.players[0].optimizer.parameters["layers.0.weight"].requires_grad = False
+    with pytest.raises(mg.GraphError, match=r"its parameter 'layers\.0\.weight' takes no gradient any more"):
+        game.step(X)
+    with pytest.raises(ValueError, match="player 'p': got updates 0"):
+        game.players[0].updates = 0
+    with pytest.raises(ValueError, match="game: got rule 'often'"):
+        game.rule = "often"
+    game.rule = "simultaneous"
+    assert game.rule is mg.game.simultaneous
+    for name, value in (
+        ("momentum", -1.0),
+        ("clip_norm", -1.0),
+        ("clip_value", 0),
+        ("weight_decay", np.nan),
+        ("lr", np.inf),
+    ):
+        with pytest.raises(ValueError, match=f"SGD: got {name} "):
+            setattr(game.players[0].optimizer, name, value)
 
 
 # -- lazy terms ------------------------------------------------------------------------------------------------------

@@ -218,7 +218,7 @@ class Model(ABC):
         """A condition's value from the command line. Raises ValueError, as :meth:`sample` does."""
         if name not in self._bound:
             close = difflib.get_close_matches(name, self._bound, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(f"unknown condition {name!r}{hint} Known: {', '.join(self._bound) or 'none'}")
         try:
             value = self._bound[name].parse(text)

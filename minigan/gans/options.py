@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 
 def option(default: Any, help: str, **limits: Any) -> Any:
@@ -39,4 +39,4 @@ class Config:
                 raise ValueError(f"{f.name}: got {value!r}, expected one of {limits['choices']}")
 
 
-RUN_OPTIONS = tuple(f.name for f in fields(Config))
+RUN_OPTIONS: dict[str, type] = {name: kind for name, kind in get_type_hints(Config).items()}

@@ -119,15 +119,32 @@ def _config_lacks(config: Any) -> list[str]:
     for f in fields:
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             found.append(f"no default of Config.{f.name}")
-        if hints[f.name] not in _KINDS:
-            found.append(f"no Config.{f.name} of type int, float, bool or str (it is {hints[f.name]!r})")
+        kind = hints[f.name]
+        if kind not in _KINDS:
+            found.append(f"no Config.{f.name} of type int, float, bool or str (it is {kind!r})")
+        elif f.name in RUN_OPTIONS and kind is not RUN_OPTIONS[f.name]:
+            found.append(
+                f"no Config.{f.name} of type {RUN_OPTIONS[f.name].__name__}, which every run has (it is {kind.__name__})"
+            )
+        elif f.default is not dataclasses.MISSING and not _is_of(f.default, kind):
+            found.append(f"no default of Config.{f.name} that is of its type, {kind.__name__} (it is {f.default!r})")
     return found
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def check(model: type) -> None:
     """ModelError, with all that is missing, for a class that cannot be trained."""
     if found := lacking(model):
         raise ModelError(f"{model.__name__} cannot be trained: it has {'; it has '.join(found)}")
+
+
+def check_mapping(name: str, method: str, made: Any, what: str) -> None:
+    """ModelError for a method that returned no mapping."""
+    if not isinstance(made, Mapping):
+        raise ModelError(f"{name}: {method}() returned {type(made).__name__}, expected a dict of {what}")
 
 
 def check_made(model: Any) -> None:

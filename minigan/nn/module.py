@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from functools import partial
+from types import FunctionType, ModuleType
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import numpy as np
 
@@ -15,6 +18,8 @@ from minigan.backend import Array, to_numpy
 from minigan.checks import whole
 from minigan.random import Source
 from minigan.switches import Event, hook, no_grad, state
+
+UNNAMED: WeakSet[Tensor] = WeakSet()  # tensors of networks that were initialised by an integer, without a name
 
 
 class Tensors(dict[str, Tensor]):
@@ -62,13 +67,21 @@ def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             f"{name}: got an array of shape {value.shape}, which is neither a parameter nor a buffer; make it a tensor: "
             "mg.tensor(array) for a buffer, with requires_grad=True for a parameter"
         )
-    elif isinstance(value, Iterator) or (
-        isinstance(value, (set, frozenset, deque)) and any(True for part in value for _ in inside(name, part))
-    ):
+    elif isinstance(value, Iterator) or any(True for part in _hidden(value) for _ in inside(name, part)):
         raise TypeError(
             f"{name}: got a {type(value).__name__}, in which modules and tensors would not be found; use a list, a tuple "
-            "or a dict"
+            "or a dict, or make it a Module"
         )
+
+
+def _hidden(value: Any) -> Iterable[Any]:
+    """What an object holds, where nobody looks for modules and tensors."""
+    if isinstance(value, (set, frozenset, deque, KeysView, ValuesView, ItemsView)):
+        return value
+    if isinstance(value, partial):
+        return (value.func, value.args, value.keywords)
+    held = () if isinstance(value, (type, FunctionType, ModuleType)) else getattr(value, "__dict__", {}).values()
+    return [part for part in held if isinstance(part, (Module, Tensor))]
 
 
 class Module:
@@ -173,10 +186,13 @@ class Module:
         """Draw all parameters anew: each is a pure function of the seed, `stream` and its own path. Returns the module.
 
         Networks that share a Source need different names. With an integer and no name, the network's structure (layers and
-        shapes) takes the name's place: networks that differ in it get different numbers, two of one structure the same.
+        shapes) takes the name's place: networks that differ in it get different numbers, two of one structure the same, so that
+        a :class:`minigan.Game` refuses to train both.
         """
         source = random if isinstance(random, Source) else Source(whole("initialize", "random", random, low=-(2**63)))
-        stream = stream or ("" if source is random else self._structure())
+        if source is not random and not stream:
+            stream = self._structure()
+            UNNAMED.update(self.tensors().values())
         for path, module in self.modules():
             module.reset(source, f"{stream}/{path}")
         return self

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan.data import Dataset
-from minigan.gans.protocol import ModelError, Picture, Trainable, can_be_drawn
+from minigan.gans.protocol import ModelError, Picture, Trainable, can_be_drawn, check_mapping
 from minigan.run import plots
 from minigan.run.references import Reference
 
@@ -35,6 +35,7 @@ class Gallery:
         """All pictures as they are now, by name: (H, W, 1 or 3) uint8. ModelError for what cannot be drawn."""
         with self.reference.blamed():
             made = self.model.pictures(self.real)
+        check_mapping(self.reference.name, "pictures", made, "names to Pictures")
         drawn = {}
         for name, picture in made.items():
             examples = picture.examples if isinstance(picture, Picture) else None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import ModelError
+from minigan.gans.protocol import ModelError, check_mapping
 from minigan.run import checkpoint, environment, plots
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.divergence import not_finite
@@ -135,7 +135,9 @@ class Recorder:
     def _metrics(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """The model's own numbers."""
         with self.job.reference.blamed():
-            found = {name: float(value) for name, value in self.loop.model.metrics(self.gallery.real).items()}
+            made = self.loop.model.metrics(self.gallery.real)
+            check_mapping(self.job.reference.name, "metrics", made, "names to numbers")
+            found = {name: float(value) for name, value in made.items()}
         if taken := sorted(found.keys() & {*numbers, *TAKEN}) + sorted(numbers.keys() & set(TAKEN)):
             raise ModelError(
                 f"{self.job.reference.name}: {taken[0]!r} names two numbers of a step; call one differently"
@@ -189,6 +191,7 @@ class Recorder:
     def _draw_losses(self) -> bool:
         with self.job.reference.blamed():
             levels = self.loop.model.equilibrium()
+        check_mapping(self.job.reference.name, "equilibrium", levels, "players' names to (text, number)")
         return plots.save_losses(self.folder.losses, self.folder.read_metrics(), [*self.loop.numbers()], levels)
 
     def _fail(self, state: str, message: str) -> None:

@@ -1,0 +1,57 @@
+"""Writing into arrays in place: one door for all of it, so that saved arrays stay guarded and recordings see the write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigan.backend import Array
+from minigan.graph import METHODS, Tensor
+from minigan.switches import Event, state
+
+
+def effect(function: Callable[..., None], *args: Any) -> None:
+    """Run `function(*arrays)`, which writes into its first argument (an array or a list of them), and count the change.
+
+    Everything that writes in place goes through here (optimizers, random numbers, running statistics), so that
+    saved arrays stay guarded and hooks see the write. Tensors among `args`, also inside lists, are passed as arrays.
+    """
+    _write(function, args, {})
+
+
+def fill(function: Callable[..., None], *args: Any) -> None:
+    """An effect whose first argument was just allocated for it, which nobody else has seen, and which it fills whole."""
+    _write(function, args, {"fresh": True})
+
+
+def _write(function: Callable[..., None], args: tuple[Any, ...], params: dict[str, Any]) -> None:
+    hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
+    if reading is not None:
+        reading(function)
+    try:  # a replay calls the function again, so nothing inside is recorded, and it may read what it likes
+        function(*map(_arrays_of, args))
+    finally:
+        state.hooks, state.reading = hooks, reading
+    for t in args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]:
+        t.version.count += 1
+    for hook in hooks:
+        hook(Event("effect", function, args, params, None, None))
+
+
+def _arrays_of(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value._data
+    return [_arrays_of(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def overwrite(target: Array, value: Any) -> None:
+    """`target[...] = value`, for arrays."""
+    target[...] = value
+
+
+def assign(target: Tensor, value: Any) -> None:
+    """Overwrite a tensor's array in place, `target[...] = value`, counted by its version."""
+    effect(overwrite, target, value)
+
+
+METHODS.update(assign=assign)

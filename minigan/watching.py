@@ -1,0 +1,121 @@
+"""What Python does in one run of a step beside array operations: which code runs, what it changes, draws and asks for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FrameType
+from typing import Any
+
+from minigan.guards import Guards, states_of
+from minigan.reach import is_engine, is_library, users_code
+from minigan.refusals import changed_by_effect, changed_by_python, line
+from minigan.switches import state
+
+_CLOCKS = {
+    getattr(time, name) for name in dir(time) if name.startswith(("time", "monotonic", "perf_", "process_", "thread_"))
+}
+_NOW = {"now", "today", "utcnow"}
+
+
+class Watch:
+    """One run under observation.
+
+    Args:
+        guards: the Python values that the step can read, which must not change; None where it is not known yet which code runs.
+
+    Attributes:
+        ran: the code that ran outside of effects, with its globals; None where a profiler was in the way of finding out.
+        drawn: whether random numbers of NumPy's or Python's were drawn outside of effects.
+        asked: something outside that the step asked for, such as the time, in words.
+    """
+
+    def __init__(self, guards: Guards | None) -> None:
+        self.ran: dict[CodeType, dict[str, Any]] | None = {}
+        self.drawn, self.asked = False, ""
+        self._guards = guards
+        self._draws: Any = None
+        self._changed: str | None = None
+        self._by_effect: str | None = None
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Context manager: watch.
+
+        Raises:
+            RecordingError: a Python value is changed inside.
+        """
+        self._draws = self._drawn()
+        profiler = sys.getprofile()
+        if profiler is None:
+            sys.setprofile(self._called)
+        else:
+            self.ran = None
+        try:
+            yield
+        finally:
+            if profiler is None:
+                sys.setprofile(None)
+        self._look_at_draws()
+        if (
+            self._guards is not None
+            and self._by_effect is None
+            and (changed := self._changed or self._guards.changed())
+        ):
+            raise changed_by_python(changed)
+
+    def _called(self, frame: FrameType, event: str, called: Any) -> None:
+        if state.reading is None or self.ran is None:  # in an effect
+            return
+        if event == "call":
+            self.ran.setdefault(frame.f_code, frame.f_globals)
+        elif event == "c_call" and not self.asked and _outside(called):
+            file = frame.f_code.co_filename
+            if called in (open, os.urandom):  # a library may do it for the step
+                while is_library(file) and frame.f_back is not None:
+                    frame = frame.f_back
+                    file = frame.f_code.co_filename
+            if not (is_engine(file) or is_library(file)):
+                self.asked = f"{file}:{frame.f_lineno}: Python asks for {called.__qualname__}() in the step"
+
+    def before_effect(self, function: Any) -> None:
+        """An effect begins."""
+        if users_code(function) is not None:
+            self._look_at_draws()
+            if self._guards is not None and self._by_effect is None:
+                self._changed = self._changed or self._guards.changed_values()
+
+    def after_effect(self, function: Any) -> None:
+        """What an effect drew and changed is its own business, unless the step reads it, too: then it must be at its end."""
+        if users_code(function) is not None:
+            self._draws = self._drawn()
+            if self._guards is not None and self._by_effect is None and self._changed is None:
+                self._by_effect = self._guards.changed_values()
+
+    def depends(self) -> None:
+        """Something is done now that might depend on Python values.
+
+        Raises:
+            RecordingError: an effect changed one of them before.
+        """
+        if self._by_effect is not None:
+            raise changed_by_effect(self._by_effect, line())
+
+    def _drawn(self) -> list[Any]:
+        return states_of(self._guards.generators if self._guards is not None else ())
+
+    def _look_at_draws(self) -> None:
+        before, self._draws = self._draws, self._drawn()
+        self.drawn = self.drawn or before != self._draws
+
+
+def _outside(called: Any) -> bool:
+    name = getattr(called, "__name__", "")
+    return (
+        called in _CLOCKS
+        or called in (open, os.urandom)
+        or (name in _NOW and getattr(called, "__module__", "") is None)
+    )
