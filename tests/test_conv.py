@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import minigan as mg
 from minigan import nn, ops
+from minigan.activation import Activation
 from minigan.gradcheck import gradcheck
 from minigan.kernels import conv_cost, cpu_conv, reference, winograd
 from minigan.kernels import geometry as geo
@@ -171,7 +172,7 @@ def relative_errors(algorithm: str, geometry: geo.Geometry, shape: Any, seed: in
                 cpu_conv.conv_weight(x, g, geometry, out)
             else:
                 source, bias = (x, c) if which == "conv" else (g, b)
-                getattr(cpu_conv, which)(source, w, bias, geometry, kind, 0.2, out)
+                getattr(cpu_conv, which)(source, w, bias, geometry, Activation(kind), out)
                 expected = ops.activation(expected + bias, kind=kind, slope=0.2).data
         errors[which] = float(np.abs(out - expected).max(initial=0) / scale)
     return errors

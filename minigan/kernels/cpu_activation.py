@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels import reference
 from minigan.kernels.compiler import address_of, compile_task, floats_at, njit, task, words_at
@@ -102,19 +103,14 @@ def tanh(z: Array, out: Array) -> None:
         np.tanh(z, out=out)
 
 
-def slope_of(kind: str, slope: float) -> float | None:
-    """The slope below zero of a piecewise linear activation; None for the others."""
-    return {"linear": 1.0, "relu": 0.0, "leaky_relu": slope}.get(kind)
-
-
-def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
+def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.bias_activation`."""
-    if kind == "linear" and bias is None:
+    if f.kind == "linear" and bias is None:
         if z is not out:
             out[...] = z
         return
-    if kind in ("relu", "leaky_relu"):
-        a = z.dtype.type(slope_of(kind, slope))
+    if f.kind in ("relu", "leaky_relu"):
+        a = z.dtype.type(f.slope)
         if bias is None:
             split(_leaky, len(z), z.size, z, a, out)
         else:
@@ -122,22 +118,22 @@ def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: 
         return
     if bias is not None:
         z = np.add(z, bias, out=out)
-    if kind == "tanh":
+    if f.kind == "tanh":
         tanh(z, out)
-    elif kind == "sigmoid":
+    elif f.kind == "sigmoid":
         reference.sigmoid(z, out=out)
     elif z is not out:
         out[...] = z
 
 
-def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
+def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.activation_backward`."""
-    if kind in ("relu", "leaky_relu"):
-        a = g.dtype.type(slope_of(kind, slope))
+    if f.kind in ("relu", "leaky_relu"):
+        a = g.dtype.type(f.slope)
         split(_leaky_backward, len(g), g.size, g, y, a, out)
-    elif kind == "tanh":
+    elif f.kind == "tanh":
         split(_tanh_backward, len(g), g.size, g, y, out)
-    elif kind == "sigmoid":
+    elif f.kind == "sigmoid":
         split(_sigmoid_backward, len(g), g.size, g, y, out)
     else:
         out[...] = g
@@ -160,13 +156,13 @@ def _leaky_backward_task() -> int:
     return run
 
 
-def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> Job | None:
+def plan_activation_backward(g: Array, y: Array, f: Activation, out: Array) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_activation_backward`: leaky ReLU, shared out among the team."""
     whole = all(a.dtype == np.float32 and a.flags.c_contiguous for a in (g, y, out))
-    if not whole or kind not in ("relu", "leaky_relu") or g.shape != y.shape or not g.size:
+    if not whole or f.kind not in ("relu", "leaky_relu") or g.shape != y.shape or not g.size:
         return None
     p = np.array([address_of(g), address_of(y), address_of(out), g.size, 0])
-    p[4:].view(np.float32)[0] = slope_of(kind, slope)
+    p[4:].view(np.float32)[0] = f.slope
     return team().job(_leaky_backward_task(), p, -(-g.size // SPAN))
 
 

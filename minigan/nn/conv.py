@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigan import ops
+from minigan.activation import SLOPE, activation_of
 from minigan.autodiff import Tensor, tensor
 from minigan.backend import Array
 from minigan.kernels.geometry import Padding
@@ -55,8 +56,8 @@ class Conv(_Kernel):
         inputs, outputs: numbers of channels.
         kernel_size: an integer (with `axes`), or one a spatial axis.
         stride, padding, dilation: as in :func:`minigan.ops.conv`.
-        activation: linear, relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
-        slope: of leaky_relu below zero.
+        activation: linear (or None), relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
+        slope: of leaky_relu below zero, > 0.
         bias: whether b exists; it starts at 0.
         init: initialiser of W, by name or function. Default: xavier.
         axes: spatial axes where `kernel_size` is one integer.
@@ -71,14 +72,14 @@ class Conv(_Kernel):
         stride: Any = 1,
         padding: Padding = "same",
         dilation: Any = 1,
-        activation: str = "linear",
-        slope: float = 0.2,
+        activation: str | None = None,
+        slope: float = SLOPE,
         bias: bool = True,
         init: str | Initializer = "xavier",
         axes: int = 2,
     ) -> None:
         self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
-        self.options |= {"activation": activation, "slope": slope}
+        self.options |= {"activation": activation_of("Conv", activation, slope)}
         super().__init__(inputs, outputs, kernel_size, axes, bias, init)
 
     def forward(self, x: Any) -> Tensor:
@@ -104,14 +105,14 @@ class ConvTranspose(_Kernel):
         padding: Padding = "same",
         output_size: Any = None,
         dilation: Any = 1,
-        activation: str = "linear",
-        slope: float = 0.2,
+        activation: str | None = None,
+        slope: float = SLOPE,
         bias: bool = True,
         init: str | Initializer = "xavier",
         axes: int = 2,
     ) -> None:
         self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
-        self.options |= {"activation": activation, "slope": slope, "output_size": output_size}
+        self.options |= {"activation": activation_of("ConvTranspose", activation, slope), "output_size": output_size}
         super().__init__(inputs, outputs, kernel_size, axes, bias, init)
 
     def _arrange(self, weight: Array) -> Array:
