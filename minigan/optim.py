@@ -119,6 +119,9 @@ class Optimizer:
     ) -> None:
         name = type(self).__name__
         self.parameters = named(parameters, owner=name)
+        for t in self.parameters.values():  # kernels walk along memory
+            if not t._data.flags.c_contiguous:
+                t._data = t._data.copy(order="C")
         self.lr = lr
         for limit, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
             if value is not None:

@@ -148,7 +148,7 @@ def exact(which: str, x: Any, w: Any, g: Any, geometry: geo.Geometry) -> Any:
     if which == "conv_weight":
         reference.conv_weight(x, g, geometry, out)
     else:
-        getattr(reference, which)(x if which == "conv" else g, w, None, geometry, "linear", 0.0, out)
+        getattr(reference, which)(x if which == "conv" else g, w, None, geometry, Activation(), out)
     return out
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from minigan import ops
 from minigan.activation import SLOPE, activation_of
 from minigan.autodiff import Tensor, tensor
-from minigan.checks import number
+from minigan.checks import number, whole
 from minigan.nn import init as initializers
 from minigan.nn.init import Initializer
 from minigan.nn.module import Module
@@ -41,8 +41,7 @@ class Dense(Module):
         bias: bool = True,
         init: str | Initializer = "xavier",
     ) -> None:
-        if inputs < 1 or outputs < 1:
-            raise ValueError(f"Dense: got {inputs} inputs and {outputs} outputs, expected positive numbers")
+        inputs, outputs = whole("Dense", "inputs", inputs, low=1), whole("Dense", "outputs", outputs, low=1)
         self.activation, self.init = activation_of("Dense", activation, slope), initializers.get(init)
         self.weight = initializers.leaf((inputs, outputs))
         if bias:
@@ -139,7 +138,7 @@ class Reshape(Module):
     """(N, ...) to (N, *shape)."""
 
     def __init__(self, *shape: int) -> None:
-        self.shape = tuple(int(n) for n in shape)
+        self.shape = tuple(whole("Reshape", "a length", n, low=0) for n in shape)
 
     def forward(self, x: Any) -> Tensor:
         """The same elements in the new shape."""

@@ -27,7 +27,7 @@ class _Scaled(Module):
 
     def __init__(self, channels: int, eps: float) -> None:
         name = type(self).__name__
-        whole(name, "channels", channels, low=1)
+        channels = whole(name, "channels", channels, low=1)
         self.eps = number(name, "eps", eps, low=0)
         self.gamma = tensor(np.ones(channels, np.float32), requires_grad=True)
         self.beta = tensor(np.zeros(channels, np.float32), requires_grad=True)
@@ -122,7 +122,8 @@ class GroupNorm(_Scaled):
 
     def __init__(self, groups: int, channels: int, *, eps: float = 1e-5) -> None:
         super().__init__(channels, eps)
-        if groups < 1 or channels % groups:
+        groups = whole("GroupNorm", "groups", groups, low=1)
+        if channels % groups:
             raise ValueError(
                 f"GroupNorm: got {groups} groups for {channels} channels, expected a divisor of {channels}"
             )

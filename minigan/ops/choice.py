@@ -112,7 +112,7 @@ def gumbel_softmax(
     logits = as_tensor(logits)
     axis = axis_of("gumbel_softmax", axis, logits.ndim)
     if not isinstance(temperature, Tensor):
-        number("gumbel_softmax", "temperature", temperature, above=0)
+        number("gumbel_softmax", "temperature", np.asarray(temperature)[()], above=0)
     noise = random.gumbel(logits.shape, stream=stream, dtype=logits.dtype)
     soft = softmax(divide(logits + noise, temperature), axis)
     if not hard:

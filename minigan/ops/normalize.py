@@ -14,7 +14,7 @@ import numpy as np
 from minigan.activation import LINEAR, SLOPE, Activation, activation_of
 from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
-from minigan.checks import plain
+from minigan.checks import plain, whole
 from minigan.kernels import dispatch
 from minigan.ops.elementwise import activation as activation_
 from minigan.ops.elementwise import apply_fused, draw_activation, rows, sqrt, square
@@ -244,10 +244,12 @@ def group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, eps: float = 1e-5)
     x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
     _check("group_norm", x, gamma, beta, eps)
     channels = x.shape[-1]
-    if groups < 1 or channels % groups:
+    groups = whole("group_norm", "groups", groups, low=1)
+    if channels % groups:
         raise ValueError(f"group_norm: got {groups} groups for {channels} channels, expected a divisor of {channels}")
     flat = reshape(x, (x.shape[0], int(np.prod(x.shape[1:-1], dtype=np.int64)), channels))
     d = flat - _group_mean(flat, groups)
+    d = d - _group_mean(d, groups)  # what the rounding of a large mean has left
     scale = gamma / sqrt(_group_mean(square(d), groups) + plain("group_norm", "eps", eps))
     return reshape(d * scale + beta, x.shape)
 

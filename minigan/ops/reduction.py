@@ -77,9 +77,8 @@ def _count(owner: str, x: Tensor, axis: Axis) -> int:
 def mean(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """sum(x) / n over `axis`;  dx = g / n. NaN for n = 0, as the mean of nothing is undefined."""
     x = as_tensor(x)
-    n = _count("mean", x, axis)
-    total = sum(x, axis, keepdims=keepdims)
-    return multiply(total, 1.0 / n) if n else divide(total, 0.0)
+    n = float(_count("mean", x, axis))
+    return divide(sum(x, axis, keepdims=keepdims), n)
 
 
 def var(x: Any, axis: Axis = None, *, keepdims: bool = False, ddof: int = 0) -> Tensor:
