@@ -356,6 +356,15 @@ def test_long_sums_lose_nothing_to_their_length(kernels: str) -> None:
         assert off(ops.avg_pool(x[:1], window=200_000), wide[:1].mean(1)) < 2e-7
 
 
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 3), (3, 1), (1, 20)])
+def test_thin_products_of_many_terms(m: int, n: int, layout: str) -> None:
+    """The BLAS is off by 2e-3 where a vector meets a transposed matrix."""
+    a = np.array(R.random((m, 300_000)), np.float32, order="C" if layout == "rows" else "F")
+    b = np.array(R.random((300_000, n)), np.float32, order="F" if layout == "rows" else "C")
+    assert off(ops.matmul(a, b), a.astype(np.float64) @ b.astype(np.float64)) < 2e-6
+
+
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 15), st.permutations(range(4)))
 def test_sums_over_any_axes_of_any_layout(shape: list[int], chosen: int, order: list[int]) -> None:
     x = R.normal(size=shape).astype(np.float32).transpose([i for i in order if i < len(shape)])

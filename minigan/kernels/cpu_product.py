@@ -17,6 +17,7 @@ from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.threads import split
 
 NARROW = 4  # up to so many inputs a dense layer is one pass without a product
+DEEPEST = 8192  # terms that a thin product adds up in single precision, at most (the BLAS does not count)
 SMALL = 8  # an edge of a product up to this length is "thin": vectors run along the other edges
 
 
@@ -84,10 +85,21 @@ def _narrow_turned(a: Array, b: Array, straight: Array, nothing: Array, one: flo
     _narrow(0, len(a), a, straight, nothing, one, out)
 
 
+def _deep(a: Array, b: Array, out: Array) -> None:
+    """A thin product in stretches of DEEPEST terms, which are added up in double."""
+    total, part = np.zeros(out.shape), np.empty(out.shape, np.float32)
+    for k in range(0, a.shape[1], DEEPEST):
+        matmul(a[:, k : k + DEEPEST], b[k : k + DEEPEST], part)
+        total += part
+    out[...] = total
+
+
 def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_matmul`."""
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not a.size or not b.size:
         return None
+    if a.shape[1] > DEEPEST and min(a.shape[0], b.shape[1]) <= SMALL and a.dtype == b.dtype == np.float32:
+        return partial(_deep, a, b, out)
     return cpu_gemm.plan(a, b, out) if cpu_gemm.suits(a, b, out) else _thin(a, b, out)
 
 
