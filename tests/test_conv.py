@@ -336,7 +336,7 @@ X, W = np.ones((2, 6, 6, 3)), np.ones((3, 3, 3, 4))
         (lambda: ops.conv_weight(X, np.ones((2, 5, 5, 4)), kernel_size=3), r"got g with sizes \(5, 5\), expected \(6, 6\)"),
         (lambda: ops.conv_weight(X, np.ones((3, 6, 6, 4)), kernel_size=3), "conv_weight: got x"),
         (lambda: ops.conv_plan((2, 6, 6, 3), (3, 3, 3, 4), which="forward"), "got which='forward', expected one of"),
-        (lambda: nn.Conv(0, 3, 3), "Conv: got 0 inputs"),
+        (lambda: nn.Conv(0, 3, 3), "Conv: got inputs 0"),
         (lambda: nn.ConvTranspose(3, 3, (3, 3, 3, 3)), "1 to 3 axes"),
     ],
 )  # fmt: skip
