@@ -22,6 +22,7 @@ from scipy import interpolate, optimize, special, stats
 
 import minigan as mg
 from minigan import nn, ops
+from minigan.kernels import reference
 from minigan.lessons import check, figure, grade, show, sized
 from minigan.lessons.figures import BLACK, BLUE, GREY, ORANGE
 from minigan.theory import divergences
@@ -877,7 +878,8 @@ check("3.32a", "different streams and places are uncorrelated", correlation, 0.0
 #
 # where $p_N$ is the standard normal density in the plane: since $r^2 = -2\log(1-u)$,
 # $p_N = e^{-r^2/2}/(2\pi) = (1 - u)/(2\pi)$. By (3.16), $p_g = 1/|\det J| = p_N$. The engine does precisely this, and
-# we can repeat its float64 numbers from its uniform ones.
+# we can repeat its float64 numbers from the random words of their stream (uniform draws have words of their own, so that
+# the two laws are independent): 53 bits of two words make a uniform number.
 
 
 # %%
@@ -887,10 +889,12 @@ def box_muller(w):
     return ops.stack([radius * ops.cos(angle), radius * ops.sin(angle)], axis=1)
 
 
-w = mg.random.uniform((2, 500), seed=3, stream="noise", dtype=np.float64).data.T
+words = np.empty(2000, np.uint32)
+reference.philox(mg.random.key_of(3, "noise"), (0, 0, 0), words)
+w = (((words[::2] >> 5) * 2.0**26 + (words[1::2] >> 6)) * 2.0**-53).reshape(2, 500).T
 made = box_muller(mg.tensor(w)).data
 drawn = mg.random.normal((2, 500), seed=3, stream="noise", dtype=np.float64).data.T
-check("3.33", "the engine's normal numbers = Box-Muller of its uniform ones", made, drawn,
+check("3.33", "the engine's normal numbers = Box-Muller of uniform ones", made, drawn,
       atol=1e-14)  # fmt: skip
 check("3.33a", "1 / |det J| = normal density in the plane",
       1 / np.abs(determinants(box_muller, w)), normal_density(made).prod(axis=1), atol=1e-14)  # fmt: skip

@@ -54,39 +54,51 @@ def primitive(vjps: Any = None, **options: Any) -> Callable[[Callable[..., Array
 
 
 def _as_tensors(op: Primitive, args: tuple[Any, ...]) -> list[Tensor]:
-    """Arguments as tensors of one float dtype. Python numbers are weak: they take the dtype of the arrays."""
+    """Arguments as tensors, of one float dtype where floats are among them. Python numbers are weak: they take the dtype of the
+    arrays. Integers among themselves stay integers where the operation can (see :class:`Primitive`, `kinds`)."""
     dtype = array = None
     for i, a in enumerate(args):
         if isinstance(a, (Tensor, np.ndarray)) or hasattr(a, "__cuda_array_interface__"):
             array = a._data if isinstance(a, Tensor) else a
-            if backend.is_float(a.dtype) and op.kinds[i : i + 1] != "b":
-                if dtype is not None and a.dtype != dtype:
+            if backend.is_float(array.dtype) and op.kind(i) != "b":
+                if dtype is not None and array.dtype != dtype:
                     raise TypeError(
-                        f"{op.name}: got {dtype} and {a.dtype} arrays, expected one dtype; convert with ops.cast"
+                        f"{op.name}: got {dtype} and {array.dtype} arrays, expected one dtype; convert with ops.cast"
                     )
-                dtype = a.dtype
-    dtype = dtype or backend.DEFAULT_DTYPE
+                dtype = array.dtype
+    if dtype is None:
+        dtype = _dtype_without_floats(op, args)
     xp = np if array is None else backend.array_module(array)
     return [
-        a
-        if isinstance(a, Tensor) and (a.dtype == dtype or op.kinds[i : i + 1] == "b")
-        else _convert(op, a, i, dtype, xp)
+        a if isinstance(a, Tensor) and (a.dtype == dtype or op.kind(i) in "bc") else _convert(op, a, i, dtype, xp)
         for i, a in enumerate(args)
     ]
 
 
-def _convert(op: Primitive, a: Any, i: int, dtype: np.dtype, xp: Any) -> Tensor:
-    if op.kinds[i : i + 1] == "b":
+def _dtype_without_floats(op: Primitive, args: tuple[Any, ...]) -> Any:
+    """float32; but an integer dtype (bools count as int64) where all numbers of an "n" operation are integers, and None, as they
+    are, where numbers are compared."""
+    if "c" in op.kinds:
+        return None
+    found: list[Any] = []  # Python's integers, which are weak, and dtypes
+    for i, a in enumerate(args):
+        if op.kind(i) == "n":
+            kind: Any = a if type(a) is int else a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype
+            found.append(np.dtype(np.int64) if type(a) is not int and kind.kind == "b" else kind)
+    whole = found and all(type(n) is int or n.kind in "iu" for n in found)
+    return np.result_type(*found) if whole else backend.DEFAULT_DTYPE
+
+
+def _convert(op: Primitive, a: Any, i: int, dtype: Any, xp: Any) -> Tensor:
+    kind = op.kind(i)
+    if kind == "b":
         return Tensor(xp.asarray(a))
+    known = hasattr(a, "dtype") and not isinstance(a, np.generic)
+    if known and not (backend.is_float(a.dtype) or a.dtype.kind in "biu"):
+        raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
     if isinstance(a, Tensor):  # an integer or bool tensor among floats; a float of another dtype was refused before
         return run("cast", a, dtype=dtype)
-    if (
-        hasattr(a, "dtype")
-        and not isinstance(a, np.generic)
-        and not (backend.is_float(a.dtype) or a.dtype.kind in "biu")
-    ):
-        raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
-    t = Tensor(xp.asarray(a, dtype=dtype))
+    t = Tensor(xp.asarray(a, dtype=None if kind == "c" and (known or dtype is None) else dtype))
     if state.hooks and isinstance(a, np.ndarray) and a.ndim and t._data is not a:
         fill(overwrite, t, a)  # a copy, which a replay makes anew
     return t

@@ -52,15 +52,22 @@ def plain(owner: str, name: str, value: Any) -> float:
     return float(value)
 
 
-def whole(owner: str, name: str, value: Any, *, low: int) -> int:
-    """An integer of at least `low`.
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer, Python's or NumPy's (also an array without axes); booleans are none."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 and value.dtype.kind in "iu"
+    return hasattr(type(value), "__index__") and not isinstance(value, (bool, np.bool_))
+
+
+def whole(owner: str, name: str, value: Any, *, low: int | None = None) -> int:
+    """An integer of at least `low`, as Python's.
 
     Raises:
         TypeError: not an integer.
         ValueError: a smaller one.
     """
-    if isinstance(value, (bool, np.bool_)) or not hasattr(type(value), "__index__"):
+    if type(value) is not int and not is_whole(value):
         raise TypeError(f"{owner}: got {name} {value!r} of type {type(value).__name__}, expected an integer")
-    if operator.index(value) < low:
+    if low is not None and operator.index(value) < low:
         raise ValueError(f"{owner}: got {name} {value!r}, expected an integer >= {low}")
     return operator.index(value)

@@ -562,9 +562,12 @@ class Game:
     def state(self) -> dict[str, np.ndarray]:
         """The optimizers' state, the number of steps (and with it the phase and all scheduled numbers), and the random source's
         step, as a flat dict of arrays."""
-        state = {
-            f"{name}/{k}": v for name, optimizer in self.optimizers().items() for k, v in optimizer.state().items()
-        }
+        parts = [(f"{n}/{k}", v) for n, optimizer in self.optimizers().items() for k, v in optimizer.state().items()]
+        state = dict(parts)
+        if len(state) < len(parts):
+            raise ValueError(
+                f"state: names of players and of their state coincide: {sorted(self.optimizers())}; rename one"
+            )
         state["step"] = np.array(self.steps)
         return state if self.random is None else {**state, "random": np.array(self.random.step)}
 
@@ -574,19 +577,11 @@ class Game:
         Raises:
             ValueError: names or shapes that do not belong to this game.
         """
-        optimizers, own = self.optimizers(), {"step"} | ({"random"} if self.random is not None else set())
-        parts: dict[str, dict[str, np.ndarray]] = {name: {} for name in optimizers}
-        unknown = []
-        for key, value in state.items():
-            head = max((name for name in parts if key.startswith(f"{name}/")), key=len, default=None)
-            if head is not None:
-                parts[head][key[len(head) + 1 :]] = value
-            elif key not in own:
-                unknown.append(key)
-        if wrong := sorted((own - state.keys()) | set(unknown)):
+        optimizers, own = self.optimizers(), self.state()  # whose names tell "D" and "D/x" apart
+        if wrong := sorted(own.keys() ^ state.keys()):
             raise ValueError(f"load_state: names that are on one side only: {wrong[:6]} ({len(wrong)} in all)")
         for name, optimizer in optimizers.items():
-            optimizer.load_state(parts[name])
+            optimizer.load_state({key: state[f"{name}/{key}"] for key in optimizer.state()})
         self.steps = int(state["step"])
         if self.random is not None:
             self.random.advance(int(state["random"]))

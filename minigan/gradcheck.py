@@ -14,7 +14,8 @@ evaluations of f. (Ones as w would not do: they cannot see errors that sum to ze
 to h = 0 from h, h/2, h/4 (Richardson 1911); the last corrections bound the error (Ridders 1982, "Accurate computation of
 F'(x) and F'(x)F''(x)"; Press et al., Numerical Recipes, 5.7). u is scaled to max |u_i| <= 1, so no coordinate moves by more
 than h. In float64, h = 1e-3: the truncation error is about (h/r)^6 / 64 for a function analytic within r, the rounding error
-about 1e-16 |phi| / h. Where the extrapolation does not settle, h is halved, up to 12 times: the price of a kink nearby.
+about 1e-16 |phi| / h. Where the extrapolation does not settle, h is halved, up to 24 times (12 in float32): the price of a kink
+nearby, or of a function as fast as sin(1e6 x).
 
 **Kinks.** A central difference cannot see the kink of |x| at 0. The one-sided ones differ there: S(h), their difference,
 
@@ -38,23 +39,24 @@ from minigan.backend import array_module, is_float, to_numpy
 from minigan.derivatives import jvp, vjp
 from minigan.switches import no_grad, state
 
-HALVINGS = 12
 Arrays = tuple[np.ndarray, ...]
 Function = Callable[..., Sequence[Tensor]]
 SEARCHED = 500  # elements at most that are tried one by one to name the place of a kink
 
 
 class Tolerance(NamedTuple):
-    """First step h, and the tolerance: |analytic - numeric| <= atol + rtol * size, size = sum_i |w_i (J u)_i|."""
+    """First step h, and the tolerance: |analytic - numeric| <= atol + rtol * size, size = sum_i |w_i (J u)_i|; how often h may be
+    halved."""
 
     step: float
     rtol: float
     atol: float
+    halvings: int
 
 
 TOLERANCES = {  # rounding costs about eps / step; the rest is room for badly conditioned functions
-    np.dtype(np.float64): Tolerance(1e-3, 1e-6, 1e-8),
-    np.dtype(np.float32): Tolerance(2.0**-4, 2e-2, 1e-3),
+    np.dtype(np.float64): Tolerance(1e-3, 1e-6, 1e-8, 24),
+    np.dtype(np.float32): Tolerance(2.0**-4, 2e-2, 1e-3, 12),
 }
 
 
@@ -232,7 +234,7 @@ def _slope(
     """(phi'(0), sum of |terms|), or None where the differences do not settle."""
     slopes: list[float] = []
     jumps: list[float] = []
-    for i in range(HALVINGS):
+    for i in range(tol.halvings):
         h = tol.step / 2.0**i
         plus, minus = along(h), along(-h)
         if not all(np.isfinite(a).all() for a in (*plus, *minus)):

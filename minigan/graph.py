@@ -253,7 +253,7 @@ def tensor(value: Any, *, dtype: Any = None, requires_grad: bool = False, device
     xp = backend.module_for(device) if device else backend.array_module(value)
     if device == "cpu":
         value = backend.to_numpy(value) if known else value
-    data = xp.array(value, dtype=dtype)
+    data = xp.array(value, dtype=dtype, order="C")
     if data.dtype.kind not in "biu" and not backend.is_float(data.dtype):
         raise TypeError(f"tensor: got dtype {data.dtype}, expected float32, float64, integer or bool")
     result = Tensor(data)

@@ -121,6 +121,9 @@ class Optimizer:
         options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.parameters = named(parameters, owner=type(self).__name__)
+        for t in self.parameters.values():  # kernels walk along memory
+            if not t._data.flags.c_contiguous:
+                t._data = t._data.copy(order="C")
         self.lr = lr
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.steps = 0

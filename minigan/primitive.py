@@ -37,7 +37,9 @@ class Primitive:
         composite: the same, of a fused operation whose vjp is a kernel without a derivative of its own: when a graph of
             the backward walk is wanted, the engine differentiates the composite instead.
         samples: `samples(draw) -> (arrays, params)`, valid arguments to test it with.
-        kinds: a letter an input; "f" (default) floats, "b" taken as it is.
+        kinds: a letter an input, the last one also for those that follow. "f" (default): floats, which integers become.
+            "n": numbers, which stay integers where all are. "c": compared as they are, so that no digit is lost; Python
+            numbers take the dtype of floats beside them. "b": taken as it is.
         broadcasts: the inputs follow NumPy's broadcasting, so the engine sums cotangents back to their shapes.
         plan: of an operation whose kernel can be set up once for arrays that stay where they are:
             `plan(*arrays, out=..., **params)` returns a function that does it, or None. For replays.
@@ -53,7 +55,7 @@ class Primitive:
         samples: Callable[..., Any] | None,
         equals: Callable[..., Any] | None = None,
         composite: Callable[..., Any] | None = None,
-        kinds: str = "",
+        kinds: str = "f",
         broadcasts: bool = False,
         view: bool = False,
         plan: Callable[..., Callable[[], None] | None] | None = None,
@@ -68,6 +70,10 @@ class Primitive:
         for function in (vjps,) if self.joint else vjps or ():
             for slot, read in _reads(function, 2 if self.joint else 1).items():
                 self.keeps[slot] = self.keeps.get(slot, False) or read
+
+    def kind(self, i: int) -> str:
+        """The letter of input i."""
+        return self.kinds[i] if i < len(self.kinds) else self.kinds[-1]
 
     def keep(self, slot: int) -> bool:
         """Whether the backward walk reads slot: 0 the output, 1 + i input i. A composite reads all inputs."""

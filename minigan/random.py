@@ -17,19 +17,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigan import backend
-from minigan.autodiff import Tensor, fill
+from minigan.autodiff import Tensor, as_tensor, fill
 from minigan.backend import Array, array_module
+from minigan.checks import number, whole
 from minigan.counters import Counter, told
 from minigan.kernels import dispatch
+from minigan.kernels.reference import keep_level
 from minigan.switches import state
 
 _UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)
 _FINE = 2.0**-53
 
 
-def key_of(seed: int, stream: str) -> tuple[int, int]:
-    """64 key bits for a seed (any integer) and a stream name, as two 32-bit words."""
-    digest = hashlib.blake2b(f"{int(seed)}/{stream}".encode(), digest_size=8).digest()
+def key_of(seed: int, stream: str, law: str = "normal") -> tuple[int, int]:
+    """64 key bits for a seed (any integer), a stream name and the law that is drawn from, as two 32-bit words. With one key for
+    all laws, the uniform and the normal numbers of a seed would be functions of the same words."""
+    text = f"{int(seed)}/{stream}" if law == "normal" else f"{law} {int(seed)}/{stream}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
 
@@ -67,17 +71,63 @@ def _fill_normal(out: Array, key: tuple[int, int], step: int, call: int) -> None
 
 
 def _fill_mask(out: Array, key: tuple[int, int], step: int, call: int, keep: float) -> None:
-    """1/keep with probability keep (in steps of 2^-16), else 0; the same in both dtypes."""
+    """1/keep with probability keep, else 0, keep in steps of 2^-16 (2^-32 near 0 and 1); the same in both dtypes."""
     dispatch.kernels_for(out).mask(key, _counter(step, call), keep, out.reshape(-1))
 
 
-_LAWS: dict[str, Callable[..., None]] = {"uniform": _fill_uniform, "normal": _fill_normal, "mask": _fill_mask}
+def _open_uniform(shape: Any, xp: Any, key: tuple[int, int], step: int, call: int) -> Array:
+    """u = (k + 1/2) 2^-53: in (0, 1), so that log u and log(1 - u) are finite."""
+    u = xp.empty(shape, np.float64)
+    if u.size:
+        _fill_uniform(u, key, step, call)
+    return u + 0.5 * _FINE
+
+
+def _fill_gumbel(out: Array, key: tuple[int, int], step: int, call: int) -> None:
+    """-log(-log u), u uniform: the distribution function is exp(-e^-x)."""
+    xp = array_module(out)
+    out[...] = -xp.log(-xp.log(_open_uniform(out.shape, xp, key, step, call)))
+
+
+def _fill_bernoulli(out: Array, key: tuple[int, int], step: int, call: int, p: Any) -> None:
+    """[u < p], u uniform of 53 bits."""
+    u = array_module(out).empty(out.shape, np.float64)
+    _fill_uniform(u, key, step, call)
+    out[...] = u < p
+
+
+def _fill_categorical(out: Array, key: tuple[int, int], step: int, call: int, logits: Array) -> None:
+    """argmax of logits + Gumbel noise."""
+    xp = array_module(out)
+    u = _open_uniform(logits.shape, xp, key, step, call)
+    out[...] = (logits - xp.log(-xp.log(u))).argmax(axis=-1)
+
+
+def _fill_integers(out: Array, key: tuple[int, int], step: int, call: int, low: int, high: int) -> None:
+    """low + floor(w n / 2^64), w a random integer of 64 bits and n = high - low <= 2^32: no two probabilities differ by more
+    than 2^-64."""
+    xp, half, n = array_module(out), np.uint64(32), np.uint64(high - low)
+    words = xp.empty(2 * out.size, np.uint32)
+    dispatch.kernels_for(out).philox(key, _counter(step, call), words)
+    upper, lower = words[::2].astype(np.uint64), words[1::2].astype(np.uint64)
+    out.reshape(-1)[...] = low + ((upper * n + (lower * n >> half)) >> half).astype(np.int64)
+
+
+_LAWS: dict[str, Callable[..., None]] = {
+    "uniform": _fill_uniform,
+    "normal": _fill_normal,
+    "mask": _fill_mask,
+    "gumbel": _fill_gumbel,
+    "bernoulli": _fill_bernoulli,
+    "categorical": _fill_categorical,
+    "integers": _fill_integers,
+}
 
 
 def _draw(law: str, shape: Any, seed: int, stream: str, step: int, dtype: Any, device: str, *extra: float) -> Array:
     out = backend.module_for(device).empty(shape, backend.as_float_dtype(dtype))
     if out.size:
-        _LAWS[law](out, key_of(seed, stream), step, 0, *extra)
+        _LAWS[law](out, key_of(seed, stream, law), step, 0, *extra)
     return out
 
 
@@ -94,8 +144,15 @@ def normal(shape: Any, *, seed: int, stream: str = "", step: int = 0, dtype: Any
 
 
 def permutation(n: int, *, seed: int, stream: str = "", step: int = 0) -> np.ndarray:
-    """A random order of range(n): the order that sorts n random 53-bit numbers."""
-    return np.argsort(_draw("uniform", (n,), seed, stream, step, np.float64, "cpu"), kind="stable")
+    """A random order of range(n): each of the n! equally likely (Fisher and Yates 1938; Durstenfeld 1964, algorithm 235).
+
+    Raises:
+        TypeError, ValueError: n is no integer >= 0.
+    """
+    order = np.arange(whole("permutation", "n", n, low=0))
+    if order.size > 1:
+        dispatch.kernels_for(order).shuffle(key_of(seed, stream, "permutation"), _counter(step, 0), order)
+    return order
 
 
 class Clock:
@@ -202,20 +259,78 @@ class Source:
         return self._fill("uniform", shape, stream)
 
     def mask(self, shape: Any, *, keep: float, stream: str, dtype: Any = None) -> Tensor:
-        """1/keep with probability keep, else 0: the multiplier of inverted dropout."""
+        """1/keep with probability keep, else 0: the multiplier of inverted dropout. `keep` is rounded to 16 bits, near 0 and 1
+        to 32, and what is multiplied by is one over the rounded number: the mean is 1.
+
+        Raises:
+            ValueError: a probability outside (0, 1], or too near to 0 or 1 for 32 bits.
+        """
+        keep_level(keep)
         return self._fill("mask", shape, stream, keep, dtype=dtype)
 
-    def _fill(self, law: str, shape: Any, stream: str, *extra: float, dtype: Any = None) -> Tensor:
+    def gumbel(self, shape: Any, *, stream: str, dtype: Any = None) -> Tensor:
+        """Independent standard Gumbel numbers: distribution function exp(-e^-x), mean 0.5772..., variance pi^2 / 6."""
+        return self._fill("gumbel", shape, stream, dtype=dtype)
+
+    def bernoulli(self, shape: Any, *, p: Any, stream: str) -> Tensor:
+        """Independent ones, with probability p, and zeros. `p` in [0, 1], to 53 bits: a number, or an array or tensor that
+        broadcasts to `shape` (a tensor is read when the draw is made, also by a replay, and not checked).
+
+        Raises:
+            ValueError: p outside [0, 1].
+        """
+        if isinstance(p, Tensor):
+            return self._fill("bernoulli", shape, stream, arrays=(p,))
+        if isinstance(p, np.ndarray) and p.ndim:
+            if not bool(((p >= 0) & (p <= 1)).all()):
+                raise ValueError("bernoulli: got p outside [0, 1] or NaN, expected probabilities")
+            place = backend.to_device(p, self.device)
+            return self._fill("bernoulli", shape, stream, arrays=(Tensor(place),))
+        return self._fill("bernoulli", shape, stream, float(number("bernoulli", "p", p, low=0, high=1)))
+
+    def integers(self, shape: Any, *, high: int, low: int = 0, stream: str) -> Tensor:
+        """Independent integers, each of low, ..., high - 1 equally likely (to 2^-64), as int64.
+
+        Raises:
+            TypeError: limits that are no integers.
+            ValueError: low >= high, or more than 2^32 of them.
+        """
+        low, high = whole("integers", "low", low), whole("integers", "high", high)
+        if not 0 < high - low <= 2**32:
+            raise ValueError(f"integers: got low {low} and high {high}, expected low < high <= low + 2^32")
+        return self._fill("integers", shape, stream, low, high, dtype=np.dtype(np.int64))
+
+    def categorical(self, logits: Any, *, stream: str) -> Tensor:
+        """Independent draws from the tables softmax(logits): (..., K) to integers (...) in [0, K), by Gumbel's argmax. A tensor
+        is read when the draw is made, also by a replay. The probability of outcome 0 of (log 2, 0) is 2/3.
+
+        Raises:
+            ValueError: logits without a last axis, or without outcomes.
+        """
+        logits = as_tensor(logits)
+        if not logits.ndim or not logits.shape[-1]:
+            raise ValueError(f"categorical: got logits {logits.shape}, expected (..., K) with K >= 1")
+        return self._fill("categorical", logits.shape[:-1], stream, dtype=np.dtype(np.int64), arrays=(logits,))
+
+    def _fill(
+        self, law: str, shape: Any, stream: str, *extra: float, dtype: Any = None, arrays: tuple[Tensor, ...] = ()
+    ) -> Tensor:
         out = Tensor(backend.module_for(self.device).empty(shape, dtype or self.dtype))
         stream += self._branch
         if self._calls is _unnamed and state.clock is None:
             stream += "/outside of steps"
         if out.size:
-            fill(partial(self._draw, _LAWS[law], stream, key_of(self.seed, stream), extra), out)
+            fill(partial(self._draw, _LAWS[law], stream, key_of(self.seed, stream, law), extra), out, *arrays)
         return out
 
     def _draw(
-        self, fill: Callable[..., None], stream: str, key: tuple[int, int], extra: tuple[float, ...], out: Array
+        self,
+        fill: Callable[..., None],
+        stream: str,
+        key: tuple[int, int],
+        extra: tuple[float, ...],
+        out: Array,
+        *arrays: Array,
     ) -> None:
         """Fill `out` with the next draw of the present step, whichever that is when this is called."""
         clock = state.clock
@@ -229,4 +344,4 @@ class Source:
             call = clock.calls.get((self.seed, stream), -1) + 1
             clock.calls[self.seed, stream] = call
         self._calls[stream] = call
-        fill(out, key, self.step, call, *extra)
+        fill(out, key, self.step, call, *extra, *arrays)

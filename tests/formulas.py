@@ -11,33 +11,33 @@ from scipy import special
 Formula = Callable[..., Any]
 
 
-def activation(x: Any, kind: str, slope: float) -> Any:
+def activation(x: Any, f: Any) -> Any:
     return {
         "linear": lambda: x,
         "relu": lambda: x * (x > 0),
-        "leaky_relu": lambda: np.maximum(x, 0) + slope * np.minimum(x, 0),
+        "leaky_relu": lambda: np.maximum(x, 0) + f.slope * np.minimum(x, 0),
         "tanh": lambda: np.tanh(x),
         "sigmoid": lambda: special.expit(x),
-    }[kind]()
+    }[f.kind]()
 
 
-def activation_backward(g: Any, y: Any, kind: str, slope: float) -> Any:
+def activation_backward(g: Any, y: Any, f: Any) -> Any:
     slopes = {
         "linear": lambda: 1.0,
         "relu": lambda: (y > 0) * 1.0,
-        "leaky_relu": lambda: np.where(y > 0, 1.0, slope),
+        "leaky_relu": lambda: np.where(y > 0, 1.0, f.slope),
         "tanh": lambda: 1 - y**2,
         "sigmoid": lambda: y - y**2,
     }
-    return g * slopes[kind]()
+    return g * slopes[f.kind]()
 
 
 def bce_with_logits(logits: Any, target: Any) -> Any:
     return -target * special.log_expit(logits) - (1 - target) * special.log_expit(-logits)
 
 
-def dense(x: Any, w: Any, *b: Any, kind: str, slope: float) -> Any:
-    return activation(np.einsum("ij,jk->ik", x, w) + (b[0] if b else 0.0), kind, slope)
+def dense(x: Any, w: Any, *b: Any, f: Any) -> Any:
+    return activation(np.einsum("ij,jk->ik", x, w) + (b[0] if b else 0.0), f)
 
 
 def meetings(geometry: Any) -> list[np.ndarray]:
@@ -57,12 +57,12 @@ def trilinear(geometry: Any, wanted: str, **arrays: Any) -> Any:
     return np.einsum(",".join(parts) + "->" + index[wanted], *arrays.values(), *meetings(geometry), optimize=True)
 
 
-def conv(x: Any, w: Any, *b: Any, geometry: Any, kind: str, slope: float) -> Any:
-    return activation(trilinear(geometry, "g", x=x, w=w) + (b[0] if b else 0.0), kind, slope)
+def conv(x: Any, w: Any, *b: Any, geometry: Any, f: Any) -> Any:
+    return activation(trilinear(geometry, "g", x=x, w=w) + (b[0] if b else 0.0), f)
 
 
-def conv_transpose(g: Any, w: Any, *b: Any, geometry: Any, kind: str, slope: float) -> Any:
-    return activation(trilinear(geometry, "x", g=g, w=w) + (b[0] if b else 0.0), kind, slope)
+def conv_transpose(g: Any, w: Any, *b: Any, geometry: Any, f: Any) -> Any:
+    return activation(trilinear(geometry, "x", g=g, w=w) + (b[0] if b else 0.0), f)
 
 
 def conv_weight(x: Any, g: Any, geometry: Any) -> Any:
@@ -104,10 +104,18 @@ def sum_to(x: Any, shape: Any) -> Any:
     return np.bincount(places.ravel(), weights=x.ravel(), minlength=size)[:size].reshape(shape).astype(x.dtype)
 
 
-def permute(x: Any, order: Any, axis: int) -> Any:
-    assert axis == -1
-    pairs = zip(x.reshape(-1, x.shape[-1]), order.reshape(-1, x.shape[-1]), strict=True) if x.size else ()
-    return np.array([line[places] for line, places in pairs]).reshape(x.shape)
+def gather(x: Any, index: Any, axis: int) -> Any:
+    y = np.empty(index.shape, x.dtype)
+    for place in np.ndindex(*index.shape):
+        y[place] = x[(*place[:axis], index[place], *place[axis + 1 :])]
+    return y
+
+
+def gather_add(g: Any, index: Any, axis: int, shape: Any) -> Any:
+    y = np.zeros(shape, g.dtype)
+    for place in np.ndindex(*index.shape):
+        y[(*place[:axis], index[place], *place[axis + 1 :])] += g[place]
+    return y
 
 
 def window_matrix(shape: Any, window: Any, stride: Any) -> np.ndarray:
@@ -172,6 +180,10 @@ FORMULAS: dict[str, Formula] = {
     "sin": lambda x: np.imag(np.exp(1j * x)),
     "cos": lambda x: np.real(np.exp(1j * x)),
     "erf": special.erf,
+    "erfc": special.erfc,
+    "floor": lambda x: x - np.mod(x, 1),
+    "ceil": lambda x: x + np.mod(-x, 1),
+    "round": lambda x: np.trunc(x + np.copysign(0.5, x)),
     "abs": lambda x: np.sqrt(x * x),
     "sign": lambda x: x / np.abs(x),
     "maximum": lambda a, b: (a + b + np.abs(a - b)) / 2,
@@ -198,7 +210,7 @@ FORMULAS: dict[str, Formula] = {
     "conv_transpose": conv_transpose,
     "conv_weight": conv_weight,
     "dense": dense,
-    "batch_norm": lambda x, gamma, beta, eps, kind, slope: activation(normalize(x, gamma, beta, eps, 0), kind, slope),
+    "batch_norm": lambda x, gamma, beta, eps, f: activation(normalize(x, gamma, beta, eps, 0), f),
     "layer_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 1),
     # reductions
     "sum": lambda x, axis: np.add.reduce(x, axis=axis, keepdims=True),
@@ -218,8 +230,16 @@ FORMULAS: dict[str, Formula] = {
     "pad": lambda x, widths, value: np.pad(x, widths, constant_values=value) if x.ndim else x,
     "getitem": getitem,
     "index_add": index_add,
-    "argsort": lambda x, axis: (x[..., None] > x[..., None, :]).sum(-1).argsort(axis),
-    "permute": permute,
+    "argsort": lambda x, axis: np.moveaxis(
+        (np.moveaxis(x, axis, -1)[..., None] > np.moveaxis(x, axis, -1)[..., None, :]).sum(-1).argsort(-1), -1, axis
+    ),
+    "permute": lambda x, order, axis, check: gather(x, order, axis),
+    "gather": gather,
+    "gather_add": gather_add,
+    "argmax": lambda x, axis: (-x).argsort(axis).take(0, axis),
+    "argmin": lambda x, axis: x.argsort(axis).take(0, axis),
+    "one_hot": lambda indices, classes, dtype: np.eye(classes, dtype=dtype)[indices],
+    "straight_through": lambda hard, soft: hard,
     # positions
     "window_sum": lambda x, window, stride, factor: (
         factor * windows(x, window, stride)[0].sum(2).reshape(windows(x, window, stride)[1])

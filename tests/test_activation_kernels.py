@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minigan.activation import Activation
 from minigan.kernels import cpu_fused, reference
 
 LOGITS = np.concatenate([np.linspace(-86, 86, 20_001), *[s * np.geomspace(1e-30, 1, 500) for s in (-1, 1)]])
@@ -12,7 +13,7 @@ EDGES = np.array([0, -0.0, np.inf, -np.inf, 1e30, -1e30, -87, -88, -104, 88])
 def _activated(kind: str, values: np.ndarray, *, in_place: bool = False) -> np.ndarray:
     z = values.astype(np.float32).reshape(1, -1)
     out = z.copy() if in_place else np.full_like(z, np.nan)
-    cpu_fused.bias_activation(out if in_place else z, None, kind, 0.2, out)
+    cpu_fused.bias_activation(out if in_place else z, None, Activation(kind, 0.2 if kind == "leaky_relu" else 0.0), out)
     return out.reshape(-1)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import minigan as mg
 from minigan import nn, ops
+from minigan.activation import Activation
 from minigan.gradcheck import gradcheck
 from minigan.kernels import conv_cost, cpu_conv, reference, winograd
 from minigan.kernels import geometry as geo
@@ -147,7 +148,7 @@ def exact(which: str, x: Any, w: Any, g: Any, geometry: geo.Geometry) -> Any:
     if which == "conv_weight":
         reference.conv_weight(x, g, geometry, out)
     else:
-        getattr(reference, which)(x if which == "conv" else g, w, None, geometry, "linear", 0.0, out)
+        getattr(reference, which)(x if which == "conv" else g, w, None, geometry, Activation(), out)
     return out
 
 
@@ -171,7 +172,7 @@ def relative_errors(algorithm: str, geometry: geo.Geometry, shape: Any, seed: in
                 cpu_conv.conv_weight(x, g, geometry, out)
             else:
                 source, bias = (x, c) if which == "conv" else (g, b)
-                getattr(cpu_conv, which)(source, w, bias, geometry, kind, 0.2, out)
+                getattr(cpu_conv, which)(source, w, bias, geometry, Activation(kind), out)
                 expected = ops.activation(expected + bias, kind=kind, slope=0.2).data
         errors[which] = float(np.abs(out - expected).max(initial=0) / scale)
     return errors
@@ -335,7 +336,7 @@ X, W = np.ones((2, 6, 6, 3)), np.ones((3, 3, 3, 4))
         (lambda: ops.conv_weight(X, np.ones((2, 5, 5, 4)), kernel_size=3), r"got g with sizes \(5, 5\), expected \(6, 6\)"),
         (lambda: ops.conv_weight(X, np.ones((3, 6, 6, 4)), kernel_size=3), "conv_weight: got x"),
         (lambda: ops.conv_plan((2, 6, 6, 3), (3, 3, 3, 4), which="forward"), "got which='forward', expected one of"),
-        (lambda: nn.Conv(0, 3, 3), "Conv: got 0 inputs"),
+        (lambda: nn.Conv(0, 3, 3), "Conv: got inputs 0"),
         (lambda: nn.ConvTranspose(3, 3, (3, 3, 3, 3)), "1 to 3 axes"),
     ],
 )  # fmt: skip

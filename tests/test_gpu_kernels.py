@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minigan.activation import FUSED, Activation
 from minigan.backend import gpu_problem
 from minigan.kernels import reference
 
@@ -76,34 +77,34 @@ def check(got: Any, expected: np.ndarray, dtype: str, scale: float = 1.0) -> Non
 
 # -- activations and the logistic loss -----------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [*MATRICES, HUGE])
-@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+@pytest.mark.parametrize("kind", FUSED)
 def test_activation(fused: Any, kind: str, shape: tuple[int, int], dtype: str) -> None:
     z, bias, g = normal(shape, dtype), normal(shape[1:], dtype, 1), normal(shape, dtype, 2)
     y, expected = poisoned(shape, dtype), np.empty(shape)
-    fused.bias_activation(gpu(z), gpu(bias), kind, 0.2, y)
-    reference.bias_activation(wide(z), wide(bias), kind, 0.2, expected)
+    fused.bias_activation(gpu(z), gpu(bias), Activation(kind), y)
+    reference.bias_activation(wide(z), wide(bias), Activation(kind), expected)
     check(y, expected, dtype)
     dz = poisoned(shape, dtype)
-    fused.activation_backward(gpu(g), y, kind, 0.2, dz)
-    reference.activation_backward(wide(g), wide(y.get()), kind, 0.2, expected)
+    fused.activation_backward(gpu(g), y, Activation(kind), dz)
+    reference.activation_backward(wide(g), wide(y.get()), Activation(kind), expected)
     check(dz, expected, dtype)
 
 
-@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+@pytest.mark.parametrize("kind", FUSED)
 def test_activation_in_place_without_bias(fused: Any, kind: str, dtype: str) -> None:
     z = normal((33, 31), dtype)
     expected, z_gpu = np.empty(z.shape), gpu(z)
-    reference.bias_activation(wide(z), None, kind, 0.2, expected)
-    fused.bias_activation(z_gpu, None, kind, 0.2, z_gpu)
+    reference.bias_activation(wide(z), None, Activation(kind), expected)
+    fused.bias_activation(z_gpu, None, Activation(kind), z_gpu)
     check(z_gpu, expected, dtype)
 
 
-@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+@pytest.mark.parametrize("kind", FUSED)
 def test_activation_of_extremes(fused: Any, kind: str, dtype: str) -> None:
     z = np.array([[np.inf, -np.inf, np.nan, 0.0, 1e30, -1e30]], dtype)
     y, expected = poisoned(z.shape, dtype), np.empty(z.shape)
-    fused.bias_activation(gpu(z), None, kind, 0.2, y)
-    reference.bias_activation(wide(z), None, kind, 0.2, expected)
+    fused.bias_activation(gpu(z), None, Activation(kind), y)
+    reference.bias_activation(wide(z), None, Activation(kind), expected)
     np.testing.assert_allclose(y.get(), expected, rtol=1e-6)
 
 
@@ -152,19 +153,19 @@ def test_mean_softplus_of_extremes(fused: Any, size: int, dtype: str) -> None:
 def batch_norm(kernels: Any, x: Any, gamma: Any, beta: Any, out: Any, kind: str = "linear") -> Any:
     """(mean, var), beside each other."""
     statistics = gamma.repeat(2).reshape(2, -1) * np.nan
-    kernels.batch_norm(x, gamma, beta, 1e-5, kind, 0.2, out, statistics)
+    kernels.batch_norm(x, gamma, beta, 1e-5, Activation(kind), out, statistics)
     return statistics
 
 
 def batch_norm_backward(kernels: Any, g: Any, x: Any, y: Any, gamma: Any, kind: str = "linear") -> Any:
     """(dx, dgamma, dbeta), from poison."""
     results = [a * np.nan for a in (x, gamma, gamma)]
-    kernels.batch_norm_backward(g, x, y, gamma, 1e-5, kind, 0.2, *results)
+    kernels.batch_norm_backward(g, x, y, gamma, 1e-5, Activation(kind), *results)
     return results
 
 
 @pytest.mark.parametrize("shape", [*MATRICES, HUGE])
-@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+@pytest.mark.parametrize("kind", FUSED)
 def test_batch_norm(fused: Any, kind: str, shape: tuple[int, int], dtype: str) -> None:
     x, g = 2 * normal(shape, dtype) + np.dtype(dtype).type(3), normal(shape, dtype, 1)
     gamma, beta = normal(shape[1:], dtype, 2), normal(shape[1:], dtype, 3)
@@ -400,7 +401,7 @@ def hyper(*values: float) -> Any:
 def activate(k: Any, kind: str = "relu", **changes: Any) -> None:
     """bias_activation with sound arguments, but for `changes`."""
     k.bias_activation(
-        changes.get("z", ones(2, 3)), changes.get("bias", ones(3)), kind, 0.2, changes.get("out", ones(2, 3))
+        changes.get("z", ones(2, 3)), changes.get("bias", ones(3)), Activation(kind), changes.get("out", ones(2, 3))
     )
 
 

@@ -23,10 +23,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigan import backend, ops, theory
+from minigan.activation import FUSED as FUSED_KINDS
+from minigan.activation import Activation
 from minigan.autodiff import REGISTRY, Primitive, Tensor, apply, as_tensor, grad
 from minigan.derivatives import vjp
 from minigan.gradcheck import GradientError, gradcheck
-from minigan.kernels import dispatch, reference
+from minigan.kernels import dispatch
 from minigan.primitive import Unsaved
 from minigan.samples import SeededDraw
 
@@ -35,14 +37,26 @@ for _package in (ops, theory):
         importlib.import_module(_module.name)
 
 PLAIN = {
-    f"minigan.ops.{name}" for name in ("conv", "elementwise", "linear", "normalize", "reduction", "resample", "shape")
+    f"minigan.ops.{name}"
+    for name in (
+        "choice",
+        "conv",
+        "elementwise",
+        "indexing",
+        "linear",
+        "normalize",
+        "reduction",
+        "resample",
+        "shape",
+    )
 }
-WRONG_BY_DESIGN = {"stop_gradient"}  # its derivative is declared zero; gradcheck must notice
+WRONG_BY_DESIGN = {"stop_gradient", "straight_through"}  # their derivatives are declared; gradcheck must notice
 FLOATING = {np.dtype(np.float64): dict(rtol=1e-9, atol=1e-10), np.dtype(np.float32): dict(rtol=1e-4, atol=1e-5)}
 
 FIRST_ORDER_ONLY = sorted(n for n, op in REGISTRY.items() if getattr(op.vjps, "__module__", "") == "minigan.primitive")
 SAMPLED = sorted(name for name, op in REGISTRY.items() if op.samples or name not in FIRST_ORDER_ONLY)
 DIFFERENTIABLE = [name for name in SAMPLED if REGISTRY[name].vjps is not None and name not in FIRST_ORDER_ONLY]
+NOT_CHECKED = {*WRONG_BY_DESIGN, *FIRST_ORDER_ONLY, "one_hot"}  # one_hot: of integers
 WITH_OUT = [name for name in SAMPLED if REGISTRY[name].takes_out]
 FUSED = [name for name in SAMPLED if REGISTRY[name].equals]
 VJPS = [
@@ -149,7 +163,7 @@ SPECIAL = np.array([-np.inf, -1e38, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, 1e38, n
 
 
 @each_device
-@pytest.mark.parametrize("kind", reference.ACTIVATIONS)
+@pytest.mark.parametrize("kind", FUSED_KINDS)
 @pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow")
 def test_fast_activations_treat_special_values_as_the_reference(kind: str, device: str) -> None:
     with dispatch.using("reference"):
@@ -169,10 +183,10 @@ def test_fast_activations_treat_special_values_as_the_reference(kind: str, devic
 
 LARGE = (1_201, 701)  # enough elements for kernels to be split over threads, and no multiple of a vector's length
 LARGE_CASES: dict[str, Callable[..., tuple[list[Any], dict[str, Any]]]] = {
-    "activation": lambda draw: ([draw.array(LARGE)], {"kind": draw.choice(reference.ACTIVATIONS), "slope": 0.2}),
+    "activation": lambda draw: ([draw.array(LARGE)], {"f": Activation(draw.choice(FUSED_KINDS))}),
     "dense": lambda draw: (
         [draw.array((1_201, 5)), draw.array((5, 701)), draw.array((701,))],
-        {"kind": "relu", "slope": 0.0},
+        {"f": Activation("relu")},
     ),
     "bce_with_logits": lambda draw: ([draw.array(LARGE, -9.0, 9.0), draw.array(LARGE, 0.0, 1.0)], {}),
     "batch_norm": lambda draw: ([draw.array(LARGE), draw.array((701,)), draw.array((701,))], {"eps": 0.1}),
@@ -199,7 +213,7 @@ def test_large_arrays_over_several_threads(name: str, dtype: Any, device: str) -
 
 # -- (b) derivatives -------------------------------------------------------------------------------------------------
 @each_device
-@pytest.mark.parametrize("name", [n for n in SAMPLED if n not in WRONG_BY_DESIGN and n not in FIRST_ORDER_ONLY])
+@pytest.mark.parametrize("name", [n for n in SAMPLED if n not in NOT_CHECKED])
 @given(data=st.data())
 def test_derivatives_of_orders_1_and_2(name: str, device: str, data: st.DataObject) -> None:
     op, arrays, params = draw_case(name, data, device)
@@ -209,7 +223,7 @@ def test_derivatives_of_orders_1_and_2(name: str, device: str, data: st.DataObje
 @pytest.mark.parametrize("name", sorted(WRONG_BY_DESIGN))
 def test_the_checker_notices_what_is_wrong_by_design(name: str) -> None:
     with pytest.raises(GradientError):
-        gradcheck(bound(REGISTRY[name], {}), np.array([1.0, 2.0]))
+        gradcheck(bound(REGISTRY[name], {}), (np.array([1.0, 2.0]),) * (1 + (name == "straight_through")))
 
 
 # -- (c) buffers -----------------------------------------------------------------------------------------------------
@@ -237,7 +251,7 @@ def test_float32_is_kept_and_close_to_float64(name: str, device: str, data: st.D
     narrow = floats_of(arrays, np.float32)
     wide = floats_of(narrow, np.float64)  # the same rounded numbers
     single, double = apply(op, tuple(narrow), params), apply(op, tuple(wide), params)
-    if name == "cast":
+    if name in ("cast", "one_hot"):
         assert single.dtype == params["dtype"]
     elif double.dtype.kind == "f":
         assert (single.dtype, double.dtype) == (np.float32, np.float64)

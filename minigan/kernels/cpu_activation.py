@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels import reference
 from minigan.kernels.compiler import address_of, compile_ordered, compile_task, floats_at, njit, task, words_at
@@ -70,25 +71,6 @@ def _sigmoid_backward(start: int, stop: int, g: Array, y: Array, out: Array) -> 
             out[i, j] = g[i, j] * (y[i, j] * (y.dtype.type(1) - y[i, j]))
 
 
-@compile_task
-def _tanh(v: Any) -> Any:
-    """tanh as an odd polynomial of degree 13 over an even one of degree 6 (the single-precision fit that Eigen uses), within a
-    few units in the last place; beyond the clip it is +-1 in float32. No branches: 16 at a time."""
-    limit = np.float32(7.90531110763549805)
-    clipped = min(max(v, -limit), limit)
-    z = clipped * clipped
-    p = z * np.float32(-2.76076847742355e-16) + np.float32(2.00018790482477e-13)
-    p = z * p + np.float32(-8.60467152213735e-11)
-    p = z * p + np.float32(5.12229709037114e-08)
-    p = z * p + np.float32(1.48572235717979e-05)
-    p = z * p + np.float32(6.37261928875436e-04)
-    p = z * p + np.float32(4.89352455891786e-03)
-    q = z * np.float32(1.19825839466702e-06) + np.float32(1.18534705686654e-04)
-    q = z * q + np.float32(2.26843463243900e-03)
-    q = z * q + np.float32(4.89352518554385e-03)
-    return clipped * p / q if abs(v) > np.float32(4e-4) else v  # also NaN and the smallest numbers
-
-
 # In single precision exp and log are polynomials, free of branches, so that LLVM computes 8 or 16 at a time.
 _LOG2_E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
 _LOWEST = np.float32(-87.0)  # below it powers of e have no longer all their digits: taken as 0
@@ -123,6 +105,26 @@ def _log1p(e: Any) -> Any:
     p = p * z + np.float32(1 / 5)
     p = p * z + np.float32(1 / 3)
     return np.float32(2) * (p * z * s + s)
+
+
+@compile_task
+def _tanh(v: Any) -> Any:
+    """tanh within 1.5 units in the last place, and +-1 where float32 has no nearer number (|v| > 9.01). No branches.
+
+    An odd polynomial for |v| < .625 (Cephes, Moshier 1984-92, single precision), and beyond it 1 - 2t / (1 + t), t = e^(-2|v|).
+    """
+    a = abs(v)
+    z = a * a
+    p = np.float32(-5.70498872745e-3) * z + np.float32(2.06390887954e-2)
+    p = p * z - np.float32(5.37397155531e-2)
+    p = p * z + np.float32(1.33314422036e-1)
+    p = p * z - np.float32(3.33332819422e-1)
+    near = p * z * a + a
+    t = _exp(np.float32(-2) * a)
+    far = np.float32(1) - np.float32(2) * t / (np.float32(1) + t)
+    y = near if a < np.float32(0.625) else far
+    y = -y if v < np.float32(0) else y
+    return y if a > np.float32(0) else v  # also NaN and -0
 
 
 @compile_task
@@ -165,19 +167,14 @@ def _curve(z: Array, kind: str, out: Array) -> None:
         reference.sigmoid(z, out=out)
 
 
-def slope_of(kind: str, slope: float) -> float | None:
-    """The slope below zero of a piecewise linear activation; None for the others."""
-    return {"linear": 1.0, "relu": 0.0, "leaky_relu": slope}.get(kind)
-
-
-def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
+def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.bias_activation`."""
-    if kind == "linear" and bias is None:
+    if f.kind == "linear" and bias is None:
         if z is not out:
             out[...] = z
         return
-    if kind in ("relu", "leaky_relu"):
-        a = z.dtype.type(slope_of(kind, slope))
+    if f.kind in ("relu", "leaky_relu"):
+        a = z.dtype.type(f.slope)
         if bias is None:
             split(_leaky, len(z), z.size, z, a, out)
         else:
@@ -185,20 +182,20 @@ def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: 
         return
     if bias is not None:
         z = np.add(z, bias, out=out)
-    if kind in ("tanh", "sigmoid"):
-        _curve(z, kind, out)
+    if f.kind in ("tanh", "sigmoid"):
+        _curve(z, f.kind, out)
     elif z is not out:
         out[...] = z
 
 
-def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
+def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.activation_backward`."""
-    if kind in ("relu", "leaky_relu"):
-        a = g.dtype.type(slope_of(kind, slope))
+    if f.kind in ("relu", "leaky_relu"):
+        a = g.dtype.type(f.slope)
         split(_leaky_backward, len(g), g.size, g, y, a, out)
-    elif kind == "tanh":
+    elif f.kind == "tanh":
         split(_tanh_backward, len(g), g.size, g, y, out)
-    elif kind == "sigmoid":
+    elif f.kind == "sigmoid":
         split(_sigmoid_backward, len(g), g.size, g, y, out)
     else:
         out[...] = g
@@ -239,14 +236,14 @@ def _backward_task(times_slope: Any) -> int:
     return run
 
 
-def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> Job | None:
+def plan_activation_backward(g: Array, y: Array, f: Activation, out: Array) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_activation_backward`: in single precision, shared out among the team."""
     whole = all(a.dtype == np.float32 and a.flags.c_contiguous for a in (g, y, out))
-    if not whole or kind not in _SLOPES or g.shape != y.shape or not g.size:
+    if not whole or f.kind not in _SLOPES or g.shape != y.shape or not g.size:
         return None
     p = np.array([address_of(g), address_of(y), address_of(out), g.size, 0])
-    p[4:].view(np.float32)[0] = slope_of(kind, slope) or 0.0
-    return team().job(_backward_task(_SLOPES[kind]), p, -(-g.size // SPAN))
+    p[4:].view(np.float32)[0] = f.slope
+    return team().job(_backward_task(_SLOPES[f.kind]), p, -(-g.size // SPAN))
 
 
 bce_with_logits = reference.bce_with_logits

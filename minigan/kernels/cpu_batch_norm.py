@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from minigan.activation import LINEAR, Activation
 from minigan.backend import Array
 from minigan.kernels import reference
 from minigan.kernels.compiler import address_of, array_at, compile_ordered, compile_task, njit, task, words_at
-from minigan.kernels.cpu_activation import bias_activation, slope_of
+from minigan.kernels.cpu_activation import bias_activation
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
 
@@ -297,7 +298,7 @@ def _finish_backward(
 class _Blocks:
     """How an array is cut, and the memory its tasks work in."""
 
-    def __init__(self, x: Array, sums: int, tiles: int, kind: str, slope: float) -> None:
+    def __init__(self, x: Array, sums: int, tiles: int, f: Activation) -> None:
         rows, channels = x.shape
         repeat = min(rows, -(-LANES // channels))
         lines = max(8, min(LINES, LINES * LANES // (repeat * channels)))
@@ -306,8 +307,8 @@ class _Blocks:
         self.partial = np.empty((self.count, sums, channels))
         self.tiles = np.empty((tiles, repeat * channels), x.dtype)
         self.factor = np.zeros(3, x.dtype)
-        below = slope_of(kind, slope)
-        self.factor[:] = POLYNOMIAL[kind] if below is None else below
+        below = f.below
+        self.factor[:] = POLYNOMIAL[f.kind] if below is None else below
         scratch = np.empty((team().size, 5, repeat * channels), x.dtype)
         self.kept = [x, scratch]
         self.words = np.zeros(WORDS, np.int64)
@@ -328,13 +329,13 @@ def _suits(*arrays: Array) -> bool:
 
 
 def plan_batch_norm(
-    x: Array, gamma: Array, beta: Array, eps: float, kind: str, slope: float, out: Array, statistics: Array
+    x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array
 ) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_batch_norm`."""
     if not _suits(x, out):
         return None
-    smooth = kind in POLYNOMIAL
-    blocks = _Blocks(x, 2, 3, "linear" if smooth else kind, slope)
+    smooth = f.kind in POLYNOMIAL
+    blocks = _Blocks(x, 2, 3, LINEAR if smooth else f)
     blocks.point({OUT: out})
     moments, apply = blocks.job(_moments_task(x.dtype)), blocks.job(_forward_task(x.dtype))
 
@@ -343,7 +344,7 @@ def plan_batch_norm(
         _finish_forward(blocks.partial, blocks.span, blocks.rows, gamma, beta, eps, blocks.tiles, statistics)
         apply()
         if smooth:
-            bias_activation(out, None, kind, slope, out)
+            bias_activation(out, None, f, out)
 
     return run
 
@@ -354,8 +355,7 @@ def plan_batch_norm_backward(
     y: Array,
     gamma: Array,
     eps: float,
-    kind: str,
-    slope: float,
+    f: Activation,
     dx: Array,
     dgamma: Array,
     dbeta: Array,
@@ -363,8 +363,8 @@ def plan_batch_norm_backward(
     """See :func:`minigan.kernels.reference.plan_batch_norm_backward`."""
     if not _suits(g, x, y, dx):
         return None
-    blocks = _Blocks(x, 4, 4, kind, slope)
-    blocks.point({G: g, Y: g if kind == "linear" else y, OUT: dx})
+    blocks = _Blocks(x, 4, 4, f)
+    blocks.point({G: g, Y: g if f.kind == "linear" else y, OUT: dx})
     blocks.kept += [g, y, dx]
     sums, apply = blocks.job(_sums_task(x.dtype)), blocks.job(_backward_task(x.dtype))
 
@@ -376,13 +376,11 @@ def plan_batch_norm_backward(
     return run
 
 
-def batch_norm(
-    x: Array, gamma: Array, beta: Array, eps: float, kind: str, slope: float, out: Array, statistics: Array
-) -> None:
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array) -> None:
     """See :func:`minigan.kernels.reference.batch_norm`; what a replay plans is what runs here."""
-    planned = plan_batch_norm(x, gamma, beta, eps, kind, slope, out, statistics)
+    planned = plan_batch_norm(x, gamma, beta, eps, f, out, statistics)
     if planned is None:
-        reference.batch_norm(x, gamma, beta, eps, kind, slope, out, statistics)
+        reference.batch_norm(x, gamma, beta, eps, f, out, statistics)
     else:
         planned()
 
@@ -393,16 +391,15 @@ def batch_norm_backward(
     y: Array,
     gamma: Array,
     eps: float,
-    kind: str,
-    slope: float,
+    f: Activation,
     dx: Array,
     dgamma: Array,
     dbeta: Array,
 ) -> None:
     """See :func:`minigan.kernels.reference.batch_norm_backward`; what a replay plans is what runs here."""
-    planned = plan_batch_norm_backward(g, x, y, gamma, eps, kind, slope, dx, dgamma, dbeta)
+    planned = plan_batch_norm_backward(g, x, y, gamma, eps, f, dx, dgamma, dbeta)
     if planned is None:
-        reference.batch_norm_backward(g, x, y, gamma, eps, kind, slope, dx, dgamma, dbeta)
+        reference.batch_norm_backward(g, x, y, gamma, eps, f, dx, dgamma, dbeta)
     else:
         planned()
 

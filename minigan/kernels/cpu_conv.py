@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels import (
     conv_cost,
@@ -24,7 +25,7 @@ from minigan.kernels import (
     threads,
 )
 from minigan.kernels.conv_cost import Choice, Problem
-from minigan.kernels.cpu_activation import bias_activation, slope_of
+from minigan.kernels.cpu_activation import bias_activation
 from minigan.kernels.cpu_team import Job
 from minigan.kernels.cpu_workspace import LOCK
 from minigan.kernels.geometry import Geometry
@@ -63,13 +64,13 @@ def _flat(x: Array) -> Array:
 
 
 def _data_map(
-    which: str, source: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
+    which: str, source: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array
 ) -> Job:
     """conv or conv_transpose as a job."""
     algorithm = choice(which, len(source), w.shape[-2], w.shape[-1], geometry, source.dtype).algorithm
     if algorithm == "direct":
-        return partial(getattr(reference, which), source, w, bias, geometry, kind, slope, out)
-    below, transposed = slope_of(kind, slope), which == "conv_transpose"
+        return partial(getattr(reference, which), source, w, bias, geometry, f, out)
+    below, transposed = f.below, which == "conv_transpose"
     fused = 1.0 if below is None else below
     if algorithm == "patches":
         job = cpu_conv_patches.plan_conv(source, w, bias, geometry, fused, out)
@@ -77,7 +78,7 @@ def _data_map(
         job = DATA_MAPS[algorithm](source, w, bias, geometry, fused, out, transposed)
     if below is not None:
         return _alone((source, w, bias, out), job)
-    return _alone((source, w, bias, out), job, partial(bias_activation, _flat(out), None, kind, slope, _flat(out)))
+    return _alone((source, w, bias, out), job, partial(bias_activation, _flat(out), None, f, _flat(out)))
 
 
 def _alone(arrays: tuple[Array | None, ...], *jobs: Job) -> Job:
@@ -91,20 +92,18 @@ def _alone(arrays: tuple[Array | None, ...], *jobs: Job) -> Job:
     return run
 
 
-def plan_conv(
-    x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
-) -> Job | None:
+def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_conv`."""
     with LOCK:
-        return _data_map("conv", x, w, bias, geometry, kind, slope, out)
+        return _data_map("conv", x, w, bias, geometry, f, out)
 
 
 def plan_conv_transpose(
-    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
+    g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array
 ) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_conv_transpose`."""
     with LOCK:
-        return _data_map("conv_transpose", g, w, bias, geometry, kind, slope, out)
+        return _data_map("conv_transpose", g, w, bias, geometry, f, out)
 
 
 def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job | None:
@@ -116,18 +115,16 @@ def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job 
         return _alone((x, g, out), WEIGHT_MAPS[algorithm](x, g, geometry, out))
 
 
-def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:
+def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.conv`; what a replay plans is what runs here."""
     with LOCK:
-        _data_map("conv", x, w, bias, geometry, kind, slope, out)()
+        _data_map("conv", x, w, bias, geometry, f, out)()
 
 
-def conv_transpose(
-    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
-) -> None:
+def conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.conv_transpose`."""
     with LOCK:
-        _data_map("conv_transpose", g, w, bias, geometry, kind, slope, out)()
+        _data_map("conv_transpose", g, w, bias, geometry, f, out)()
 
 
 def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:

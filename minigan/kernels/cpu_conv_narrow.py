@@ -22,7 +22,7 @@ from minigan.kernels.compiler import address_of, compile_task, floats_at, later,
 from minigan.kernels.cpu_conv_tiles import PANEL, TILE, copy_tile, in_turn, keeping
 from minigan.kernels.cpu_conv_weight import scratch_floats, spans_of
 from minigan.kernels.cpu_gemm import TALL, WIDTH, _nothing, microkernel
-from minigan.kernels.cpu_product import plan_column_sum
+from minigan.kernels.cpu_sum import plan_column_sum
 from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.cpu_workspace import workspace
 from minigan.kernels.geometry import Geometry

@@ -26,16 +26,15 @@ from minigan.kernels.cpu_conv import (
 from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import (
-    column_sum,
     dense,
     matmul,
-    plan_column_sum,
     plan_dense,
     plan_matmul,
     plan_multiply,
 )
-from minigan.kernels.cpu_random import mask, normal, philox
+from minigan.kernels.cpu_random import mask, normal, philox, shuffle
 from minigan.kernels.cpu_resample import interpolate, interpolate_adjoint
+from minigan.kernels.cpu_sum import column_sum, plan_column_sum, sum_over
 
 __all__ = [
     "activation_backward",
@@ -73,4 +72,6 @@ __all__ = [
     "plan_multiply",
     "rmsprop",
     "sgd",
+    "shuffle",
+    "sum_over",
 ]

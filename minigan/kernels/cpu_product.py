@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels import cpu_gemm
-from minigan.kernels.compiler import address_of, compile_ordered, floats_at, later, njit, words_at
-from minigan.kernels.cpu_activation import bias_activation, slope_of
+from minigan.kernels.compiler import address_of, floats_at, later, njit, words_at
+from minigan.kernels.cpu_activation import bias_activation
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
 from minigan.kernels.threads import split
 
 NARROW = 4  # up to so many inputs a dense layer is one pass without a product
-LONG = 512  # rows that a sum over rows takes at a time
+DEEPEST = 8192  # terms that a thin product adds up in single precision, at most (the BLAS does not count)
 SMALL = 8  # an edge of a product up to this length is "thin": vectors run along the other edges
 
 
@@ -84,10 +85,21 @@ def _narrow_turned(a: Array, b: Array, straight: Array, nothing: Array, one: flo
     _narrow(0, len(a), a, straight, nothing, one, out)
 
 
+def _deep(a: Array, b: Array, out: Array) -> None:
+    """A thin product in stretches of DEEPEST terms, which are added up in double."""
+    total, part = np.zeros(out.shape), np.empty(out.shape, np.float32)
+    for k in range(0, a.shape[1], DEEPEST):
+        matmul(a[:, k : k + DEEPEST], b[k : k + DEEPEST], part)
+        total += part
+    out[...] = total
+
+
 def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_matmul`."""
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not a.size or not b.size:
         return None
+    if a.shape[1] > DEEPEST and min(a.shape[0], b.shape[1]) <= SMALL and a.dtype == b.dtype == np.float32:
+        return partial(_deep, a, b, out)
     return cpu_gemm.plan(a, b, out) if cpu_gemm.suits(a, b, out) else _thin(a, b, out)
 
 
@@ -102,30 +114,30 @@ def matmul(a: Array, b: Array, out: Array | None) -> Array:
     return np.matmul(a, b, out=out)
 
 
-def plan_dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array) -> Job | None:
+def plan_dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> Job | None:
     """See :func:`minigan.kernels.reference.plan_dense`: bias and activation are applied while the product is in registers."""
     if bias is None or not x.size or not w.size:
         return None
-    below = slope_of(kind, slope)
+    below = f.below
     if w.shape[0] <= NARROW:
-        return partial(narrow_dense, x, w, bias, kind, slope, out) if w.flags.c_contiguous else None
+        return partial(narrow_dense, x, w, bias, f, out) if w.flags.c_contiguous else None
     if cpu_gemm.suits(x, w, out):
         if below is not None:
             return cpu_gemm.plan(x, w, out, bias, below)
-        return _in_turn(cpu_gemm.plan(x, w, out, bias), partial(bias_activation, out, None, kind, slope, out))
+        return _in_turn(cpu_gemm.plan(x, w, out, bias), partial(bias_activation, out, None, f, out))
     thin = _thin(x, w, out)
-    return None if thin is None else _in_turn(thin, partial(bias_activation, out, bias, kind, slope, out))
+    return None if thin is None else _in_turn(thin, partial(bias_activation, out, bias, f, out))
 
 
-def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
+def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array | None) -> Array:
     """See :func:`minigan.kernels.reference.dense`; what a replay plans is what runs here."""
     out = np.empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out
-    planned = plan_dense(x, w, bias, kind, slope, out)
+    planned = plan_dense(x, w, bias, f, out)
     if planned is not None:
         planned()
     else:
         matmul(x, w, out)
-        bias_activation(out, bias, kind, slope, out)
+        bias_activation(out, bias, f, out)
     return out
 
 
@@ -169,66 +181,14 @@ def _narrow(start: int, stop: int, x: Array, w: Array, bias: Array, slope: float
                 row[j] = leak(v, slope) if v <= 0 else v
 
 
-def narrow_dense(x: Array, w: Array, bias: Array, kind: str, slope: float, out: Array) -> None:
+def narrow_dense(x: Array, w: Array, bias: Array, f: Activation, out: Array) -> None:
     """Dense with at most NARROW inputs (points in the plane): product, bias and activation in one pass."""
-    below = slope_of(kind, slope)
+    below = f.below
     if below is None:
         np.matmul(x, w, out=out)
-        bias_activation(out, bias, kind, slope, out)
+        bias_activation(out, bias, f, out)
     else:
         split(_narrow, len(x), 2 * out.size, x, w, bias, x.dtype.type(below), out)
-
-
-@compile_ordered
-def _add_rows(x: Array, out: Array) -> None:
-    """out = the sum of the rows of a matrix: eight rows at a time, so that the sums are read and written once for them."""
-    for j in range(out.size):
-        out[j] = 0
-    whole = x.shape[0] // 8 * 8
-    for i in range(0, whole, 8):
-        a, b, c, d, e, f, g, h = x[i], x[i + 1], x[i + 2], x[i + 3], x[i + 4], x[i + 5], x[i + 6], x[i + 7]
-        for j in range(out.size):
-            out[j] += ((a[j] + b[j]) + (c[j] + d[j])) + ((e[j] + f[j]) + (g[j] + h[j]))
-    for i in range(whole, x.shape[0]):
-        a = x[i]
-        for j in range(out.size):
-            out[j] += a[j]
-
-
-@njit
-def _column_sum(x: Array, out: Array) -> None:
-    _add_rows(x, out)
-
-
-def _column_sum_part(parameters: int, index: int, thread: int) -> None:
-    """The sum of LONG rows, into row `index` of the partial sums."""
-    p = words_at(parameters, 4)
-    rows, columns = p[2], p[3]
-    first = index * LONG
-    count = min(LONG, rows - first)
-    x = floats_at(p[0] + 4 * first * columns, count * columns).reshape((count, columns))
-    _add_rows(x, floats_at(p[1] + 4 * index * columns, columns))
-
-
-_column_sum_task = later(_column_sum_part)
-
-
-def plan_column_sum(x: Array, out: Array) -> Job:
-    """See :func:`minigan.kernels.reference.plan_column_sum`: long matrices in parts of LONG rows, then the sum of their sums."""
-    rows, columns = x.shape
-    if x.dtype != np.float32 or not x.flags.c_contiguous or not out.flags.c_contiguous:
-        return partial(np.sum, x, axis=0, out=out)
-    if rows <= LONG:
-        return partial(_column_sum, x, out)
-    parts = np.empty((-(-rows // LONG), columns), np.float32)
-    p = np.array([address_of(x), address_of(parts), rows, columns])
-    job = team().job(_column_sum_task(), p, len(parts))
-    return _in_turn(job, partial(_column_sum, parts, out))
-
-
-def column_sum(x: Array, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.column_sum`."""
-    plan_column_sum(x, out)()
 
 
 # -- elementwise products --------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from minigan.kernels.compiler import (
     words_at,
 )
 from minigan.kernels.cpu_team import team
-from minigan.kernels.reference import keep_level
+from minigan.kernels.reference import keep_level, wide_mask
 from minigan.kernels.threads import split
 
 _WORD = np.empty(0, np.uint32)
@@ -106,14 +106,37 @@ _mask_task = later(_mask)
 
 def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.mask`."""
+    bits, level = keep_level(keep)
+    if bits == 32:
+        wide_mask(philox, key, counter, keep, out)
+        return
     blocks = -(-out.size // 8)
     whole = out if out.dtype == np.float32 and out.size == 8 * blocks else np.empty(8 * blocks, np.float32)
-    level = keep_level(keep)
     p = np.array([*(int(w) for w in (*key, *counter)), address_of(whole), whole.size, blocks, level, 0], np.int64)
-    p[9:].view(np.float32)[0] = 1 / keep
+    p[9:].view(np.float32)[0] = 2**bits / level
     team().run(_mask_task(), p, -(-blocks // BLOCKS))
     if whole is not out:
-        out[...] = (whole[: out.size] != 0) * out.dtype.type(1 / keep)
+        out[...] = (whole[: out.size] != 0) * out.dtype.type(2**bits / level)
+
+
+@njit
+def _shuffle(words: Array, out: Array) -> None:
+    half = np.uint64(32)
+    for k in range(1, out.size):
+        i = out.size - k
+        n = np.uint64(i + 1)
+        lower = (np.uint64(words[2 * i + 1]) * n) >> half
+        j = np.int64((np.uint64(words[2 * i]) * n + lower) >> half)
+        kept = out[i]
+        out[i] = out[j]
+        out[j] = kept
+
+
+def shuffle(key: Any, counter: Any, out: Array) -> None:
+    """See :func:`minigan.kernels.reference.shuffle`; for fewer than 2^32 elements."""
+    words = np.empty(2 * out.size, np.uint32)
+    philox(key, counter, words)
+    _shuffle(words, out)
 
 
 # Box-Muller needs a logarithm, a sine and a cosine for each pair. Calls to the C library are scalar; the polynomials below

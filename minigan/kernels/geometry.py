@@ -14,6 +14,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from minigan.checks import is_whole
+
 Ints = tuple[int, ...]
 Padding = str | int | Sequence[int] | Sequence[Sequence[int]]
 
@@ -63,10 +67,12 @@ class Geometry(NamedTuple):
 
 def per_axis(name: str, value: Any, ndim: int, least: int = 1) -> Ints:
     """An integer for all axes, or one an axis."""
-    values = (value,) * ndim if isinstance(value, int) else tuple(value)
-    if len(values) != ndim or any(not isinstance(v, int) or isinstance(v, bool) or v < least for v in values):
+    values = (
+        (value,) * ndim if is_whole(value) else tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else ()
+    )
+    if len(values) != ndim or any(not is_whole(v) or v < least for v in values):
         raise ValueError(f"{name}: got {value!r}, expected an integer >= {least} or {ndim} of them")
-    return values
+    return tuple(int(v) for v in values)
 
 
 def _reach(kernel: int, dilation: int) -> int:
@@ -74,21 +80,19 @@ def _reach(kernel: int, dilation: int) -> int:
     return (kernel - 1) * dilation + 1
 
 
-def _pads(padding: Any, ndim: int) -> list[tuple[int, int]]:
+def pads(padding: Any, ndim: int) -> list[tuple[int, int]]:
     """Padding given as numbers: one for all, one an axis, or a pair an axis."""
-    if isinstance(padding, int):
+    if is_whole(padding):
         return [(p, p) for p in per_axis("padding", padding, ndim, 0)]
-    try:
-        pairs = [(p, p) if isinstance(p, int) else tuple(p) for p in padding]
-        good = len(pairs) == ndim and all(len(p) == 2 and all(isinstance(q, int) and q >= 0 for q in p) for p in pairs)
-    except TypeError:
-        good = False
-    if not good:
+    kinds = (tuple, list, np.ndarray)
+    given = list(padding) if isinstance(padding, kinds) else []
+    pairs = [(p, p) if is_whole(p) else tuple(p) if isinstance(p, kinds) else () for p in given]
+    if len(pairs) != ndim or not all(len(p) == 2 and all(is_whole(q) and q >= 0 for q in p) for p in pairs):
         raise ValueError(
             f"padding: got {padding!r}, expected 'same', 'valid', an integer >= 0, {ndim} of them, "
             f"or {ndim} pairs (before, after)"
         )
-    return pairs
+    return [(int(p[0]), int(p[1])) for p in pairs]
 
 
 def _check(name: str, kernel: Ints, sizes: Ints, which: str) -> None:
@@ -107,18 +111,18 @@ def of_conv(kernel: Ints, stride: Any, padding: Any, dilation: Any, big: Ints, n
     n = len(kernel)
     s, d = per_axis("stride", stride, n), per_axis("dilation", dilation, n)
     reach = [_reach(kernel[a], d[a]) for a in range(n)]
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         small = tuple(-(-big[a] // s[a]) for a in range(n))
         low = tuple(max(0, (small[a] - 1) * s[a] + reach[a] - big[a]) // 2 for a in range(n))
         return Geometry(kernel, s, d, low, big, small)
-    pads = _pads(0 if padding == "valid" else padding, n)
-    small = tuple((big[a] + sum(pads[a]) - reach[a]) // s[a] + 1 for a in range(n))
+    widths = pads(0 if isinstance(padding, str) and padding == "valid" else padding, n)
+    small = tuple((big[a] + sum(widths[a]) - reach[a]) // s[a] + 1 for a in range(n))
     if min(small) < 1:
         raise ValueError(
             f"{name}: a kernel of {kernel} with dilation {d} does not fit into an input of {big} with padding {padding!r}; "
             "use padding='same' or more padding"
         )
-    return Geometry(kernel, s, d, tuple(p[0] for p in pads), big, small)
+    return Geometry(kernel, s, d, tuple(p[0] for p in widths), big, small)
 
 
 def of_transpose(
@@ -138,11 +142,11 @@ def of_transpose(
     n = len(kernel)
     s, d = per_axis("stride", stride, n), per_axis("dilation", dilation, n)
     if output_size is None:
-        if padding == "same":
+        if isinstance(padding, str) and padding == "same":
             big = tuple(small[a] * s[a] for a in range(n))
         else:
-            pads = _pads(0 if padding == "valid" else padding, n)
-            big = tuple((small[a] - 1) * s[a] + _reach(kernel[a], d[a]) - sum(pads[a]) for a in range(n))
+            widths = pads(0 if isinstance(padding, str) and padding == "valid" else padding, n)
+            big = tuple((small[a] - 1) * s[a] + _reach(kernel[a], d[a]) - sum(widths[a]) for a in range(n))
             if min(big) < 1:
                 raise ValueError(
                     f"{name}: padding {padding!r} leaves an output of {big}, expected at least 1; use less padding"

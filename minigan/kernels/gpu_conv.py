@@ -14,6 +14,7 @@ from typing import NamedTuple
 import cupy
 import numpy as np
 
+from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels.geometry import Geometry
 from minigan.kernels.gpu_launch import THREADS, blocks, check, kind_code, launch, use_tf32
@@ -255,28 +256,26 @@ def _run(
         launch("conv_sum<{T}>", out.dtype, blocks(out.size), THREADS, *args)
 
 
-def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:
+def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.conv`: x (N, *big, in), w (*kernel, in, out), out (N, *small, out).
 
     Raises:
-        TypeError, ValueError: for arrays elsewhere, of other dtypes, shapes or memory order; an unknown `kind`.
+        TypeError, ValueError: for arrays elsewhere, of other dtypes, shapes or memory order; an activation that is not fused.
     """
-    code = kind_code("conv", kind)
+    code = kind_code(f)
     batch, channels = _check_arrays("conv", geometry, x, w, out, bias, ("x", "w", "out"))
-    _run("conv", geometry, batch, channels, x, w, bias, code, float(slope), out)
+    _run("conv", geometry, batch, channels, x, w, bias, code, f.slope, out)
 
 
-def conv_transpose(
-    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
-) -> None:
+def conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.conv_transpose`: g (N, *small, out), w (*kernel, in, out), out (N, *big, in).
 
     Raises:
         TypeError, ValueError: as :func:`conv`.
     """
-    code = kind_code("conv_transpose", kind)
+    code = kind_code(f)
     batch, channels = _check_arrays("conv_transpose", geometry, out, w, g, bias, ("out", "w", "g"))
-    _run("conv_transpose", geometry, batch, channels, g, w, bias, code, float(slope), out)
+    _run("conv_transpose", geometry, batch, channels, g, w, bias, code, f.slope, out)
 
 
 def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:

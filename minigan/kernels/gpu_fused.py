@@ -19,6 +19,7 @@ from typing import Any
 import cupy
 import numpy as np
 
+from minigan.activation import Activation
 from minigan.backend import Array, is_gpu_array
 from minigan.kernels.gpu_conv import conv, conv_transpose, conv_weight
 from minigan.kernels.gpu_gemm import matmul
@@ -38,7 +39,9 @@ from minigan.kernels.reference import (
     plan_dense,
     plan_matmul,
     plan_multiply,
+    sum_over,
     unbiased,
+    wide_mask,
 )
 
 __all__ = [  # what `dispatch` looks for here; plain array code is fused enough for the small ones
@@ -78,6 +81,7 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "plan_multiply",
     "rmsprop",
     "sgd",
+    "sum_over",
 ]
 
 MAX_SLABS = 256  # parts that a sum over rows is cut into, at most
@@ -103,40 +107,40 @@ def _check_batch(kernel: str, x: Array) -> tuple[int, int]:
 # -- activations and the logistic loss -----------------------------------------------------------------------
 
 
-def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
+def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.bias_activation`.
 
     Raises:
-        TypeError, ValueError: as :func:`check`; ValueError for an unknown `kind`.
+        TypeError, ValueError: as :func:`check`; ValueError for one that is not fused.
     """
-    code = kind_code("bias_activation", kind)
+    code = kind_code(f)
     check("bias_activation", z.shape, z=z, out=out)
     channels = int(z.shape[-1]) if z.ndim else 1
     if bias is not None:
         check("bias_activation", None, z=z, bias=bias)
         check("bias_activation", (channels,), bias=bias)
     if z.size:
-        args = (z, bias, z.size, channels, code, float(slope), out)
+        args = (z, bias, z.size, channels, code, f.slope, out)
         launch("bias_activation<{T}>", z.dtype, blocks(z.size), THREADS, *args)
 
 
-def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
+def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array | None) -> Array:
     """See :func:`minigan.kernels.reference.dense`: cuBLAS, then bias and activation in one pass."""
     out = matmul(x, w, out)
-    bias_activation(out, bias, kind, slope, out)
+    bias_activation(out, bias, f, out)
     return out
 
 
-def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
+def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.activation_backward`.
 
     Raises:
-        TypeError, ValueError: as :func:`check`; ValueError for an unknown `kind`.
+        TypeError, ValueError: as :func:`check`; ValueError for one that is not fused.
     """
-    code = kind_code("activation_backward", kind)
+    code = kind_code(f)
     check("activation_backward", g.shape, g=g, y=y, out=out)
     if g.size:
-        args = (g, y, g.size, code, float(slope), out)
+        args = (g, y, g.size, code, f.slope, out)
         launch("activation_backward<{T}>", g.dtype, blocks(g.size), THREADS, *args)
 
 
@@ -195,15 +199,13 @@ def _column_launch(rows: int, channels: int) -> tuple[tuple[int, int], tuple[int
     return (-(-channels // width), min(MAX_SLABS, -(-rows // (8 * height)))), (width, height)
 
 
-def batch_norm(
-    x: Array, gamma: Array, beta: Array, eps: float, kind: str, slope: float, out: Array, statistics: Array
-) -> None:
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array) -> None:
     """See :func:`minigan.kernels.reference.batch_norm`.
 
     Raises:
-        TypeError, ValueError: as :func:`check`; ValueError unless x is (rows, channels) with a row, or for an unknown `kind`.
+        TypeError, ValueError: as :func:`check`; ValueError unless x is (rows, channels) with a row, or for one that is not fused.
     """
-    code = kind_code("batch_norm", kind)
+    code = kind_code(f)
     check("batch_norm", x.shape, x=x, out=out)
     rows, channels = _check_batch("batch_norm", x)
     check("batch_norm", None, x=x, gamma=gamma, beta=beta)
@@ -218,7 +220,7 @@ def batch_norm(
         launch("batch_norm_sums<{T}>", x.dtype, (groups, slabs), block, *args)
         args = (partial, slabs, x, rows, channels, gamma, float(eps), statistics, scale)
         launch("batch_norm_statistics<{T}>", x.dtype, groups, block, *args)
-        args = (x, statistics, scale, beta, x.size, channels, code, float(slope), out)  # the mean comes first
+        args = (x, statistics, scale, beta, x.size, channels, code, f.slope, out)  # the mean comes first
         launch("batch_norm_apply<{T}>", x.dtype, blocks(x.size), THREADS, *args)
 
 
@@ -242,8 +244,7 @@ def batch_norm_backward(
     y: Array,
     gamma: Array,
     eps: float,
-    kind: str,
-    slope: float,
+    f: Activation,
     dx: Array,
     dgamma: Array,
     dbeta: Array,
@@ -251,10 +252,10 @@ def batch_norm_backward(
     """See :func:`minigan.kernels.reference.batch_norm_backward`.
 
     Raises:
-        TypeError, ValueError: as :func:`check`; ValueError unless x is (rows, channels) with a row, or for an unknown `kind`.
+        TypeError, ValueError: as :func:`check`; ValueError unless x is (rows, channels) with a row, or for one that is not fused.
     """
-    code = kind_code("batch_norm_backward", kind)
-    y = g if kind == "linear" else y
+    code = kind_code(f)
+    y = g if f.kind == "linear" else y
     check("batch_norm_backward", x.shape, x=x, g=g, y=y, dx=dx)
     rows, channels = _check_batch("batch_norm_backward", x)
     check("batch_norm_backward", None, x=x, gamma=gamma)
@@ -263,11 +264,11 @@ def batch_norm_backward(
         factor = cupy.empty((4, channels), x.dtype)
         (groups, slabs), block = _column_launch(rows, channels)
         partial = cupy.empty((slabs, 4, channels), np.float64)
-        args: tuple[Any, ...] = (g, x, y, rows, channels, code, float(slope), partial)
+        args: tuple[Any, ...] = (g, x, y, rows, channels, code, f.slope, partial)
         launch("batch_norm_backward_sums<{T}>", x.dtype, (groups, slabs), block, *args)
         args = (partial, slabs, x, rows, channels, gamma, float(eps), factor, dgamma, dbeta)
         launch("batch_norm_backward_statistics<{T}>", x.dtype, groups, block, *args)
-        args = (g, x, y, factor, x.size, channels, code, float(slope), dx)
+        args = (g, x, y, factor, x.size, channels, code, f.slope, dx)
         launch("batch_norm_backward_apply<{T}>", x.dtype, blocks(x.size), THREADS, *args)
 
 
@@ -475,7 +476,11 @@ def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
         TypeError, ValueError: as :func:`check` and :func:`_stream`.
     """
     check("mask", None, out=out)
-    args = (*_stream("mask", key, counter, out, 8), keep_level(keep), 1 / float(keep), out.size, out)
+    bits, level = keep_level(keep)
+    if bits == 32:
+        wide_mask(philox, key, counter, keep, out)
+        return
+    args = (*_stream("mask", key, counter, out, 8), level, 2**bits / level, out.size, out)
     if out.size:
         launch("mask<{T}>", out.dtype, blocks(-(-out.size // 8)), THREADS, *args)
 

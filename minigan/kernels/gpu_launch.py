@@ -8,9 +8,9 @@ from typing import Any
 import cupy
 import numpy as np
 
+from minigan.activation import FUSED, Activation
 from minigan.backend import Array, is_gpu_array, precision
 from minigan.kernels import gpu_compile
-from minigan.kernels.reference import ACTIVATIONS
 
 THREADS = 256  # a block; normalize.cu is written for this number
 MAX_BLOCKS = 4096  # loops stride over what is left: 4096 x 256 threads fill any GPU several times
@@ -92,12 +92,12 @@ def check(kernel: str, shape: tuple[int, ...] | None, **arrays: Array) -> None:
             raise ValueError(f"{kernel}: {problem}")
 
 
-def kind_code(kernel: str, kind: str) -> int:
+def kind_code(f: Activation) -> int:
     """The number of an activation in the `.cu` files.
 
     Raises:
-        ValueError: for an unknown one.
+        ValueError: for one that kernels do not apply.
     """
-    if kind not in ACTIVATIONS:
-        raise ValueError(f"{kernel}: got kind {kind!r}, expected one of {ACTIVATIONS}")
-    return ACTIVATIONS.index(kind)
+    if not f.fused:
+        raise ValueError(f"kernels: got the activation {f}, expected a fused one: {FUSED}")
+    return FUSED.index(f.kind)

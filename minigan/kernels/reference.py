@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from minigan.activation import Activation
 from minigan.backend import Array, array_module
 from minigan.kernels.geometry import Geometry
 
 # -- activations -----------------------------------------------------------------------------------------------------
-# Each fused activation is invertible enough that its derivative can be read off its output y:
+# Each fused activation (`minigan.activation.FUSED`) is invertible enough that its derivative can be read off its output y:
 #   linear     y = z                      y' = 1
 #   relu       y = max(z, 0)              y' = [y > 0]
 #   leaky_relu y = z if z > 0 else a z    y' = 1 if y > 0 else a      (0 < a)
 #   tanh       y = tanh z                 y' = 1 - y^2
 #   sigmoid    y = 1 / (1 + exp(-z))      y' = y (1 - y)
-ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid")
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
@@ -32,31 +32,31 @@ def sigmoid(x: Array, out: Array | None = None) -> Array:
     return xp.divide(xp.where(x >= 0, xp.ones_like(e), e), 1 + e, out=out)
 
 
-def bias_activation(z: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
-    """out = activation(z + bias); `out` may be `z`."""
+def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> None:
+    """out = f(z + bias), f an activation; `out` may be `z`."""
     xp = array_module(z)
     z = z if bias is None else z + bias
-    if kind == "relu":
+    if f.kind == "relu":
         z = xp.maximum(z, 0)
-    elif kind == "leaky_relu":
-        z = xp.where(z > 0, z, slope * z)
-    elif kind == "tanh":
+    elif f.kind == "leaky_relu":
+        z = xp.where(z > 0, z, f.slope * z)
+    elif f.kind == "tanh":
         z = xp.tanh(z)
-    elif kind == "sigmoid":
+    elif f.kind == "sigmoid":
         z = sigmoid(z)
     out[...] = z
 
 
-def activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
-    """out = g * activation'(z), with the derivative read off y = activation(z)."""
+def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
+    """out = g f'(z), with the derivative read off y = f(z)."""
     xp = array_module(g)
-    if kind == "relu":
+    if f.kind == "relu":
         g = xp.where(y > 0, g, 0)
-    elif kind == "leaky_relu":
-        g = xp.where(y > 0, g, slope * g)
-    elif kind == "tanh":
+    elif f.kind == "leaky_relu":
+        g = xp.where(y > 0, g, f.slope * g)
+    elif f.kind == "tanh":
         g = g * (1 - y * y)
-    elif kind == "sigmoid":
+    elif f.kind == "sigmoid":
         g = g * (y * (1 - y))
     out[...] = g
 
@@ -71,11 +71,11 @@ def plan_matmul(a: Array, b: Array, out: Array) -> None:
     """A function that does `matmul` into `out` for arrays that stay where they are, or None where nothing is gained."""
 
 
-def plan_dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array) -> None:
+def plan_dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> None:
     """The same for `dense`."""
 
 
-def plan_activation_backward(g: Array, y: Array, kind: str, slope: float, out: Array) -> None:
+def plan_activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
     """The same for `activation_backward`."""
 
 
@@ -87,16 +87,30 @@ def plan_column_sum(x: Array, out: Array) -> None:
     """The same for `column_sum`."""
 
 
-def dense(x: Array, w: Array, bias: Array | None, kind: str, slope: float, out: Array | None) -> Array:
-    """activation(x w + bias), into `out` or a new array."""
+def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array | None) -> Array:
+    """f(x w + bias), into `out` or a new array."""
     out = matmul(x, w, out)
-    bias_activation(out, bias, kind, slope, out)
+    bias_activation(out, bias, f, out)
     return out
 
 
 def column_sum(x: Array, out: Array) -> None:
     """out = sum over rows of x."""
-    x.sum(axis=0, out=out)
+    sum_over(x, (0,), out.reshape(1, -1))
+
+
+def sum_over(x: Array, axis: tuple[int, ...], out: Array | None) -> Array:
+    """The sum over `axis`, each kept with length 1, into `out` or a new array; float32 added up in double."""
+    total = x.sum(axis=axis, keepdims=True, dtype=np.float64 if x.dtype == np.float32 else None)
+    if out is None:
+        return total.astype(np.float32) if x.dtype == np.float32 else total
+    out[...] = total
+    return out
+
+
+def mean_over(x: Array, axis: int) -> Array:
+    """The mean over an axis, kept with length 1."""
+    return sum_over(x, (axis,), None) / x.dtype.type(x.shape[axis])
 
 
 # -- convolution -----------------------------------------------------------------------------------------------------
@@ -115,22 +129,20 @@ def _regions(geometry: Geometry) -> Iterator[tuple[tuple[int, ...], tuple[slice,
             yield tap, (slice(None), *big), (slice(None), *(slice(span[0], span[-1] + 1) for span in spans))
 
 
-def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:
-    """out[n, o] = activation(bias + sum over (i, k) of x[n, i] @ w[k])."""
+def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
+    """out[n, o] = f(bias + sum over (i, k) of x[n, i] @ w[k])."""
     out[...] = 0
     for tap, big, small in _regions(geometry):
         out[small] += matmul(x[big], w[tap], None)
-    bias_activation(_flat(out), bias, kind, slope, _flat(out))
+    bias_activation(_flat(out), bias, f, _flat(out))
 
 
-def conv_transpose(
-    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
-) -> None:
-    """out[n, i] = activation(bias + sum over (o, k) of g[n, o] @ w[k]^T): the adjoint of x -> conv(x, w)."""
+def conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
+    """out[n, i] = f(bias + sum over (o, k) of g[n, o] @ w[k]^T): the adjoint of x -> conv(x, w)."""
     out[...] = 0
     for tap, big, small in _regions(geometry):
         out[big] += matmul(g[small], w[tap].T, None)
-    bias_activation(_flat(out), bias, kind, slope, _flat(out))
+    bias_activation(_flat(out), bias, f, _flat(out))
 
 
 def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:
@@ -145,13 +157,11 @@ def _flat(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
 
 
-def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array) -> None:
+def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """A function that does `conv` for arrays that stay where they are, or None where nothing is gained."""
 
 
-def plan_conv_transpose(
-    g: Array, w: Array, bias: Array | None, geometry: Geometry, kind: str, slope: float, out: Array
-) -> None:
+def plan_conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """The same for `conv_transpose`."""
 
 
@@ -169,7 +179,7 @@ def bce_with_logits(logits: Array, target: Array, out: Array) -> None:
 def mean_softplus(x: Array, sign: float, out: Array) -> None:
     """out, of shape (), = mean of log(1 + exp(sign x)) = max(sign x, 0) + log1p(exp(-|x|))."""
     xp = array_module(x)
-    out[...] = (xp.maximum(sign * x, 0) + xp.log1p(xp.exp(-xp.abs(x)))).mean()
+    out[...] = (xp.maximum(sign * x, 0) + xp.log1p(xp.exp(-xp.abs(x)))).mean(dtype=np.float64)
 
 
 def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
@@ -178,16 +188,14 @@ def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
 
 
 # -- normalisation over rows and over the last axis ------------------------------------------------------------------
-def batch_norm(
-    x: Array, gamma: Array, beta: Array, eps: float, kind: str, slope: float, out: Array, statistics: Array
-) -> None:
-    """out = activation(gamma (x - mean) / sqrt(var + eps) + beta), statistics over rows (biased variance);
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array) -> None:
+    """out = f(gamma (x - mean) / sqrt(var + eps) + beta), statistics over rows (biased variance);
     statistics = (mean, var), of shape (2, channels)."""
-    mean = x.mean(axis=0)
-    var = ((x - mean) ** 2).mean(axis=0)
-    statistics[0], statistics[1] = mean, var
+    mean = mean_over(x, 0)
+    var = mean_over((x - mean) ** 2, 0)
+    statistics[0], statistics[1] = mean[0], var[0]
     z = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
-    bias_activation(z, None, kind, slope, out)
+    bias_activation(z, None, f, out)
 
 
 def follow_statistics(mean: Array, var: Array, statistics: Array, momentum: float, rows: int) -> None:
@@ -213,8 +221,7 @@ def batch_norm_backward(
     y: Array,
     gamma: Array,
     eps: float,
-    kind: str,
-    slope: float,
+    f: Activation,
     dx: Array,
     dgamma: Array,
     dbeta: Array,
@@ -225,16 +232,17 @@ def batch_norm_backward(
     dx = (gamma/s) (u - mean(u) - h mean(u h)),   dgamma = sum(u h),   dbeta = sum(u).
     """
     u = array_module(g).empty_like(g)
-    activation_backward(g, y, kind, slope, u)
-    mean = x.mean(axis=0)
-    s = array_module(x).sqrt(((x - mean) ** 2).mean(axis=0) + eps)
+    activation_backward(g, y, f, u)
+    mean = mean_over(x, 0)
+    s = array_module(x).sqrt(mean_over((x - mean) ** 2, 0) + eps)
     h = (x - mean) / s
-    dx[...] = (gamma / s) * (u - u.mean(axis=0) - h * (u * h).mean(axis=0))
-    dgamma[...], dbeta[...] = (u * h).sum(axis=0), u.sum(axis=0)
+    dx[...] = (gamma / s) * (u - mean_over(u, 0) - h * mean_over(u * h, 0))
+    column_sum(u * h, dgamma)
+    column_sum(u, dbeta)
 
 
 def plan_batch_norm(
-    x: Array, gamma: Array, beta: Array, eps: float, kind: str, slope: float, out: Array, statistics: Array
+    x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array
 ) -> None:
     """A function that does `batch_norm` for arrays that stay where they are, or None where nothing is gained."""
 
@@ -245,8 +253,7 @@ def plan_batch_norm_backward(
     y: Array,
     gamma: Array,
     eps: float,
-    kind: str,
-    slope: float,
+    f: Activation,
     dx: Array,
     dgamma: Array,
     dbeta: Array,
@@ -256,8 +263,8 @@ def plan_batch_norm_backward(
 
 def layer_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> None:
     """out = gamma (x - mean) / sqrt(var + eps) + beta, statistics over each row (biased variance)."""
-    mean = x.mean(axis=1, keepdims=True)
-    var = ((x - mean) ** 2).mean(axis=1, keepdims=True)
+    mean = mean_over(x, 1)
+    var = mean_over((x - mean) ** 2, 1)
     out[...] = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
 
 
@@ -266,11 +273,11 @@ def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[A
 
     dx = (u - mean(u) - h mean(u h)) / s,   dgamma = sum over rows of g h,   dbeta = sum over rows of g.
     """
-    mean = x.mean(axis=1, keepdims=True)
-    s = array_module(x).sqrt(((x - mean) ** 2).mean(axis=1, keepdims=True) + eps)
+    mean = mean_over(x, 1)
+    s = array_module(x).sqrt(mean_over((x - mean) ** 2, 1) + eps)
     h, u = (x - mean) / s, gamma * g
-    dx = (u - u.mean(axis=1, keepdims=True) - h * (u * h).mean(axis=1, keepdims=True)) / s
-    return dx, (g * h).sum(axis=0), g.sum(axis=0)
+    dx = (u - mean_over(u, 1) - h * mean_over(u * h, 1)) / s
+    return dx, sum_over(g * h, (0,), None)[0], sum_over(g, (0,), None)[0]
 
 
 # -- interpolation: x (lines, n, length), y (lines, n scale, length), contiguous ------------------------------------------
@@ -369,26 +376,64 @@ def philox(key: Any, counter: Any, out: Array) -> None:
 
 
 def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
-    """Fill `out` (float32 or float64, 1-D) with independent numbers that are 1/keep with probability keep, else 0.
+    """Fill `out` (float32 or float64, 1-D) with independent numbers that are 1/p with probability p, else 0: their mean is 1.
 
-    The probability is in steps of 2^-16, so the mean is 1 to 1e-5. Sixteen bits decide a number: with B = ceil(size / 8)
-    blocks of the Philox stream, number j B + i is decided by half j (low half first) of the four words of block i.
+    p = level / 2^bits is `keep` rounded: see :func:`keep_level`. Of 16 bits, two numbers share a word: with B = ceil(size / 8)
+    blocks of the Philox stream, number j B + i is decided by half j (low half first) of the four words of block i. Of 32, word i
+    decides number i.
     """
+    bits, _ = keep_level(keep)
+    if bits == 32:
+        wide_mask(philox, key, counter, keep, out)
+        return
     words = array_module(out).empty(4 * (-(-out.size // 8)), np.uint32)
     philox(key, counter, words)
     mask_of(words, keep, out)
 
 
 def mask_of(words: Array, keep: float, out: Array) -> None:
-    """The second half of :func:`mask`: four words to eight numbers."""
-    xp, level = array_module(out), keep_level(keep)
+    """The second half of :func:`mask` of 16 bits: four words to eight numbers."""
+    xp, (bits, level) = array_module(out), keep_level(keep)
     halves = xp.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=1).reshape(-1, 8).T.reshape(-1)
-    out[...] = (halves[: out.size] < level) * (1 / keep)
+    out[...] = (halves[: out.size] < level) * (2**bits / level)
 
 
-def keep_level(keep: float) -> int:
-    """The 16-bit threshold of a mask: round(keep 2^16), at least 1."""
-    return max(1, round(keep * 65536))
+def wide_mask(philox: Any, key: Any, counter: Any, keep: float, out: Array) -> None:
+    """A :func:`mask` of 32 bits, from the words of a kernel `philox`."""
+    bits, level = keep_level(keep)
+    words = array_module(out).empty(out.size, np.uint32)
+    philox(key, counter, words)
+    out[...] = (words < np.uint32(level)) * (2**bits / level)
+
+
+def keep_level(keep: float) -> tuple[int, int]:
+    """(bits, level) with keep near level / 2^bits: 16 bits, and 32 where these would be off by more than 1/512 of keep or of
+    1 - keep.
+
+    Raises:
+        ValueError: not in (0, 1], or so near to 0 or 1 that 32 bits do not tell it from them.
+    """
+    if not 0 < keep <= 1:
+        raise ValueError(f"mask: got keep {keep}, expected 0 < keep <= 1")
+    level = round(keep * 65536)
+    if 256 <= level <= 65536 - 256 or keep == 1:
+        return 16, level
+    level = round(keep * 2**32)
+    if not 0 < level < 2**32:
+        raise ValueError(f"mask: got keep {keep}, which 32 bits do not tell from {level >> 32}")
+    return 32, level
+
+
+def shuffle(key: Any, counter: Any, out: Array) -> None:
+    """Put `out` (1-D, on the CPU) into a random order: for i = n - 1, ..., 1 exchange elements i and j, j uniform in [0, i].
+
+    j = floor(w (i + 1) / 2^64), w the integer of 64 bits that words 2i (upper half) and 2i + 1 of the Philox stream make.
+    """
+    words = np.empty(2 * out.size, np.uint32)
+    philox(key, counter, words)
+    for i in range(out.size - 1, 0, -1):
+        j = ((int(words[2 * i]) << 32 | int(words[2 * i + 1])) * (i + 1)) >> 64
+        out[i], out[j] = out[j], out[i]
 
 
 UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from minigan import ops
+from minigan.activation import SLOPE, activation_of
 from minigan.autodiff import Tensor, tensor
 from minigan.backend import Array
-from minigan.kernels.geometry import Padding
+from minigan.checks import is_whole, whole
+from minigan.kernels.geometry import Padding, pads, per_axis
 from minigan.nn import init as initializers
 from minigan.nn.init import Initializer
 from minigan.nn.module import Module
@@ -23,12 +25,11 @@ class _Kernel(Module):
         self, inputs: int, outputs: int, kernel_size: Any, axes: int, bias: bool, init: str | Initializer
     ) -> None:
         name = type(self).__name__
-        kernel = (kernel_size,) * axes if isinstance(kernel_size, int) else tuple(kernel_size)
-        if inputs < 1 or outputs < 1 or not 1 <= len(kernel) <= 3 or any(k < 1 for k in kernel):
-            raise ValueError(
-                f"{name}: got {inputs} inputs, {outputs} outputs and kernel_size {kernel}; "
-                "expected positive numbers and 1 to 3 axes"
-            )
+        inputs, outputs = whole(name, "inputs", inputs, low=1), whole(name, "outputs", outputs, low=1)
+        axes = whole(name, "axes", axes, low=1) if is_whole(kernel_size) else len(kernel_size)
+        if axes > 3:
+            raise ValueError(f"{name}: got kernel_size {kernel_size} for {axes} axes, expected 1 to 3 axes")
+        kernel = per_axis(f"{name}: kernel_size", kernel_size, axes)
         self.kernel_size, self.inputs, self.outputs = kernel, inputs, outputs
         self.init = initializers.get(init)
         shape = self._arrange(np.empty((*kernel, inputs, outputs))).shape
@@ -39,6 +40,16 @@ class _Kernel(Module):
     def _arrange(self, weight: Array) -> Array:
         """An array (*kernel, in, out) in the layout of this layer's weight."""
         return weight
+
+    def _places(self, stride: Any, padding: Any, dilation: Any) -> dict[str, Any]:
+        """Checked once, as an integer or pair an axis."""
+        n = len(self.kernel_size)
+        named = isinstance(padding, str) and padding in ("same", "valid")
+        return {
+            "stride": per_axis("stride", stride, n),
+            "padding": padding if named else tuple(pads(padding, n)),
+            "dilation": per_axis("dilation", dilation, n),
+        }
 
     def reset(self, random: Source, stream: str) -> None:
         """W from the initialiser, b = 0."""
@@ -55,8 +66,8 @@ class Conv(_Kernel):
         inputs, outputs: numbers of channels.
         kernel_size: an integer (with `axes`), or one a spatial axis.
         stride, padding, dilation: as in :func:`minigan.ops.conv`.
-        activation: linear, relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
-        slope: of leaky_relu below zero.
+        activation: linear (or None), relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
+        slope: of leaky_relu below zero, > 0.
         bias: whether b exists; it starts at 0.
         init: initialiser of W, by name or function. Default: xavier.
         axes: spatial axes where `kernel_size` is one integer.
@@ -71,19 +82,19 @@ class Conv(_Kernel):
         stride: Any = 1,
         padding: Padding = "same",
         dilation: Any = 1,
-        activation: str = "linear",
-        slope: float = 0.2,
+        activation: str | None = None,
+        slope: float = SLOPE,
         bias: bool = True,
         init: str | Initializer = "xavier",
         axes: int = 2,
     ) -> None:
-        self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
-        self.options |= {"activation": activation, "slope": slope}
+        self.activation = activation_of("Conv", activation, slope)
         super().__init__(inputs, outputs, kernel_size, axes, bias, init)
+        self.options = self._places(stride, padding, dilation)
 
     def forward(self, x: Any) -> Tensor:
         """activation(conv(x, W) + b)."""
-        return ops.conv(x, self.weight, self.bias, **self.options)
+        return ops.conv(x, self.weight, self.bias, activation=self.activation, **self.options)
 
 
 class ConvTranspose(_Kernel):
@@ -104,19 +115,20 @@ class ConvTranspose(_Kernel):
         padding: Padding = "same",
         output_size: Any = None,
         dilation: Any = 1,
-        activation: str = "linear",
-        slope: float = 0.2,
+        activation: str | None = None,
+        slope: float = SLOPE,
         bias: bool = True,
         init: str | Initializer = "xavier",
         axes: int = 2,
     ) -> None:
-        self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
-        self.options |= {"activation": activation, "slope": slope, "output_size": output_size}
+        self.activation = activation_of("ConvTranspose", activation, slope)
         super().__init__(inputs, outputs, kernel_size, axes, bias, init)
+        size = None if output_size is None else per_axis("output_size", output_size, len(self.kernel_size))
+        self.options = {**self._places(stride, padding, dilation), "output_size": size}
 
     def _arrange(self, weight: Array) -> Array:
         return weight.swapaxes(-1, -2)
 
     def forward(self, x: Any) -> Tensor:
         """activation(A^T x + b)."""
-        return ops.conv_transpose(x, self.weight, self.bias, **self.options)
+        return ops.conv_transpose(x, self.weight, self.bias, activation=self.activation, **self.options)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan import ops
+from minigan.activation import SLOPE, activation_of
 from minigan.autodiff import Tensor, tensor
+from minigan.checks import number, whole
 from minigan.nn import init as initializers
 from minigan.nn.init import Initializer
 from minigan.nn.module import Module
+from minigan.ops.dropout import keep_of
 from minigan.random import Source
 
 
@@ -20,8 +23,8 @@ class Dense(Module):
 
     Args:
         inputs, outputs: numbers of features.
-        activation: linear, relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
-        slope: of leaky_relu below zero.
+        activation: linear (or None), relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
+        slope: of leaky_relu below zero, > 0.
         bias: whether b exists; it starts at 0.
         init: initialiser of W, by name or function. Default: xavier.
 
@@ -33,14 +36,13 @@ class Dense(Module):
         inputs: int,
         outputs: int,
         *,
-        activation: str = "linear",
-        slope: float = 0.2,
+        activation: str | None = None,
+        slope: float = SLOPE,
         bias: bool = True,
         init: str | Initializer = "xavier",
     ) -> None:
-        if inputs < 1 or outputs < 1:
-            raise ValueError(f"Dense: got {inputs} inputs and {outputs} outputs, expected positive numbers")
-        self.activation, self.slope, self.init = activation, slope, initializers.get(init)
+        inputs, outputs = whole("Dense", "inputs", inputs, low=1), whole("Dense", "outputs", outputs, low=1)
+        self.activation, self.init = activation_of("Dense", activation, slope), initializers.get(init)
         self.weight = initializers.leaf((inputs, outputs))
         if bias:
             self.bias: Tensor | None = tensor(np.zeros(outputs, np.float32), requires_grad=True)
@@ -56,21 +58,34 @@ class Dense(Module):
 
     def forward(self, x: Any) -> Tensor:
         """activation(x W + b)."""
-        return ops.dense(x, self.weight, self.bias, activation=self.activation, slope=self.slope)
+        return ops.dense(x, self.weight, self.bias, activation=self.activation)
 
 
 class Activation(Module):
-    """An elementwise function of `minigan.ops` as a layer: `Activation("leaky_relu", slope=.2)`."""
+    """An elementwise function as a layer: linear (or None), relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
 
-    def __init__(self, name: str, **options: Any) -> None:
-        known = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "elu", "gelu", "silu")
-        if name not in known:
-            raise ValueError(f"Activation: got {name!r}, expected one of {known}")
-        self.name, self.options = name, options
+    Options: `slope` of leaky_relu, `alpha` of elu, `approximate` of gelu, as of the functions of `minigan.ops`.
+
+    Raises:
+        TypeError, ValueError: an unknown name, an option that the function does not have, or a value out of its range.
+    """
+
+    _options: ClassVar[dict[str, str]] = {"leaky_relu": "slope", "elu": "alpha", "gelu": "approximate"}
+
+    def __init__(self, name: str | None, **options: Any) -> None:
+        if wrong := options.keys() - {self._options.get(name or "linear")}:
+            raise TypeError(f"Activation: got option {sorted(wrong)[0]!r}, which {name} does not have")
+        self.activation = activation_of("Activation", name, options.pop("slope", SLOPE))
+        self.name = self.activation.kind
+        if "alpha" in options:
+            number("Activation", "alpha", options["alpha"])
+        if options.get("approximate", "none") not in ("none", "tanh"):
+            raise ValueError(f"Activation: got approximate={options['approximate']!r}, expected 'none' or 'tanh'")
+        self.options = options
 
     def forward(self, x: Any) -> Tensor:
         """The function of that name."""
-        return getattr(ops, self.name)(x, **self.options)
+        return getattr(ops, self.name)(x, **self.options) if self.options else ops.activation(x, self.activation)
 
 
 def ReLU() -> Activation:  # noqa: N802 (the layers' usual names)
@@ -78,7 +93,7 @@ def ReLU() -> Activation:  # noqa: N802 (the layers' usual names)
     return Activation("relu")
 
 
-def LeakyReLU(slope: float = 0.2) -> Activation:  # noqa: N802
+def LeakyReLU(slope: float = SLOPE) -> Activation:  # noqa: N802
     """x, or slope x below zero."""
     return Activation("leaky_relu", slope=slope)
 
@@ -99,8 +114,7 @@ class Dropout(Module):
     other layers that were not initialised."""
 
     def __init__(self, rate: float = 0.5) -> None:
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: got rate {rate}, expected 0 <= rate < 1")
+        keep_of("Dropout", rate)
         self.rate, self.stream, self.random = rate, "dropout", Source.unnamed()
 
     def reset(self, random: Source, stream: str) -> None:
@@ -124,7 +138,7 @@ class Reshape(Module):
     """(N, ...) to (N, *shape)."""
 
     def __init__(self, *shape: int) -> None:
-        self.shape = tuple(int(n) for n in shape)
+        self.shape = tuple(whole("Reshape", "a length", n, low=0) for n in shape)
 
     def forward(self, x: Any) -> Tensor:
         """The same elements in the new shape."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import deque
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any, ClassVar
@@ -112,7 +113,7 @@ class Module:
         before = watch.flops if watch else 0
         y = self.forward(*args, **options)
         if watch and not list(self.children()):
-            watch.rows.append((self, tuple(y.shape), watch.flops - before))
+            watch.rows.append((self, _shapes(y), watch.flops - before))
         return y
 
     def reset(self, random: Source, stream: str) -> None:
@@ -232,22 +233,44 @@ class Module:
         return self.train(False)
 
     # -- a table for people ------------------------------------------------------------------------------------------
-    def summary(self, input_shape: tuple[int, ...]) -> str:
-        """A table of layers for an input of `input_shape` (with its batch axis): output shape, parameters, bytes, FLOPs.
+    def summary(self, *input_shapes: Sequence[int]) -> str:
+        """A table of layers for inputs of these shapes (with their batch axis): output shapes, parameters, bytes, FLOPs.
 
-        FLOPs count a multiplication and an addition as two, for one forward pass in evaluation mode.
+        FLOPs count a multiplication and an addition as two, for one forward pass in evaluation mode; a convolution's as if no
+        position were padding: 2 (elements of a kernel) (inputs) (outputs) (positions), as is usual.
         """
+        if len(input_shapes) == 1 and all(isinstance(shape, (tuple, list)) for shape in input_shapes[0]):
+            input_shapes = tuple(input_shapes[0])  # type: ignore[arg-type]  # several, as one tuple
         first = next(iter(self.parameters().values()), None)
         dtype, device = (first.dtype, first.device) if first is not None else (backend.DEFAULT_DTYPE, "cpu")
         mode, watch = self.training, _Watch()
         Module._watch = watch
         try:
             with no_grad(), hook(watch.count):
-                self.eval()(Tensor(backend.module_for(device).zeros(input_shape, dtype)))
+                self.eval()(*(Tensor(backend.module_for(device).zeros(tuple(s), dtype)) for s in input_shapes))
         finally:
             Module._watch = None
             self.train(mode)
         return watch.table({id(module): path for path, module in self.modules()}, self.parameters())
+
+
+def _flops(event: Event) -> int:
+    first, result = event.inputs[0], event.output
+    if event.op.name in ("dense", "matmul"):
+        return 2 * int(first.shape[-1]) * int(result.size)
+    if event.op.name in ("conv", "conv_transpose"):  # each element of the smaller side meets a whole kernel
+        kernel, small = event.inputs[1].shape, result if event.op.name == "conv" else first
+        return 2 * math.prod(kernel) * math.prod(small.shape[:-1])
+    return int(result.size)
+
+
+def _shapes(y: Any) -> str:
+    """The shape of a result, or those of the tensors in it."""
+    if isinstance(y, Mapping):
+        return "{" + ", ".join(f"{name}: {_shapes(part)}" for name, part in y.items()) + "}"
+    if isinstance(y, (tuple, list)):
+        return ", ".join(map(_shapes, y))
+    return str(tuple(y.shape)) if hasattr(y, "shape") else type(y).__name__
 
 
 def _learned(t: Tensor) -> bool:
@@ -263,13 +286,12 @@ class _Watch:
 
     def __init__(self) -> None:
         self.flops = 0
-        self.rows: list[tuple[Module, tuple[int, ...], int]] = []
+        self.rows: list[tuple[Module, str, int]] = []
 
     def count(self, event: Event) -> None:
         if event.kind != "apply" or event.op.view:
             return
-        inner = 2 * int(event.inputs[0].shape[-1]) if event.op.name in ("dense", "matmul") else 1
-        self.flops += inner * int(event.output.size)
+        self.flops += _flops(event)
 
     def table(self, paths: dict[int, str], everything: dict[str, Tensor]) -> str:
         lines = [("layer", "kind", "output", "parameters", "bytes", "FLOPs")]
@@ -279,7 +301,7 @@ class _Watch:
             seen.update(map(id, own))
             count, size = sum(t.size for t in own), sum(t.data.nbytes for t in own)
             kind = type(module).__name__
-            lines.append((paths.get(id(module), ""), kind, str(shape), f"{count:,}", f"{size:,}", f"{flops:,}"))
+            lines.append((paths.get(id(module), ""), kind, shape, f"{count:,}", f"{size:,}", f"{flops:,}"))
         count, size = sum(t.size for t in everything.values()), sum(t.data.nbytes for t in everything.values())
         lines.append(("total", "", "", f"{count:,}", f"{size:,}", f"{self.flops:,}"))
         widths = [max(len(line[i]) for line in lines) for i in range(6)]

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from minigan import ops
+from minigan.activation import SLOPE, activation_of
 from minigan.autodiff import Tensor, effect, tensor
 from minigan.backend import Array, array_module
 from minigan.checks import number, whole
 from minigan.kernels import dispatch
 from minigan.nn.module import Module
-from minigan.ops.normalize import ACTIVATIONS
 from minigan.random import Source
 
 
@@ -27,7 +27,7 @@ class _Scaled(Module):
 
     def __init__(self, channels: int, eps: float) -> None:
         name = type(self).__name__
-        whole(name, "channels", channels, low=1)
+        channels = whole(name, "channels", channels, low=1)
         self.eps = number(name, "eps", eps, low=0)
         self.gamma = tensor(np.ones(channels, np.float32), requires_grad=True)
         self.beta = tensor(np.zeros(channels, np.float32), requires_grad=True)
@@ -42,15 +42,16 @@ class BatchNorm(_Scaled):
     """f(gamma (x - mean) / sqrt(var + eps) + beta) for each channel (Ioffe, Szegedy 2015, arXiv 1502.03167), f an activation.
 
     In training, mean and variance are the batch's, over all axes but the last, and running averages follow them with weight
-    `momentum` (the variance times n / (n - 1)); in evaluation the running averages are used.
+    `momentum` (the variance times n / (n - 1)); in evaluation the running averages are used. One value a channel has no
+    variance: training on it raises.
 
     Args:
         channels: length of the last axis.
         eps: added to the variance.
         momentum: weight of the newest batch in the running averages, in [0, 1].
         gamma_std: gamma starts at N(1, gamma_std^2); DCGAN uses .02, the default 0 starts at 1.
-        activation: of `minigan.ops.batch_norm`: linear, relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
-        slope: of leaky_relu below zero.
+        activation: linear (or None), relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
+        slope: of leaky_relu below zero, > 0.
 
     Raises:
         TypeError, ValueError: a hyper-parameter that is no finite number in its range.
@@ -63,16 +64,13 @@ class BatchNorm(_Scaled):
         eps: float = 1e-5,
         momentum: float = 0.1,
         gamma_std: float = 0.0,
-        activation: str = "linear",
-        slope: float = 0.2,
+        activation: str | None = None,
+        slope: float = SLOPE,
     ) -> None:
         super().__init__(channels, eps)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"BatchNorm: got activation {activation!r}, expected one of {ACTIVATIONS}")
         self.momentum = number("BatchNorm", "momentum", momentum, low=0, high=1)
         self.gamma_std = number("BatchNorm", "gamma_std", gamma_std, low=0)
-        self.slope = number("BatchNorm", "slope", slope, above=0)
-        self.activation = activation
+        self.activation = activation_of("BatchNorm", activation, slope)
         self.running_mean = tensor(np.zeros(channels, np.float32))
         self.running_var = tensor(np.ones(channels, np.float32))
 
@@ -90,17 +88,12 @@ class BatchNorm(_Scaled):
         x = ops.as_tensor(x)
         if not self.training:
             scale = self.gamma / ops.sqrt(self.running_var + self.eps)
-            return self._activated((x - self.running_mean) * scale + self.beta)
+            z = (x - self.running_mean) * scale + self.beta
+            return z if self.activation.kind == "linear" else ops.activation(z, self.activation)
         statistics = array_module(x._data).empty((2, *self.gamma.shape), x.dtype)
-        after: dict[str, Any] = {"activation": self.activation, "slope": self.slope}
-        y = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, statistics=statistics, **after)
+        y = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, activation=self.activation, statistics=statistics)
         effect(_follow, [self.running_mean, self.running_var], statistics, self.momentum, x.size // self.gamma.size)
         return y
-
-    def _activated(self, z: Tensor) -> Tensor:
-        if self.activation == "linear":
-            return z
-        return getattr(ops, self.activation)(z, **({"slope": self.slope} if self.activation == "leaky_relu" else {}))
 
 
 class LayerNorm(_Scaled):
@@ -129,7 +122,8 @@ class GroupNorm(_Scaled):
 
     def __init__(self, groups: int, channels: int, *, eps: float = 1e-5) -> None:
         super().__init__(channels, eps)
-        if groups < 1 or channels % groups:
+        groups = whole("GroupNorm", "groups", groups, low=1)
+        if channels % groups:
             raise ValueError(
                 f"GroupNorm: got {groups} groups for {channels} channels, expected a divisor of {channels}"
             )

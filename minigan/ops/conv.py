@@ -46,24 +46,23 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from minigan import backend
+from minigan.activation import LINEAR, SLOPE, Activation, activation_of
 from minigan.autodiff import Tensor, as_tensor, primitive, run
 from minigan.backend import Array, array_module
-from minigan.checks import plain
-from minigan.kernels import conv_cost, dispatch, geometry, reference
+from minigan.kernels import conv_cost, dispatch, geometry
 from minigan.kernels.conv_cost import algorithm as conv_algorithm
 from minigan.kernels.geometry import Geometry
 from minigan.ops.elementwise import activation as activation_
-from minigan.ops.elementwise import activation_backward, add
-from minigan.ops.linear import LATER
+from minigan.ops.elementwise import add, apply_backward, apply_fused, draw_activation
 from minigan.ops.reduction import sum as sum_
 from minigan.ops.shape import reshape
 
 __all__ = ["ConvPlan", "conv", "conv_algorithm", "conv_plan", "conv_transpose", "conv_weight"]
 
 
-def _cotangent(g: Tensor, y: Tensor, kind: str, slope: float) -> Tensor:
+def _cotangent(g: Tensor, y: Tensor, f: Activation) -> Tensor:
     """d = g f'(z): the cotangent before the activation, read off y = f(z)."""
-    return g if kind == "linear" else activation_backward(g, y, kind=kind, slope=slope)
+    return g if f.kind == "linear" else apply_backward(g, y, f=f)
 
 
 def _bias_sums(needs: Any, d: Tensor) -> list[Tensor | None]:
@@ -71,19 +70,19 @@ def _bias_sums(needs: Any, d: Tensor) -> list[Tensor | None]:
 
 
 def _conv_cotangents(
-    needs: Any, g: Tensor, y: Tensor, x: Tensor, w: Tensor, *_b: Any, geometry: Geometry, kind: str, slope: float
+    needs: Any, g: Tensor, y: Tensor, x: Tensor, w: Tensor, *_b: Any, geometry: Geometry, f: Activation
 ) -> Any:
-    d = _cotangent(g, y, kind, slope)
-    dx = run("conv_transpose", d, w, geometry=geometry, kind="linear", slope=slope) if needs[0] else None
+    d = _cotangent(g, y, f)
+    dx = run("conv_transpose", d, w, geometry=geometry, f=LINEAR) if needs[0] else None
     dw = run("conv_weight", x, d, geometry=geometry) if needs[1] else None
     return [dx, dw, *_bias_sums(needs[2:], d)]
 
 
 def _transpose_cotangents(
-    needs: Any, g: Tensor, y: Tensor, small: Tensor, w: Tensor, *_b: Any, geometry: Geometry, kind: str, slope: float
+    needs: Any, g: Tensor, y: Tensor, small: Tensor, w: Tensor, *_b: Any, geometry: Geometry, f: Activation
 ) -> Any:
-    d = _cotangent(g, y, kind, slope)
-    ds = run("conv", d, w, geometry=geometry, kind="linear", slope=slope) if needs[0] else None
+    d = _cotangent(g, y, f)
+    ds = run("conv", d, w, geometry=geometry, f=LINEAR) if needs[0] else None
     dw = run("conv_weight", d, small, geometry=geometry) if needs[1] else None
     return [ds, dw, *_bias_sums(needs[2:], d)]
 
@@ -91,9 +90,9 @@ def _transpose_cotangents(
 def _composite(name: str) -> Callable[..., Tensor]:
     """The unfused equal of a map with bias and activation."""
 
-    def composite(x: Tensor, w: Tensor, *b: Tensor, geometry: Geometry, kind: str, slope: float) -> Tensor:
-        z = run(name, x, w, geometry=geometry, kind="linear", slope=slope)
-        return activation_(add(z, b[0]) if b else z, kind=kind, slope=slope)
+    def composite(x: Tensor, w: Tensor, *b: Tensor, geometry: Geometry, f: Activation) -> Tensor:
+        z = run(name, x, w, geometry=geometry, f=LINEAR)
+        return apply_fused(add(z, b[0]) if b else z, f=f)
 
     return composite
 
@@ -113,7 +112,7 @@ def _samples(transposed: bool) -> Callable[[Any], Any]:
         n, a, b = draw.integer(0, 2), draw.integer(1, 2), draw.integer(1, 2)
         x = draw.array((n, *geo.small, b) if transposed else (n, *geo.big, a))
         bias = (draw.array((a if transposed else b,)),) if draw.choice((True, False)) else ()
-        params = {"geometry": geo, "kind": draw.choice(reference.ACTIVATIONS), "slope": 0.2}
+        params = {"geometry": geo, "f": draw_activation(draw)}
         return (x, draw.array((*geo.kernel, a, b)), *bias), params
 
     return samples
@@ -143,7 +142,7 @@ def _planned(which: str) -> Callable[..., Any]:
         make = getattr(dispatch.kernels_for(x), which)
         if which == "plan_conv_weight":
             return make(x, w, geometry, out)
-        return make(x, w, b[0] if b else None, geometry, params["kind"], params["slope"], out)
+        return make(x, w, b[0] if b else None, geometry, params["f"], out)
 
     return plan
 
@@ -151,12 +150,10 @@ def _planned(which: str) -> Callable[..., Any]:
 @primitive(
     _conv_cotangents, samples=_samples(False), equals=_composite("conv"), plan=_planned("plan_conv"), name="conv"
 )
-def _conv(
-    x: Array, w: Array, *b: Array, geometry: Geometry, kind: str, slope: float, out: Array | None = None
-) -> Array:
+def _conv(x: Array, w: Array, *b: Array, geometry: Geometry, f: Activation, out: Array | None = None) -> Array:
     y = _buffer(x, (len(x), *geometry.small, w.shape[-1]), out)
     x, w, *b = _dense(x, w, *b)  # type: ignore[assignment]
-    dispatch.kernels_for(x).conv(x, w, b[0] if b else None, geometry, kind, slope, y)
+    dispatch.kernels_for(x).conv(x, w, b[0] if b else None, geometry, f, y)
     return y
 
 
@@ -168,18 +165,18 @@ def _conv(
     name="conv_transpose",
 )
 def _conv_transpose(
-    g: Array, w: Array, *b: Array, geometry: Geometry, kind: str, slope: float, out: Array | None = None
+    g: Array, w: Array, *b: Array, geometry: Geometry, f: Activation, out: Array | None = None
 ) -> Array:
     y = _buffer(g, (len(g), *geometry.big, w.shape[-2]), out)
     g, w, *b = _dense(g, w, *b)  # type: ignore[assignment]
-    dispatch.kernels_for(g).conv_transpose(g, w, b[0] if b else None, geometry, kind, slope, y)
+    dispatch.kernels_for(g).conv_transpose(g, w, b[0] if b else None, geometry, f, y)
     return y
 
 
 @primitive(
     (
-        lambda u, _y, _x, g, geometry: run("conv_transpose", g, u, geometry=geometry, kind="linear", slope=0.0),
-        lambda u, _y, x, _g, geometry: run("conv", x, u, geometry=geometry, kind="linear", slope=0.0),
+        lambda u, _y, _x, g, geometry: run("conv_transpose", g, u, geometry=geometry, f=LINEAR),
+        lambda u, _y, x, _g, geometry: run("conv", x, u, geometry=geometry, f=LINEAR),
     ),
     samples=_weight_samples,
     plan=_planned("plan_conv_weight"),
@@ -202,16 +199,10 @@ def _check(name: str, x: Tensor, w: Tensor, b: Tensor | None, expected: str, axi
         )
 
 
-def _apply(
-    op: Callable[..., Tensor], x: Tensor, w: Tensor, b: Tensor | None, geo: Geometry, kind: str, slope: float
-) -> Tensor:
-    if kind in LATER:
-        return LATER[kind](_apply(op, x, w, b, geo, "linear", slope))
-    if kind not in reference.ACTIVATIONS:
-        raise ValueError(
-            f"{op.__name__}: got activation {kind!r}, expected one of {(*reference.ACTIVATIONS, *LATER)} or None"
-        )
-    return op(x, w, *(() if b is None else (b,)), geometry=geo, kind=kind, slope=plain("conv", "slope", slope))
+def _apply(op: Callable[..., Tensor], x: Tensor, w: Tensor, b: Tensor | None, geo: Geometry, f: Activation) -> Tensor:
+    if not f.fused:
+        return activation_(_apply(op, x, w, b, geo, LINEAR), f)
+    return op(x, w, *(() if b is None else (b,)), geometry=geo, f=f)
 
 
 def conv(
@@ -222,8 +213,8 @@ def conv(
     stride: Any = 1,
     padding: geometry.Padding = "same",
     dilation: Any = 1,
-    activation: str | None = None,
-    slope: float = 0.2,
+    activation: str | Activation | None = None,
+    slope: float = SLOPE,
 ) -> Tensor:
     """activation(b + sum over taps k of x[n, o s + k d - p] w[k]), fused; 1 to 3 spatial axes, channels last.
 
@@ -232,7 +223,7 @@ def conv(
         stride, dilation: an integer, or one an axis.
         padding: "same" (ceil(size / stride) outputs; the odd zero of an uneven padding comes last), "valid" (none), an
             integer, one an axis, or a pair (before, after) an axis.
-        activation: as :func:`dense`; None is "linear".  slope: of leaky_relu below zero, > 0.
+        activation: as :func:`dense`.  slope: of leaky_relu below zero, > 0.
 
     Returns:
         (N, *floor((size + before + after - (kernel - 1) d - 1) / s) + 1, out).
@@ -243,7 +234,7 @@ def conv(
     x, w, b = as_tensor(x), as_tensor(w), None if b is None else as_tensor(b)
     _check("conv", x, w, b, "x (N, *sizes, in), w (*kernel, in, out), b (out,)", -2)
     geo = geometry.of_conv(w.shape[:-2], stride, padding, dilation, x.shape[1:-1])
-    return _apply(_conv, x, w, b, geo, activation or "linear", slope)
+    return _apply(_conv, x, w, b, geo, activation_of("conv", activation, slope))
 
 
 def conv_transpose(
@@ -255,8 +246,8 @@ def conv_transpose(
     padding: geometry.Padding = "same",
     output_size: Any = None,
     dilation: Any = 1,
-    activation: str | None = None,
-    slope: float = 0.2,
+    activation: str | Activation | None = None,
+    slope: float = SLOPE,
 ) -> Tensor:
     """activation(b + A^T g), where A x = conv(x, w) with the same stride, padding and dilation: the exact adjoint, fused.
 
@@ -275,7 +266,7 @@ def conv_transpose(
     g, w, b = as_tensor(g), as_tensor(w), None if b is None else as_tensor(b)
     _check("conv_transpose", g, w, b, "x (N, *sizes, in), w (*kernel, out, in), b (out,)", -1)
     geo = geometry.of_transpose(w.shape[:-2], stride, padding, dilation, g.shape[1:-1], output_size)
-    return _apply(_conv_transpose, g, w, b, geo, activation or "linear", slope)
+    return _apply(_conv_transpose, g, w, b, geo, activation_of("conv_transpose", activation, slope))
 
 
 def conv_weight(

@@ -7,14 +7,16 @@ the cotangent of the result, y the result; a name with an underscore is not read
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
+from minigan.activation import FUSED, SLOPE, Activation, activation_of
+from minigan.autodiff import METHODS, Tensor, as_tensor, cotangents, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import plain
-from minigan.kernels import dispatch, reference
+from minigan.kernels import dispatch
 from minigan.primitive import undifferentiable
 
 
@@ -34,13 +36,13 @@ def two(low: float = -2.0, high: float = 2.0, **options: Any) -> Any:
 
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
-@primitive((lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g), samples=two(), broadcasts=True)
+@primitive((lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g), samples=two(), kinds="n", broadcasts=True)
 def add(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """a + b;  da = g, db = g."""
     return array_module(a, b).add(a, b, out=out)
 
 
-@primitive((lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g), samples=two(), broadcasts=True)
+@primitive((lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g), samples=two(), kinds="n", broadcasts=True)
 def subtract(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """a - b;  da = g, db = -g."""
     return array_module(a, b).subtract(a, b, out=out)
@@ -49,6 +51,7 @@ def subtract(a: Array, b: Array, *, out: Array | None = None) -> Array:
 @primitive(
     (lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a),
     samples=two(),
+    kinds="n",
     broadcasts=True,
     plan=lambda a, b, out: dispatch.kernels_for(out).plan_multiply(a, b, out),
 )
@@ -72,27 +75,45 @@ def _divide_samples(draw: Any) -> Any:
     return (draw.array(a), draw.array(b, 0.5, 2.0)), {}
 
 
-@primitive((lambda g, _y, _x: -g,), samples=one())
+@primitive((lambda g, _y, _x: -g,), samples=one(), kinds="n")
 def negative(x: Array, *, out: Array | None = None) -> Array:
     """-x;  dx = -g."""
     return array_module(x).negative(x, out=out)
 
 
-def _one_less(b: Tensor) -> Tensor:
-    """b - 1; but 1 for a constant b = 0, because the derivative of a^0 at a = 0 is 0 and not 0 * 0^-1 = NaN."""
-    return b - 1.0 if b.requires_grad else where(equal(b, 0.0), 1.0, b - 1.0)
+def _both_zero(a: Tensor, b: Tensor) -> Tensor:
+    return equal(where(equal(b, 0.0), a, 1.0), 0.0)
+
+
+def _power_in_base(g: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """g b a^(b-1), which is 0 at (0, 0), as for every other a, and not 0 * 0^-1 = NaN. (Without a derivative in b, b = 0 alone
+    will do.)"""
+    flat = _both_zero(a, b) if b.requires_grad else equal(b, 0.0)
+    return g * (b * power(a, where(flat, 1.0, b - 1.0)))
+
+
+def _power_in_exponent(g: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """g a^b log a, whose limit for a -> 0 is 0 where b > 0."""
+    vanishes = equal(where(greater_equal(b, 0.0), a, 1.0), 0.0)
+    return g * (y * log(where(vanishes, 1.0, a)))
 
 
 @primitive(
     (
-        lambda g, _y, a, b: g * (b * power(a, _one_less(b))),
-        lambda g, y, a, _b: g * (y * log(where(greater(a, 0.0), a, 1.0))),
+        lambda g, _y, a, b: _power_in_base(g, a, b),
+        lambda g, y, a, b: _power_in_exponent(g, y, a, b),
     ),
     samples=lambda draw: _power_samples(draw),
+    kinds="n",
     broadcasts=True,
 )
 def power(a: Array, b: Array, *, out: Array | None = None) -> Array:
-    """a^b;  da = g b a^(b-1), db = g a^b log a (0 where a <= 0: only integer exponents make sense there)."""
+    """a^b;  da = g b a^(b-1), db = g a^b log a.
+
+    At a = 0: da is 0 for b = 0 and b > 1, g for b = 1, infinite else. db is 0 for b > 0, its limit, and infinite for b < 0; at
+    (0, 0), where it has none (a^0 log a -> -inf), it is 0 by convention, as elsewhere, so that a masked element stays harmless.
+    For a < 0 real powers are defined at integers b only, and db is NaN. Integers to the power of integers >= 0 stay integers.
+    """
     return array_module(a, b).power(a, b, out=out)
 
 
@@ -101,7 +122,7 @@ def _power_samples(draw: Any) -> Any:
     return (draw.array(a, 0.3, 2.0), draw.array(b, -2.0, 3.0)), {}
 
 
-@primitive((lambda g, _y, x: g * (2.0 * x),), samples=one())
+@primitive((lambda g, _y, x: g * (2.0 * x),), samples=one(), kinds="n")
 def square(x: Array, *, out: Array | None = None) -> Array:
     """x^2;  dx = 2 g x."""
     return array_module(x).multiply(x, x, out=out)
@@ -119,9 +140,9 @@ def exp(x: Array, *, out: Array | None = None) -> Array:
     return array_module(x).exp(x, out=out)
 
 
-@primitive((lambda g, y, _x: g * (y + 1.0),), samples=one())
+@primitive((lambda g, _y, x: g * exp(x),), samples=one())
 def expm1(x: Array, *, out: Array | None = None) -> Array:
-    """e^x - 1, accurate near 0;  dx = g e^x."""
+    """e^x - 1, accurate near 0;  dx = g e^x (from x: y + 1 has lost its digits where y is near -1)."""
     return array_module(x).expm1(x, out=out)
 
 
@@ -152,24 +173,76 @@ def cos(x: Array, *, out: Array | None = None) -> Array:
 @primitive((lambda g, _y, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)),), samples=one())
 def erf(x: Array) -> Array:
     """(2/sqrt(pi)) int_0^x e^(-t^2) dt;  dx = g (2/sqrt(pi)) e^(-x^2)."""
+    return _special("erf", math.erf, x)
+
+
+@primitive((lambda g, _y, x: g * exp(-x * x) * (-2.0 / math.sqrt(math.pi)),), samples=one())
+def erfc(x: Array) -> Array:
+    """1 - erf(x), with all its digits where it is small;  dx = -g (2/sqrt(pi)) e^(-x^2)."""
+    return _special("erfc", math.erfc, x)
+
+
+def _special(name: str, function: Any, x: Array) -> Array:
     if array_module(x) is not np:
         from cupyx.scipy import special
 
-        return special.erf(x)
-    return np.array([math.erf(v) for v in x.ravel()], dtype=x.dtype).reshape(x.shape)
+        return getattr(special, name)(x)
+    return np.array([function(v) for v in x.ravel()], dtype=x.dtype).reshape(x.shape)
 
 
 # -- pieces ----------------------------------------------------------------------------------------------------------
-@primitive((lambda g, _y, x: g * sign(x),), samples=one(avoid=0.1))
+def slope_at_zero(g: Tensor, y: Tensor) -> Tensor | None:
+    """dg/dy where the length y is 0, else 0; None where the cotangent g of y does not depend on y.
+
+    A length |x| has no derivative at 0; h(|x|) has where h'(0) = 0, and then its second derivative is h''(0), in which g = h'(y)
+    stands as dg/dy: the derivative of g x/y for x -> 0 is g/y -> dg/dy (L'Hopital). 0/0 does not tell; the graph of g does.
+    """
+    if g.node is None or y.node is None:
+        return None
+    (slope,) = cotangents([g], y, array_module(g._data).ones_like(g._data))
+    return None if slope is None else where(equal(y, 0.0), slope, 0.0)
+
+
+def _abs_cotangent(g: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    slope = slope_at_zero(g, y)
+    return g * sign(x) if slope is None else g * sign(x) + slope * x
+
+
+@primitive((lambda g, y, x: _abs_cotangent(g, y, x),), samples=one(avoid=0.1), kinds="n")
 def abs(x: Array, *, out: Array | None = None) -> Array:
-    """|x|;  dx = g sign(x), 0 at 0."""
+    """|x|;  dx = g sign(x), 0 at 0. The second derivative of h(|x|) at 0, with h'(0) = 0, is h''(0)."""
     return array_module(x).abs(x, out=out)
 
 
-@primitive((lambda _g, _y, _x: None,), samples=one(avoid=0.1))
+@primitive((lambda _g, _y, _x: None,), samples=one(avoid=0.1), kinds="n")
 def sign(x: Array, *, out: Array | None = None) -> Array:
     """-1, 0 or 1;  dx = 0."""
     return array_module(x).sign(x, out=out)
+
+
+def _between_steps(draw: Any) -> Any:
+    """Values that are nowhere near a whole or a half number."""
+    shape = draw.shape()
+    whole, part = np.floor(draw.array(shape, -3.0, 3.0)), draw.array(shape, 0.1, 0.4)
+    return (whole + part + 0.5 * draw.mask(shape),), {}
+
+
+@primitive((lambda _g, _y, _x: None,), samples=_between_steps, kinds="n")
+def floor(x: Array) -> Array:
+    """The largest whole number <= x;  dx = 0."""
+    return array_module(x).floor(x).astype(x.dtype, copy=False)
+
+
+@primitive((lambda _g, _y, _x: None,), samples=_between_steps, kinds="n")
+def ceil(x: Array) -> Array:
+    """The smallest whole number >= x;  dx = 0."""
+    return array_module(x).ceil(x).astype(x.dtype, copy=False)
+
+
+@primitive((lambda _g, _y, _x: None,), samples=_between_steps, kinds="n")
+def round(x: Array) -> Array:
+    """The nearest whole number, of two the even one;  dx = 0 (see `straight_through`)."""
+    return array_module(x).rint(x).astype(x.dtype, copy=False)
 
 
 def _share(g: Tensor, wins: Tensor, ties: Tensor) -> Tensor:
@@ -183,6 +256,7 @@ def _share(g: Tensor, wins: Tensor, ties: Tensor) -> Tensor:
         lambda g, _y, a, b: _share(g, less(a, b), equal(a, b)),
     ),
     samples=two(distinct=True),
+    kinds="n",
     broadcasts=True,
 )
 def maximum(a: Array, b: Array, *, out: Array | None = None) -> Array:
@@ -196,6 +270,7 @@ def maximum(a: Array, b: Array, *, out: Array | None = None) -> Array:
         lambda g, _y, a, b: _share(g, greater(a, b), equal(a, b)),
     ),
     samples=two(distinct=True),
+    kinds="n",
     broadcasts=True,
 )
 def minimum(a: Array, b: Array, *, out: Array | None = None) -> Array:
@@ -210,7 +285,7 @@ def minimum(a: Array, b: Array, *, out: Array | None = None) -> Array:
         lambda g, _y, c, _a, _b: where(c, 0.0, g),
     ),
     samples=lambda draw: _where_samples(draw),
-    kinds="bff",
+    kinds="bn",
     broadcasts=True,
 )
 def where(condition: Array, a: Array, b: Array) -> Array:
@@ -225,9 +300,15 @@ def _where_samples(draw: Any) -> Any:
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
-    """min(max(x, low), high);  dx = g inside the interval, 0 outside, g/2 on its ends."""
+    """min(max(x, low), high);  dx = g inside the interval, 0 outside, g/2 on its ends.
+
+    Raises:
+        ValueError: no limit, or two numbers with low > high, between which nothing lies.
+    """
     if low is None and high is None:
         raise ValueError("clip: got neither low nor high")
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
+        raise ValueError(f"clip: got low {low} and high {high}, expected low <= high")
     x = x if low is None else maximum(x, low)
     return x if high is None else minimum(x, high)
 
@@ -239,41 +320,47 @@ def rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1] if x.ndim and x.shape[-1] else 1)
 
 
-def _kind_samples(count: int) -> Any:
+def draw_activation(draw: Any) -> Activation:
+    """A fused one, for samples."""
+    return Activation(draw.choice(FUSED), draw.choice((0.2, 0.01, 1.5)))
+
+
+def _activation_samples(count: int) -> Any:
     def samples(draw: Any) -> Any:
         shape = draw.shape()
         arrays = tuple(draw.array(shape, -0.9, 0.9, avoid=0.05) for _ in range(count))
-        return arrays, {"kind": draw.choice(reference.ACTIVATIONS), "slope": draw.choice((0.2, 0.01))}
+        return arrays, {"f": draw_activation(draw)}
 
     return samples
 
 
-def _plain_activation(x: Tensor, kind: str, slope: float) -> Tensor:
+def _plain_activation(x: Tensor, f: Activation) -> Tensor:
     """The composite each fused activation equals."""
-    if kind == "tanh":
+    if f.kind == "tanh":
         return 2.0 / (1.0 + exp(-2.0 * x)) - 1.0
-    if kind == "sigmoid":
+    if f.kind == "sigmoid":
         return 1.0 / (1.0 + exp(-x))
-    return x * 1.0 if kind == "linear" else where(greater(x, 0.0), x, x * (slope if kind == "leaky_relu" else 0.0))
+    return where(greater(x, 0.0), x, x * f.slope)
 
 
-def _plain_activation_backward(g: Tensor, y: Tensor, kind: str, slope: float) -> Tensor:
-    if kind == "tanh":
+def _plain_activation_backward(g: Tensor, y: Tensor, f: Activation) -> Tensor:
+    if f.kind == "tanh":
         return g * (1.0 - y * y)
-    if kind == "sigmoid":
+    if f.kind == "sigmoid":
         return g * (y * (1.0 - y))
-    return g * 1.0 if kind == "linear" else where(greater(y, 0.0), g, g * (slope if kind == "leaky_relu" else 0.0))
+    return where(greater(y, 0.0), g, g * f.slope)
 
 
 @primitive(
-    (lambda g, y, _x, kind, slope: activation_backward(g, y, kind=kind, slope=slope),),
-    samples=_kind_samples(1),
+    (lambda g, y, _x, f: apply_backward(g, y, f=f),),
+    samples=_activation_samples(1),
     equals=_plain_activation,
+    name="activation",
 )
-def activation(x: Array, *, kind: str, slope: float = 0.2, out: Array | None = None) -> Array:
-    """One of linear, relu, leaky_relu, tanh, sigmoid;  dx = g activation'(x), read off the result."""
+def apply_fused(x: Array, *, f: Activation, out: Array | None = None) -> Array:
+    """f(x), f one of linear, relu, leaky_relu, tanh, sigmoid;  dx = g f'(x), read off the result."""
     out = array_module(x).empty(x.shape, x.dtype) if out is None else out
-    dispatch.kernels_for(x).bias_activation(rows(x), None, kind, slope, rows(out))
+    dispatch.kernels_for(x).bias_activation(rows(x), None, f, rows(out))
     return out
 
 
@@ -286,41 +373,69 @@ def _curvature(g: Tensor, y: Tensor, u: Tensor, kind: str) -> Tensor | None:
 
 @primitive(
     (
-        lambda u, _r, _g, y, kind, slope: activation_backward(u, y, kind=kind, slope=slope),
-        lambda u, _r, g, y, kind, slope: _curvature(g, y, u, kind),
+        lambda u, _r, _g, y, f: apply_backward(u, y, f=f),
+        lambda u, _r, g, y, f: _curvature(g, y, u, f.kind),
     ),
-    samples=_kind_samples(2),
+    samples=_activation_samples(2),
     equals=_plain_activation_backward,
-    plan=lambda g, y, kind, slope, out: dispatch.kernels_for(g).plan_activation_backward(g, y, kind, slope, out),
+    plan=lambda g, y, f, out: dispatch.kernels_for(g).plan_activation_backward(g, y, f, out),
+    name="activation_backward",
 )
-def activation_backward(g: Array, y: Array, *, kind: str, slope: float = 0.2, out: Array | None = None) -> Array:
+def apply_backward(g: Array, y: Array, *, f: Activation, out: Array | None = None) -> Array:
     """g f'(x) as a function of g and y = f(x): linear g; relu g [y > 0]; leaky_relu g (1 or slope); tanh g (1 - y^2);
     sigmoid g y (1 - y). Bilinear in g; in y as :func:`_curvature` says."""
     out = array_module(g).empty(g.shape, g.dtype) if out is None else out
-    dispatch.kernels_for(g).activation_backward(rows(g), rows(y), kind, slope, rows(out))
+    dispatch.kernels_for(g).activation_backward(rows(g), rows(y), f, rows(out))
     return out
+
+
+def activation(x: Any, kind: str | Activation | None, *, slope: float = SLOPE) -> Tensor:
+    """f(x), f by name: linear (or None), relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu, silu; or a value made before.
+
+    `slope`, > 0, is that of leaky_relu below zero.
+
+    Raises:
+        TypeError, ValueError: as :class:`minigan.activation.Activation`.
+    """
+    f = activation_of("activation", kind, slope)
+    return apply_fused(x, f=f) if f.fused else COMPOSED[f.kind](x)
+
+
+def activation_backward(g: Any, y: Any, kind: str | Activation | None, *, slope: float = SLOPE) -> Tensor:
+    """g f'(x), read off y = f(x), for the fused f: linear, relu, leaky_relu, tanh, sigmoid.
+
+    Exact but for the rounding of y: where tanh and sigmoid saturate, y (1 - y) and 1 - y^2 err by an epsilon, which may be all.
+
+    Raises:
+        TypeError, ValueError: as :class:`minigan.activation.Activation`; ValueError for f that is not fused.
+    """
+    f = activation_of("activation_backward", kind, slope)
+    if not f.fused:
+        raise ValueError(f"activation_backward: got {f.kind!r}, expected one of {FUSED}")
+    return apply_backward(g, y, f=f)
 
 
 def relu(x: Any) -> Tensor:
     """max(x, 0);  dx = g [x > 0]."""
-    return activation(x, kind="relu", slope=0.0)
+    return apply_fused(x, f=_RELU)
 
 
-def leaky_relu(x: Any, *, slope: float = 0.2) -> Tensor:
+def leaky_relu(x: Any, *, slope: float = SLOPE) -> Tensor:
     """x for x > 0, slope x below;  dx = g (1 or slope). `slope` > 0 (Maas, Hannun, Ng 2013)."""
-    if slope <= 0:
-        raise ValueError(f"leaky_relu: got slope {slope}, expected a positive number; use relu for slope 0")
-    return activation(x, kind="leaky_relu", slope=plain("leaky_relu", "slope", slope))
+    return apply_fused(x, f=activation_of("leaky_relu", "leaky_relu", slope))
 
 
 def tanh(x: Any) -> Tensor:
     """tanh x;  dx = g (1 - y^2)."""
-    return activation(x, kind="tanh", slope=0.0)
+    return apply_fused(x, f=_TANH)
 
 
 def sigmoid(x: Any) -> Tensor:
     """1 / (1 + e^-x), no overflow;  dx = g y (1 - y)."""
-    return activation(x, kind="sigmoid", slope=0.0)
+    return apply_fused(x, f=_SIGMOID)
+
+
+_RELU, _TANH, _SIGMOID = Activation("relu"), Activation("tanh"), Activation("sigmoid")
 
 
 @primitive((lambda g, _y, x: g * sigmoid(x),), samples=one(-20.0, 20.0))
@@ -331,23 +446,28 @@ def softplus(x: Array, *, out: Array | None = None) -> Array:
 
 
 def elu(x: Any, *, alpha: float = 1.0) -> Tensor:
-    """x for x > 0, alpha (e^x - 1) below (Clevert et al. 2015, arXiv 1511.07289)."""
-    return where(greater(x, 0.0), x, alpha * expm1(minimum(x, 0.0)))
+    """x for x > 0, alpha (e^x - 1) below;  dx = g, below g alpha e^x; at 0, where alpha != 1 makes a kink, g alpha
+    (Clevert et al. 2015, arXiv 1511.07289)."""
+    positive = greater(x, 0.0)
+    return where(positive, x, plain("elu", "alpha", alpha) * expm1(where(positive, 0.0, x)))
 
 
 def gelu(x: Any, *, approximate: str = "none") -> Tensor:
-    """x Phi(x) = x (1 + erf(x / sqrt 2)) / 2 (Hendrycks, Gimpel 2016, arXiv 1606.08415); `approximate="tanh"` gives
-    x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2."""
+    """x Phi(x) = x erfc(-x / sqrt 2) / 2 (Hendrycks, Gimpel 2016, arXiv 1606.08415); `approximate="tanh"` gives
+    x (1 + tanh u) / 2 = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3). Neither loses digits on the left."""
     if approximate == "none":
-        return 0.5 * multiply(x, 1.0 + erf(multiply(x, math.sqrt(0.5))))
+        return 0.5 * multiply(x, erfc(multiply(x, -math.sqrt(0.5))))
     if approximate != "tanh":
         raise ValueError(f"gelu: got approximate={approximate!r}, expected 'none' or 'tanh'")
-    return 0.5 * multiply(x, 1.0 + tanh(math.sqrt(2 / math.pi) * add(x, 0.044715 * power(x, 3.0))))
+    return multiply(x, sigmoid(2 * math.sqrt(2 / math.pi) * add(x, 0.044715 * power(x, 3.0))))
 
 
 def silu(x: Any) -> Tensor:
     """x sigmoid(x), also called swish."""
     return multiply(x, sigmoid(x))
+
+
+COMPOSED: dict[str, Callable[..., Tensor]] = {"softplus": softplus, "elu": elu, "gelu": gelu, "silu": silu}
 
 
 # -- losses ----------------------------------------------------------------------------------------------------------
@@ -421,31 +541,31 @@ def mean_softplus(x: Any, *, sign: float = 1.0) -> Tensor:
 
 
 # -- comparisons and conversions: constants for the derivative -------------------------------------------------------
-@primitive(samples=two(), broadcasts=True)
+@primitive(samples=two(), kinds="c", broadcasts=True)
 def less(a: Array, b: Array) -> Array:
     """a < b, as bool."""
     return array_module(a, b).less(a, b)
 
 
-@primitive(samples=two(), broadcasts=True)
+@primitive(samples=two(), kinds="c", broadcasts=True)
 def less_equal(a: Array, b: Array) -> Array:
     """a <= b, as bool."""
     return array_module(a, b).less_equal(a, b)
 
 
-@primitive(samples=two(), broadcasts=True)
+@primitive(samples=two(), kinds="c", broadcasts=True)
 def greater(a: Array, b: Array) -> Array:
     """a > b, as bool."""
     return array_module(a, b).greater(a, b)
 
 
-@primitive(samples=two(), broadcasts=True)
+@primitive(samples=two(), kinds="c", broadcasts=True)
 def greater_equal(a: Array, b: Array) -> Array:
     """a >= b, as bool."""
     return array_module(a, b).greater_equal(a, b)
 
 
-@primitive(samples=two(), broadcasts=True)
+@primitive(samples=two(), kinds="c", broadcasts=True)
 def equal(a: Array, b: Array) -> Array:
     """a == b elementwise, as bool (Python's `==` on tensors compares identity)."""
     return array_module(a, b).equal(a, b)
@@ -473,6 +593,7 @@ def stop_gradient(x: Array) -> Array:
     return x.view()
 
 
-_METHOD_NAMES = """add subtract multiply divide negative power square sqrt exp expm1 log log1p sin cos erf abs sign maximum
-minimum clip relu leaky_relu tanh sigmoid softplus elu gelu silu less less_equal greater greater_equal equal cast"""
+_METHOD_NAMES = """add subtract multiply divide negative power square sqrt exp expm1 log log1p sin cos erf erfc abs sign floor
+ceil round maximum minimum clip relu leaky_relu tanh sigmoid softplus elu gelu silu less less_equal greater greater_equal equal
+cast"""
 METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})

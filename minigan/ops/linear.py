@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from minigan.activation import SLOPE, Activation, activation_of
 from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
 from minigan.backend import Array
-from minigan.checks import plain
-from minigan.kernels import dispatch, reference
-from minigan.ops.elementwise import activation, activation_backward, add, elu, gelu, rows, silu, softplus
+from minigan.kernels import dispatch
+from minigan.ops.elementwise import activation as activation_
+from minigan.ops.elementwise import add, apply_backward, apply_fused, draw_activation, rows
 from minigan.ops.reduction import sum as sum_
 from minigan.ops.shape import reshape, swapaxes
 
@@ -34,6 +34,7 @@ def _matmul_samples(draw: Any) -> Any:
     ),
     samples=_matmul_samples,
     plan=lambda a, b, out: dispatch.kernels_for(a).plan_matmul(a, b, out),
+    kinds="n",
     broadcasts=True,
     name="matmul",
 )
@@ -60,79 +61,69 @@ def matmul(a: Any, b: Any) -> Tensor:
 
 
 # -- dense -----------------------------------------------------------------------------------------------------------
-LATER: dict[str, Callable[..., Tensor]] = {
-    "softplus": softplus,
-    "elu": elu,
-    "gelu": gelu,
-    "silu": silu,
-}  # applied after the fused linear part
-
-
-def _dense_cotangents(needs: Any, g: Tensor, y: Tensor, x: Tensor, w: Tensor, *_b: Any, kind: str, slope: float) -> Any:
+def _dense_cotangents(needs: Any, g: Tensor, y: Tensor, x: Tensor, w: Tensor, *_b: Any, f: Activation) -> Any:
     """With z = x w + b, y = f(z) and d = g f'(z):  dx = d w^T,  dw = x^T d,  db = sum of d over rows."""
-    d = g if kind == "linear" else activation_backward(g, y, kind=kind, slope=slope)
+    d = g if f.kind == "linear" else apply_backward(g, y, f=f)
     dx = _matmul(d, swapaxes(w, 0, 1)) if needs[0] else None
     dw = _matmul(swapaxes(x, 0, 1), d) if needs[1] else None
     return [dx, dw] + [sum_(d, 0) if need else None for need in needs[2:]]
 
 
-def _dense_composite(x: Tensor, w: Tensor, *b: Tensor, kind: str, slope: float) -> Tensor:
+def _dense_composite(x: Tensor, w: Tensor, *b: Tensor, f: Activation) -> Tensor:
     z = _matmul(x, w)
-    return activation(add(z, b[0]) if b else z, kind=kind, slope=slope)
+    return apply_fused(add(z, b[0]) if b else z, f=f)
 
 
 def _dense_samples(draw: Any) -> Any:
     n, k, m = (draw.integer(0, 4) for _ in range(3))
     bias = (draw.array((m,)),) if draw.choice((True, False)) else ()
-    params = {"kind": draw.choice(reference.ACTIVATIONS), "slope": 0.2}
-    return (draw.array((n, k)), draw.array((k, m)), *bias), params
+    return (draw.array((n, k)), draw.array((k, m)), *bias), {"f": draw_activation(draw)}
 
 
-def _plan_dense(x: Array, w: Array, *b: Array, kind: str, slope: float, out: Array) -> Any:
-    return dispatch.kernels_for(x).plan_dense(x, w, b[0] if b else None, kind, slope, out)
+def _plan_dense(x: Array, w: Array, *b: Array, f: Activation, out: Array) -> Any:
+    return dispatch.kernels_for(x).plan_dense(x, w, b[0] if b else None, f, out)
 
 
 @primitive(_dense_cotangents, samples=_dense_samples, equals=_dense_composite, plan=_plan_dense, name="dense")
-def _dense(x: Array, w: Array, *b: Array, kind: str, slope: float, out: Array | None = None) -> Array:
+def _dense(x: Array, w: Array, *b: Array, f: Activation, out: Array | None = None) -> Array:
     """One matrix product, then bias and activation in one pass over its result while it is in cache."""
     if not x.size or not w.size:
         z = product(x, w, out)
-        return _shifted(z, b[0] if b else None, kind, slope) if z.size else z
-    return dispatch.kernels_for(x).dense(x, w, b[0] if b else None, kind, slope, out)
+        return _shifted(z, b[0] if b else None, f) if z.size else z
+    return dispatch.kernels_for(x).dense(x, w, b[0] if b else None, f, out)
 
 
-def _shifted(z: Array, b: Array | None, kind: str, slope: float) -> Array:
+def _shifted(z: Array, b: Array | None, f: Activation) -> Array:
     """activation(z + b) in place: a layer without inputs is its bias."""
-    dispatch.kernels_for(z).bias_activation(rows(z), b, kind, slope, rows(z))
+    dispatch.kernels_for(z).bias_activation(rows(z), b, f, rows(z))
     return z
 
 
-def dense(x: Any, w: Any, b: Any = None, *, activation: str = "linear", slope: float = 0.2) -> Tensor:
-    """activation(x w + b), fused.
+def dense(x: Any, w: Any, b: Any = None, *, activation: str | Activation | None = None, slope: float = SLOPE) -> Tensor:
+    """f(x w + b), f an activation, fused.
 
     Args:
         x: (..., in).  w: (in, out).  b: (out,) or None.
-        activation: linear, relu, leaky_relu, tanh, sigmoid (fused); softplus, elu, gelu, silu (applied after).
+        activation: None or linear, relu, leaky_relu, tanh, sigmoid (fused); softplus, elu, gelu, silu (applied after); or a
+            value of :class:`minigan.activation.Activation`, which has its slope.
         slope: of leaky_relu below zero, > 0.
 
     Returns:
         (..., out).
 
     Raises:
-        ValueError: shapes that do not fit, or an unknown activation.
+        TypeError, ValueError: shapes that do not fit, an unknown activation, or a slope that is not > 0.
     """
     x, w = as_tensor(x), as_tensor(w)
     b = None if b is None else as_tensor(b)
     if w.ndim != 2 or not x.ndim or x.shape[-1] != w.shape[0] or (b is not None and b.shape != w.shape[1:]):
         received = f"x {x.shape}, w {w.shape}, b {None if b is None else b.shape}"
         raise ValueError(f"dense: got {received}, expected x (..., in), w (in, out), b (out,)")
-    if activation in LATER:
-        return LATER[activation](dense(x, w, b))
-    if activation not in reference.ACTIVATIONS:
-        known = (*reference.ACTIVATIONS, *LATER)
-        raise ValueError(f"dense: got activation {activation!r}, expected one of {known}")
+    f = activation_of("dense", activation, slope)
+    if not f.fused:
+        return activation_(dense(x, w, b), f)
     flat = x if x.ndim == 2 else reshape(x, (int(np.prod(x.shape[:-1], dtype=np.int64)), x.shape[-1]))
-    y = _dense(flat, w, *(() if b is None else (b,)), kind=activation, slope=plain("dense", "slope", slope))
+    y = _dense(flat, w, *(() if b is None else (b,)), f=f)
     return y if x.ndim == 2 else reshape(y, (*x.shape[:-1], w.shape[1]))
 
 

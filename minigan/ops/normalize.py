@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from minigan.activation import LINEAR, SLOPE, Activation, activation_of
 from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
-from minigan.checks import plain
-from minigan.kernels import dispatch, reference
-from minigan.ops.elementwise import activation as apply_activation
-from minigan.ops.elementwise import rows, sqrt, square
-from minigan.ops.linear import LATER
+from minigan.checks import plain, whole
+from minigan.kernels import dispatch
+from minigan.ops.elementwise import activation as activation_
+from minigan.ops.elementwise import apply_fused, draw_activation, rows, sqrt, square
 from minigan.ops.reduction import mean, var
 from minigan.ops.shape import broadcast_to, reshape
 from minigan.primitive import undifferentiable
 
-ACTIVATIONS = (*reference.ACTIVATIONS, *LATER)  # that batch norm can end with
 _NO_SECOND = undifferentiable("a normalisation's backward kernel has no derivative; its composite is replayed instead")
 
 
@@ -48,18 +47,18 @@ def _packed_like(x: Array) -> Array:
 
 # -- batch norm ------------------------------------------------------------------------------------------------------
 def _plan_batch_norm_backward(
-    g: Array, x: Array, y: Array, gamma: Array, *, eps: float, kind: str, slope: float, out: Array
+    g: Array, x: Array, y: Array, gamma: Array, *, eps: float, f: Activation, out: Array
 ) -> Any:
-    return dispatch.kernels_for(x).plan_batch_norm_backward(g, x, y, gamma, eps, kind, slope, *_parts(out, x))
+    return dispatch.kernels_for(x).plan_batch_norm_backward(g, x, y, gamma, eps, f, *_parts(out, x))
 
 
 @primitive(_NO_SECOND, samples=None, plan=_plan_batch_norm_backward, name="batch_norm_backward")
 def _batch_norm_backward(
-    g: Array, x: Array, y: Array, gamma: Array, *, eps: float, kind: str, slope: float, out: Array | None = None
+    g: Array, x: Array, y: Array, gamma: Array, *, eps: float, f: Activation, out: Array | None = None
 ) -> Array:
     out = _packed_like(x) if out is None else out
     arrays = (array_module(a).ascontiguousarray(a) for a in (g, x, y, gamma))
-    dispatch.kernels_for(x).batch_norm_backward(*arrays, eps, kind, slope, *_parts(out, x))
+    dispatch.kernels_for(x).batch_norm_backward(*arrays, eps, f, *_parts(out, x))
     return out
 
 
@@ -72,12 +71,11 @@ def _batch_norm_cotangents(
     beta: Any,
     *,
     eps: float,
-    kind: str = "linear",
-    slope: float = 0.2,
+    f: Activation = LINEAR,
     statistics: Any = None,
 ) -> Any:
     """The statistics are not used: computing them again costs little beside reading x, and nobody can have overwritten them."""
-    return _parts(_batch_norm_backward(g, x, y, gamma, eps=eps, kind=kind, slope=slope), x)
+    return _parts(_batch_norm_backward(g, x, y, gamma, eps=eps, f=f), x)
 
 
 def _batch_norm_composite(
@@ -85,16 +83,15 @@ def _batch_norm_composite(
     gamma: Tensor,
     beta: Tensor,
     eps: float,
-    kind: str = "linear",
-    slope: float = 0.2,
+    f: Activation = LINEAR,
     statistics: Any = None,
 ) -> Tensor:
     z = gamma * _standardize(x, eps, 0) + beta
-    return z if kind == "linear" else apply_activation(z, kind=kind, slope=slope)
+    return z if f.kind == "linear" else apply_fused(z, f=f)
 
 
 def _batch_norm_samples(draw: Any) -> Any:
-    return _samples(draw, 2, 1), {"eps": 0.1, "kind": draw.choice(reference.ACTIVATIONS), "slope": 0.2}
+    return _samples(draw, 2, 1), {"eps": 0.1, "f": draw_activation(draw)}
 
 
 def _statistics_like(x: Array, statistics: Array | None) -> Array:
@@ -107,13 +104,12 @@ def _plan_batch_norm(
     beta: Array,
     *,
     eps: float,
-    kind: str = "linear",
-    slope: float = 0.2,
+    f: Activation = LINEAR,
     statistics: Any = None,
     out: Array,
 ) -> Any:
     statistics = _statistics_like(x, statistics)
-    return dispatch.kernels_for(x).plan_batch_norm(x, gamma, beta, eps, kind, slope, out, statistics)
+    return dispatch.kernels_for(x).plan_batch_norm(x, gamma, beta, eps, f, out, statistics)
 
 
 @primitive(
@@ -129,15 +125,14 @@ def _batch_norm(
     beta: Array,
     *,
     eps: float,
-    kind: str = "linear",
-    slope: float = 0.2,
+    f: Activation = LINEAR,
     statistics: Array | None = None,
     out: Array | None = None,
 ) -> Array:
     xp = array_module(x)
     out = xp.empty(x.shape, x.dtype) if out is None else out
     arrays = (xp.ascontiguousarray(a) for a in (x, gamma, beta))
-    dispatch.kernels_for(x).batch_norm(*arrays, eps, kind, slope, out, _statistics_like(x, statistics))
+    dispatch.kernels_for(x).batch_norm(*arrays, eps, f, out, _statistics_like(x, statistics))
     return out
 
 
@@ -147,8 +142,8 @@ def batch_norm(
     beta: Any,
     *,
     eps: float = 1e-5,
-    activation: str = "linear",
-    slope: float = 0.2,
+    activation: str | Activation | None = None,
+    slope: float = SLOPE,
     statistics: Array | None = None,
 ) -> Tensor:
     """f(gamma (x - mean) / sqrt(var + eps) + beta) with mean and biased variance of each channel over all other axes
@@ -163,31 +158,26 @@ def batch_norm(
     Args:
         x: (..., C).  gamma, beta: (C,).
         eps: added to the variance, >= 0.
-        activation: linear, relu, leaky_relu, tanh, sigmoid (fused); softplus, elu, gelu, silu (applied after).
-        slope: of leaky_relu below zero, > 0.
+        activation, slope: as :func:`minigan.ops.dense`.
         statistics: an array (2, C) to be filled with mean and variance, also by each replay of a recording; or None.
 
     Raises:
-        ValueError: shapes that do not fit, eps < 0, or an unknown activation.
+        TypeError, ValueError: shapes that do not fit, one value a channel, eps < 0, an unknown activation or a slope not > 0.
     """
     x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
     _check("batch_norm", x, gamma, beta, eps)
     if statistics is not None and statistics.shape != (2, *gamma.shape):
         raise ValueError(f"batch_norm: got statistics {statistics.shape}, expected {(2, *gamma.shape)}")
-    if activation in LATER:
-        return LATER[activation](batch_norm(x, gamma, beta, eps=eps, statistics=statistics))
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"batch_norm: got activation {activation!r}, expected one of {ACTIVATIONS}")
+    if x.size == x.shape[-1]:
+        raise ValueError(
+            f"batch_norm: got x {x.shape}, expected more than one value a channel: one alone would become beta, whatever it was; "
+            "train with a batch of at least two, or use layer_norm, group_norm or instance_norm"
+        )
+    f = activation_of("batch_norm", activation, slope)
+    if not f.fused:
+        return activation_(batch_norm(x, gamma, beta, eps=eps, statistics=statistics), f)
     flat = x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
-    y = _batch_norm(
-        flat,
-        gamma,
-        beta,
-        eps=plain("batch_norm", "eps", eps),
-        kind=activation,
-        slope=plain("batch_norm", "slope", slope),
-        statistics=statistics,
-    )
+    y = _batch_norm(flat, gamma, beta, eps=plain("batch_norm", "eps", eps), f=f, statistics=statistics)
     return y if x.ndim == 2 else reshape(y, x.shape)
 
 
@@ -254,10 +244,12 @@ def group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, eps: float = 1e-5)
     x, gamma, beta = as_tensor(x), as_tensor(gamma), as_tensor(beta)
     _check("group_norm", x, gamma, beta, eps)
     channels = x.shape[-1]
-    if groups < 1 or channels % groups:
+    groups = whole("group_norm", "groups", groups, low=1)
+    if channels % groups:
         raise ValueError(f"group_norm: got {groups} groups for {channels} channels, expected a divisor of {channels}")
     flat = reshape(x, (x.shape[0], int(np.prod(x.shape[1:-1], dtype=np.int64)), channels))
     d = flat - _group_mean(flat, groups)
+    d = d - _group_mean(d, groups)  # what the rounding of a large mean has left
     scale = gamma / sqrt(_group_mean(square(d), groups) + plain("group_norm", "eps", eps))
     return reshape(d * scale + beta, x.shape)
 

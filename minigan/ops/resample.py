@@ -20,6 +20,7 @@ import numpy as np
 
 from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
+from minigan.checks import is_whole
 from minigan.kernels import dispatch
 from minigan.ops import reduction
 from minigan.ops.shape import reshape, transpose
@@ -72,13 +73,21 @@ def _some_places(draw: Any, pooled: Sizes, taps: int) -> Array:
 def window_sum(x: Array, *, window: Sizes, stride: Sizes, factor: float, out: Array | None = None) -> Array:
     """y[n, o, c] = factor times the sum over taps k of x[n, o s + k, c];  dx = window_spread(g)."""
     out = array_module(x).empty(_pooled(x.shape, window, stride), x.dtype) if out is None else out
+    total = _roomy(out, math.prod(window))
     for number, part in _taps(x, window, stride):
         if number:
-            out += part
+            total += part
         else:
-            out[...] = part
-    out *= factor
+            total[...] = part
+    total *= factor
+    if total is not out:
+        out[...] = total
     return out
+
+
+def _roomy(out: Array, terms: int) -> Array:
+    """Where that many terms an element are added up: `out`, or for more than 64 in single precision an array in double."""
+    return out if terms <= 64 or out.dtype != np.float32 else array_module(out).empty(out.shape, np.float64)
 
 
 @primitive(
@@ -97,9 +106,12 @@ def window_spread(
         for _, part in _taps(out, window, stride):
             part[...] = g
         return out
-    out[...] = 0
-    for _, part in _taps(out, window, stride):
+    total = _roomy(out, math.prod(window))
+    total[...] = 0
+    for _, part in _taps(total, window, stride):
         part += g
+    if total is not out:
+        out[...] = total
     return out
 
 
@@ -157,9 +169,12 @@ def window_place(
 ) -> Array:
     """The adjoint of `window_select`: g[n, o, c] added at o s + winner[n, o, c], in zeros of `shape`;  dg = window_select(u)."""
     out = array_module(g).empty(shape, g.dtype) if out is None else out
-    out[...] = 0
-    for number, part in _taps(out, window, stride):
+    total = _roomy(out, math.prod(window))
+    total[...] = 0
+    for number, part in _taps(total, window, stride):
         part += g * (winner == number)
+    if total is not out:
+        out[...] = total
     return out
 
 
@@ -199,7 +214,7 @@ def _an_axis(name: str, what: str, value: Any, x: Tensor) -> Sizes:
     """A size for all spatial axes, or one for each."""
     rank = x.ndim - 2
     sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
-    if len(sizes) != rank or any(not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
+    if len(sizes) != rank or any(not is_whole(n) or n < 1 for n in sizes):
         raise ValueError(f"{name}: got {what} {value} for x {x.shape}, expected one whole number > 0 or {rank} of them")
     return tuple(int(n) for n in sizes)
 

@@ -6,15 +6,15 @@ Where NumPy can answer with a view of the same memory, it does, and no bytes are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Placed, Tensor, as_tensor, primitive, run
-from minigan.backend import Array, array_module, is_float, is_gpu_array
-from minigan.checks import plain
-
-_ANY = "b" * 1000  # inputs taken as they are: values of any dtype, and index arrays
+from minigan.autodiff import METHODS, Tensor, as_tensor, primitive, run
+from minigan.backend import Array, array_module, is_float
+from minigan.checks import is_whole, plain, whole
+from minigan.kernels import dispatch
+from minigan.ops.axes import Axis, axes_of, axis_of, lengths_of
 
 
 # -- shapes ----------------------------------------------------------------------------------------------------------
@@ -34,7 +34,7 @@ def reshape(x: Any, *shape: Any) -> Tensor:
     """The same elements in C order with another shape (one length may be -1);  dx = g reshaped back."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
-    return _reshape(as_tensor(x), shape=tuple(int(n) for n in shape))
+    return _reshape(as_tensor(x), shape=lengths_of("reshape", "a length", shape))
 
 
 def _axes_samples(draw: Any) -> Any:
@@ -58,12 +58,12 @@ def transpose(x: Any, *axes: Any) -> Tensor:
     x = as_tensor(x)
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
         axes = tuple(axes[0] or ())
-    axes = tuple(int(a) % x.ndim for a in axes) or tuple(range(x.ndim))[::-1]
-    if sorted(axes) != list(range(x.ndim)):
+    order = axes_of("transpose", axes, x.ndim, ordered=True) or tuple(range(x.ndim))[::-1]
+    if len(order) != x.ndim:
         raise ValueError(
             f"transpose: got axes {axes} for shape {x.shape}, expected each of {tuple(range(x.ndim))} once"
         )
-    return _transpose(x, axes=axes)
+    return _transpose(x, axes=order)
 
 
 @primitive((lambda g, _y, _x: g,), samples=lambda draw: ((draw.array(draw.shape()),), {}), kinds="b", view=True)
@@ -75,24 +75,23 @@ def contiguous(x: Array) -> Array:
 def swapaxes(x: Any, a: int, b: int) -> Tensor:
     """Exchange axes a and b."""
     x = as_tensor(x)
+    a, b = axis_of("swapaxes", a, x.ndim), axis_of("swapaxes", b, x.ndim)
     axes = list(range(x.ndim))
-    axes[a], axes[b] = axes[b], axes[a]
-    return transpose(x, axes)
+    axes[a], axes[b] = b, a
+    return _transpose(x, axes=tuple(axes))
 
 
 def expand_dims(x: Any, axis: int) -> Tensor:
     """A new axis of length 1 at place `axis` of the result."""
     x = as_tensor(x)
-    shape = list(x.shape)
-    shape.insert(axis if axis >= 0 else axis + x.ndim + 1, 1)
-    return reshape(x, shape)
+    place = axis_of("expand_dims", axis, x.ndim + 1)
+    return reshape(x, (*x.shape[:place], 1, *x.shape[place:]))
 
 
-def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Tensor:
+def squeeze(x: Any, axis: Axis = None) -> Tensor:
     """Without the axes of length 1 (all of them, or those named)."""
     x = as_tensor(x)
-    axes = (axis,) if isinstance(axis, int) else axis
-    gone = [i for i, n in enumerate(x.shape) if n == 1] if axes is None else [a % x.ndim for a in axes]
+    gone = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else axes_of("squeeze", axis, x.ndim)
     if bad := [a for a in gone if x.shape[a] != 1]:
         raise ValueError(
             f"squeeze: got axis {bad[0]} of length {x.shape[bad[0]]} in shape {x.shape}, expected length 1"
@@ -101,8 +100,9 @@ def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Tensor:
 
 
 def flatten(x: Any, start: int = 0) -> Tensor:
-    """All axes from `start` on merged into one."""
+    """All axes from `start` on merged into one; a number, which has none, becomes an array with one element."""
     x = as_tensor(x)
+    start = axis_of("flatten", start, max(x.ndim, 1))
     size = int(np.prod(x.shape[start:], dtype=np.int64))
     return reshape(x, (*x.shape[:start], size))
 
@@ -120,7 +120,8 @@ def _broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
 
 def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     """x repeated along new axes and axes of length 1;  dx = g summed over them."""
-    return _broadcast_to(as_tensor(x), shape=tuple(shape))
+    lengths = shape if isinstance(shape, (tuple, list)) else (shape,)
+    return _broadcast_to(as_tensor(x), shape=lengths_of("broadcast_to", "a length", lengths))
 
 
 def _broadcast_samples(draw: Any) -> Any:
@@ -136,7 +137,7 @@ def _broadcast_samples(draw: Any) -> Any:
 def _sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     lead = x.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1)
-    return x.sum(axis=axes, keepdims=True).reshape(shape)
+    return dispatch.kernels_for(x).sum_over(x, axes, None).reshape(shape)
 
 
 def sum_to(x: Any, shape: Sequence[int]) -> Tensor:
@@ -163,7 +164,7 @@ def _concatenate_samples(draw: Any) -> Any:
     return tuple(draw.array((*shape[:axis], n, *shape[axis + 1 :])) for n in lengths), {"axis": axis}
 
 
-@primitive(_split_cotangent, samples=_concatenate_samples, kinds=_ANY, name="concatenate")
+@primitive(_split_cotangent, samples=_concatenate_samples, kinds="b", name="concatenate")
 def _concatenate(*xs: Array, axis: int, out: Array | None = None) -> Array:
     return array_module(*xs).concatenate(xs, axis=axis, out=out)
 
@@ -174,10 +175,7 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
         raise ValueError("concatenate: got no arrays")
     xs = [as_tensor(x) for x in xs]
     xs = _one_dtype(xs)
-    ndim = xs[0].ndim
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"concatenate: got axis {axis} for {ndim} axes")
-    return _concatenate(*xs, axis=axis % ndim)
+    return _concatenate(*xs, axis=axis_of("concatenate", axis, xs[0].ndim))
 
 
 def _one_dtype(xs: list[Tensor]) -> list[Tensor]:
@@ -191,18 +189,44 @@ def _one_dtype(xs: list[Tensor]) -> list[Tensor]:
 
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
-    """Join along a new axis."""
+    """Join arrays of one shape along a new axis;  each input gets its part of g."""
+    xs = [as_tensor(x) for x in xs]
+    if xs and any(x.shape != xs[0].shape for x in xs):
+        raise ValueError(f"stack: got shapes {sorted({x.shape for x in xs})}, expected one; see ops.concatenate")
     return concatenate([expand_dims(x, axis) for x in xs], axis)
 
 
 def split(x: Any, parts: int, axis: int = 0) -> list[Tensor]:
-    """Cut into `parts` equal pieces along `axis`."""
+    """Cut into `parts` equal pieces along `axis`;  dx = the pieces of g, joined.
+
+    Backward, a piece fills the array that it was cut from with zeros around it. Cut from x one by one, k pieces would move k
+    times the bytes of x; so x is halved, and its halves again: each byte is moved log2 k times.
+
+    Raises:
+        ValueError: an axis that is not there, or a number of parts that does not divide its length.
+    """
     x = as_tensor(x)
+    axis, parts = axis_of("split", axis, x.ndim), whole("split", "parts", parts, low=1)
     length, rest = divmod(x.shape[axis], parts)
     if rest:
         raise ValueError(f"split: got {parts} parts for an axis of length {x.shape[axis]}, expected a divisor of it")
-    lead = (slice(None),) * (axis % x.ndim)
-    return [x[(*lead, slice(i * length, (i + 1) * length))] for i in range(parts)]
+    return _halved(x, parts, length, (slice(None),) * axis)
+
+
+def _halved(x: Tensor, parts: int, length: int, lead: tuple[slice, ...]) -> list[Tensor]:
+    if parts == 1:
+        return [x]
+    half = parts // 2
+    left, right = x[(*lead, slice(None, half * length))], x[(*lead, slice(half * length, None))]
+    return _halved(left, half, length, lead) + _halved(right, parts - half, length, lead)
+
+
+def unstack(x: Any, axis: int = 0) -> list[Tensor]:
+    """The slices of x along `axis`, without that axis: the inverse of `stack`; as cheap as :func:`split`."""
+    x = as_tensor(x)
+    axis = axis_of("unstack", axis, x.ndim)
+    shape = (*x.shape[:axis], *x.shape[axis + 1 :])
+    return [reshape(part, shape) for part in split(x, x.shape[axis], axis)] if x.shape[axis] else []
 
 
 def _pad_samples(draw: Any) -> Any:
@@ -214,196 +238,59 @@ def _pad_samples(draw: Any) -> Any:
 @primitive(
     (lambda g, _y, _x, widths, value: g[tuple(slice(a, n - b) for (a, b), n in zip(widths, g.shape, strict=True))],),
     samples=_pad_samples,
+    kinds="n",
     name="pad",
 )
 def _pad(x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    if x.dtype.kind in "iu" and not float(value).is_integer():
+        raise TypeError(f"expected a whole value for integers, got {value}; convert x with ops.cast")
     shape = tuple(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))
     y = array_module(x).full(shape, value, dtype=x.dtype)
     y[tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True))] = x
     return y
 
 
-def pad(x: Any, widths: Any, *, value: float = 0.0) -> Tensor:
-    """`widths[i] = (before, after)` elements of `value` around axis i (or one number for all sides);  dx = the inner part
-    of g."""
-    x = as_tensor(x)
-    if isinstance(widths, int):
-        widths = ((widths, widths),) * x.ndim
-    widths = tuple((int(a), int(b)) for a, b in widths)
-    if len(widths) != x.ndim or any(a < 0 or b < 0 for a, b in widths):
-        raise ValueError(f"pad: got widths {widths} for shape {x.shape}, expected {x.ndim} pairs of numbers >= 0")
-    return _pad(x, widths=widths, value=plain("pad", "value", value))
+def pad(x: Any, widths: Any, *, mode: str = "constant", value: float = 0.0) -> Tensor:
+    """`widths[i] = (before, after)` elements more around axis i; one pair, or one number, is for all axes.
 
+    Args:
+        x: any shape.  widths: integers >= 0.
+        mode: "constant": elements of `value`, and dx = the inner part of g. "edge": the first and the last element again.
+            "reflect": x[1], x[2], ... before x[0], and likewise after the end (the edge itself is not repeated; a pad longer
+            than the axis runs to and fro). In both, dx adds up g wherever an element was repeated.
 
-# -- indexing --------------------------------------------------------------------------------------------------------
-class Slot(NamedTuple):
-    """Place of the `number`-th index array in an index template. Index arrays are inputs, not parameters, so that a
-    recorded step sees their new values."""
-
-    number: int
-
-
-def _fill(template: tuple[Any, ...], arrays: Sequence[Array]) -> tuple[Any, ...]:
-    return tuple(arrays[part.number] if isinstance(part, Slot) else part for part in template)
-
-
-def _getitem_samples(draw: Any) -> Any:
-    shape = draw.shape(min_ndim=1, min_side=1)
-    part = slice(draw.integer(0, shape[0] - 1), shape[0], draw.integer(1, 2))
-    last = draw.integer(-shape[-1], shape[-1] - 1)
-    rows = np.array([draw.integer(-shape[0], shape[0] - 1) for _ in range(draw.integer(0, 4))], dtype=np.int64)
-    template, arrays = draw.choice((((part,), ()), ((..., last), ()), ((None, ...), ()), ((Slot(0),), (rows,))))
-    return (draw.array(shape), *arrays), {"template": template}
-
-
-@primitive(
-    lambda needs, g, _y, _x, *index, template: [Placed(g, index, template, _x.shape)] + [None] * len(index),
-    samples=_getitem_samples,
-    kinds=_ANY,
-    view=True,
-    name="getitem",
-)
-def _getitem(x: Array, *index: Array, template: tuple[Any, ...]) -> Array:
-    return x[_fill(template, index)]
-
-
-def _index_add_samples(draw: Any) -> Any:
-    (x, *index), params = _getitem_samples(draw)
-    templates = [params["template"], *draw.choice(((), ((...,),), ((..., slice(None, None, -2)),)))]
-    parts = [draw.array(np.empty(x.shape)[_fill(templates[0], index)].shape)]
-    parts += [draw.array(np.empty(x.shape)[template].shape) for template in templates[1:]]
-    return (*parts, *index), {"templates": tuple(templates), "shape": x.shape}
-
-
-def _parted(arrays: Sequence[Any], templates: Sequence[tuple[Any, ...]]) -> list[tuple[Any, list[Any]]]:
-    """Each part with its index arrays, which follow the parts in turn."""
-    rest = iter(arrays[len(templates) :])
-    return [
-        (g, [next(rest) for entry in template if isinstance(entry, Slot)])
-        for g, template in zip(arrays, templates, strict=False)
-    ]
-
-
-def _index_add_cotangents(needs: Any, u: Tensor, _y: Tensor, *arrays: Any, templates: Any, shape: Any) -> Any:
-    parts = zip(_parted(arrays, templates), templates, needs, strict=False)
-    found = [_getitem(u, *index, template=template) if need else None for (_, index), template, need in parts]
-    return found + [None] * (len(arrays) - len(found))
-
-
-@primitive(_index_add_cotangents, samples=_index_add_samples, kinds=_ANY, name="index_add")
-def _index_add(
-    *arrays: Array, templates: tuple[tuple[Any, ...], ...], shape: tuple[int, ...], out: Array | None = None
-) -> Array:
-    xp, dtype = array_module(arrays[0]), arrays[0].dtype
-    out = xp.empty(shape, dtype) if out is None else out
-    out[...] = 0
-    for (g, index), template in zip(_parted(arrays, templates), templates, strict=True):
-        where = _fill(template, index)
-        if not index:
-            out[where] += g
-        elif is_gpu_array(g):  # sorted segments instead of float atomics: the same result every time
-            from minigan.kernels import gpu_fused
-
-            flat = xp.arange(out.size).reshape(shape)[where]
-            out += gpu_fused.index_add(xp.ascontiguousarray(g).ravel(), flat.ravel(), out.size).reshape(shape)
-        else:
-            np.add.at(out, where, g)
-    return out
-
-
-def index_add(g: Any, *index: Any, template: tuple[Any, ...], shape: tuple[int, ...]) -> Tensor:
-    """Zeros of `shape` with g added at an index, repeated places summed: the adjoint of `x[index]`.
-
-    The primitive adds up several: `y = sum over parts of E_part g_part`, E the adjoint of a part's `x[index]`, in one array; so
-    the cotangent of an array that is read slice by slice is made once.  dg_part = u[index of the part].
-    """
-    return _index_add(as_tensor(g), *index, templates=(template,), shape=tuple(shape))
-
-
-def getitem(x: Any, index: Any) -> Tensor:
-    """`x[index]` with slices, integers, None, Ellipsis, integer arrays and bool masks;  dx = zeros with g added there.
-
-    An integer array that points outside x raises IndexError on the CPU. On a GPU it is not looked at, which would make the
-    CPU wait: it wraps round, and reads other elements.
+    Raises:
+        ValueError: other widths or modes; "edge" and "reflect" of an axis without elements.
     """
     x = as_tensor(x)
-    arrays: list[Any] = []
-    template: list[Any] = []
-    for part in index if isinstance(index, tuple) else (index,):
-        if isinstance(part, (Tensor, list, np.ndarray)) or is_gpu_array(part):
-            values = as_tensor(_index_list(x, part) if isinstance(part, list) else part)
-            if (
-                values.dtype.kind == "b"
-            ):  # a mask stands for the places where it is true; a recording cannot follow a tensor's
-                mask = part.data if isinstance(part, Tensor) else values._data
-                places = array_module(mask).nonzero(mask)
-                template += [Slot(len(arrays) + i) for i in range(len(places))]
-                arrays += list(places)
-            elif values.dtype.kind in "iu":
-                template.append(Slot(len(arrays)))
-                arrays.append(values)
-            else:
-                raise TypeError(f"getitem: got an index array of dtype {values.dtype}, expected integers or bools")
-        else:
-            template.append(part)
-    return _getitem(x, *arrays, template=tuple(template))
+    pairs = _widths(x, widths)
+    if mode == "constant":
+        return _pad(x, widths=pairs, value=plain("pad", "value", value))
+    if mode not in ("reflect", "edge"):
+        raise ValueError(f"pad: got mode {mode!r}, expected 'constant', 'reflect' or 'edge'")
+    for axis, (before, after) in enumerate(pairs):
+        if before or after:
+            if not x.shape[axis]:
+                raise ValueError(
+                    f"pad: got shape {x.shape} and mode {mode!r}, expected elements to repeat along {axis}"
+                )
+            places = np.pad(np.arange(x.shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
+            x = x[(*(slice(None),) * axis, array_module(x._data).asarray(places))]
+    return x
 
 
-def _index_list(x: Tensor, part: list[Any]) -> Array:
-    return array_module(x._data).asarray(part, dtype=None if part else np.int64)
+def _widths(x: Tensor, widths: Any) -> tuple[tuple[int, int], ...]:
+    """One pair an axis."""
+    kinds = (tuple, list, np.ndarray)
+    parts: list[Any] = [widths] if is_whole(widths) else list(widths) if isinstance(widths, kinds) else []
+    if len(parts) == 2 and all(map(is_whole, parts)):
+        parts = [parts]
+    pairs = [(w, w) if is_whole(w) else tuple(w) if isinstance(w, kinds) else () for w in parts]
+    pairs = pairs * x.ndim if len(pairs) == 1 else pairs
+    if len(pairs) != x.ndim or not all(len(p) == 2 and all(is_whole(n) and n >= 0 for n in p) for p in pairs):
+        raise ValueError(f"pad: got widths {widths} for shape {x.shape}, expected {x.ndim} pairs of integers >= 0")
+    return tuple((int(a), int(b)) for a, b in pairs)
 
 
-def take(x: Any, indices: Any, axis: int = 0) -> Tensor:
-    """Slices of x along `axis` at integer `indices`;  dx = g added up where an index repeats."""
-    x = as_tensor(x)
-    return getitem(x, (*(slice(None),) * (axis % x.ndim), np.asarray(indices) if isinstance(indices, int) else indices))
-
-
-def embedding(weight: Any, indices: Any) -> Tensor:
-    """Rows of `weight` (vocabulary, features) at integer `indices` of any shape: (*indices.shape, features)."""
-    return take(weight, indices, 0)
-
-
-def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Tensor:
-    """The order of elements reversed along `axis` (all axes if None);  dx = g flipped."""
-    x = as_tensor(x)
-    axes = range(x.ndim) if axis is None else [a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)]
-    return getitem(x, tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim)))
-
-
-# -- sorting ---------------------------------------------------------------------------------------------------------
-@primitive(samples=lambda draw: _sort_samples(draw, 1), kinds="b")
-def argsort(x: Array, *, axis: int = -1) -> Array:
-    """The integer order that sorts x along `axis` (stable); a constant for the derivative."""
-    return array_module(x).argsort(x, axis=axis, kind="stable")  # the method of CuPy 13 takes no kind
-
-
-@primitive(
-    (
-        lambda g, _y, _x, order, axis=-1: permute(g, argsort(order, axis=axis), axis=axis),
-        lambda _g, _y, _x, _order, axis=-1: None,
-    ),
-    samples=lambda draw: _sort_samples(draw, 2),
-    kinds="fb",
-)
-def permute(x: Array, order: Array, *, axis: int = -1) -> Array:
-    """x with its elements along `axis` put into `order`, a permutation for each line;  dx = g put back."""
-    return array_module(x).take_along_axis(x, order, axis)
-
-
-def _sort_samples(draw: Any, count: int) -> Any:
-    shape = draw.shape(min_ndim=1)
-    x = draw.array(shape, distinct=True)
-    return (x, np.argsort(draw.array(shape, distinct=True), -1))[:count], {"axis": -1}
-
-
-def sort(x: Any, axis: int = -1) -> Tensor:
-    """Ascending order along `axis`;  dx = g carried back to where each element came from."""
-    x = as_tensor(x)
-    if not x.ndim:
-        raise ValueError("sort: got a tensor without axes, expected at least one")
-    return permute(x, argsort(x, axis=axis), axis=axis)
-
-
-_METHOD_NAMES = "reshape transpose swapaxes expand_dims squeeze flatten broadcast_to split getitem take flip sort"
+_METHOD_NAMES = "reshape transpose swapaxes expand_dims squeeze flatten broadcast_to split unstack"
 METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})

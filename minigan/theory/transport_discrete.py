@@ -21,7 +21,7 @@ import numpy as np
 from minigan import ops
 from minigan.autodiff import Tensor
 from minigan.backend import array_module, to_numpy
-from minigan.ops.shape import Slot
+from minigan.ops.indexing import Slot
 from minigan.theory.arrays import on_arrays, table
 
 UNIT = 2**60

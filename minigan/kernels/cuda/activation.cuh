@@ -1,5 +1,5 @@
 // The fused activations and their derivatives, one number at a time; gpu_compile.py puts this text where a
-// source includes it. The order of the kinds is that of reference.ACTIVATIONS.
+// source includes it. The order of the kinds is that of minigan.activation.FUSED.
 typedef long long int64;
 
 enum Kind { LINEAR, RELU, LEAKY_RELU, TANH, SIGMOID };
