@@ -17,7 +17,7 @@ import minigan as mg
 from minigan import ops
 from minigan.autodiff import Tensor
 from minigan.lessons.strategies import floats
-from minigan.theory import densities, dirac, divergences, dynamics, gaussians, generators, terms
+from minigan.theory import densities, dirac, divergences, dynamics, estimators, gaussians, generators, terms
 
 LINE = {"low": -30.0, "high": 30.0}
 
@@ -284,3 +284,21 @@ def test_dirac_gan_says_where_there_is_no_jacobian() -> None:
     assert np.isfinite(gan.jacobian(0.0, 1.0)).all()
     with pytest.raises(ValueError, match="target -1"):
         dirac.DiracGAN(regularizer="gradient_penalty", target=-1.0)
+
+
+# -- neighbours ------------------------------------------------------------------------------------------------------
+@given(n=st.integers(5, 60), d=st.integers(2, 5), k=st.integers(1, 4), seed=st.integers(0, 99), ties=st.booleans())
+def test_neighbours_by_tree_and_by_brute_force_are_as_far_away(n: int, d: int, k: int, seed: int, ties: bool) -> None:
+    draw = np.random.default_rng(seed)
+    x, y = draw.normal(size=(2, n, d))
+    if ties:
+        x, y = np.round(x), np.round(y)
+    for other, own in ((x, True), (y, False)):
+        ways = []
+        for tree in (estimators._k_d_tree, None):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(estimators, "_k_d_tree", tree)
+                found = estimators._neighbours(x, other, k, skip_self=own)
+            assert not own or (found != np.arange(n)).all()
+            ways.append(np.linalg.norm(x - other[found], axis=1))
+        np.testing.assert_allclose(*ways, rtol=1e-14)
