@@ -762,8 +762,8 @@ check("8.23a", "max min is lower by more than 0.5", minimax_value, 0.5 - math.lo
 # | loss of the generator | push on a logit | descends, against $D^*$ held | character |
 # |---|---|---|---|
 # | $\log(1 - D)$, saturating | $D$ | $2 \operatorname{JSD}(p, q)$ | zero-sum; silent when fakes are caught |
-# | $-\log D$, non-saturating | $1 - D$ | $2 \operatorname{KL}(m \Vert p)$, see (8.13) | strong early; no reward for missed modes |
-# | $-\ell$, mean logit | 1 | $\operatorname{KL}(q \Vert p)$ | strong always; no reward for missed modes |
+# | $-\log D$, non-saturating | $1 - D$ | $2 \operatorname{KL}(m \Vert p)$, see (8.13) | strong early; misses modes unpunished |
+# | $-\ell$, mean logit | 1 | $\operatorname{KL}(q \Vert p)$ | strong always; misses modes unpunished |
 #
 # All three divergences are 0 only at $q = p$, and near it the first two are equal to leading order.
 #

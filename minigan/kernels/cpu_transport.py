@@ -22,7 +22,7 @@ NONE = -1
 
 @njit
 def greedy(order, left, parts, n, m, ends, flows):  # type: ignore[no-untyped-def]
-    """Cells in the given order, the cheapest first, take all they can: edges (sources, sinks) into `ends`, their flows and parts into `flows`."""
+    """Cells in the given order take all they can: edges (sources, sinks) into `ends`, flows and parts into `flows`."""
     k = 0
     for at in range(order.size):
         cell = order[at]
