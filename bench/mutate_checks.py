@@ -3,7 +3,8 @@
     python bench/mutate_checks.py [LESSON ...] [--seconds 2]     # all lessons unless some are named; writes bench/results
 
 A lesson runs once, with the small sizes. At each `check` its two sides are evaluated again, in the place where they stand, with
-one thing changed: a side or a constant times 1.05 (a whole constant plus 1), a sign flipped, + and - or * and / swapped, an exponent raised, a term or a
+one thing changed: a side or a constant times 1.05 (a whole constant plus 1), a sign flipped,
++ and - or * and / swapped, an exponent raised, a term or a
 factor dropped; in the sides themselves, in what the names in them were assigned, and in the lesson's own functions that they
 call. A mutant is killed where the check then fails, in any round of a loop. Those that raise, or give the numbers they gave
 before, are no wrong formulas and are not counted. What survives is
@@ -355,7 +356,7 @@ def explained(reasons: list[dict[str, str]], id: str, label: str) -> str:
 def table(parts: dict[int, list[dict[str, Any]]], reasons: list[dict[str, str]]) -> tuple[str, int]:
     """(the table, how many survivors of equations nobody has explained)."""
     lines = [
-        "| lesson | checks | mutants killed | survivors of equations: explained | unexplained | of inequalities | of refutations |"
+        "| lesson | checks | killed | survivors of equations: explained | unexplained | of inequalities | of refutations |"
     ]
     lines += ["|---|---|---|---|---|---|---|"]
     details, open_ones = [], 0
@@ -379,9 +380,7 @@ def table(parts: dict[int, list[dict[str, Any]]], reasons: list[dict[str, str]])
             if weak:
                 details += [f"- {each['id']} (line {each['line']}), {each['killed']} killed", *weak]
         killed = sum(each["killed"] for each in found)
-        lines.append(
-            f"| {number} | {len(found)} | {killed} | {counts['explained']} | {counts['unexplained']} | {counts['<=']} | {counts['!=']} |"
-        )
+        lines.append(f"| {' | '.join(map(str, (number, len(found), killed, *counts.values())))} |")
     return "\n".join([*lines, "", "## Survivors of equations", "", *(details or ["None."])]) + "\n", open_ones
 
 
