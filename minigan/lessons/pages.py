@@ -93,7 +93,7 @@ def _cell(code: str, shown: str) -> str:
     """Code and what it printed; code that only draws is folded away below its figure."""
     asked, grader = exercise(code)
     if grader:
-        folded = f'<details class="drawing"><summary>How it is graded</summary>{python(grader)}</details>'
+        folded = f'<details class="grader"><summary>How it is graded</summary>{python(grader)}</details>'
         return f'<div class="cell">{python(asked)}{folded}{shown}</div>'
     if DRAWS.search(code) and not HOLDS.search(code):
         folded = f'<details class="drawing"><summary>Code of the figure</summary>{python(code)}</details>'

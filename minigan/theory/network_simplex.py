@@ -130,10 +130,13 @@ class Tree:
 
     # -- in integers -----------------------------------------------------------------------------------------------------
     def _exact(self, i: int, j: int) -> int:
-        if self.cost[i, j] == 0:
-            return 0
-        fraction, exponent = math.frexp(self.cost[i, j])
-        return int(fraction * 2**MANTISSA) << (exponent - MANTISSA + self.scale)
+        return self._whole(float(self.cost[i, j]))
+
+    def _whole(self, value: float) -> int:
+        """value * 2^scale, without what is below 1; exact for a cost."""
+        fraction, exponent = math.frexp(value)
+        shift, digits = exponent - MANTISSA + self.scale, int(fraction * 2**MANTISSA)
+        return digits << shift if shift >= 0 else digits >> -shift
 
     def _sums(self) -> tuple[list[int], list[int]]:
         """Potentials of the nodes: how many forbidden edges, and the sum of the costs, times 2^scale."""
@@ -156,7 +159,7 @@ class Tree:
         """An edge that is below the bound by more than the slack, in exact arithmetic; None if there is none."""
         counts, sums = self._sums()
         values, numbers = self._as_floats(sums), np.array(counts)
-        limit = int(self.slack * 2.0**self.scale) if self.scale <= 900 else int(self.slack) << self.scale
+        limit = self._whole(self.slack)
         eps = np.finfo(np.float64).eps
         for start in range(0, self.n, ROWS):
             rows = slice(start, min(start + ROWS, self.n))
