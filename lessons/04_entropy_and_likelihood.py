@@ -806,11 +806,13 @@ show(
 # |---|---|---|
 # | averages over | the data | the model's samples |
 # | infinite where | data come that $q$ excludes | the model generates what $p$ excludes |
-# | the model | covers all modes, and the gaps | chooses modes, and drops others |
-# | looks like | blur | mode collapse |
+# | a model too small | covers all modes, and the gaps | may choose modes, and drop others |
+# | looks like | blur | few modes, sharp |
 # | needs | $\log q$ at the data: a density | $\log p$ at fakes: the data's density, unknown |
 #
-# The GAN losses of lesson 8 will turn out to stand on both sides of this table.
+# The GAN losses of lesson 8 will turn out to stand on both sides of this table. A model that can be $p$ is $p$ at either
+# minimum; and that GANs drop modes does not follow from this column: f-GANs that minimise the forward KL drop them too
+# (Goodfellow 2016, arXiv 1701.00160, section 3.2.5).
 #
 # ## 7. Where the road ends
 #

@@ -439,7 +439,10 @@ check("8.14b", "KL(q||p) = ε²/2 Σ h²/p", divergences.kl(near, p) / form, 1 /
 # | fakes where no data are | $\to -\infty$ | $\to 0$: hardly a penalty | $\to -r$: a large penalty |
 #
 # So the non-saturating generator flees from bad samples and is little attracted by modes that it misses. That is the
-# character of the reverse KL: good samples, dropped modes.
+# character of the reverse KL: good samples, and no reward for missing modes. Whether that is *why* GANs drop modes is
+# another question. Goodfellow's tutorial (2016, arXiv 1701.00160, section 3.2.5) doubts it: f-GANs that minimise the
+# forward KL drop modes as well, and a GAN drops more of them than its model is too small for. The game's dynamics
+# (lesson 11) are the other suspect.
 
 # %%
 r = np.log(p / q)
@@ -759,8 +762,8 @@ check("8.23a", "max min is lower by more than 0.5", minimax_value, 0.5 - math.lo
 # | loss of the generator | push on a logit | descends, against $D^*$ held | character |
 # |---|---|---|---|
 # | $\log(1 - D)$, saturating | $D$ | $2 \operatorname{JSD}(p, q)$ | zero-sum; silent when fakes are caught |
-# | $-\log D$, non-saturating | $1 - D$ | $2 \operatorname{KL}(m \Vert p)$, see (8.13) | strong early; drops modes |
-# | $-\ell$, mean logit | 1 | $\operatorname{KL}(q \Vert p)$ | strong always; drops modes |
+# | $-\log D$, non-saturating | $1 - D$ | $2 \operatorname{KL}(m \Vert p)$, see (8.13) | strong early; misses modes unpunished |
+# | $-\ell$, mean logit | 1 | $\operatorname{KL}(q \Vert p)$ | strong always; misses modes unpunished |
 #
 # All three divergences are 0 only at $q = p$, and near it the first two are equal to leading order.
 #

@@ -738,8 +738,9 @@ for number, name in enumerate(("simultaneous", "alternating", "extragradient")):
           expected, atol=1e-13)  # fmt: skip
 
 # %% [markdown]
-# Does Adam, which trains nearly every GAN, save us? It rescales each coordinate by the recent size of its gradient. It
-# does not look at the other player. Alternating Adam with learning rate 0.05, from distance 1:
+# Does Adam save us? With its usual memory, $\beta_1 = 0.9$, no: it rescales each coordinate by the recent size of its
+# gradient, does not look at the other player, and the memory itself pushes outwards. Alternating Adam with
+# $\beta_1 = 0.9$, $\beta_2 = 0.999$ and learning rate 0.05, from distance 1:
 #
 # $$ \lVert w_t \rVert \ge 3\,\lVert w_0 \rVert \quad \text{over the last 100 steps} . \tag{11.36} $$
 
@@ -747,7 +748,7 @@ for number, name in enumerate(("simultaneous", "alternating", "extragradient")):
 path = play("alternating", optim.Adam, sized(2000, 600), lr=0.05)
 radii = np.linalg.norm(path, axis=1)
 print("distance after 0, 200, 400, 600 steps:", radii[:601:200].round(2))
-check("11.36", "Adam on xy ends farther away than it began", radii[-100:].min(), 3.0, atol=0,
+check("11.36", "Adam (beta1 = 0.9) on xy ends farther away than it began", radii[-100:].min(), 3.0, atol=0,
       relation=">=")  # fmt: skip
 
 # %% [markdown]

@@ -5,7 +5,8 @@
 # smallest GAN that is still a GAN. All data lie at one point, 0. The generator puts everything at one point, $\theta$.
 # The discriminator is a line through 0, $D(x) = \psi x$, read as a logit. Two numbers, two losses, one solution:
 # $\theta = 0$. On this game of Mescheder, Geiger and Nowozin (2018) every loss and every regulariser can be worked out
-# with pen and paper, and what fails here cannot be trusted on anything larger. This lesson does it line by line:
+# with pen and paper. What it shows is local, for a line as discriminator: a method that circles here has no general
+# proof of convergence, though it may do well on larger games. This lesson does it line by line:
 # minimax, non-saturating, least squares, Wasserstein, hinge and relativistic losses; R1, R2, gradient penalty, instance
 # noise, consensus, clipping; steps at once and in turn.
 #

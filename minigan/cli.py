@@ -140,19 +140,21 @@ def _doctor(args: argparse.Namespace) -> int:
 def _lessons_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "minigan lessons [--dir DIR]\n"
+        "       minigan lessons start N [N ...]\n"
         "       minigan lessons run N [N ...] [--fast] [--solutions] [--out DIR] [--dir DIR]\n"
         "       minigan lessons build [--only N ...] [--fast] [--out DIR] [--dir DIR]"
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
-        "without an action: the list of the lessons. run: each as a script, then a line on its checks and exercises.\n"
+        "without an action: the list of the lessons. start: a copy in ./lessons to work on.\n"
+        "run: each as a script, then a line on its checks and exercises; ./lessons comes before what is installed.\n"
         "build: all as notebooks and as a static site. A check that does not hold, a lesson that raises and a\n"
         "solution that is wrong end with exit code 4; exercises that are open or wrong do not."
     )
     parser.add_argument(
-        "action", nargs="?", default="list", metavar="ACTION", help="list, run or build (default: list)"
+        "action", nargs="?", default="list", metavar="ACTION", help="list, start, run or build (default: list)"
     )
-    parser.add_argument("lessons", nargs="*", metavar="N", help="run: which, by number or name, or all")
+    parser.add_argument("lessons", nargs="*", metavar="N", help="start, run: which, by number, name or path, or all")
     parser.add_argument("--fast", action="store_true", help="small sizes; the same checks and tolerances")
     parser.add_argument("--solutions", action="store_true", help="run: grade the solutions of the exercises")
     parser.add_argument("--only", nargs="+", action="extend", default=[], metavar="N", help="build: these lessons only")

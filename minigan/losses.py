@@ -120,8 +120,8 @@ def paired(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """E softplus(-(D(x) - D(G(z)))), the i-th real beside the i-th fake (RpGAN: Jolicoeur-Martineau 2018, arXiv 1807.00734;
     with R1 and R2 it is R3GAN: Huang et al. 2025, arXiv 2501.05441, section 2).
 
-    D(x) - D(y) is the logit of "x is the real one of the two". Over all functions of the pair the best logit is
-    log p(x) q(y) / (q(x) p(y)), and that is such a difference, with D* = log p/q: the minimum is
+    D(x) - D(y) is the logit of "x is the real one of the two". Over all antisymmetric functions of the pair, f(x, y) =
+    -f(y, x), the best logit is log p(x) q(y) / (q(x) p(y)), and that is such a difference, with D* = log p/q: the minimum is
     log 2 - JSD(p x q || q x p). At p = q it is log 2. Only differences count: a constant added to D changes nothing.
 
     Raises:

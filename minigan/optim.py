@@ -353,10 +353,14 @@ class RMSProp(Optimizer):
 
 
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov, Hutter 2017, arXiv 1711.05101, algorithm 2), t = 1, 2, ...:
+    """Adam with decoupled weight decay, t = 1, 2, ...:
 
     m <- b1 m + (1 - b1) g,          v <- b2 v + (1 - b2) g^2
     p <- p - lr [ m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps) + weight_decay p ]
+
+    In Loshchilov, Hutter 2017 (arXiv 1711.05101), algorithm 2, p <- p - eta_t (alpha m^ / (sqrt(v^) + eps) + lambda p): there a
+    schedule eta_t scales both terms, and alpha the first only. This is theirs with lr = eta_t alpha and
+    weight_decay = lambda / alpha.
     """
 
     slots = ("m", "v")

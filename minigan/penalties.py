@@ -7,6 +7,7 @@ input alone, so no batch norm: only then is the gradient of the sum of scores th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,11 @@ def gradient_norm(critic: Critic, x: Any) -> Tensor:
 
 
 def _off_target(critic: Critic, x: Tensor, target: float, one_sided: bool) -> Tensor:
+    if not 0 <= target < math.inf:
+        raise ValueError(f"penalty: got target {target!r}, expected the norm wanted, a finite number >= 0")
+    if target == 0:  # |g|^2 itself: the square of a norm has lost its second derivative at g = 0
+        g = input_gradient(critic, x)
+        return ops.sum(ops.square(g)) / float(len(g))
     excess = gradient_norm(critic, x) - target
     return ops.mean(ops.square(ops.relu(excess) if one_sided else excess))
 
@@ -64,12 +70,12 @@ def gradient_penalty(
         real, fake: (N, ...), of one shape.
         uniform: the numbers u, (N,) or one number for all; or a `minigan.random.Source` that draws them, from the stream
             "gradient penalty".
-        target: the norm wanted. For 0 take :func:`r1`, whose square has no kink.
+        target: the norm wanted, >= 0. At 0 it is E |grad D|^2, which has no kink; :func:`r1` is that at the data.
         one_sided: only norms above the target cost: E max(0, |grad D| - target)^2 (ibid., section 4; Petzka et al. 2017,
             arXiv 1709.08894).
 
     Raises:
-        ValueError: shapes that differ, or numbers that are not one an example.
+        ValueError: shapes that differ, numbers that are not one an example, or a negative target.
     """
     real, fake = ops.as_tensor(real), ops.as_tensor(fake)
     if real.shape != fake.shape:
@@ -87,7 +93,7 @@ def dragan(critic: Critic, real: Any, *, noise: Any, target: float = 1.0) -> Ten
     without its factor; they draw d from N(0, c I)).
 
     Raises:
-        ValueError: noise of another shape.
+        ValueError: noise of another shape, or a negative target.
     """
     real, noise = ops.as_tensor(real), ops.as_tensor(noise)
     if real.shape != noise.shape:

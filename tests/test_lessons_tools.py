@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,11 +24,13 @@ from minigan.lessons import (
     catalog,
     check,
     checks,
+    commands,
     errata,
     figure,
     figures,
     grade,
     grading,
+    pages,
     runner,
     show,
     sized,
@@ -69,7 +72,11 @@ def test_a_check_that_holds(found, capsys, left, right, relation, error, ratio):
     check("5.1", "left and right", left, right, atol=1e-12, relation=relation)
     assert found[0].error == pytest.approx(error, rel=1e-3) and found[0].ratio == pytest.approx(ratio, rel=1e-3)
     assert found[0].count == np.size(left) and found[0].line > 0
-    assert capsys.readouterr().out.startswith("[5.1] left and right   error ")
+    said = capsys.readouterr().out
+    if relation in ("<=", ">="):  # both sides and how far apart they are
+        assert re.fullmatch(rf"\[5\.1\] left and right   \S+ {relation} \S+, margin \S+(; error .*)?\n", said)
+    else:
+        assert said.startswith("[5.1] left and right   error ")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +95,50 @@ def test_a_check_that_does_not_hold(found, left, right, relation):
 def test_tensors_and_relative_tolerances_are_compared(found):
     check("5.1", "a tensor", mg.tensor(np.array([100.0, 200.0])), [100.5, 200.5], atol=0, rtol=0.01)
     assert found[0].error == 0.5 and found[0].ratio == pytest.approx(0.5 / 1.005)
-    assert "1e-02 |right|" in str(found[0])
+    assert "0.01 |right|" in str(found[0])
+
+
+@pytest.mark.parametrize("tolerance", [0.12, 1e-12, 5e-13, 0.005, 2.5, 123.0, 0.999e-7, 0])
+def test_tolerances_are_shown_as_they_are(found, tolerance):
+    check("5.1", "x", 1, 1, atol=tolerance)
+    shown = str(found[0]).split("<= ")[1]
+    assert float(shown) == tolerance and len(shown) <= 8
+
+
+def test_an_inequality_shows_where_it_is_closest(found):
+    check("5.1", "x", [1.0, 3.0, 2.0], [5.0, 3.5, 9.0], atol=0, relation="<=")
+    assert str(found[0]) == "[5.1] x   3 <= 3.5, margin 0.5"
+
+
+# -- what is in front of the reader ----------------------------------------------------------------------------------
+def test_start_makes_a_copy_that_run_prefers_and_names(lessons, tmp_path, monkeypatch, capsys):
+    reader = tmp_path / "reader"
+    reader.mkdir()
+    monkeypatch.chdir(reader)
+    assert "lessons/" in commands.lessons("start", lessons=["1"], dir=str(lessons)).replace("\\", "/")
+    copy = next(Path("lessons").glob("01_*.py"))
+    with pytest.raises(UsageError, match="exists already"):
+        commands.lessons("start", lessons=["1"], dir=str(lessons))
+    copy.write_text(copy.read_text(encoding="utf-8") + "\nprint('mine')\n", encoding="utf-8")
+    for wanted in ("1", str(copy)):
+        said = commands.lessons("run", lessons=[wanted], fast=True)
+        assert f"({copy})" in said
+        printed = capsys.readouterr().out
+        assert f"running {copy}" in printed and "mine" in printed
+    with pytest.raises(UsageError, match="no lesson"):
+        commands.lessons("run", lessons=["99"])
+    Path("other.py").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"NN_name\.py"):
+        commands.lessons("run", lessons=["other.py"])
+
+
+def test_a_grader_is_folded_apart_from_its_question():
+    code = "\n".join(
+        ["def f(x):", "    raise NotImplementedError", "", "def good(answer, x):", "    pass", "", "grade(1)"]
+    )
+    asked, grader = pages.exercise(code)
+    assert asked.endswith("raise NotImplementedError") and "good" not in asked and grader.startswith("def good")
+    assert pages.exercise("check('1.1', 'x', 1, 1, atol=0)") == ("", "")
 
 
 def test_what_a_check_refuses(found):

@@ -63,8 +63,9 @@ class Lesson:
 
     @property
     def solutions(self) -> Path:
-        """The file with the solutions of the exercises."""
-        return self.path.parent / "solutions" / self.path.name
+        """The file with the solutions of the exercises: beside the lesson, or for a reader's copy those that were shipped."""
+        beside = self.path.parent / "solutions" / self.path.name
+        return beside if beside.is_file() or not shipped() else shipped()[0] / "solutions" / self.path.name
 
     @cached_property
     def source(self) -> str:
@@ -135,19 +136,25 @@ def _cell(kind: str, lines: list[str], begin: int) -> Iterator[Cell]:
         yield Cell(kind, "\n".join(text), begin + kept[0])
 
 
+def _places() -> tuple[Path, Path]:
+    return Path(minigan.__file__).parent.parent / "lessons", Path(sys.prefix, "share", "minigan", "lessons")
+
+
+def shipped() -> list[Path]:
+    """The folders that came with the package and hold lessons."""
+    return [place for place in _places() if any(FILE.fullmatch(path.name) for path in place.glob("*.py"))]
+
+
 def folder(given: str | None = None) -> Path:
     """The folder of the lessons: the one given, the one beside the package in a checkout, or the installed one."""
     if given is not None:
         if not Path(given).is_dir():
             raise UsageError(f"--dir {given}: there is no such folder")
         return Path(given)
-    package = Path(minigan.__file__).parent
-    places = (package.parent / "lessons", Path(sys.prefix, "share", "minigan", "lessons"))
-    for place in places:
-        if any(FILE.fullmatch(path.name) for path in place.glob("*.py")):
-            return place
+    for place in shipped():
+        return place
     raise UsageError(
-        f"found no lessons in {' or '.join(map(str, places))}; a wheel and a checkout of minigan have them, "
+        f"found no lessons in {' or '.join(map(str, _places()))}; a wheel and a checkout of minigan have them, "
         "or name their folder with --dir"
     )
 
@@ -159,6 +166,49 @@ def find(given: str | None = None) -> list[Lesson]:
     if not found:
         raise UsageError(f"found no lessons in {place}: they are files named NN_name.py")
     return found
+
+
+def in_front(given: str | None = None) -> list[Lesson]:
+    """The lessons that a reader works on: those in ./lessons, and of the others the ones of :func:`find`."""
+    if given is not None:
+        return find(given)
+    own = {path.name: Lesson(path) for path in Path("lessons").glob("*.py") if FILE.fullmatch(path.name)}
+    try:
+        shipped = {lesson.path.name: lesson for lesson in find()}
+    except UsageError:
+        if not own:
+            raise
+        shipped = {}
+    return [lesson for _, lesson in sorted({**shipped, **own}.items())]
+
+
+def chosen(wanted: Sequence[str], given: str | None = None) -> list[Lesson]:
+    """The lessons with these numbers, names or paths, those :func:`in_front` of the reader first."""
+    paths = [text for text in wanted if text.endswith(".py") and Path(text).is_file()]
+    for text in paths:
+        if not FILE.fullmatch(Path(text).name):
+            raise UsageError(f"{text} is no lesson: they are files named NN_name.py")
+    rest = [text for text in wanted if text not in paths]
+    return [*map(Lesson, map(Path, paths)), *(pick(in_front(given), rest) if rest else [])]
+
+
+def start(wanted: Sequence[str], given: str | None = None) -> str:
+    """Copy lessons to ./lessons, for the reader to work on; returns what to print.
+
+    Raises:
+        UsageError: for an unknown lesson, or where a copy stands already.
+    """
+    if not wanted:
+        raise UsageError("say which lesson to start: a number, a name, or all")
+    lines = []
+    for lesson in pick(find(given), wanted):
+        copy = Path("lessons", lesson.path.name)
+        if copy.exists():
+            raise UsageError(f"{copy} exists already; go on with it, or move it away to start anew")
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(lesson.source, encoding="utf-8")
+        lines.append(f"{copy}: edit it, then {command('lessons', 'run', lesson.number)}")
+    return "\n".join(lines)
 
 
 def pick(lessons: Sequence[Lesson], wanted: Sequence[str]) -> list[Lesson]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,14 @@ FAST = "MINIGAN_FAST"  # any value but 0: lessons take the small sizes
 LOG = "MINIGAN_CHECKS"  # a file that every check is appended to, one JSON object a line
 RELATIONS = ("=", "<=", ">=", "!=")
 SHOWN = {"=": "<=", "<=": "<=", ">=": "<=", "!=": ">"}  # how the error compares with the tolerance where a check holds
+
+
+def exactly(value: float) -> str:
+    """A tolerance as it is, with all digits that it was given: 0.12, 1e-12, 0."""
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return f"{value:.15g}"
+    digits, _, exponent = f"{value:.14e}".partition("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 class CheckError(AssertionError):
@@ -39,6 +48,7 @@ class Check:
         ratio: the largest error / tolerance; at most 1 where a check holds, more than 1 for "!=".
         count: how many numbers were compared.
         errata: the errata that it refutes, for instance ("S0.7",).
+        left, right: the two sides where they are closest to failing, or fail the most.
         identity: the number of the identity that a property test holds beside it, or None.
         file, line: where the check stands.
     """
@@ -55,11 +65,23 @@ class Check:
     identity: int | None
     file: str
     line: int
+    left: float = math.nan
+    right: float = math.nan
 
     def __str__(self) -> str:
-        tolerance = f"{self.atol:.0e}" + (f" + {self.rtol:.0e} |right|" if self.rtol else "")
+        tolerance = " + ".join(
+            [
+                *([exactly(self.atol)] if self.atol or not self.rtol else []),
+                *([f"{exactly(self.rtol)} |right|"] if self.rtol else []),
+            ]
+        )
         refuted = f"   refutes {', '.join(self.errata)}" if self.errata else ""
-        return f"[{self.id}] {self.statement}   error {self.error:.1e} {SHOWN[self.relation]} {tolerance}{refuted}"
+        found = f"error {self.error:.1e} {SHOWN[self.relation]} {tolerance}"
+        if self.relation in ("<=", ">="):
+            margin = self.right - self.left if self.relation == "<=" else self.left - self.right
+            sides = f"{self.left:.6g} {self.relation} {self.right:.6g}, margin {margin:.2g}"
+            found = sides if not self.error else f"{sides}; {found}"
+        return f"[{self.id}] {self.statement}   {found}{refuted}"
 
 
 _listeners: list[Callable[[Check], None]] = []
@@ -130,7 +152,7 @@ def check(
     holds = ratio > 1 if relation == "!=" else ratio <= 1
     result = Check(
         id, statement, relation, error, atol, rtol, ratio, a.size,
-        (errata,) if isinstance(errata, str) else tuple(errata), identity, *place,
+        (errata,) if isinstance(errata, str) else tuple(errata), identity, *place, *_tightest(a, b, relation),
     )  # fmt: skip
     if not holds:
         raise CheckError(f"{result}: this does not hold\nleft:  {a!r}\nright: {b!r}")
@@ -160,6 +182,14 @@ def gap_and_limit(
     two_sided = relation in ("=", "!=")
     gap = np.abs(gap) if two_sided else np.maximum(gap if relation == "<=" else -gap, 0.0)
     return a, b, gap, atol + rtol * np.where(np.isfinite(b), np.abs(b), 0.0)
+
+
+def _tightest(a: np.ndarray, b: np.ndarray, relation: str) -> tuple[float, float]:
+    """The two sides at the place where the relation has the least margin; of complex numbers their real parts."""
+    with np.errstate(invalid="ignore"):
+        margin = {"<=": b - a, ">=": a - b}.get(relation, -np.abs(a - b)).real
+    at = int(np.nanargmin(np.where(np.isnan(margin), np.inf, margin)))
+    return float(a.flat[at].real), float(b.flat[at].real)
 
 
 def _largest(gap: np.ndarray, limit: np.ndarray) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from minigan.run.errors import UsageError, command
 ACTIONS = {
     "list": (),
     "run": ("lesson numbers", "--fast", "--solutions", "--out"),
+    "start": ("lesson numbers",),
     "build": ("--fast", "--only", "--out"),
 }
 
@@ -39,6 +40,8 @@ def lessons(
             raise UsageError(f"lessons {action} does not take {name}")
     if action == "list":
         return catalog.listing(dir)
+    if action == "start":
+        return catalog.start(lessons, dir)
     if action == "run":
         from minigan.lessons import runner
 

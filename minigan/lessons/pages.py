@@ -22,6 +22,7 @@ from minigan.lessons.text import Text
 
 CHECK = re.compile(r"\[([\w.]+)\] .*")
 DRAWS, HOLDS = re.compile(r"^\s*show\(", re.MULTILINE), re.compile(r"\b(check|grade)\(|^def ", re.MULTILINE)
+GRADES, OPEN = re.compile(r"^grade\(", re.MULTILINE), re.compile(r"^ +raise NotImplementedError$", re.MULTILINE)
 EXERCISE = re.compile(r"exercise [\w.]+, \w+: (right|wrong|still open)")
 
 
@@ -90,10 +91,22 @@ def listing(code: str, name: str) -> str:
 
 def _cell(code: str, shown: str) -> str:
     """Code and what it printed; code that only draws is folded away below its figure."""
+    asked, grader = exercise(code)
+    if grader:
+        folded = f'<details class="grader"><summary>How it is graded</summary>{python(grader)}</details>'
+        return f'<div class="cell">{python(asked)}{folded}{shown}</div>'
     if DRAWS.search(code) and not HOLDS.search(code):
         folded = f'<details class="drawing"><summary>Code of the figure</summary>{python(code)}</details>'
         return f'<div class="cell">{shown}{folded}</div>'
     return f'<div class="cell">{python(code)}{shown}</div>'
+
+
+def exercise(code: str) -> tuple[str, str]:
+    """The code of an exercise up to its open answer, and its grader, which would tell too much; ("", "") for other code."""
+    if not GRADES.search(code):
+        return "", ""
+    asked = OPEN.search(code)
+    return (code[: asked.end()], code[asked.end() :].strip("\n")) if asked else ("", "")
 
 
 def _untitled(markdown: str) -> str:

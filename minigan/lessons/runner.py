@@ -33,8 +33,9 @@ class Report:
     def __str__(self) -> str:
         count = Counter(grade.state for grade in self.grades)
         return (
-            f"lesson {self.lesson.number}, {self.lesson.title}: {len(self.checks)} checks passed, {self._worst()}; "
-            f"exercises: {', '.join(f'{count[state]} {state}' for state in STATES)}; {self.seconds:.1f} s"
+            f"lesson {self.lesson.number}, {self.lesson.title}: "
+            f"{len(self.checks)} checks passed, {self._worst()}; "
+            f"exercises: {', '.join(f'{count[state]} {state}' for state in STATES)}; {self.seconds:.1f} s ({self.lesson.path})"
         )
 
     def _worst(self) -> str:
@@ -50,7 +51,7 @@ def run(wanted: Sequence[str], *, given: str | None, fast: bool, solutions: bool
     """Run lessons and return a line on each.
 
     Args:
-        wanted: numbers or names, or "all".
+        wanted: numbers, names or paths, or "all". Those in ./lessons come before the ones that were installed.
         given: the folder of the lessons, or None for the usual places.
         fast: take the small sizes.
         solutions: grade the solutions that come with the lessons in place of the reader's answers.
@@ -60,10 +61,12 @@ def run(wanted: Sequence[str], *, given: str | None, fast: bool, solutions: bool
         UsageError: for an unknown lesson or a missing extra.
         LessonError: where a check does not hold, a lesson raises, or a solution that comes with it is wrong.
     """
-    lessons = catalog.find(given)
     if not wanted:
-        raise UsageError(f"say which: a number from {lessons[0].number} to {lessons[-1].number}, or all")
-    chosen = catalog.pick(lessons, wanted)
+        lessons = catalog.in_front(given)
+        raise UsageError(f"say which: a number from {lessons[0].number} to {lessons[-1].number}, a path, or all")
+    chosen = catalog.chosen(wanted, given)
+    for lesson in chosen:
+        print(f"running {lesson.path}")
     with surroundings(fast=fast, figures_to=out):
         reports = [execute(lesson, solutions=solutions) for lesson in chosen]
     return "\n" + "\n".join(map(str, reports))

@@ -13,7 +13,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from minigan.lessons import mathml
 from minigan.lessons.catalog import LessonError
-from minigan.lessons.checks import SHOWN, Check
+from minigan.lessons.checks import SHOWN, Check, exactly
 
 TAG = re.compile(r"\\tag\{([^{}]*)\}")
 NUMBER = re.compile(r"\((\d+\.\d+[a-z]?)\)")
@@ -162,14 +162,17 @@ def verdict(*checks: Check) -> str:
 
 def error(check: Check) -> str:
     """The error observed against the tolerance: "error 2e-16 ≤ 1e-12"."""
+    if check.relation in ("<=", ">=") and not check.error:
+        margin = abs(check.right - check.left)
+        return f"{number(check.left)} {SIGNS[check.relation]} {number(check.right)}, margin {number(margin)}"
     word = "differ by" if check.relation == "!=" else "error"
     return f"{word} {number(check.error)} {SIGNS[SHOWN[check.relation]]} {tolerance(check)}"
 
 
 def tolerance(check: Check) -> str:
     """The tolerance of a check."""
-    parts = [number(check.atol)] if check.atol or not check.rtol else []
-    return " + ".join([*parts, *([f"{number(check.rtol)} |right|"] if check.rtol else [])])
+    parts = [exactly(check.atol)] if check.atol or not check.rtol else []
+    return " + ".join([*parts, *([f"{exactly(check.rtol)} |right|"] if check.rtol else [])])
 
 
 def number(value: float) -> str:

@@ -8,7 +8,11 @@ is 800, though q is 0 there.
 The interval [low, high] is cut into panels of equal length, with a Gauss-Legendre rule on each. A panel on which that rule
 and the same rule on its two halves differ is halved, until they agree: narrow peaks, jumps and integrable singularities of a
 density are met this way, to about 12 digits. Kinks and jumps that are known belong into `breaks`, which become ends of panels
-and save the search. What lies outside the interval is not counted. Where the tolerance is not reached, or a density's mass in
+and save the search. Those that move with a parameter, the end of a support for instance, are given as tensors, as `low` and
+`high` may be: the points of their panels move with them, so that derivatives have their boundary terms (`moving`). Where a kink
+or jump is found that nobody named, the value is right, and a derivative that might lack such a term raises.
+
+What lies outside the interval is not counted. Where the tolerance is not reached, or a density's mass in
 the interval is not 1 (the interval is too short, or a peak lies between all points), a RuntimeWarning says so.
 """
 
@@ -24,9 +28,10 @@ import numpy as np
 from minigan import ops
 from minigan.autodiff import Tensor
 from minigan.switches import no_grad
+from minigan.theory import moving
 from minigan.theory.arrays import in_one_dtype, plain
 from minigan.theory.generators import Function, Generator, generator
-from minigan.theory.terms import FAR, NEAR, small_excess
+from minigan.theory.terms import FAR, NEAR, alpha_excess, small_excess
 
 LogDensity = Callable[[Any], Any]
 FARTHEST = 700.0  # e^700 is a float, e^710 is not
@@ -43,7 +48,7 @@ Terms = Callable[..., Tensor]
 
 # -- quadrature ------------------------------------------------------------------------------------------------------
 def quadrature(
-    low: float, high: float, *, panels: int = 200, nodes: int = 16, breaks: Sequence[float] = ()
+    low: float, high: float, *, panels: int = 200, nodes: int = 16, breaks: Sequence[Any] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
     """(points, weights) of a Gauss-Legendre rule on each of `panels` equal panels of [low, high], cut also at `breaks`.
 
@@ -52,13 +57,14 @@ def quadrature(
     Raises:
         ValueError: an interval that is empty or not finite, or no panels or nodes.
     """
-    return _rule(*_panels(low, high, panels, nodes, breaks), nodes)
+    return moving.rule(*_panels(low, high, panels, nodes, breaks), nodes, [])
 
 
 def _panels(
-    low: float, high: float, panels: int, nodes: int, breaks: Sequence[float] | np.ndarray
+    low: Any, high: Any, panels: int, nodes: int, breaks: Sequence[Any] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The left and the right ends of the panels."""
+    low, high, breaks = moving.number(low), moving.number(high), [moving.number(b) for b in breaks]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"quadrature: got [{low}, {high}], expected finite ends, low < high (say 40 deviations out)")
     if panels != int(panels) or nodes != int(nodes) or panels < 1 or nodes < 1:
@@ -68,41 +74,75 @@ def _panels(
     return edges[:-1], edges[1:]
 
 
-def _rule(left: np.ndarray, right: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    at, weight = np.polynomial.legendre.leggauss(int(nodes))
-    half, centre = 0.5 * (right - left)[:, None], 0.5 * (right + left)[:, None]
-    return (centre + half * at).ravel(), (half * weight).ravel()
-
-
 def _integral(
     terms: Terms,
     densities: Sequence[LogDensity],
     *,
-    low: float,
-    high: float,
+    low: Any,
+    high: Any,
     panels: int = 200,
     nodes: int = 16,
-    breaks: Sequence[float] | np.ndarray = (),
+    breaks: Sequence[Any] | np.ndarray = (),
     tolerance: float = TOLERANCE,
+    refused: Sequence[float] = (),
 ) -> Any:
-    """The integral of terms(log-densities) over [low, high], on panels that resolve it; a tensor if a density gave one."""
+    """The integral of terms(log-densities) over [low, high], on panels that resolve it; a tensor if a density gave one.
+
+    `refused`: places of `breaks` that are not known to stand still.
+    """
     if not tolerance > 0:
         raise ValueError(f"quadrature: got tolerance {tolerance!r}, expected a positive number")
     ends = _panels(low, high, panels, nodes, breaks)
     with np.errstate(all="ignore"):
         with no_grad():
-            peaks = _narrow_peaks(densities, _rule(*ends, nodes)[0])
+            peaks = _narrow_peaks(densities, moving.rule(*ends, nodes, [])[0])
             if peaks.size:
                 ends = _panels(low, high, panels, nodes, [*breaks, *peaks])
             ends = _refined(terms, densities, *ends, nodes=nodes, tolerance=tolerance)
-        points, weights = _rule(*ends, nodes)
-        logs = [_checked(log_p(points), points) for log_p in densities]
+        movers = [t for t in (low, high, *breaks) if moving.in_graph(t)]
+        points, weights = moving.rule(*ends, nodes, movers)
+        if movers:
+            beside = np.isin(ends[0], [moving.number(t) for t in movers])
+            beside |= np.isin(ends[1], [moving.number(t) for t in movers])
+            for log_p in densities:
+                moving.check_follows(log_p, ends[0][beside], ends[1][beside])
+        ask = moving.at_tensor if movers else _ask
+        logs = [_checked(ask(log_p, points), points) for log_p in densities]
         *tensors, w = in_one_dtype(*logs, weights)
-        total = ops.sum(terms(*tensors) * w)
-    return total if any(isinstance(v, Tensor) for v in logs) else plain(total)
+        values = terms(*tensors) * w
+        total = ops.sum(values)
+        _check_ends(values, tensors, w, nodes)
+        if not any(isinstance(v, Tensor) for v in (*logs, low, high, *breaks)):
+            return plain(total)
+        if not moving.in_graph(total):
+            return total
+        known = {moving.number(b) for b in breaks} - set(refused)
+        with no_grad():
+            corners = moving.corners(_integrand(terms, densities), *ends, sorted(known))
+    return moving.guarded(total, corners)
 
 
-def _checked(values: Any, points: np.ndarray) -> Any:
+def _ask(log_p: LogDensity, points: Any) -> Any:
+    return log_p(points)
+
+
+def _integrand(terms: Terms, densities: Sequence[LogDensity]) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: terms(*(Tensor(_values(f(x))) for f in densities)).data
+
+
+def _check_ends(values: Tensor, logs: Sequence[Tensor], weights: Tensor, nodes: int) -> None:
+    """Refuse an integral that lies at the ends of the interval, where there is no mass: it grows without end."""
+    size, w = np.abs(values.data), weights.data
+    for end in (slice(None, nodes), slice(-nodes, None)):
+        mass = max(float((np.exp(log.data[end]) * w[end]).sum()) for log in logs)
+        if size[end].sum() > 1e-3 * size.sum() and size[end].max() >= size.max() and mass < 1e-12:
+            raise ValueError(
+                f"quadrature: the integrand is largest at an end of the interval, where the densities have a mass of {mass:.2g} "
+                "only: the integral diverges (one density's tail outweighs the other's), or the interval is too long for floats"
+            )
+
+
+def _checked(values: Any, points: Any) -> Any:
     data = values.data if isinstance(values, Tensor) else np.asarray(values)
     if data.shape != points.shape or np.isnan(data).any():
         what = "NaN" if data.shape == points.shape else f"shape {data.shape}"
@@ -121,7 +161,9 @@ def _narrow_peaks(densities: Sequence[LogDensity], points: np.ndarray) -> np.nda
         values = _values(_checked(log_p(points), points))
         inner = values[1:-1]
         drop = np.fmax(inner - values[:-2], inner - values[2:])
-        tops = np.flatnonzero((inner > values[:-2]) & (inner > values[2:]) & (drop > 1.0)) + 1
+        tops = (
+            np.flatnonzero((inner > values[:-2]) & (inner >= values[2:]) & (drop > 1.0)) + 1
+        )  # of two equal ones the first
         if tops.size:
             found.extend(_search(log_p, points[tops - 1], points[tops + 1]))
     return np.asarray(found)
@@ -146,7 +188,7 @@ class _Sums(NamedTuple):
 
 
 def _sums(terms: Terms, densities: Sequence[LogDensity], left: np.ndarray, right: np.ndarray, nodes: int) -> _Sums:
-    points, weights = _rule(left, right, nodes)
+    points, weights = moving.rule(left, right, nodes, [])
     panels = (1 + len(densities), len(left), -1)
 
     def rows(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -281,9 +323,9 @@ def _alpha_terms(log_p: Tensor, log_q: Tensor, a: float, b: float) -> Tensor:
         return _kl_terms(log_p, log_q)
     d = _difference(log_p, log_q)
     p, q = ops.exp(log_p), ops.exp(log_q)
-    near, far = ops.less(ops.abs(d), 1.0), ops.greater(-b * d, FAR)
-    gap = ops.where(near, -p * ops.expm1(ops.where(near, -d, 0.0)), p - q)
-    alike = (p * (ops.expm1(ops.where(far, 0.0, -b * d)) / -b) - gap) / a
+    near, close = alpha_excess(d, b)
+    far = ops.greater(-b * d, FAR)
+    alike = ops.where(near, p * close, (p * (ops.expm1(ops.where(far, 0.0, -b * d)) / -b) - (p - q)) / a)
     return ops.where(far, (a * p + b * q - ops.exp(_alpha_exponent(log_p, log_q, a, b))) / (a * b), alike)
 
 
@@ -360,7 +402,8 @@ def kl_1d(log_p: LogDensity, log_q: LogDensity, *, low: float, high: float, **gr
         grid: `panels`, `nodes`, `breaks` as :func:`quadrature`; `tolerance`, of the error relative to the integral.
 
     Raises:
-        ValueError: a bad interval; a log-density that gives NaN or a wrong shape.
+        ValueError: a bad interval; a log-density that gives NaN or a wrong shape; an integral that diverges towards an end;
+            and of derivatives, one that might lack the boundary term of a jump or kink which is not among the breaks.
     """
     return divergence_1d(log_p, log_q, "kl", low=low, high=high, **grid)
 
@@ -406,11 +449,19 @@ def renyi_1d(log_p: LogDensity, log_q: LogDensity, *, alpha: float, low: float, 
     gap = alpha * (alpha - 1.0) * alpha_divergence_1d(log_p, log_q, alpha=alpha, low=low, high=high, **grid)
     if abs(float(gap)) < 0.5:
         return (ops.log1p(gap) if isinstance(gap, Tensor) else math.log1p(gap)) / (alpha - 1.0)
-    places = quadrature(low, high, **_fixed(grid))[0]
-    a, b = in_one_dtype(log_p(places), log_q(places))
-    top = _alpha_exponent(a, b, alpha, 1.0 - alpha).data.max().item()
+
+    def exponent(x: Any) -> Any:
+        a, b = in_one_dtype(log_p(x), log_q(x))
+        return _alpha_exponent(a, b, alpha, 1.0 - alpha)
+
+    with no_grad(), np.errstate(all="ignore"):
+        places = quadrature(low, high, **_fixed(grid))[0]
+        peaks = _narrow_peaks([log_p, log_q, exponent], places)
+        places = np.concatenate([places, peaks, [moving.number(b) for b in grid.get("breaks", ())]])
+        top = float(_values(exponent(places)).max())
     if math.isinf(top):
         return math.inf
+    grid["breaks"] = [*grid.get("breaks", ()), *peaks]
 
     def scaled(a: Tensor, b: Tensor) -> Tensor:
         return ops.exp(_alpha_exponent(a, b, alpha, 1.0 - alpha) - top)
@@ -440,10 +491,22 @@ def divergence_1d(
     """
     g = generator(f)
     if g.curvature == math.inf:
-        cuts = _crossings(log_p, log_q, quadrature(low, high, **_fixed(grid))[0])
-        grid["breaks"] = [*grid.get("breaks", ()), *cuts]
+        grid |= _cut(log_p, log_q, low, high, grid)
     terms = TERMS[f] if isinstance(f, str) and f in TERMS else _generator_terms(g)
     return _integral(terms, [log_p, log_q], low=low, high=high, **grid)
+
+
+def _cut(log_p: LogDensity, log_q: LogDensity, low: Any, high: Any, grid: dict[str, Any]) -> dict[str, Any]:
+    """Breaks where p and q cross, which is where f(p/q) has its kink; as tensors where they move with parameters."""
+    points = quadrature(low, high, **_fixed(grid))[0]
+    before = [moving.number(b) for b in grid.get("breaks", ())]
+    cuts = np.array([x for x in _crossings(log_p, log_q, points) if x not in before])
+    still = cuts.tolist()
+    movers: list[Tensor] = []
+    if cuts.size and moving.in_graph(log_p(cuts), log_q(cuts)):
+        movers, still = moving.roots(log_p, log_q, cuts)
+        return {"breaks": [*grid.get("breaks", ()), *movers, *still], "refused": still}
+    return {"breaks": [*grid.get("breaks", ()), *still]}
 
 
 def _crossings(log_p: LogDensity, log_q: LogDensity, points: np.ndarray) -> np.ndarray:

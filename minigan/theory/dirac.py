@@ -17,6 +17,7 @@ from minigan import ops, penalties
 from minigan.autodiff import Tensor
 from minigan.losses import PAIRS, Pair, relativistic, wasserstein
 from minigan.theory import dynamics
+from minigan.theory.arrays import plain, tensor_of
 
 REGULARIZERS = ("none", "r1", "r2", "r1_r2", "gradient_penalty", "instance_noise", "consensus")
 LOSSES = {**PAIRS, "wasserstein": wasserstein, "relativistic": relativistic}
@@ -32,7 +33,7 @@ class DiracGAN:
         regularizer: what is added.
 
             - "r1", "r2": gamma/2 psi^2, the squared slope of D at the data or at the fakes; "r1_r2": both
-            - "gradient_penalty": gamma (|psi| - target)^2 (WGAN-GP); it has a kink at psi = 0
+            - "gradient_penalty": gamma (|psi| - target)^2 (WGAN-GP), target >= 0; it has a kink at psi = 0 unless target is 0
             - "instance_noise": data N(0, sigma^2) and fakes N(theta, sigma^2) (Sonderby et al. 2016, arXiv 1610.04490)
             - "consensus": gamma/2 |v|^2 for both players (`dynamics.consensus_losses`)
         gamma, sigma, target: the strengths above.
@@ -59,10 +60,10 @@ class DiracGAN:
             raise ValueError(f"DiracGAN: got loss {self.loss!r}, expected a Pair or one of {tuple(LOSSES)}")
         if self.regularizer not in REGULARIZERS:
             raise ValueError(f"DiracGAN: got regularizer {self.regularizer!r}, expected one of {REGULARIZERS}")
-        for name in ("gamma", "sigma", "clip"):
+        for name in ("gamma", "sigma", "target", "clip"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ValueError(f"DiracGAN: got {name} {value}, expected a number >= 0")
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"DiracGAN: got {name} {value}, expected a finite number >= 0")
         if self.nodes < 1:
             raise ValueError(f"DiracGAN: got {self.nodes} nodes, expected at least 1")
 
@@ -82,7 +83,16 @@ class DiracGAN:
         return dynamics.vector_field(self.losses, (theta, psi))
 
     def jacobian(self, theta: Any = 0.0, psi: Any = 0.0) -> Any:
-        """The Jacobian of the field, (2, 2); at the rest point unless told otherwise."""
+        """The Jacobian of the field, (2, 2); at the rest point unless told otherwise.
+
+        Raises:
+            ValueError: at psi = 0 with a gradient penalty of target > 0, where the field jumps.
+        """
+        if self.regularizer == "gradient_penalty" and self.gamma and self.target and not np.all(plain(tensor_of(psi))):
+            raise ValueError(
+                f"DiracGAN: got psi = 0 with a gradient penalty of target {self.target}, where the field jumps and has no "
+                "Jacobian; take the rest point of the penalty, psi = +-target, or target=0"
+            )
         return dynamics.game_jacobian(self.losses, (theta, psi))
 
     def eigenvalues(self, theta: Any = 0.0, psi: Any = 0.0) -> np.ndarray:

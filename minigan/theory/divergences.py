@@ -243,7 +243,7 @@ def renyi(p: Any, q: Any, *, alpha: float) -> Any:
         log_u = ops.where(both, terms.log_ratio(safe_p, safe_q), ops.where(some, math.inf, -math.inf + 0.0 * p))
         return ops.max(log_u, axis=-1)
     infinite = (some.data & ~both.data).any(axis=-1) if alpha > 1 else (~both.data).all(axis=-1)
-    logs = ops.where(both, alpha * ops.log(safe_p) + (1.0 - alpha) * ops.log(safe_q), -math.inf)
+    logs = ops.where(both, ops.log(safe_p) + (alpha - 1.0) * terms.log_ratio(safe_p, safe_q), -math.inf)
     logs = ops.where(Tensor(infinite[..., None]), 0.0, logs)
     # Close to p = q the sum is 1 + small, and small is known to more digits than the sum
     if alpha == 0:

@@ -13,7 +13,10 @@ Players are given as a tuple and returned as one; a lone number stays a number. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -186,6 +189,11 @@ def optimistic(
 ) -> Players:
     """x_t + 2 h v(x_t) - h v(x_{t-1}): the last change of v is expected once more (Daskalakis et al. 2017, arXiv
     1711.00141, section 2). `previous` is x_{t-1}; at the start it is x_t, and the step is that of :func:`simultaneous`."""
+    if previous is None and _steps_before.get():
+        raise ValueError(
+            "optimistic: got no previous players in a step that is not the first; in `iterate`, give your rule an argument "
+            "`previous` and pass it on: rule(losses, players, previous=None, **options)"
+        )
     xs = _tensors(losses, players)
     hs = _sizes(step, xs)
     now = _field(losses, xs)
@@ -284,6 +292,18 @@ def checked_order(order: Sequence[int] | None, count: int) -> list[int]:
 
 
 # -- rules: many steps, and what they do near a rest point -----------------------------------------------------------
+_steps_before: ContextVar[int] = ContextVar("_steps_before", default=0)  # of the path that `iterate` is on
+
+
+@contextmanager
+def _a_step_of_many(step: int) -> Iterator[None]:
+    token = _steps_before.set(step)
+    try:
+        yield
+    finally:
+        _steps_before.reset(token)
+
+
 def iterate(
     rule: Rule,
     losses: Sequence[Loss],
@@ -296,21 +316,24 @@ def iterate(
     """The path x_0, x_1, ..., x_steps under a rule: (steps + 1, n), n all players' coordinates in their order.
 
     Args:
-        rule: :func:`simultaneous`, :func:`alternating`, ... or any function of (losses, players, **options).
+        rule: :func:`simultaneous`, :func:`alternating`, ... or any function of (losses, players, **options). One with an argument
+            `previous`, as :func:`optimistic` has, gets x_(t-1) by it (at the start x_0); so does `functools.partial` of it.
         steps: how many.
         project: a function of the players applied after every step, that returns them (a clipping, for instance).
         options: what the rule takes: `step`, `order`, `gamma`.
 
     Raises:
-        ValueError: a negative number of steps.
+        ValueError: a negative number of steps; or a rule that calls :func:`optimistic` and does not hand it `previous`.
     """
     if not isinstance(steps, (int, np.integer)) or steps < 0:
         raise ValueError(f"iterate: got {steps!r} steps, expected a whole number >= 0")
     now: Players = tuple(t.detach() for t in _tensors(losses, players))
     path, before = [_flat(now).data], now
-    for _ in range(steps):
-        memory = {"previous": before} if rule is optimistic else {}
-        after = rule(losses, now, **memory, **options)
+    remembers = "previous" not in options and "previous" in inspect.signature(rule).parameters
+    for step in range(steps):
+        memory = {"previous": before} if remembers else {}
+        with _a_step_of_many(step):
+            after = rule(losses, now, **memory, **options)
         before, now = now, tuple(tensor_of(x) for x in (project(*after) if project else after))
         path.append(_flat(now).data)
     return np.stack(path)

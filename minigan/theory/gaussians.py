@@ -9,6 +9,7 @@ and covariances.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from minigan import ops
@@ -167,9 +168,9 @@ def hellinger_squared(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> Any:
 def renyi(mean1: Any, cov1: Any, mean2: Any, cov2: Any, *, alpha: float) -> Any:
     """R_a(N1 || N2) = log(int p^a q^(1-a)) / (a - 1), a >= 0; KL(N1 || N2) at a = 1 (Gil, Alajaji, Linder 2013).
 
-    With S = (1-a) S1 + a S2 and B = 1 - S2^-1 S1 it is
+    With S = (1-a) S1 + a S2 and E = S2^-1 S1 - 1 it is
 
-        a/2 (m1-m2)^T S^-1 (m1-m2) - (log det(1 + (a-1) B)/(a-1) + log det S1 - log det S2)/2,
+        a/2 (m1-m2)^T S^-1 (m1-m2) - (log det(1 + E) - log det(1 + (1-a) E)/(1-a))/2,
 
     and inf where S is not positive definite: then a > 1 and p^a outweighs q^(a-1) in the tails. Arguments as
     :func:`kl`.
@@ -180,30 +181,48 @@ def renyi(mean1: Any, cov1: Any, mean2: Any, cov2: Any, *, alpha: float) -> Any:
     if not 0 <= alpha < math.inf:
         raise ValueError(f"renyi: got alpha {alpha!r}, expected a finite number >= 0")
     gap, cov1, cov2 = _moments(mean1, cov1, mean2, cov2)
-    mixed = (1.0 - alpha) * cov1 + alpha * cov2
+    if alpha >= 0.5:
+        return _renyi(gap, cov1, cov2, alpha, 1.0 - alpha)
+    return alpha / (1.0 - alpha) * _renyi(gap, cov2, cov1, 1.0 - alpha, alpha)  # both sides are log int p^a q^(1-a)
+
+
+def _renyi(gap: Tensor, cov1: Tensor, cov2: Tensor, a: float, b: float) -> Tensor:
+    """R_a for a >= 1/2; both a and b = 1 - a are arguments, as 1 - a has lost the digits of a small b."""
+    mixed = b * cov1 + a * cov2
     finite = positive_definite(mixed)
     mixed = ops.where(Tensor(finite.data[..., None, None]), mixed, cov1)
-    eye = array_module(mixed._data).eye(gap.shape[-1], dtype=mixed.dtype)
     precision = inverse(cov2)
-    spread = _log_det_slope(eye - precision @ cov1, precision @ mixed, alpha - 1.0)
-    value = 0.5 * (alpha * _quadratic(gap, inverse(mixed)) - spread - log_determinant(cov1) + log_determinant(cov2))
-    return ops.where(finite, value, math.inf)
+    e = precision @ (cov1 - cov2)
+    apart = log_determinant(cov1) - log_determinant(cov2) - _log_det_slope(e, precision @ mixed, b)
+    spread = ops.where(_is_small(e, max(1.0, abs(b))), _log_det_gap_series(e, b), apart)
+    return ops.where(finite, 0.5 * (a * _quadratic(gap, inverse(mixed)) - spread), math.inf)
 
 
-SMALL = 1e-2  # norm of B below which log det(1 + B) is summed as a series
+SMALL = 0.1  # norm of B below which log det(1 + B) is summed as a series
+TERMS = 16  # of the series; the next is below 1e-17
 
 
 def _is_small(b: Tensor, step: float) -> Tensor:
     return Tensor(abs(step) * abs(b.data).sum(axis=(-1, -2)) < SMALL)
 
 
+def _series(b: Tensor, coefficients: Sequence[float]) -> Tensor:
+    """sum of c_k tr B^k, k = 1, 2, ..."""
+    powers, series = b, coefficients[0] * trace(b)
+    for coefficient in coefficients[1:]:
+        powers = powers @ b
+        series = series + coefficient * trace(powers)
+    return series
+
+
 def _log_det_series(b: Tensor, first: int, step: float = 1.0) -> Tensor:
     """tr B - h tr B^2/2 + h^2 tr B^3/3 - ..., from the given term on: log det(1 + h B)/h, for small h B."""
-    powers, series = b, float(first == 1) * trace(b)
-    for k in range(2, 9):
-        powers = powers @ b
-        series = series + (-step) ** (k - 1) / k * trace(powers)
-    return series
+    return _series(b, [(-step) ** (k - 1) / k if k >= first else 0.0 for k in range(1, TERMS + 1)])
+
+
+def _log_det_gap_series(e: Tensor, b: float) -> Tensor:
+    """log det(1 + E) - log det(1 + b E)/b = -(1 - b) tr E^2/2 + (1 - b^2) tr E^3/3 - ...: the first terms cancel."""
+    return _series(e, [-((-1.0) ** k) * (1.0 - b ** (k - 1)) / k for k in range(1, TERMS + 1)])
 
 
 def _log_det_slope(b: Tensor, one_plus: Tensor, step: float) -> Tensor:

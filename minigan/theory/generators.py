@@ -39,7 +39,8 @@ class Generator:
         f: f(u), u >= 0; f(0) is `at_zero`.
         derivative: f'(u), a subgradient at a kink.
         conjugate: f*(t) = sup over u >= 0 of u t - f(u); inf outside `domain`.
-        activation: g_f(v), from a network's raw output v (any real number) into the range of f', inside `domain`.
+        activation: g_f(v), from a network's raw output v (any real number) into the range of f', inside `domain`. It increases,
+            as f' does: so at the best output v grows with p/q, and a high score means "real" for every f.
         domain: (low, high): f* is finite between them.
         at_zero: f(0), perhaps inf: what a point costs that p never shows.
         slope_at_infinity: f'(inf) = lim f(u)/u, perhaps inf: what a point costs, for each unit of p, that q never
@@ -126,12 +127,53 @@ def _omega_conjugate(t: Tensor) -> Tensor:
 
 
 def _pearson_conjugate(t: Tensor) -> Tensor:
-    return ops.square(1.0 + 0.5 * ops.maximum(t, -2.0)) - 1.0
+    t = ops.maximum(t, -2.0)  # below, the supremum over u >= 0 is at the end u = 0
+    return t * (1.0 + 0.25 * t)
 
 
-def _roots(t: Tensor) -> Tensor:
-    """s = sqrt(1 - 2t), at most 2, where the supremum over u >= 0 moves to the end u = 0."""
-    return ops.minimum(ops.sqrt(1.0 - 2.0 * t), 2.0)
+def _split(t: Tensor, low: float, high: float, near: Function, apart: Function) -> Tensor:
+    """near(t) in (low, high), around 0, where `apart` would subtract what is nearly equal; apart(t) elsewhere."""
+    inside = Tensor((t.data > low) & (t.data < high))
+    return ops.where(inside, near(ops.where(inside, t, 0.0)), apart(ops.where(inside, low, t)))
+
+
+def _neyman_conjugate(t: Tensor) -> Tensor:
+    return _split(t, -1.0, 1.0, lambda t: 2.0 * t / (1.0 + ops.sqrt(1.0 - t)), lambda t: 2.0 - 2.0 * ops.sqrt(1.0 - t))
+
+
+def _hellinger_conjugate(t: Tensor) -> Tensor:
+    return _split(t, -1.0, 0.25, lambda t: t / (1.0 - 2.0 * t), lambda t: 0.5 / (1.0 - 2.0 * t) - 0.5)
+
+
+def _log_mean_exp(v: Tensor) -> Tensor:
+    """log((1 + e^v)/2), which is v/2 + v^2/8 near 0."""
+    return _split(v, -1.0, 1.0, lambda v: ops.log1p(0.5 * ops.expm1(v)), lambda v: ops.softplus(v) - LOG2)
+
+
+def _jensen_shannon_conjugate(t: Tensor) -> Tensor:
+    return _split(
+        t,
+        -0.2,
+        0.2,
+        lambda t: -0.5 * ops.log1p(-ops.expm1(2.0 * t)),
+        lambda t: -0.5 * (LOG2 + ops.log(-ops.expm1(2.0 * t - LOG2))),
+    )
+
+
+def _le_cam_activation(v: Tensor) -> Tensor:
+    return _split(
+        v,
+        -1.0,
+        1.0,
+        lambda v: 0.5 * ops.tanh(0.5 * v) * (1.0 + 2.0 * ops.sigmoid(-v)),
+        lambda v: 0.5 - 2.0 * ops.square(ops.sigmoid(-v)),
+    )
+
+
+def _le_cam_conjugate(t: Tensor) -> Tensor:
+    t = ops.maximum(t, -1.5)  # below, the supremum over u >= 0 is at the end u = 0
+    s = ops.sqrt(1.0 - 2.0 * t)
+    return t * (3.0 - s) / (1.0 + s)
 
 
 def _generator(
@@ -189,7 +231,7 @@ def _not_negative(u: Tensor) -> Tensor:
 #   gan            f' = log(u/(1+u)) = t:      u/(1+u) = e^t,      f* = -log(1 - e^t)
 #   total_variation  f' = sign(u-1)/2; |t| <= 1/2: the sup is at the kink u = 1,  f* = t; below -1/2 at u = 0, f* = -1/2
 #   jeffreys       f' = log u + 1 - 1/u = t; w = 1/u: w + log w = 1 - t,          f* = 1/w - 1 - log w
-#   le_cam         f' = 1/2 - 2/(u+1)^2 = t; s = sqrt(1-2t): u + 1 = 2/s,         f* = (s-1)(s-3)/2, s <= 2
+#   le_cam         f' = 1/2 - 2/(u+1)^2 = t; s = sqrt(1-2t): u + 1 = 2/s,         f* = (s-1)(s-3)/2 = t (3-s)/(1+s), s <= 2
 GENERATORS: dict[str, Generator] = {
     g.name: g
     for g in (
@@ -212,21 +254,21 @@ GENERATORS: dict[str, Generator] = {
         ),
         _generator(
             "neyman", lambda u: (1.0 - u) * ((1.0 - u) / u), lambda u: 1.0 - 1.0 / ops.square(u),
-            lambda t: 2.0 - 2.0 * ops.sqrt(1.0 - t), lambda v: 1.0 - ops.exp(v),
-            lambda v: -2.0 * ops.expm1(0.5 * v), lambda p, q: terms.pearson_terms(q, p),
+            _neyman_conjugate, lambda v: -ops.expm1(-v),
+            lambda v: -2.0 * ops.expm1(-0.5 * v), lambda p, q: terms.pearson_terms(q, p),
             high=1.0, at_zero=math.inf, slope_at_infinity=1.0, curvature=2.0,
         ),
         _generator(
             "hellinger", lambda u: 0.5 * ops.square(ops.sqrt(u) - 1.0), lambda u: 0.5 * (1.0 - 1.0 / ops.sqrt(u)),
-            lambda t: 0.5 / (1.0 - 2.0 * t) - 0.5, lambda v: 0.5 * (1.0 - ops.exp(v)),
-            lambda v: 0.5 * ops.expm1(-v), terms.hellinger_terms,
+            _hellinger_conjugate, lambda v: -0.5 * ops.expm1(-v),
+            lambda v: 0.5 * ops.expm1(v), terms.hellinger_terms,
             high=0.5, at_zero=0.5, slope_at_infinity=0.5, curvature=0.25,
         ),
         _generator(
             "jensen_shannon", lambda u: 0.5 * (_gan_f(u) + LOG2 * (u + 1.0)),
-            lambda u: 0.5 * (LOG2 - ops.log1p(1.0 / u)), lambda t: -0.5 * (LOG2 + ops.log(-ops.expm1(2.0 * t - LOG2))),
-            lambda v: 0.5 * (LOG2 + _log_sigmoid(v)),
-            lambda v: 0.5 * (ops.softplus(v) - LOG2), terms.jsd_terms,
+            lambda u: 0.5 * (LOG2 - ops.log1p(1.0 / u)), _jensen_shannon_conjugate,
+            lambda v: -0.5 * _log_mean_exp(-v),
+            lambda v: 0.5 * _log_mean_exp(v), terms.jsd_terms,
             high=0.5 * LOG2, at_zero=0.5 * LOG2, slope_at_infinity=0.5 * LOG2, curvature=0.25,
         ),
         _generator(
@@ -248,8 +290,8 @@ GENERATORS: dict[str, Generator] = {
         ),
         _generator(
             "le_cam", lambda u: 0.5 * (u - 1.0) * ((u - 1.0) / (u + 1.0)), lambda u: 0.5 - 2.0 / ops.square(u + 1.0),
-            lambda t: 0.5 * (_roots(t) - 1.0) * (_roots(t) - 3.0), lambda v: 0.5 - 2.0 * ops.square(ops.sigmoid(-v)),
-            lambda v: 2.0 * ops.square(ops.sigmoid(-v)) + 1.5 - 4.0 * ops.sigmoid(-v), terms.le_cam_terms,
+            _le_cam_conjugate, _le_cam_activation,
+            lambda v: 0.5 * ops.tanh(0.5 * v) * (3.0 - 2.0 * ops.sigmoid(-v)), terms.le_cam_terms,
             high=0.5, at_zero=0.5, slope_at_infinity=0.5, curvature=0.5,
         ),
     )
@@ -433,9 +475,13 @@ def variational_bound(t: Any, p: Any, q: Any, f: str | Generator | Function) -> 
 
     Returns:
         (...), a float for one pair.
+
+    Raises:
+        ValueError: p or q is no table of probabilities, the three have another number of outcomes, or their leading axes do not
+            broadcast.
     """
     g = generator(f)
-    p, q = same_outcomes(p, q)
+    p, q, t = same_outcomes(p, q, t)
     inner = 0.0 if g.domain[1] == math.inf else g.domain[1] - 1.0
     return _bound(t, g.conjugate(ops.where(ops.greater(q, 0.0), t, inner)), p, q)
 
@@ -447,7 +493,7 @@ def variational_bound_of_outputs(v: Any, p: Any, q: Any, f: str | Generator | Fu
     It stays finite and keeps its digits where g_f(v) rounds to the end of the domain of f*. Arguments as there.
     """
     g = generator(f)
-    p, q = same_outcomes(p, q)
+    p, q, v = same_outcomes(p, q, v)
     return _bound(g.activation(v), g.conjugate_of_activation(ops.where(ops.greater(q, 0.0), v, 0.0)), p, q)
 
 

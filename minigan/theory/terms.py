@@ -48,6 +48,20 @@ def log_ratio(p: Tensor, q: Tensor) -> Tensor:
     return ops.where(near, close, ops.log(p) - ops.log(q))
 
 
+def alpha_excess(d: Tensor, b: float) -> tuple[Tensor, Tensor]:
+    """(near, e): where d and b d are small, and there e = ((e^(-b d) - 1)/(-b) + e^-d - 1) / (1 - b), with d = log(p/q).
+
+    It is what a term of D_a, a = 1 - b, holds for each unit of p: d^2/2 - (1 + b) d^3/6 + (1 + b + b^2) d^4/24 - .... The two
+    parts cancel to the second order, so the series is summed. Elsewhere e is 0.
+    """
+    near = ops.less(ops.abs(d) * max(1.0, abs(b)), NEAR)
+    x, series = ops.where(near, d, 0.0), 0.0 * d
+    sums = np.cumsum(float(b) ** np.arange(13)) if abs(b) < 1e20 else np.zeros(13)  # no d is near then, but 0
+    for k in range(14, 1, -1):
+        series = series * x + (-1.0) ** k * float(sums[k - 2]) / math.factorial(k)
+    return near, series * x * x
+
+
 def kl_terms(p: Tensor, q: Tensor) -> Tensor:
     """p log(p/q) - p + q, with the derivatives of p log(p/q)."""
     gap = p - q
@@ -105,8 +119,8 @@ def le_cam_terms(p: Tensor, q: Tensor) -> Tensor:
 def alpha_terms(p: Tensor, q: Tensor, a: float, b: float) -> Tensor:
     """(a p + b q - p^a q^b) / (a b) with a + b = 1, never negative; KL's terms at a = 1 and b = 1.
 
-    They are (p (u^(-b) - 1)/(-b) - (p - q)) / a, u = p/q, which has its limit at b = 0; a < 1/2 is the other order of p and q.
-    Both a and b are arguments, as 1 - a has lost the digits of a small a.
+    They are (p (u^(-b) - 1)/(-b) - (p - q)) / a, u = p/q, which has its limit at b = 0, and its series at u = 1; a < 1/2 is the
+    other order of p and q. Both a and b are arguments, as 1 - a has lost the digits of a small a.
     """
     if a < 0.5:
         return alpha_terms(q, p, b, a)
@@ -114,11 +128,13 @@ def alpha_terms(p: Tensor, q: Tensor, a: float, b: float) -> Tensor:
         return excess(p, q, p - q)
     both = ops.greater(ops.minimum(p, q), 0.0)
     safe_p, safe_q = ops.where(both, p, 1.0), ops.where(both, q, 1.0)
-    exponent = -b * log_ratio(safe_p, safe_q)
+    ratio = log_ratio(safe_p, safe_q)
+    near, close = alpha_excess(ratio, b)
+    exponent = -b * ratio
     far = ops.greater(exponent, FAR)
     power = ops.exp(ops.where(far, a * ops.log(safe_p) + b * ops.log(safe_q), 0.0))
     apart = a * p + b * q - power
-    alike = (p * (ops.expm1(ops.where(far, 0.0, exponent)) / -b) - (p - q)) / a
+    alike = ops.where(near, p * close, (p * (ops.expm1(ops.where(far, 0.0, exponent)) / -b) - (p - q)) / a)
     only_p = p / b if b > 0 else ops.where(ops.greater(p, 0.0), math.inf, 0.0 * p)
     alone = ops.where(ops.greater(p, 0.0), only_p, q / a)
     return ops.where(both, ops.where(far, apart / (a * b), alike), alone)
