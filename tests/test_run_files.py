@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import minigan
-from minigan import data, gans
+from minigan import gans
 from minigan.cli import main
 from minigan.gans import needs
 from minigan.losses import EQUILIBRIUM
@@ -269,13 +269,6 @@ def test_interrupts_are_restored():
 
 
 # -- pictures --------------------------------------------------------------------------------------------------------
-def test_point_pictures_have_the_same_axes_whatever_is_drawn():
-    artist = plots.painter("points", (2,), data.load("ring8"))
-    far, nothing = np.full((5, 2), 1e6, np.float32), np.full((5, 2), np.nan, np.float32)
-    pictures = [artist.picture(x, "step 1") for x in (far, nothing)]
-    assert np.array_equal(*pictures) and pictures[0].shape[2] == 3
-
-
 @pytest.mark.parametrize("features", [1, 2, 5])
 def test_points_of_any_dimension_without_the_data(features):
     x = np.random.default_rng(0).normal(size=(50, features)).astype(np.float32)
