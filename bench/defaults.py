@@ -101,7 +101,7 @@ def judge_of_digits(folder: Path) -> Callable[[np.ndarray], str]:
     assert digits.y is not None
     train, held_out = split(len(digits), held_out=1500)
     if not file.exists():
-        Judge.trained(digits.x[train], digits.y[train], Recipe(steps=300)).save(file)
+        Judge.trained(digits.x[train], digits.y[train], Recipe(steps=150)).save(file)
     judge, histogram = Judge.load(file), np.bincount(digits.y, minlength=10) / len(digits)
     print(
         f"the judge is right on {judge.accuracy(digits.x[held_out], digits.y[held_out]):.2%} of 1,500 held-out digits"

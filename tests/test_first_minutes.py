@@ -1,5 +1,7 @@
-"""The first minutes of a new user: the defaults draw what they should, pictures and numbers hide nothing, mistakes are named,
-Ctrl-C is answered from the start."""
+"""The first minutes of a new user: pictures and numbers hide nothing, mistakes are named, Ctrl-C is answered from the start.
+
+What the defaults draw is looked at by test_readme.py.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,6 @@ import pytest
 import minigan as mg
 from minigan import data, gans
 from minigan.cli import COMMANDS, main
-from minigan.gans.toy import Toy
 from minigan.run import plots
 from minigan.run.gallery import Gallery
 from minigan.run.loop import Loop
@@ -32,19 +33,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-# -- defaults --------------------------------------------------------------------------------------------------------
-def test_two_thousand_steps_of_the_toy_find_every_mode():
-    """91 to 94 % with seeds 0 to 2 (bench/results/defaults-*.md); 5, 44 and 12 % before these defaults were measured."""
-    ring = data.load("ring8")
-    model = Toy(Toy.Config(), ring.x.shape[1:])
-    loader = data.Loader(ring, batch_size=model.config.batch_size, seed=0)
-    for step in range(2000):
-        model.game.step(loader.batch(step))
-    distances = np.linalg.norm(model.sample(1000)[:, None] - ring.modes, axis=2)
-    near = distances.argmin(axis=1)[distances.min(axis=1) < 0.1]
-    assert len(near) > 850 and np.bincount(near, minlength=8).min() > 50
-
-
+# -- settings --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["toy", "mlp", "dcgan"])
 def test_r1_is_a_setting_of_every_two_player_gan(name):
     make = gans.get(name)
