@@ -8,7 +8,7 @@ with leaky ReLU (slope .2) between. At the optimum D = p_data / (p_data + p_g), 
 would leave [-1, 1].
 
 The defaults were chosen by measurement (`bench/defaults.py`): an R1 penalty and Adam without momentum, so that the rate may be
-1e-3 and digits are legible after ten seconds.
+1e-3 and digits are legible after a thousand steps.
 """
 
 from __future__ import annotations
