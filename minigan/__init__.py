@@ -7,6 +7,10 @@ Recorded steps: `replayed`, `effect`, `scheduled`, `RecordingError` (see `miniga
 """
 
 # ruff: noqa: E402
+from minigan import interrupted
+
+interrupted.install()  # before whatever takes time is imported
+
 from minigan.kernels.registers import hold_blas
 
 hold_blas()  # before NumPy is imported

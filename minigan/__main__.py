@@ -1,7 +1,5 @@
 """`python -m minigan`."""
 
-import sys
+from minigan.cli import program
 
-from minigan.cli import main
-
-sys.exit(main())
+program()

@@ -9,8 +9,10 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, NoReturn
+
+from minigan import interrupted
 
 SETTINGS = ("data", "steps", "batch_size", "seed")  # options of `train` that are settings of every model
 
@@ -196,37 +198,73 @@ def _top_parser() -> argparse.ArgumentParser:
         description="A GAN engine that a person can read.",
         usage="minigan COMMAND [...]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
         epilog=f"commands:\n{lines}\n\nminigan COMMAND --help tells more.\n\n{EXIT_CODES}",
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    return parser
+
+
+def _parse_top(argv: Sequence[str]) -> None:
+    """What stands in no command: nothing, --help, --version, or a mistake."""
+    parser = _top_parser()
+    args, words = parser.parse_known_args(argv)
+    word = words[0] if words else ""
+    if not words and args.version:
+        from minigan.version import __version__
+
+        print(f"minigan {__version__}")
+    elif not words:
+        parser.print_help()
+    elif word.startswith("-"):
+        parser.error(_unknown_option(word, words))
+    elif word in COMMANDS:
+        parser.error(f"{argv[0]} and {word}: expected minigan {argv[0]} alone, or the command first: minigan {word}")
+    else:
+        parser.error(f"unknown command {word!r}{_closest(word, COMMANDS)} Commands: {', '.join(COMMANDS)}")
+
+
+def _unknown_option(word: str, words: Sequence[str]) -> str:
+    """What to say to an option before any command."""
+    option = word.partition("=")[0]
+    owner = next((w for w in words if w in COMMANDS), "")
+    owners = [owner] if owner else [name for name in COMMANDS if option in _options(_command_parser(name))]
+    if owners:
+        return f"unknown option {word}: options of a command stand behind it, as in: minigan {owners[0]} {word}"
+    return f"unknown option {word}{_closest(option, ('--help', '--version'))} See: minigan --help"
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else "."
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return [name for action in parser._actions for name in action.option_strings]
+
+
+def _command_parser(name: str) -> argparse.ArgumentParser:
+    command = COMMANDS[name]
+    parser = argparse.ArgumentParser(
+        prog=f"minigan {name}", description=command.help[0].upper() + command.help[1:] + ".", allow_abbrev=False,
+        add_help=name != "train",
+    )  # fmt: skip
+    command.arguments(parser)
     return parser
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace | None:
     """The arguments of a command, with its name; None when help or the version was all that was asked for."""
     if not argv or argv[0] not in COMMANDS:
-        parser = _top_parser()
-        args = parser.parse_known_args(argv)[0]
-        if args.version:
-            from minigan.version import __version__
-
-            print(f"minigan {__version__}")
-        elif args.command is None:
-            parser.print_help()
-        else:
-            close = difflib.get_close_matches(args.command, COMMANDS, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            parser.error(f"unknown command {args.command!r}{hint} Commands: {', '.join(COMMANDS)}")
+        _parse_top(argv)
         return None
-    command = COMMANDS[argv[0]]
-    parser = argparse.ArgumentParser(
-        prog=f"minigan {argv[0]}", description=command.help[0].upper() + command.help[1:] + ".", allow_abbrev=False,
-        add_help=argv[0] != "train",
-    )  # fmt: skip
-    command.arguments(parser)
+    parser = _command_parser(argv[0])
     # Intermixed, because Python before 3.12 gives an optional MODEL up once an option stands before it.
-    args = parser.parse_intermixed_args(argv[1:])
+    args, unknown = parser.parse_known_intermixed_args(argv[1:])
+    if unknown:
+        option = next((word for word in unknown if word.startswith("-")), "")
+        hint = _closest(option.partition("=")[0], _options(parser)) if option else "."
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint} See: minigan {argv[0]} --help")
     args.parser = parser
     return args
 
@@ -253,9 +291,7 @@ def _without_stdout() -> int:
 
 def _report(error: BaseException) -> int:
     """The message of an error on stderr; returns the exit code."""
-    from minigan.run.errors import outcome
-
-    code, message = outcome(error)
+    code, message = _outcome(error)
     if os.environ.get("MINIGAN_DEBUG"):
         import traceback
 
@@ -267,9 +303,26 @@ def _report(error: BaseException) -> int:
     return code
 
 
+def _outcome(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, KeyboardInterrupt):  # at once: nothing is imported for it
+        return interrupted.CODE, "stopped"
+    from minigan.run.errors import outcome
+
+    return outcome(error)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out a command line and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names need not be text that the terminal can show
             stream.reconfigure(errors="backslashreplace")
     return _run(sys.argv[1:] if argv is None else list(argv))
+
+
+def program() -> NoReturn:
+    """`minigan`, as installed."""
+    try:
+        code = main()
+    finally:
+        interrupted.ignore()
+    sys.exit(code)

@@ -85,7 +85,7 @@ def test_help_imports_nothing_heavy():
 def test_help_of_a_model_lists_its_settings(capsys):
     assert main(["train", "mlp", "--help"]) == 0
     out = capsys.readouterr().out
-    for word in ("latent", "0.0002", "non_saturating", "normalisation", "--batch-size"):
+    for word in ("latent", "0.001", "non_saturating", "normalisation", "--batch-size"):
         assert word in out
     assert main(["train", "--help", "toy"]) == 0
     assert "width" in capsys.readouterr().out

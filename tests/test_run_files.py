@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import minigan
-from minigan import data, gans
+from minigan import gans
 from minigan.cli import main
 from minigan.gans import needs
 from minigan.losses import EQUILIBRIUM
@@ -68,9 +68,9 @@ def apart(words: list[str]) -> int:
 )
 def test_a_resumed_run_equals_an_unbroken_one(model, options, tmp_path):
     run = apart if model == "mlp" else main
-    assert run(["train", model, "--steps", "20", "--out", "whole", *options]) == 0
-    assert run(["train", model, "--steps", "10", "--out", "parts", *options]) == 0
-    assert run(["resume", "parts", "--steps", "20"]) == 0
+    assert run(["train", model, "--steps", "8", "--out", "whole", *options]) == 0
+    assert run(["train", model, "--steps", "4", "--out", "parts", *options]) == 0
+    assert run(["resume", "parts", "--steps", "8"]) == 0
     ends = [checkpoint.latest(RunDir(tmp_path / name))[1] for name in ("whole", "parts")]
     assert ends[0].state.keys() == ends[1].state.keys() and ends[0].config == ends[1].config
     for name, array in ends[0].state.items():
@@ -269,13 +269,6 @@ def test_interrupts_are_restored():
 
 
 # -- pictures --------------------------------------------------------------------------------------------------------
-def test_point_pictures_have_the_same_axes_whatever_is_drawn():
-    artist = plots.painter("points", (2,), data.load("ring8"))
-    far, nothing = np.full((5, 2), 1e6, np.float32), np.full((5, 2), np.nan, np.float32)
-    pictures = [artist.picture(x, "step 1") for x in (far, nothing)]
-    assert np.array_equal(*pictures) and pictures[0].shape[2] == 3
-
-
 @pytest.mark.parametrize("features", [1, 2, 5])
 def test_points_of_any_dimension_without_the_data(features):
     x = np.random.default_rng(0).normal(size=(50, features)).astype(np.float32)

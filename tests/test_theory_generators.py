@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 import minigan as mg
 from minigan import losses, ops
@@ -109,6 +109,7 @@ def test_raw_outputs_stay_finite_where_t_reaches_the_end_of_the_domain() -> None
 
 
 @each
+@settings(max_examples=25)  # for each of the generators
 @given(pq=tables(2, zeros=True), v=floats(-3, 3))
 def test_both_bounds_agree(name: str, pq: Any, v: float) -> None:
     g = d.GENERATORS[name]
@@ -142,6 +143,7 @@ def test_a_dirac_gan_with_an_f_gan_rotates_around_its_rest_point(name: str) -> N
 
 # -- from f alone ----------------------------------------------------------------------------------------------------
 @plain
+@settings(max_examples=25)  # for each of the generators
 @given(pq=tables(2, zeros=True))
 def test_a_plain_function_gives_the_divergence(name: str, pq: Any) -> None:
     np.testing.assert_allclose(d.f_divergence(*pq, PLAIN[name]), d.f_divergence(*pq, name), rtol=1e-10, atol=1e-12)

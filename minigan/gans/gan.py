@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from minigan import losses, nn, ops, optim
+from minigan import losses, nn, ops, optim, penalties
 from minigan.autodiff import Tensor
-from minigan.game import Player
+from minigan.game import Lazy, Player
 from minigan.gans.base import Model
 from minigan.gans.options import Config, option
 
@@ -21,6 +21,9 @@ class GANConfig(Config):
     loss: str = option("non_saturating", "pair of losses", choices=tuple(losses.PAIRS))
     lr: float = option(2e-4, "Adam's learning rate", low=0.0)
     beta1: float = option(0.5, "Adam's beta1", low=0.0, high=0.999)
+    beta2: float = option(0.999, "Adam's beta2", low=0.0, high=0.99999)
+    r1: float = option(0.0, "gamma of the R1 penalty gamma/2 E |grad D(x)|^2 on reals; 0 for none", low=0.0)
+    r1_every: int = option(4, "steps from one R1 penalty to the next, which counts as many times", low=1)
     ema: float = option(
         0.0, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
     )
@@ -37,10 +40,15 @@ class GAN(Model):
     discriminator: nn.Module
 
     def players(self) -> list[Player]:
-        """Discriminator first, then generator, each with its own Adam (Radford et al. 2015 chose beta1 = .5)."""
-        adam = {"lr": self.config.lr, "beta1": self.config.beta1}
+        """Discriminator first, then generator, each with its own Adam (Radford et al. 2015 chose beta1 = .5).
+
+        The discriminator's loss has the penalty `r1` where it is asked for. It is 0 at the equilibrium, where D is constant.
+        """
+        config = self.config
+        adam = {"lr": config.lr, "beta1": config.beta1, "beta2": config.beta2}
+        lazy = [Lazy("r1", self.r1, every=config.r1_every)] if config.r1 else []
         return [
-            Player("discriminator", self.discriminator_loss, optim.Adam(self.discriminator, **adam)),
+            Player("discriminator", self.discriminator_loss, optim.Adam(self.discriminator, **adam), lazy=lazy),
             Player("generator", self.generator_loss, optim.Adam(self.generator, **adam)),
         ]
 
@@ -70,6 +78,10 @@ class GAN(Model):
     def generator_loss(self, real: Tensor) -> Tensor:
         """The generator's half of the pair, on fresh noise; `real` only tells how many."""
         return self.pair.generator(self.discriminator(self.fake(len(real), "noise for the generator")))
+
+    def r1(self, real: Tensor) -> Tensor:
+        """gamma/2 E |grad D(x)|^2 (Mescheder et al. 2018, arXiv 1801.04406, eq. 9)."""
+        return penalties.r1(self.discriminator, real, gamma=self.config.r1)
 
     def average(self) -> optim.EMA | None:
         """Of the generator, with decay `ema`."""

@@ -6,6 +6,9 @@
 with leaky ReLU (slope .2) between. At the optimum D = p_data / (p_data + p_g), and the value of the game is
 2 JSD(p_data, p_g) - log 4. With `norm="batch"` the generator's hidden layers are batch-normalised; never after tanh, which
 would leave [-1, 1].
+
+The defaults were chosen by measurement (`bench/defaults.py`): an R1 penalty and Adam without momentum, so that the rate may be
+1e-3 and digits are legible after a thousand steps.
 """
 
 from __future__ import annotations
@@ -22,11 +25,13 @@ from minigan.gans.options import option
 class MLPConfig(GANConfig):
     """The MLP GAN's options."""
 
-    steps: int = option(6000, "steps to train: one update of every player each", low=0)
+    steps: int = option(4000, "steps to train: one update of every player each", low=0)
+    lr: float = option(1e-3, "Adam's learning rate", low=0.0)
+    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
+    r1: float = option(1.0, "gamma of the R1 penalty gamma/2 E |grad D(x)|^2 on reals; 0 for none", low=0.0)
     ema: float = option(
-        0.999, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
+        0.99, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
     )
-
     norm: str = option("none", "normalisation of the generator's hidden layers", choices=("none", "batch"))
 
 

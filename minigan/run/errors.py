@@ -11,7 +11,7 @@ from minigan import backend
 from minigan.data import DataError
 from minigan.gans.protocol import ModelError
 
-DONE, BUG, USAGE, DIVERGED, BAD_INPUT, NO_ROOM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+DONE, BUG, USAGE, DIVERGED, BAD_INPUT, NO_ROOM = 0, 1, 2, 3, 4, 5
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
 
 
@@ -51,8 +51,6 @@ def outcome(error: BaseException) -> tuple[int, str]:
         return USAGE, shown(error)
     if isinstance(error, (DataError, AuthorError, ModelError)):
         return BAD_INPUT, shown(error)
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "stopped"
     if isinstance(error, MemoryError):  # CuPy's OutOfMemoryError is one
         return NO_ROOM, f"out of memory ({shown(error)}): use a smaller --batch-size, model or number of samples"
     if isinstance(error, OSError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from minigan.gans.protocol import Trainable
 from minigan.run.feed import Feed
 from minigan.run.interrupts import Interrupts
+from minigan.run.means import Means
 from minigan.run.progress import Progress
 from minigan.run.references import Reference
 
@@ -22,29 +22,25 @@ class Loop:
 
     Attributes:
         step, steps: as given; `step` counts up.
+        means: of each player's loss and of what the losses report, since they were last written down.
     """
 
     def __init__(self, reference: Reference, model: Trainable, feed: Feed, *, step: int, steps: int) -> None:
         self.reference, self.model, self.feed = reference, model, feed
         self.step, self.steps = step, steps
-        self._losses: dict[str, Any] = {}
+        self.means = Means()
 
     def advance(self) -> None:
         """One step."""
         with self.reference.blamed():
-            batches = self.feed(self.step)
-            self._losses = self.model.game.step(batches=batches) if batches else self.model.game.step()
+            batches, game = self.feed(self.step), self.model.game
+            self.means.add(game.step(batches=batches) if batches else game.step())
+            self.means.add(game.metrics)
         self.step += 1
 
-    @property
-    def started(self) -> bool:
-        """Whether a step was made here."""
-        return bool(self._losses)
-
     def numbers(self) -> dict[str, float]:
-        """Each player's last loss and what the losses report, as numbers; waits for the device."""
-        values = {**self._losses, **self.model.game.metrics} if self._losses else {}
-        return {name: value.item() for name, value in values.items()}
+        """The means, as numbers; waits for the device."""
+        return self.means.values()
 
     def run(self, interrupts: Interrupts, pause: Callable[[bool], int]) -> None:
         """Step to the last step, or until interrupted.
@@ -53,7 +49,7 @@ class Loop:
         """
         progress = Progress(self.step, self.steps)
         try:
-            next_pause = self._paused(progress, pause) if self.started else self.step
+            next_pause = self._paused(progress, pause) if self.means.pending else self.step
             while self.step < self.steps and not interrupts.received:
                 self.advance()
                 if self.step >= next_pause or time.perf_counter() >= progress.due:

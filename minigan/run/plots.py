@@ -48,6 +48,9 @@ class ImagePainter:
 class PointPainter:
     """Draws real and generated points on the same axes in every picture.
 
+    No sample is left out in silence: those beyond the axes are drawn on their edge, and the title counts them and those that
+    are no numbers.
+
     Args:
         real: the data set, or None when it is not at hand.
         features: coordinates of a point; with one a histogram is drawn, and of more than two the first two.
@@ -65,8 +68,10 @@ class PointPainter:
         # A fixed place: the layout engine would take twice the time of the drawing itself.
         axes = figure.add_axes((0.13, 0.14, 0.84, 0.77) if flat else (0.13, 0.18, 0.82, 0.76))
         finite = samples[np.isfinite(samples).all(axis=1)]
-        (self._histogram if flat else self._scatter)(axes, finite)
-        axes.set_title(title, fontsize=11)
+        beyond = (self._histogram if flat else self._scatter)(axes, finite)
+        counts = {"beyond the axes": beyond, "not finite": len(samples) - len(finite)}
+        notes = [f"{count} of {len(samples)} {what}" for what, count in counts.items() if count]
+        axes.set_title(", ".join([title, *notes]), fontsize=11 if len(notes) < 2 else 9)
         _clean(axes)
         return _pixels(figure)
 
@@ -80,32 +85,53 @@ class PointPainter:
         margin = 0.25 * (high - low) or 1.0
         return low - margin, high + margin
 
-    def _scatter(self, axes: Any, samples: np.ndarray) -> None:
+    def _scatter(self, axes: Any, samples: np.ndarray) -> int:
+        """Draw points; returns how many lie beyond the axes."""
+        limits = np.array([self._limits(samples, axis) for axis in (0, 1)])
+        held = np.clip(samples[:, :2], *limits.T)
+        beyond = (held != samples[:, :2]).any(axis=1)
         dots = {"linewidths": 0, "rasterized": True}
         if self.real is not None:
             x = self.real.x[: self.shown]
-            axes.scatter(x[:, 0], x[:, 1], s=14, color=BLUE, alpha=0.35, label="real", **dots)
-        axes.scatter(samples[:, 0], samples[:, 1], s=9, color=ORANGE, alpha=0.6, label="generated", **dots)
+            part = f" ({len(x):,} of {len(self.real.x):,})" if len(x) < len(self.real.x) else ""
+            axes.scatter(x[:, 0], x[:, 1], s=14, color=BLUE, alpha=0.35, label=f"real{part}", **dots)
+        inside, edge = held[~beyond], held[beyond]
+        axes.scatter(inside[:, 0], inside[:, 1], s=9, color=ORANGE, alpha=0.6, label="generated", **dots)
+        axes.scatter(edge[:, 0], edge[:, 1], s=40, marker="x", color=ORANGE, linewidths=1, clip_on=False)
         if self.real is not None and self.real.modes is not None:
             modes = self.real.modes
             axes.scatter(modes[:, 0], modes[:, 1], s=40, marker="+", color=BLACK, linewidths=1, label="modes")
-        axes.set(xlim=self._limits(samples, 0), ylim=self._limits(samples, 1), xlabel="$x_1$", ylabel="$x_2$")
+        axes.set(xlim=limits[0], ylim=limits[1], xlabel="$x_1$", ylabel="$x_2$")
         axes.set_aspect("equal", adjustable="box")
         legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False, markerscale=1.3)
         for handle in legend.legend_handles:
             handle.set_alpha(1)
+        return int(beyond.sum())
 
-    def _histogram(self, axes: Any, samples: np.ndarray) -> None:
+    def _histogram(self, axes: Any, samples: np.ndarray) -> int:
+        """Draw densities, with what lies beyond the axis in the outermost bins; returns how many that are."""
         low, high = self._limits(samples, 0)
         bins = np.linspace(low, high, 61)
         if self.real is not None:
             axes.hist(self.real.x[:, 0], bins, density=True, color=BLUE, alpha=0.35, label="real")
-        axes.hist(samples[:, 0], bins, density=True, histtype="step", color=ORANGE, linewidth=1.8, label="generated")
+        held = np.clip(samples[:, 0], low, high)
+        look = {"density": len(held) > 0, "histtype": "step", "color": ORANGE, "linewidth": 1.8, "label": "generated"}
+        generated, *_ = axes.hist(held, bins, **look)
         if self.real is not None:
             heights, _ = np.histogram(self.real.x[:, 0], bins, density=True)
-            axes.set_ylim(0, 2 * float(heights.max()))
+            axes.set_ylim(0, top := 2 * float(heights.max()))
+            if generated.max() > top:
+                axes.text(
+                    0.02,
+                    0.97,
+                    f"peak of generated: {generated.max():.3g}",
+                    color=ORANGE,
+                    va="top",
+                    transform=axes.transAxes,
+                )
         axes.set(xlim=(low, high), xlabel="$x$", ylabel="density")
         axes.legend(loc="upper right", frameon=False)
+        return int((held != samples[:, 0]).sum())
 
 
 Painter = ImagePainter | PointPainter
@@ -204,16 +230,21 @@ def save_losses(
     figure = _figure(7.2, 4.2)
     axes = figure.add_axes((0.09, 0.12, 0.83, 0.79))
     colours = dict(zip(curves, itertools.cycle(COLOURS), strict=False))
-    ends = []
+    ends, drawn = [], []
     for number, (name, colour) in enumerate(colours.items()):
         points = [(row["step"], row[name]) for row in rows if isinstance(row.get(name), (int, float))]
         if points:
+            drawn += [value for _, value in points]
             ends.append(
                 _curve(axes, np.array(points, float), name, colour, STYLES[number // len(COLOURS) % len(STYLES)])
             )
     if not ends:
         return False
     _levels(axes, levels or {}, colours, ends)
+    low, high = axes.get_ylim()
+    if outside := sum(not low <= value <= high for value in drawn):
+        note = f"{outside} of {len(drawn)} values beyond the axis: {min(drawn):.3g} to {max(drawn):.3g}"
+        axes.text(0.99, 0.98, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=GREY)
     axes.set(xlabel="step", ylabel="loss", xlim=(0, max(row["step"] for row in rows) or 1))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(ends), 4), frameon=False)
     axes.xaxis.get_major_locator().set_params(integer=True)

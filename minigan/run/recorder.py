@@ -124,12 +124,14 @@ class Recorder:
         return min([self.loop.steps, *(step - step % period + period for period in periods)])
 
     def _log(self) -> None:
+        """A line of metrics.jsonl: the means since the line before it."""
         numbers, present = self.loop.numbers(), time.perf_counter()
         step, then = self._logged
         pace = 1e3 * (present - then) / max(1, self.loop.step - step)
         self._logged = self.loop.step, present
         row = {"step": self.loop.step, **numbers, **self._metrics(numbers), "ms_per_step": round(pace, 4)}
         self.folder.add_metrics(row)
+        self.loop.means.restart()
         self.check(numbers)
 
     def _metrics(self, numbers: Mapping[str, float]) -> dict[str, float]:
@@ -165,7 +167,12 @@ class Recorder:
         self.folder.set_status(state, self.loop.step, self.loop.steps, message)
 
     def save(self) -> Path:
-        """Write a checkpoint, after a check that it is worth it."""
+        """Write a checkpoint, after a check that it is worth it.
+
+        A line of metrics.jsonl ends there, so that the means of a resumed run are those of an unbroken one.
+        """
+        if self.loop.means.pending:
+            self._log()
         self.check(self.loop.numbers())
         self._saved_at = time.perf_counter()
         with self.job.reference.blamed():
@@ -192,7 +199,7 @@ class Recorder:
         with self.job.reference.blamed():
             levels = self.loop.model.equilibrium()
         check_mapping(self.job.reference.name, "equilibrium", levels, "players' names to (text, number)")
-        return plots.save_losses(self.folder.losses, self.folder.read_metrics(), [*self.loop.numbers()], levels)
+        return plots.save_losses(self.folder.losses, self.folder.read_metrics(), self.loop.means.names, levels)
 
     def _fail(self, state: str, message: str) -> None:
         with contextlib.suppress(OSError):  # the disk may be what failed
