@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array
 from minigan.checks import plain
 from minigan.kernels import dispatch, reference
@@ -134,6 +134,3 @@ def dense(x: Any, w: Any, b: Any = None, *, activation: str = "linear", slope: f
     flat = x if x.ndim == 2 else reshape(x, (int(np.prod(x.shape[:-1], dtype=np.int64)), x.shape[-1]))
     y = _dense(flat, w, *(() if b is None else (b,)), kind=activation, slope=plain("dense", "slope", slope))
     return y if x.ndim == 2 else reshape(y, (*x.shape[:-1], w.shape[1]))
-
-
-METHODS["matmul"] = matmul

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.kernels import dispatch
 from minigan.ops.elementwise import cast, divide, equal, exp, multiply, square, where
@@ -219,7 +219,3 @@ def norm(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """sqrt(sum(x^2)) over `axis`, without overflow;  dx = g x / |x|, and 0 at x = 0 (where sqrt(sum(x^2)) would give NaN:
     the choice matters for gradient penalties)."""
     return _reduce(_norm, x, axis, keepdims)
-
-
-_METHOD_NAMES = "sum mean var max min logsumexp softmax log_softmax cumsum norm"
-METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive, run
+from minigan.autodiff import Tensor, as_tensor, primitive, run
 from minigan.backend import Array, array_module, is_float, is_gpu_array
 from minigan.checks import plain
 
@@ -385,7 +385,3 @@ def sort(x: Any, axis: int = -1) -> Tensor:
     if not x.ndim:
         raise ValueError("sort: got a tensor without axes, expected at least one")
     return permute(x, argsort(x, axis=axis), axis=axis)
-
-
-_METHOD_NAMES = "reshape transpose swapaxes expand_dims squeeze flatten broadcast_to split getitem take flip sort"
-METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})
