@@ -10,8 +10,9 @@ import numpy as np
 from minigan import ops
 from minigan.autodiff import Tensor, effect, tensor
 from minigan.backend import Array, array_module
-from minigan.checks import number, whole
+from minigan.checks import flag, number, whole
 from minigan.kernels import dispatch
+from minigan.nn.layers import Activation
 from minigan.nn.module import Module
 from minigan.ops.normalize import ACTIVATIONS
 from minigan.random import Source
@@ -23,14 +24,15 @@ def _follow(running: Sequence[Array], statistics: Array, momentum: float, rows: 
 
 
 class _Scaled(Module):
-    """A layer that ends with gamma h + beta, gamma and beta of length `channels`."""
+    """A layer that ends with gamma h + beta, gamma and beta of length `channels`: learned, or with affine=False 1 and 0."""
 
-    def __init__(self, channels: int, eps: float) -> None:
+    def __init__(self, channels: int, eps: float, affine: bool = True) -> None:
         name = type(self).__name__
         whole(name, "channels", channels, low=1)
         self.eps = number(name, "eps", eps, low=0)
-        self.gamma = tensor(np.ones(channels, np.float32), requires_grad=True)
-        self.beta = tensor(np.zeros(channels, np.float32), requires_grad=True)
+        self.affine = flag(name, "affine", affine)
+        self.gamma = tensor(np.ones(channels, np.float32), requires_grad=self.affine)
+        self.beta = tensor(np.zeros(channels, np.float32), requires_grad=self.affine)
 
     def reset(self, random: Source, stream: str) -> None:
         """gamma = 1, beta = 0."""
@@ -51,6 +53,9 @@ class BatchNorm(_Scaled):
         gamma_std: gamma starts at N(1, gamma_std^2); DCGAN uses .02, the default 0 starts at 1.
         activation: of `minigan.ops.batch_norm`: linear, relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
         slope: of leaky_relu below zero.
+        affine: whether gamma and beta are learned; if not, they stay 1 and 0 (buffers).
+        update: whether the running averages follow in training. `layer.update = False` leaves them as they are for passes that
+            should not count, such as a discriminator's over mixed or augmented batches.
 
     Raises:
         TypeError, ValueError: a hyper-parameter that is no finite number in its range.
@@ -65,8 +70,13 @@ class BatchNorm(_Scaled):
         gamma_std: float = 0.0,
         activation: str = "linear",
         slope: float = 0.2,
+        affine: bool = True,
+        update: bool = True,
     ) -> None:
-        super().__init__(channels, eps)
+        super().__init__(channels, eps, affine)
+        self.update = flag("BatchNorm", "update", update)
+        if not affine and gamma_std:
+            raise ValueError(f"BatchNorm: got gamma_std {gamma_std} and affine=False, expected one of the two")
         if activation not in ACTIVATIONS:
             raise ValueError(f"BatchNorm: got activation {activation!r}, expected one of {ACTIVATIONS}")
         self.momentum = number("BatchNorm", "momentum", momentum, low=0, high=1)
@@ -94,7 +104,8 @@ class BatchNorm(_Scaled):
         statistics = array_module(x._data).empty((2, *self.gamma.shape), x.dtype)
         after: dict[str, Any] = {"activation": self.activation, "slope": self.slope}
         y = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, statistics=statistics, **after)
-        effect(_follow, [self.running_mean, self.running_var], statistics, self.momentum, x.size // self.gamma.size)
+        if self.update:
+            effect(_follow, [self.running_mean, self.running_var], statistics, self.momentum, x.size // self.gamma.size)
         return y
 
     def _activated(self, z: Tensor) -> Tensor:
@@ -141,17 +152,34 @@ class GroupNorm(_Scaled):
 
 
 class InstanceNorm(_Scaled):
-    """gamma (x - mean) / sqrt(var + eps) + beta over the positions of each channel of each element, x (N, *spatial, C)
-    (Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022); the same in training and evaluation.
+    """f(gamma (x - mean) / sqrt(var + eps) + beta) over the positions of each channel of each element, x (N, *spatial, C)
+    (Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022), f an activation; the same in training and evaluation.
 
     Args:
         channels: length of the last axis.
         eps: added to the variance.
+        affine: whether gamma and beta are learned; if not, they stay 1 and 0 (buffers), as in pix2pix and CycleGAN.
+        activation: None, or of :class:`minigan.nn.Activation`.
+        slope: of leaky_relu below zero.
+
+    Gains and offsets of each element, (N, C), are :class:`minigan.nn.AdaIN`'s, or :func:`minigan.nn.modulate`'s.
     """
 
-    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
-        super().__init__(channels, eps)
+    def __init__(
+        self,
+        channels: int,
+        *,
+        eps: float = 1e-5,
+        affine: bool = True,
+        activation: str | None = None,
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__(channels, eps, affine)
+        number("InstanceNorm", "slope", slope, above=0)
+        options = {"slope": slope} if activation == "leaky_relu" else {}
+        self.activation = None if activation in (None, "linear") else Activation(activation, **options)
 
     def forward(self, x: Any) -> Tensor:
         """Normalise each channel of each element by its own mean and variance."""
-        return ops.instance_norm(x, self.gamma, self.beta, eps=self.eps)
+        z = ops.instance_norm(x, self.gamma, self.beta, eps=self.eps)
+        return z if self.activation is None else self.activation(z)
