@@ -3,10 +3,14 @@
 Tensors and derivatives: `tensor`, `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`, `no_grad`, `gradcheck`.
 Building blocks: `ops`, `nn`, `losses`, `penalties`, `optim`, `random`, `data`.
 GANs: `Game`, `Player`, `Phase`, `Lazy`, and the models in `minigan.gans`.
+Imported when first used: `theory` (the mathematics), `gans` (the models), `metrics` (how good samples are).
 Recorded steps: `replayed`, `effect`, `scheduled`, `RecordingError` (see `minigan.replayed`).
 """
 
 # ruff: noqa: E402
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from minigan.kernels.registers import hold_blas
 
 hold_blas()  # before NumPy is imported
@@ -15,7 +19,7 @@ from minigan import data, losses, nn, ops, optim, penalties, random
 from minigan.autodiff import GraphError, Node, Tensor, effect, grad, tensor
 from minigan.batch import Batch
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
-from minigan.draw import graph_to_dot, graph_to_text
+from minigan.draw import graph_to_dot, graph_to_svg, graph_to_text
 from minigan.game import Game, Lazy, Phase, Player
 from minigan.gradcheck import gradcheck
 from minigan.replay import Recording
@@ -24,6 +28,11 @@ from minigan.scheduled import scheduled
 from minigan.switches import anomaly, enable_grad, hook, no_grad
 from minigan.tracing import RecordingError
 from minigan.version import __version__
+
+if TYPE_CHECKING:
+    from minigan import gans, metrics, theory
+
+_LATER = ("gans", "metrics", "theory")  # imported at their first use: they take time, and a short program needs none
 
 __all__ = [
     "Batch",
@@ -41,9 +50,11 @@ __all__ = [
     "data",
     "effect",
     "enable_grad",
+    "gans",
     "grad",
     "gradcheck",
     "graph_to_dot",
+    "graph_to_svg",
     "graph_to_text",
     "hessian",
     "hook",
@@ -51,6 +62,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "losses",
+    "metrics",
     "nn",
     "no_grad",
     "ops",
@@ -60,5 +72,16 @@ __all__ = [
     "replayed",
     "scheduled",
     "tensor",
+    "theory",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"minigan.{name}")
+    raise AttributeError(f"module 'minigan' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -139,6 +139,9 @@ class Source:
         self._clock: Clock | None = None  # the game's step that `_calls` belongs to
         self._branch = ""  # what tells a copy's streams from the original's, and those of `apart`
 
+    def __repr__(self) -> str:
+        return f"Source(seed={self.seed}, step={self.step}, {self.dtype} on the {self.device})"
+
     @classmethod
     def unnamed(cls) -> Source:
         """A source of seed 0 for a layer that was not initialised."""

@@ -75,6 +75,9 @@ class Recording:
     def __len__(self) -> int:
         return len(self.calls)
 
+    def __repr__(self) -> str:
+        return f"Recording({len(self.calls)} calls, {len(self.outer)} outer tensors)"
+
     def replay(self) -> Any:
         """Run the recorded calls on what the arrays hold now; returns the refilled result."""
         for t in self._scheduled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -215,7 +216,10 @@ class Module:
         """`train(False)`."""
         return self.train(False)
 
-    # -- a table for people ------------------------------------------------------------------------------------------
+    # -- text and a table for people ---------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return _text(self, set())
+
     def summary(self, input_shape: tuple[int, ...]) -> str:
         """A table of layers for an input of `input_shape` (with its batch axis): output shape, parameters, bytes, FLOPs.
 
@@ -232,6 +236,45 @@ class Module:
             Module._watch = None
             self.train(mode)
         return watch.table({id(module): path for path, module in self.modules()}, self.parameters())
+
+
+def _text(module: Module, seen: set[int]) -> str:
+    """`Dense(activation=..., weight=(2, 64))`: settings that are not the constructor's defaults, shapes of tensors, and children
+    one a line, indented. A module met again is named without its contents."""
+    kind = type(module).__name__
+    if id(module) in seen:
+        return f"{kind}(shown above)"
+    seen.add(id(module))
+    children = list(module.children())
+    head = ", ".join([*_settings(module), *(f"{n}={t.shape}" for n, t in module._parts() if isinstance(t, Tensor))])
+    if not children:
+        return f"{kind}({head})"
+    lines = [f"{name}: {_text(child, seen)}".replace("\n", "\n  ") for name, child in children]
+    return "\n  ".join([f"{kind}({head}", *lines]) + "\n)"
+
+
+def _settings(module: Module) -> Iterator[str]:
+    try:
+        taken = inspect.signature(type(module)).parameters
+    except (TypeError, ValueError):  # a class whose constructor says nothing
+        taken = {}  # type: ignore[assignment]
+    values: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        values |= value if isinstance(value, dict) and all(isinstance(key, str) for key in value) else {name: value}
+    for name, value in values.items():
+        default = taken[name].default if name in taken else None
+        if name.startswith("_") or name == "training" or isinstance(value, (Tensor, Module)) or value is default:
+            continue
+        kind = getattr(value, "kind", None)  # of an activation
+        if kind != "linear" and _is_plain(value) and not (type(value) is type(default) and value == default):
+            yield f"{name}={value!r}"
+
+
+def _is_plain(value: Any) -> bool:
+    """A setting that can be shown: a number, a string, or a few of them."""
+    if isinstance(value, (list, tuple)):
+        return 0 < len(value) <= 8 and all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str, np.generic)) or hasattr(type(value), "kind")
 
 
 def _learned(t: Tensor) -> bool:
