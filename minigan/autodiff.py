@@ -22,7 +22,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array
-from minigan.graph import GraphError, Node, Tensor, Version, as_tensor, tensor
+from minigan.graph import GraphError, Node, Tensor, TensorLike, Version, as_tensor, tensor
 from minigan.methods import Methods
 from minigan.primitive import Primitive, Unsaved, signature_of
 from minigan.switches import Event, graph, origin, state
@@ -389,6 +389,7 @@ __all__ = [
     "Node",
     "Primitive",
     "Tensor",
+    "TensorLike",
     "Version",
     "apply",
     "as_tensor",

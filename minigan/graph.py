@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -238,7 +238,12 @@ class Tensor(Methods, NumPy):
         raise AttributeError(f"Tensor has no attribute or method {name!r}{how or '; operations live in minigan.ops'}")
 
 
-def tensor(value: Any, *, dtype: Any = None, requires_grad: bool = False, device: str | None = None) -> Tensor:
+TensorLike = (
+    Tensor | np.ndarray | float | Sequence[Any]
+)  # what becomes a tensor where one is expected (and CuPy's arrays)
+
+
+def tensor(value: TensorLike, *, dtype: Any = None, requires_grad: bool = False, device: str | None = None) -> Tensor:
     """A new leaf tensor with a copy of `value`.
 
     Python numbers and lists of them become float32; arrays keep their dtype (float32, float64, integer or bool).
@@ -264,7 +269,7 @@ def tensor(value: Any, *, dtype: Any = None, requires_grad: bool = False, device
     return result
 
 
-def as_tensor(value: Any, *, like: Tensor | None = None) -> Tensor:
+def as_tensor(value: TensorLike, *, like: Tensor | None = None) -> Tensor:
     """`value` if it is a tensor, else a constant tensor of it; an array is not copied. A number, or a list of them, has no
     device: it comes to life on that of `like`."""
     if isinstance(value, Tensor):

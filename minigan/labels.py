@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from minigan.autodiff import Tensor, effect
+from minigan.autodiff import Tensor, TensorLike, effect
 from minigan.backend import Array, is_gpu_array
 from minigan.ops import as_tensor
 
 
-def labels_of(owner: str, labels: Any, count: int) -> Tensor:
+def labels_of(owner: str, labels: TensorLike, count: int) -> Tensor:
     """Labels as a tensor of integers, checked to be in [0, count): now, and in every replay of a recorded step.
 
     On a GPU the values are not looked at, which would make the CPU wait; as in `ops.getitem`.

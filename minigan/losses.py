@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minigan import ops
-from minigan.autodiff import Tensor
+from minigan.autodiff import Tensor, TensorLike
 from minigan.backend import array_module
 from minigan.checks import number
 from minigan.labels import labels_of
@@ -193,7 +193,7 @@ def bce_with_logits(logits: Tensor, target: Tensor) -> Tensor:
 
 
 # -- supervised: what auxiliary heads, reconstructions and encoders minimise -----------------------------------------
-def _alike(name: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+def _alike(name: str, x: TensorLike, y: TensorLike) -> tuple[Tensor, Tensor]:
     """Two tensors of one shape, or a tensor and a number: (N,) beside (N, 1) would silently become N^2 differences."""
     x = ops.as_tensor(x)
     y = ops.as_tensor(y, like=x)
@@ -204,7 +204,7 @@ def _alike(name: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     return x, y if y.shape == x.shape else ops.cast(y, dtype=x.dtype)
 
 
-def l1(x: Any, y: Any) -> Tensor:
+def l1(x: TensorLike, y: TensorLike) -> Tensor:
     """mean |x - y| over all elements;  dx = sign(x - y) / n, 0 where they are equal. pix2pix's reconstruction (Isola et al. 2016,
     arXiv 1611.07004, eq. 3) and CycleGAN's cycle consistency (Zhu et al. 2017, arXiv 1703.10593, eq. 2), without their lambda.
 
@@ -218,7 +218,7 @@ def l1(x: Any, y: Any) -> Tensor:
     return ops.mean(ops.abs(x - y))
 
 
-def mse(x: Any, y: Any) -> Tensor:
+def mse(x: TensorLike, y: TensorLike) -> Tensor:
     """mean (x - y)^2 over all elements;  dx = 2 (x - y) / n.
 
     Args:
@@ -231,7 +231,7 @@ def mse(x: Any, y: Any) -> Tensor:
     return ops.mean(ops.square(x - y))
 
 
-def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(logits: TensorLike, labels: TensorLike, *, label_smoothing: float = 0.0) -> Tensor:
     """-sum_k q_k log p_k, the mean over all but the last axis, with p = softmax(logits) and q the labels' distribution:
 
         q = (1 - e) one_hot(label) + e / K      (e the label smoothing: Szegedy et al. 2015, arXiv 1512.00567, section 7)
@@ -270,7 +270,7 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> 
     return loss if not label_smoothing else (1 - label_smoothing) * loss - label_smoothing * ops.mean(log_p)
 
 
-def gaussian_kl(mean: Any, log_var: Any) -> Tensor:
+def gaussian_kl(mean: TensorLike, log_var: TensorLike) -> Tensor:
     """KL(N(mean, diag e^log_var) || N(0, I)) = 1/2 sum_j (mean_j^2 + e^l_j - 1 - l_j), l the log variance: the sum over the last
     axis, the mean over all others (Kingma, Welling 2013, arXiv 1312.6114, appendix B). d mean = mean / N,
     d l = (e^l - 1) / (2 N). In nats, >= 0, and 0 only at the standard normal.

@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 def _changed(owner: str, images: T, change: Callable[[Tensor], Tensor], channels: int | None = None) -> T:
     """`change` on images of any kind, checked."""
-    x = ops.as_tensor(images.x if isinstance(images, Dataset) else images)
+    given: Any = images.x if isinstance(images, Dataset) else images
+    x = ops.as_tensor(given)
     if x.ndim != 4 or not x.size or x.dtype.kind != "f" or (channels and x.shape[-1] != channels):
         wanted = channels or "C"
         raise DataError(f"{owner}: got {x.shape} {x.dtype}, expected float images (N, H, W, {wanted}) in [-1, 1]")

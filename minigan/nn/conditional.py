@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minigan import ops
-from minigan.autodiff import Tensor, tensor
+from minigan.autodiff import Tensor, TensorLike, tensor
 from minigan.backend import array_module
 from minigan.checks import number, whole
 from minigan.labels import labels_of
@@ -33,7 +31,7 @@ def modulate(h: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
     return ops.reshape(gain, spread) * h + ops.reshape(offset, spread)
 
 
-def instance_standardize(x: Any, *, eps: float = 1e-5) -> Tensor:
+def instance_standardize(x: TensorLike, *, eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(var + eps) over the positions of each channel of each element, x (N, *spatial, C): instance norm
     without gain and offset (Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022, eq. 2)."""
     x = ops.as_tensor(x)
@@ -64,7 +62,7 @@ class AdaIN(Module):
         self.eps = number("AdaIN", "eps", eps, low=0)
         self.style = Dense(self.features, 2 * self.channels)
 
-    def forward(self, x: Any, style: Any) -> Tensor:  # type: ignore[override]  # the style is its second input
+    def forward(self, x: TensorLike, style: TensorLike) -> Tensor:  # type: ignore[override]  # the style is its second input
         """(1 + a) h + b."""
         x, style = ops.as_tensor(x), ops.as_tensor(style)
         if x.shape[-1:] != (self.channels,) or style.shape != (x.shape[0], self.features):
@@ -105,7 +103,7 @@ class ConditionalBatchNorm(Module):
         self.gamma.assign(1.0)
         self.beta.assign(0.0)
 
-    def forward(self, x: Any, classes: Any) -> Tensor:  # type: ignore[override]  # the classes are its second input
+    def forward(self, x: TensorLike, classes: TensorLike) -> Tensor:  # type: ignore[override]  # the classes are its second input
         """gamma[k] h + beta[k]."""
         x, k = ops.as_tensor(x), ops.as_tensor(classes)
         expected = (x.shape[:1], (*x.shape[:1], self.classes))[k.dtype.kind == "f"]

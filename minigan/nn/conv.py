@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigan import ops
-from minigan.autodiff import Tensor, tensor
+from minigan.autodiff import Tensor, TensorLike, tensor
 from minigan.backend import Array
 from minigan.kernels.geometry import Padding
 from minigan.nn import init as initializers
@@ -81,7 +81,7 @@ class Conv(_Kernel):
         self.options |= {"activation": activation, "slope": slope}
         super().__init__(inputs, outputs, kernel_size, axes, bias, init)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """activation(conv(x, W) + b)."""
         return ops.conv(x, self.weight, self.bias, **self.options)
 
@@ -117,6 +117,6 @@ class ConvTranspose(_Kernel):
     def _arrange(self, weight: Array) -> Array:
         return weight.swapaxes(-1, -2)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """activation(A^T x + b)."""
         return ops.conv_transpose(x, self.weight, self.bias, **self.options)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigan import ops
-from minigan.autodiff import Tensor, effect, tensor
+from minigan.autodiff import Tensor, TensorLike, effect, tensor
 from minigan.backend import Array, array_module
 from minigan.checks import flag, number, whole
 from minigan.kernels import dispatch
@@ -95,7 +95,7 @@ class BatchNorm(_Scaled):
         self.running_mean.assign(0.0)
         self.running_var.assign(1.0)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Normalise by the batch in training, by the running averages in evaluation."""
         x = ops.as_tensor(x)
         if not self.training:
@@ -120,7 +120,7 @@ class LayerNorm(_Scaled):
     def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
         super().__init__(channels, eps)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Normalise each element by its own mean and variance."""
         return ops.layer_norm(x, self.gamma, self.beta, eps=self.eps)
 
@@ -146,7 +146,7 @@ class GroupNorm(_Scaled):
             )
         self.groups = groups
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Normalise each group of channels of each element by its own mean and variance."""
         return ops.group_norm(x, self.gamma, self.beta, groups=self.groups, eps=self.eps)
 
@@ -179,7 +179,7 @@ class InstanceNorm(_Scaled):
         options = {"slope": slope} if activation == "leaky_relu" else {}
         self.activation = None if activation in (None, "linear") else Activation(activation, **options)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Normalise each channel of each element by its own mean and variance."""
         z = ops.instance_norm(x, self.gamma, self.beta, eps=self.eps)
         return z if self.activation is None else self.activation(z)

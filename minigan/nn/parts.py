@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigan import ops
-from minigan.autodiff import Tensor, tensor
+from minigan.autodiff import Tensor, TensorLike, tensor
 from minigan.checks import number, whole
 from minigan.labels import labels_of
 from minigan.nn import init as initializers
@@ -45,7 +45,7 @@ class Embedding(Module):
         """W from the initialiser."""
         self.weight.assign(self.init(random, f"{stream}.weight", (self.count, self.features)))
 
-    def forward(self, labels: Any) -> Tensor:
+    def forward(self, labels: TensorLike) -> Tensor:
         """W[labels]."""
         return ops.embedding(self.weight, labels_of("Embedding", labels, self.count))
 
@@ -72,7 +72,7 @@ class Residual(Module):
         self.shortcut = shortcut
         self.scale = number("Residual", "scale", scale)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """scale (s(x) + F(x))."""
         x = ops.as_tensor(x)
         y, kept = self.body(x), x if self.shortcut is None else self.shortcut(x)
@@ -118,7 +118,7 @@ class Noise(Module):
         if self.gamma is not None:
             self.gamma.assign(0.0)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """x + std n, in training; or x + gamma n."""
         x = ops.as_tensor(x)
         if self.gamma is None:
@@ -158,7 +158,7 @@ class Lambda(Module):
                 )
         self.function, self.name = function, name or getattr(function, "__name__", type(function).__name__)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """function(x)."""
         y = self.function(ops.as_tensor(x))
         if not isinstance(y, Tensor):
