@@ -282,7 +282,7 @@ check("2.13", "softplus = max(x, 0) + log1p(e^-|x|)", ops.softplus(xs), true_sof
 #
 # No probability is ever formed. This is why a discriminator ends in a *logit*, not in a sigmoid, and why the
 # logarithmic losses of `minigan.losses` are written with softplus (see
-# [cross_entropy](../minigan/losses.py#cross_entropy)). The two are tied by
+# [logistic](../minigan/losses.py#logistic)). The two are tied by
 #
 # $$ \operatorname{softplus}(x) - \operatorname{softplus}(-x) = x: \tag{2.15} $$
 #

@@ -46,7 +46,7 @@ print("p sums to", p.sum(), "and q to", q.sum())
 #         = \sum_x p(x) \log D(x) + \sum_x q(x) \log(1 - D(x)) \tag{7.1} $$
 #
 # The discriminator wants $V$ large. An optimiser wants a loss to be small, so what is trained is $L_D = -V$; in this
-# engine that is [cross_entropy](../minigan/losses.py#cross_entropy), a function of two batches of logits. It must agree
+# engine that is [logistic](../minigan/losses.py#logistic), a function of two batches of logits. It must agree
 # with the sum: we build batches of 100 reals and 100 fakes in which each outcome appears exactly as often as its
 # probability says.
 
@@ -57,7 +57,7 @@ V = (p * np.log(D)).sum() + (q * np.log(1 - D)).sum()
 
 real, fake = (mg.tensor(np.repeat(logits, np.round(100 * law).astype(int))) for law in (p, q))
 check("7.1", "V(D) = Σ p log D + Σ q log(1-D) = -L_D of a batch", V,
-      -losses.cross_entropy(real, fake), atol=1e-12)  # fmt: skip
+      -losses.logistic(real, fake), atol=1e-12)  # fmt: skip
 
 # %% [markdown]
 # The batch held logits, not probabilities. With $D = 1/(1 + e^{-\ell})$ both logarithms are softplus functions,
@@ -258,7 +258,7 @@ print(f"JSD(p, q) = {divergences.jsd(p, q):.4f} nats, V(D*) = {ceiling:.4f}")
 perfect = [search(lambda d, a=a: -a * math.log(d) - a * math.log(1 - d), 1e-9, 1 - 1e-9) for a in p]
 half = mg.tensor(np.zeros(5))  # a batch of logits at D = 1/2
 check("7.12", "p = q: D* = 1/2, not 1", perfect, 0.5, atol=1e-7, errata="S4.3")
-check("7.12a", "and L_D = log 4", losses.cross_entropy(half, half), math.log(4), atol=1e-15)
+check("7.12a", "and L_D = log 4", losses.logistic(half, half), math.log(4), atol=1e-15)
 check("7.12b", "while L_G = log 2", losses.non_saturating.generator(half), math.log(2), atol=1e-15)
 
 # %% [markdown]

@@ -615,7 +615,7 @@ reals, fakes = 1 + spread, -1 + spread
 
 
 def discriminator_loss(t):
-    return losses.cross_entropy(t[0] * reals + t[1], t[0] * fakes + t[1])
+    return losses.logistic(t[0] * reals + t[1], t[0] * fakes + t[1])
 
 
 rows, t = [], np.zeros(2)

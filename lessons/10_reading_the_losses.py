@@ -52,7 +52,7 @@ def sigmoid(x):
 # $$ L_G = \mathbb{E}_{\text{fake}}\left[-\log D(G(z))\right]
 # = \mathbb{E}_{\text{fake}} \operatorname{softplus}(-\ell). \tag{10.2} $$
 #
-# In minigan they are [cross_entropy](../minigan/losses.py#cross_entropy) and
+# In minigan they are [logistic](../minigan/losses.py#logistic) and
 # [heuristic](../minigan/losses.py#heuristic). We compare with the definition, through probabilities.
 
 # %%

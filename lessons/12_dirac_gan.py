@@ -814,7 +814,7 @@ value_at_half = [
     real @ np.log(np.full(modes, 0.5)) + q @ np.log(np.full(modes, 0.5)) for q in (real, collapsed)
 ]
 check("12.33", "V(1/2, q) = −log 4 for the matched and the collapsed law", value_at_half,
-      -losses.cross_entropy(half, half).item(), atol=1e-12, errata="S0.18")  # fmt: skip
+      -losses.logistic(half, half).item(), atol=1e-12, errata="S0.18")  # fmt: skip
 
 # %%
 m = (real + collapsed) / 2

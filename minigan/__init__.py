@@ -3,10 +3,14 @@
 Tensors and derivatives: `tensor`, `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`, `no_grad`, `gradcheck`.
 Building blocks: `ops`, `nn`, `losses`, `penalties`, `optim`, `random`, `data`.
 GANs: `Game`, `Player`, `Phase`, `Lazy`, and the models in `minigan.gans`.
+Imported when first used: `theory` (the mathematics), `gans` (the models), `metrics` (how good samples are).
 Recorded steps: `replayed`, `effect`, `scheduled`, `RecordingError` (see `minigan.replayed`).
 """
 
 # ruff: noqa: E402
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from minigan import interrupted
 
 interrupted.install()  # before whatever takes time is imported
@@ -19,7 +23,7 @@ from minigan import data, losses, nn, ops, optim, penalties, random
 from minigan.autodiff import GraphError, Node, Tensor, effect, grad, tensor
 from minigan.batch import Batch
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
-from minigan.draw import graph_to_dot, graph_to_text
+from minigan.draw import graph_to_dot, graph_to_svg, graph_to_text
 from minigan.game import Game, Lazy, Phase, Player
 from minigan.gradcheck import gradcheck
 from minigan.refusals import RecordingError
@@ -28,6 +32,11 @@ from minigan.replayed import replayed
 from minigan.scheduled import scheduled
 from minigan.switches import anomaly, enable_grad, hook, no_grad
 from minigan.version import __version__
+
+if TYPE_CHECKING:
+    from minigan import gans, metrics, theory
+
+_LATER = ("gans", "metrics", "theory")  # imported at their first use: they take time, and a short program needs none
 
 __all__ = [
     "Batch",
@@ -45,9 +54,11 @@ __all__ = [
     "data",
     "effect",
     "enable_grad",
+    "gans",
     "grad",
     "gradcheck",
     "graph_to_dot",
+    "graph_to_svg",
     "graph_to_text",
     "hessian",
     "hook",
@@ -55,6 +66,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "losses",
+    "metrics",
     "nn",
     "no_grad",
     "ops",
@@ -64,5 +76,16 @@ __all__ = [
     "replayed",
     "scheduled",
     "tensor",
+    "theory",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"minigan.{name}")
+    raise AttributeError(f"module 'minigan' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -23,8 +23,9 @@ import numpy as np
 from minigan import backend
 from minigan.backend import Array, owner_of
 from minigan.effects import assign, effect, fill, overwrite
-from minigan.graph import METHODS, GraphError, Node, Tensor, Version, as_tensor, tensor
-from minigan.primitive import Primitive, Unsaved
+from minigan.graph import GraphError, Node, Tensor, TensorLike, Version, as_tensor, tensor
+from minigan.methods import Methods
+from minigan.primitive import Primitive, Unsaved, signature_of
 from minigan.switches import Event, graph, origin, state
 
 # -- the table of operations -----------------------------------------------------------------------------------------
@@ -48,6 +49,7 @@ def primitive(vjps: Any = None, **options: Any) -> Callable[[Callable[..., Array
 
         call.__name__ = call.__qualname__ = name
         call.__doc__, call.__module__ = forward.__doc__, forward.__module__
+        call.__signature__ = signature_of(forward)  # type: ignore[attr-defined]
         return call
 
     return register
@@ -430,15 +432,15 @@ def backward(output: Tensor, grad_output: Any = None, *, create_graph: bool = Fa
         leaf.grad = value if leaf.grad is None else leaf.grad + value
 
 
-METHODS.update(backward=backward)
+Methods.assign, Methods.backward = assign, backward  # type: ignore[method-assign, assignment]
 __all__ = [
-    "METHODS",
     "REGISTRY",
     "GraphError",
     "Node",
     "Placed",
     "Primitive",
     "Tensor",
+    "TensorLike",
     "Version",
     "apply",
     "as_tensor",

@@ -37,6 +37,11 @@ class EMA:
         self.averages = {name: Tensor(t.data.copy()) for name, t in self.tensors.items()}
         self._applied = False
 
+    def __repr__(self) -> str:
+        size = sum(t.size for t in self.averages.values())
+        settings = f"decay={self.decay:g}, warm_up={self.warm_up}, steps={self.steps}"
+        return f"EMA({len(self.averages)} tensors of {size:,} numbers, {settings})"
+
     def _pairs(self) -> tuple[list[Tensor], list[Tensor]]:
         """Averages and weights; an average goes where its weight has gone, in device and dtype."""
         for name, t in self.tensors.items():

@@ -71,3 +71,14 @@ def whole(owner: str, name: str, value: Any, *, low: int | None = None) -> int:
     if low is not None and operator.index(value) < low:
         raise ValueError(f"{owner}: got {name} {value!r}, expected an integer >= {low}")
     return operator.index(value)
+
+
+def flag(owner: str, name: str, value: Any) -> bool:
+    """True or False.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{owner}: got {name} {value!r} of type {type(value).__name__}, expected True or False")
+    return bool(value)

@@ -23,6 +23,9 @@ class Counter:
     def __init__(self, what: str) -> None:
         self.what, self.name = what, ""
 
+    def __repr__(self) -> str:
+        return f"Counter({self.what!r})"
+
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 

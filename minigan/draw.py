@@ -1,8 +1,12 @@
-"""See a graph: as indented text for a terminal, or as a Graphviz drawing."""
+"""See a graph: as indented text for a terminal, as a Graphviz drawing, or as a picture in a notebook."""
 
 from __future__ import annotations
 
+from html import escape
+
 from minigan.autodiff import GraphError, Node, Tensor
+
+LARGEST = 60  # operations that a notebook draws by itself
 
 
 def _label(node: Node) -> str:
@@ -63,3 +67,79 @@ def graph_to_dot(output: Tensor) -> str:
                 lines.append(f"  n{numbers[id(parent)]} -> n{numbers[id(node)]};")
                 stack.append(parent)
     return "\n".join([*lines, "}"])
+
+
+# -- pictures --------------------------------------------------------------------------------------------------------
+class Svg(str):
+    """A picture as text, which a notebook shows."""
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+_WIDTH, _HEIGHT, _ACROSS, _DOWN = 170, 24, 186, 52
+
+
+def _nodes(root: Node) -> list[Node]:
+    """All nodes that `root` depends on, older before younger, and so parents before children."""
+    found, stack = {id(root): root}, [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and id(parent) not in found:
+                found[id(parent)] = parent
+                stack.append(parent)
+    return sorted(found.values(), key=lambda node: node.order)
+
+
+def graph_to_svg(output: Tensor) -> Svg:
+    """The graph that made `output` as an SVG picture: operations as boxes, leaves rounded, each below all that it reads; the
+    line that called an operation is its tooltip. A notebook shows it; elsewhere write it to a file."""
+    nodes = _nodes(_root(output))
+    rows: list[list[Node]] = []
+    level: dict[int, int] = {}
+    place: dict[int, tuple[int, int]] = {}
+    for node in nodes:
+        level[id(node)] = depth = 1 + max((level[id(p)] for p in node.parents if p is not None), default=-1)
+        if depth == len(rows):
+            rows.append([])
+        rows[depth].append(node)
+    widest = max(map(len, rows))
+    for depth, row in enumerate(rows):
+        for i, node in enumerate(row):
+            place[id(node)] = (8 + i * _ACROSS + (widest - len(row)) * _ACROSS // 2, 8 + depth * _DOWN)
+    lines = []
+    for node in nodes:
+        x, y = place[id(node)]
+        for parent in node.parents:
+            if parent is not None:
+                px, py = place[id(parent)]
+                ends = f'x1="{px + _WIDTH // 2}" y1="{py + _HEIGHT}" x2="{x + _WIDTH // 2}" y2="{y}"'
+                lines.append(f'<line {ends} stroke="#888" marker-end="url(#arrow)"/>')
+    for node in nodes:
+        x, y = place[id(node)]
+        look = 'rx="3" fill="#eef3fa"' if node.op else 'rx="12" fill="#eef7ee"'
+        middle = f'x="{x + _WIDTH // 2}" y="{y + 16}" text-anchor="middle"'
+        lines.append(
+            f"<g><title>{escape(str(node.origin))}</title>"
+            f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" stroke="#567" {look}/>'
+            f"<text {middle}>{escape(_label(node))}</text></g>"
+        )
+    size = f'width="{16 + widest * _ACROSS}" height="{8 + len(rows) * _DOWN}"'
+    arrow = '<marker id="arrow" markerWidth="6" markerHeight="6" refX="5" refY="3" orient="auto">'
+    arrow += '<path d="M0 0L6 3L0 6z"/></marker>'
+    style = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11"'
+    return Svg(f"<svg {style} {size}><defs>{arrow}</defs>{''.join(lines)}</svg>")
+
+
+def tensor_to_html(t: Tensor) -> str:
+    """What a notebook shows of a tensor: its text, and below it the graph that made it, where that is not too large."""
+    text = f"<pre>{escape(repr(t))}</pre>"
+    if t.node is None or t.node.op is None:
+        return text
+    nodes = _nodes(t.node)
+    if len(nodes) > LARGEST:
+        return f"{text}<p>made by {len(nodes):,} operations and leaves: print(mg.graph_to_text(t)) lists them</p>"
+    return f"{text}<details><summary>graph</summary>{graph_to_svg(t)}</details>"
+
+
+Tensor._repr_html_ = tensor_to_html  # type: ignore[attr-defined]  # for notebooks

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigan.backend import Array
-from minigan.graph import METHODS, Tensor
+from minigan.graph import Tensor
 from minigan.switches import Event, state
 
 
@@ -52,6 +52,3 @@ def overwrite(target: Array, value: Any) -> None:
 def assign(target: Tensor, value: Any) -> None:
     """Overwrite a tensor's array in place, `target[...] = value`, counted by its version."""
     effect(overwrite, target, value)
-
-
-METHODS.update(assign=assign)

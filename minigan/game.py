@@ -47,6 +47,9 @@ class Lazy:
         self.every = whole(f"lazy term {name!r}", "every", every, low=1)
         self.scale = number(f"lazy term {name!r}", "scale", every if scale is None else scale, low=0)
 
+    def __repr__(self) -> str:
+        return f"Lazy({self.name!r}, every={self.every}, scale={self.scale:g})"
+
     def due(self, step: int) -> bool:
         """Whether it counts in this step."""
         return step % self.every == 0
@@ -91,6 +94,11 @@ class Player:
         self.reported: dict[str, Tensor] = {}
         self._asked: tuple[tuple[Loss, ...], bool] = ((), False)  # whether they read the batch
         self._unreached: set[str] = set()  # parameters that the loss does not reach, as was told
+
+    def __repr__(self) -> str:
+        more = f", updates={self.updates}" if self.updates != 1 else ""
+        more += f", lazy={list(self.lazy)}" if self.lazy else ""
+        return f"Player({self.name!r}, {self.optimizer!r}{more})"
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -333,6 +341,10 @@ class Phase:
         self.name, self.players, self.rule = name, list(players), None if rule is None else _rule(rule)
         self.steps = None if steps is None else whole(f"phase {name!r}", "steps", steps, low=1)
 
+    def __repr__(self) -> str:
+        rule = "" if self.rule is None else f", rule={getattr(self.rule, '__name__', self.rule)}"
+        return "\n  ".join([f"Phase({self.name!r}, steps={self.steps}{rule}", *map(repr, self.players)]) + "\n)"
+
 
 def _rule(rule: str | Rule) -> Rule:
     if isinstance(rule, str):
@@ -429,6 +441,12 @@ class Game:
 
     def __copy__(self) -> Game:
         return self.__deepcopy__({})
+
+    def __repr__(self) -> str:
+        parts: list[Any] = self.phases if len(self.phases) > 1 else self.players
+        lines = [repr(part).replace("\n", "\n  ") for part in parts]
+        rule = getattr(self.rule, "__name__", self.rule)
+        return "\n  ".join([f"Game(rule={rule}, replay={self.replay!r}, steps={self.steps}", *lines]) + "\n)"
 
     @property
     def phase(self) -> Phase:

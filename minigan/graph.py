@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigan import backend
 from minigan.backend import Array
+from minigan.interop import NumPy
+from minigan.methods import OPERATIONS, Methods
 from minigan.primitive import Primitive
 from minigan.switches import Origin, origin, state
 
@@ -66,30 +68,23 @@ class Node:
         self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
         self.owner: weakref.ref[Tensor] | None = None
 
+    @property
+    def name(self) -> str:
+        """What the caller asked for: the function of `minigan.ops` whose result this is, an operation otherwise, or "leaf"."""
+        return "leaf" if self.op is None else self.origin.asked or self.op.name
+
     def __repr__(self) -> str:
         return f"Node({self.op.name if self.op else 'leaf'}, shape={self.shape}, {self.origin})"
 
 
-METHODS: dict[
-    str, Callable[..., Any]
-] = {}  # filled by minigan.ops: name -> function whose first argument is the tensor
-
-
-def _operator(name: str, *, swap: bool = False) -> Callable[..., Tensor]:
-    def method(self: Tensor, *other: Any) -> Tensor:
-        return METHODS[name](*other, self) if swap else METHODS[name](self, *other)
-
-    return method
-
-
-class Tensor:
+class Tensor(Methods, NumPy):
     """An array with a place in a graph. `node` is None exactly when no derivative flows through it.
 
-    The arithmetic operators, comparisons, slicing and the methods below run the operations of `minigan.ops`.
+    Operators, comparisons, slicing and methods run the operations of `minigan.ops` (see `methods.py`); NumPy's functions do where
+    they mean the same (see `interop.py`).
     """
 
     __slots__ = ("__weakref__", "_data", "grad", "node", "version")
-    __array_ufunc__ = None  # `ndarray + Tensor` is ours, not NumPy's
 
     def __init__(self, data: Array, node: Node | None = None, version: Version | None = None) -> None:
         self._data = data
@@ -115,7 +110,7 @@ class Tensor:
         if array is self._data:
             self.version.count += 1
         else:
-            METHODS["assign"](self, array)
+            self.assign(array)
 
     shape = property(lambda self: self._data.shape, doc="Lengths of the axes.")
     dtype = property(lambda self: self._data.dtype, doc="float32 or float64 (bool or integer for masks and indices).")
@@ -136,7 +131,7 @@ class Tensor:
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
         """All axes in reverse order."""
-        return METHODS["transpose"](self)
+        return self.transpose()
 
     # -- the graph ---------------------------------------------------------------------------------------------------
     @property
@@ -176,7 +171,7 @@ class Tensor:
         )
 
     def __repr__(self) -> str:
-        source = "" if self.node is None else f", op={self.node.op.name if self.node.op else 'leaf'}"
+        source = "" if self.node is None else f", op={self.node.name}"
         if state.reading is not None:
             return f"tensor(shape={self.shape}, dtype={self.dtype}{source})"
         return f"tensor({np.array2string(self.numpy(), separator=', ', prefix='tensor(')}, dtype={self.dtype}{source})"
@@ -203,40 +198,52 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self._data)))
 
+    def __contains__(self, value: Any) -> bool:
+        """Whether some element equals `value`, as NumPy has it."""
+        equal = self == value
+        return isinstance(equal, Tensor) and bool(equal.any())
+
     def __bool__(self) -> bool:
-        return bool(self.data)
+        if self._data.size != 1:
+            raise ValueError(
+                f"bool: got a tensor of shape {self.shape}, and the truth of {self._data.size} elements is ambiguous; use "
+                "t.all() or t.any(). Comparisons are elementwise: whether two names stand for one tensor is `a is b`, whether a "
+                "list holds it any(x is t for x in values)"
+            )
+        return bool(self.data.item())
 
     def __float__(self) -> float:
         return float(self.item())
 
-    __add__, __radd__ = _operator("add"), _operator("add", swap=True)
-    __sub__, __rsub__ = _operator("subtract"), _operator("subtract", swap=True)
-    __mul__, __rmul__ = _operator("multiply"), _operator("multiply", swap=True)
-    __truediv__, __rtruediv__ = _operator("divide"), _operator("divide", swap=True)
-    __pow__, __rpow__ = _operator("power"), _operator("power", swap=True)
-    __matmul__, __rmatmul__ = _operator("matmul"), _operator("matmul", swap=True)
+    def __int__(self) -> int:
+        return int(self.item())
 
-    def __eq__(self, other: object) -> bool:
-        """Whether it is the same tensor. A comparison of the values with numbers is `mg.ops.equal`, and `==` refuses it."""
-        if isinstance(other, (int, float, np.generic, np.ndarray)):
+    def __index__(self) -> int:
+        if self.ndim or self.dtype.kind not in "iu":
+            raise TypeError(f"index: got a tensor {self.shape} {self.dtype}, expected one integer without axes")
+        return int(self.data.item())
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        if self._data.size != 1:
             raise TypeError(
-                "==: compares which tensor it is, not its values; compare those with mg.ops.equal(t, value)"
+                f"format: got {spec!r} for a tensor of shape {self.shape}, expected one element; format t.item(), or "
+                "np.array2string(t, precision=3)"
             )
-        return self is other
-
-    __hash__ = object.__hash__
-    __lt__, __le__ = _operator("less"), _operator("less_equal")
-    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
-    __neg__, __abs__, __getitem__ = _operator("negative"), _operator("abs"), _operator("getitem")
+        return format(self.item(), spec)
 
     def __getattr__(self, name: str) -> Any:
-        op = METHODS.get(name)
-        if op is None:
-            raise AttributeError(f"Tensor has no attribute or method {name!r}; operations live in minigan.ops")
-        return lambda *args, **params: op(self, *args, **params)
+        how = f"; it is no method, since it needs more tensors: mg.ops.{name}(...)" if name in OPERATIONS else ""
+        raise AttributeError(f"Tensor has no attribute or method {name!r}{how or '; operations live in minigan.ops'}")
 
 
-def tensor(value: Any, *, dtype: Any = None, requires_grad: bool = False, device: str | None = None) -> Tensor:
+TensorLike = (
+    Tensor | np.ndarray | float | Sequence[Any]
+)  # what becomes a tensor where one is expected (and CuPy's arrays)
+
+
+def tensor(value: TensorLike, *, dtype: Any = None, requires_grad: bool = False, device: str | None = None) -> Tensor:
     """A new leaf tensor with a copy of `value`.
 
     Python numbers and lists of them become float32; arrays keep their dtype (float32, float64, integer or bool).
@@ -262,7 +269,7 @@ def tensor(value: Any, *, dtype: Any = None, requires_grad: bool = False, device
     return result
 
 
-def as_tensor(value: Any, *, like: Tensor | None = None) -> Tensor:
+def as_tensor(value: TensorLike, *, like: Tensor | None = None) -> Tensor:
     """`value` if it is a tensor, else a constant tensor of it; an array is not copied. A number, or a list of them, has no
     device: it comes to life on that of `like`."""
     if isinstance(value, Tensor):

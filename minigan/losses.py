@@ -13,7 +13,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from minigan import ops
-from minigan.autodiff import Tensor
+from minigan.autodiff import Tensor, TensorLike
+from minigan.backend import array_module
+from minigan.checks import number
+from minigan.labels import labels_of
 
 
 class Pair(NamedTuple):
@@ -27,7 +30,7 @@ class Pair(NamedTuple):
 
 
 # -- logistic: Goodfellow's game and its non-saturating variant ------------------------------------------------------
-def cross_entropy(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+def logistic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """-E log D(x) - E log(1 - D(G(z))) = E softplus(-l_real) + E softplus(l_fake)  (Goodfellow et al. 2014, arXiv
     1406.2661, eq. 1, negated). At D = 1/2 it is log 4."""
     return ops.mean_softplus(real_logits, sign=-1) + ops.mean_softplus(fake_logits)
@@ -45,8 +48,8 @@ def heuristic(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
     return ops.mean_softplus(fake_logits, sign=-1)
 
 
-minimax = Pair(cross_entropy, saturating)
-non_saturating = Pair(cross_entropy, heuristic)
+minimax = Pair(logistic, saturating)
+non_saturating = Pair(logistic, heuristic)
 
 
 # -- scores: Wasserstein, hinge, least squares -----------------------------------------------------------------------
@@ -187,3 +190,98 @@ def bce_with_logits(logits: Tensor, target: Tensor) -> Tensor:
     logits = ops.as_tensor(logits)
     target = ops.cast(ops.as_tensor(target, like=logits), dtype=logits.dtype)
     return ops.bce_with_logits(logits, ops.broadcast_to(target, logits.shape)).mean()
+
+
+# -- supervised: what auxiliary heads, reconstructions and encoders minimise -----------------------------------------
+def _alike(name: str, x: TensorLike, y: TensorLike) -> tuple[Tensor, Tensor]:
+    """Two tensors of one shape, or a tensor and a number: (N,) beside (N, 1) would silently become N^2 differences."""
+    x = ops.as_tensor(x)
+    y = ops.as_tensor(y, like=x)
+    if x.shape != y.shape and y.shape != ():
+        raise ValueError(f"{name}: got shapes {x.shape} and {y.shape}, expected one shape, or a number as the second")
+    if not x.size:
+        raise ValueError(f"{name}: got shape {x.shape}, expected at least one element")
+    return x, y if y.shape == x.shape else ops.cast(y, dtype=x.dtype)
+
+
+def l1(x: TensorLike, y: TensorLike) -> Tensor:
+    """mean |x - y| over all elements;  dx = sign(x - y) / n, 0 where they are equal. pix2pix's reconstruction (Isola et al. 2016,
+    arXiv 1611.07004, eq. 3) and CycleGAN's cycle consistency (Zhu et al. 2017, arXiv 1703.10593, eq. 2), without their lambda.
+
+    Args:
+        x, y: of one shape; y may be a number.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    x, y = _alike("l1", x, y)
+    return ops.mean(ops.abs(x - y))
+
+
+def mse(x: TensorLike, y: TensorLike) -> Tensor:
+    """mean (x - y)^2 over all elements;  dx = 2 (x - y) / n.
+
+    Args:
+        x, y: of one shape; y may be a number.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    x, y = _alike("mse", x, y)
+    return ops.mean(ops.square(x - y))
+
+
+def cross_entropy(logits: TensorLike, labels: TensorLike, *, label_smoothing: float = 0.0) -> Tensor:
+    """-sum_k q_k log p_k, the mean over all but the last axis, with p = softmax(logits) and q the labels' distribution:
+
+        q = (1 - e) one_hot(label) + e / K      (e the label smoothing: Szegedy et al. 2015, arXiv 1512.00567, section 7)
+
+    and d logits = (p - q) / N. It is H(q) + KL(q || p) >= H(q). For a discriminator on logits of real and fake see
+    :func:`logistic`.
+
+    Args:
+        logits: (..., K). Minus infinity stands for a class that is impossible.
+        labels: integers (...) in [0, K), or distributions (..., K) as floats, which may carry gradients.
+        label_smoothing: e in [0, 1).
+
+    Raises:
+        TypeError, ValueError: shapes that do not fit, labels out of range (not looked at on a GPU), a smoothing out of range.
+    """
+    number("cross_entropy", "label_smoothing", label_smoothing, low=0, below=1)
+    logits = ops.as_tensor(logits)
+    labels = ops.as_tensor(labels, like=logits)
+    wanted = logits.shape if labels.dtype.kind == "f" else logits.shape[:-1]
+    if not logits.size or labels.shape != wanted or not logits.ndim:
+        raise ValueError(
+            f"cross_entropy: got logits {logits.shape} and labels {labels.shape} {labels.dtype}, expected logits (..., K) and "
+            "integers (...) or floats (..., K)"
+        )
+    classes = logits.shape[-1]
+    log_p = ops.log_softmax(logits)
+    if labels.dtype.kind != "f":
+        labels = labels_of("cross_entropy", labels, classes)
+        own = ops.equal(ops.expand_dims(labels, -1), array_module(labels._data).arange(classes))
+        per_example = -ops.sum(ops.where(own, log_p, 0.0), -1)  # not 0 * log p, which is NaN for an impossible class
+    else:
+        q = ops.cast(labels, dtype=logits.dtype)
+        impossible = ops.equal(q, 0.0) & ops.equal(log_p, -math.inf)
+        per_example = -ops.sum(q * ops.where(impossible, 0.0, log_p), -1)
+    loss = ops.mean(per_example)
+    return loss if not label_smoothing else (1 - label_smoothing) * loss - label_smoothing * ops.mean(log_p)
+
+
+def gaussian_kl(mean: TensorLike, log_var: TensorLike) -> Tensor:
+    """KL(N(mean, diag e^log_var) || N(0, I)) = 1/2 sum_j (mean_j^2 + e^l_j - 1 - l_j), l the log variance: the sum over the last
+    axis, the mean over all others (Kingma, Welling 2013, arXiv 1312.6114, appendix B). d mean = mean / N,
+    d l = (e^l - 1) / (2 N). In nats, >= 0, and 0 only at the standard normal.
+
+    Args:
+        mean, log_var: (..., J), of one shape.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    mean, log_var = ops.as_tensor(mean), ops.as_tensor(log_var)
+    if mean.shape != log_var.shape or not mean.ndim or not mean.size:
+        raise ValueError(f"gaussian_kl: got mean {mean.shape} and log_var {log_var.shape}, expected one shape (..., J)")
+    return 0.5 * ops.mean(ops.sum(ops.square(mean) + (ops.expm1(log_var) - log_var), -1))

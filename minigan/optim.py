@@ -138,6 +138,15 @@ class Optimizer:
             number(type(self).__name__, name, value, above=0)
         object.__setattr__(self, name, value)
 
+    def __repr__(self) -> str:
+        hyper = ", ".join(f"{name}={getattr(self, name):g}" for name in ("lr", *self.ranges))
+        limits = "".join(
+            f", {n}={getattr(self, n):g}" for n in ("clip_norm", "clip_value") if getattr(self, n) is not None
+        )
+        own = f", options={self.options}" if self.options else ""
+        what = f"{len(self.parameters)} parameters of {sum(t.size for t in self.parameters.values()):,} numbers"
+        return f"{type(self).__name__}({what}, {hyper}{limits}{own}, steps={self.steps})"
+
     @property
     def lr(self) -> float:
         """The learning rate of the next update. Assign a number or a schedule to change it."""
@@ -284,6 +293,9 @@ class Snapshot:
         return isinstance(other, Snapshot) and other.optimizer is self.optimizer
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.optimizer!r})"
 
     def restore(self) -> None:
         """Bring parameters, state arrays and the number of updates back."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from minigan import ops
-from minigan.autodiff import Tensor
+from minigan.autodiff import Tensor, TensorLike
 from minigan.derivatives import vjp
 from minigan.random import Source
 from minigan.switches import state
@@ -20,7 +19,7 @@ from minigan.switches import state
 Critic = Callable[[Tensor], Tensor]
 
 
-def input_gradient(critic: Critic, x: Any) -> Tensor:
+def input_gradient(critic: Critic, x: TensorLike) -> Tensor:
     """g_i = grad D(x_i), of the shape of x, and differentiable in the critic's parameters.
 
     It is differentiable in x too, where x is in a graph.
@@ -41,7 +40,7 @@ def input_gradient(critic: Critic, x: Any) -> Tensor:
     return vjp(total, x, 1.0, create_graph=state.enabled)[1]
 
 
-def gradient_norm(critic: Critic, x: Any) -> Tensor:
+def gradient_norm(critic: Critic, x: TensorLike) -> Tensor:
     """|grad D(x_i)|, the Euclidean norm over all axes but the first: (N,). At a gradient of 0 its derivative is taken as 0."""
     g = input_gradient(critic, x)
     return ops.norm(ops.reshape(g, (len(g), -1)), axis=1)
@@ -58,7 +57,13 @@ def _off_target(critic: Critic, x: Tensor, target: float, one_sided: bool) -> Te
 
 
 def gradient_penalty(
-    critic: Critic, real: Any, fake: Any, *, uniform: Any, target: float = 1.0, one_sided: bool = False
+    critic: Critic,
+    real: TensorLike,
+    fake: TensorLike,
+    *,
+    uniform: TensorLike | Source,
+    target: float = 1.0,
+    one_sided: bool = False,
 ) -> Tensor:
     """E (|grad D(u x + (1 - u) y)| - target)^2, x real, y fake, u uniform in [0, 1)  (Gulrajani et al. 2017, arXiv
     1704.00028, eq. 3 without its factor, lambda = 10).
@@ -88,7 +93,7 @@ def gradient_penalty(
     return _off_target(critic, u * real + (1.0 - u) * fake, target, one_sided)
 
 
-def dragan(critic: Critic, real: Any, *, noise: Any, target: float = 1.0) -> Tensor:
+def dragan(critic: Critic, real: TensorLike, *, noise: TensorLike, target: float = 1.0) -> Tensor:
     """E (|grad D(x + d)| - target)^2 around the data, d the noise, of the shape of x  (Kodali et al. 2017, arXiv 1705.07215,
     without its factor; they draw d from N(0, c I)).
 
@@ -101,14 +106,14 @@ def dragan(critic: Critic, real: Any, *, noise: Any, target: float = 1.0) -> Ten
     return _off_target(critic, real + noise, target, False)
 
 
-def _mean_square(critic: Critic, x: Any, gamma: float | Tensor) -> Tensor:
+def _mean_square(critic: Critic, x: TensorLike, gamma: float | Tensor) -> Tensor:
     if not isinstance(gamma, Tensor) and not gamma >= 0:
         raise ValueError(f"penalty: got gamma {gamma!r}, expected a number >= 0")
     g = input_gradient(critic, x)
     return (0.5 * gamma / len(g)) * ops.sum(ops.square(g))
 
 
-def r1(critic: Critic, real: Any, *, gamma: float | Tensor) -> Tensor:
+def r1(critic: Critic, real: TensorLike, *, gamma: float | Tensor) -> Tensor:
     """gamma/2 E |grad D(x)|^2 over the data  (Mescheder et al. 2018, arXiv 1801.04406, eq. 9).
 
     Where p_g = p_data the best D is constant, and this term pulls it there: the game's eigenvalues get a negative real part.
@@ -116,6 +121,6 @@ def r1(critic: Critic, real: Any, *, gamma: float | Tensor) -> Tensor:
     return _mean_square(critic, real, gamma)
 
 
-def r2(critic: Critic, fake: Any, *, gamma: float | Tensor) -> Tensor:
+def r2(critic: Critic, fake: TensorLike, *, gamma: float | Tensor) -> Tensor:
     """gamma/2 E |grad D(G(z))|^2 over the fakes  (ibid., eq. 10)."""
     return _mean_square(critic, fake, gamma)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -97,3 +98,10 @@ def undifferentiable(reason: str) -> Callable[..., Any]:
         raise NotImplementedError(reason)
 
     return vjps
+
+
+def signature_of(forward: Callable[..., Array]) -> inspect.Signature:
+    """What the function on tensors takes: as `forward`, without the buffer; for `help` and editors."""
+    taken = inspect.signature(forward).parameters.values()
+    inputs = [p.replace(annotation="Any") if p.annotation == "Array" else p for p in taken if p.name != "out"]
+    return inspect.Signature(inputs, return_annotation="Tensor")

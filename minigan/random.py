@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
@@ -132,13 +132,15 @@ def _draw(law: str, shape: Any, seed: int, stream: str, step: int, dtype: Any, d
 
 
 def uniform(
-    shape: Any, *, seed: int, stream: str = "", step: int = 0, dtype: Any = None, device: str = "cpu"
+    shape: Sequence[int], *, seed: int, stream: str = "", step: int = 0, dtype: Any = None, device: str = "cpu"
 ) -> Tensor:
     """Independent uniform numbers in [0, 1)."""
     return Tensor(_draw("uniform", shape, seed, stream, step, dtype, device))
 
 
-def normal(shape: Any, *, seed: int, stream: str = "", step: int = 0, dtype: Any = None, device: str = "cpu") -> Tensor:
+def normal(
+    shape: Sequence[int], *, seed: int, stream: str = "", step: int = 0, dtype: Any = None, device: str = "cpu"
+) -> Tensor:
     """Independent standard normal numbers."""
     return Tensor(_draw("normal", shape, seed, stream, step, dtype, device))
 
@@ -200,6 +202,9 @@ class Source:
         self._clock: Clock | None = None  # the game's step that `_calls` belongs to
         self._branch = ""  # what tells a copy's streams from the original's, and those of `apart`
 
+    def __repr__(self) -> str:
+        return f"Source(seed={self.seed}, step={self.step}, {self.dtype} on the {self.device})"
+
     @classmethod
     def unnamed(cls) -> Source:
         """A source of seed 0 for a layer that was not initialised."""
@@ -250,15 +255,15 @@ class Source:
         finally:
             self.seed, self.step, self._advanced, self._calls, self._branch = before
 
-    def normal(self, shape: Any, *, stream: str) -> Tensor:
+    def normal(self, shape: Sequence[int], *, stream: str) -> Tensor:
         """Independent standard normal numbers."""
         return self._fill("normal", shape, stream)
 
-    def uniform(self, shape: Any, *, stream: str) -> Tensor:
+    def uniform(self, shape: Sequence[int], *, stream: str) -> Tensor:
         """Independent uniform numbers in [0, 1)."""
         return self._fill("uniform", shape, stream)
 
-    def mask(self, shape: Any, *, keep: float, stream: str, dtype: Any = None) -> Tensor:
+    def mask(self, shape: Sequence[int], *, keep: float, stream: str, dtype: Any = None) -> Tensor:
         """1/keep with probability keep, else 0: the multiplier of inverted dropout. `keep` is rounded to 16 bits, near 0 and 1
         to 32, and what is multiplied by is one over the rounded number: the mean is 1.
 

@@ -136,6 +136,9 @@ class Recording:
         """Call `check` after each of a user's effects behind which there are calls that depend on Python values."""
         self._check = check
 
+    def __repr__(self) -> str:
+        return f"Recording({len(self.calls)} calls, {len(self.outer)} outer tensors)"
+
     def replay(self) -> Any:
         """Run the recorded calls on what the arrays hold now; returns the refilled result."""
         for t in self._scheduled:

@@ -146,6 +146,11 @@ class Replayed:
         self.steps += 1
         return result
 
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", type(self.function).__name__)
+        made = sum(entry.recording is not None for entry in self._entries)
+        return f"Replayed({name}, {made} of {self.max_recordings} recordings, steps={self.steps})"
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Replayed:
         raise TypeError("replayed: a recording belongs to its arrays and cannot be copied; make a new one")
 

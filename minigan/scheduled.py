@@ -47,6 +47,9 @@ class Scheduled(Tensor):
     def _data(self, array: Array) -> None:
         self._array = array
 
+    def __repr__(self) -> str:
+        return super().__repr__().replace("tensor", "scheduled", 1)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Scheduled:
         new = memo[id(self)] = Scheduled(self._function, self._array.copy())
         return new

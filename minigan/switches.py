@@ -10,14 +10,19 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_ENGINE = tuple(_HERE + name for name in ("autodiff.py", "graph.py", "derivatives.py", "ops" + os.sep, "nn" + os.sep))
+_OPS = _HERE + "ops" + os.sep
+_ENGINE = (
+    _OPS,
+    *(_HERE + f for f in ("autodiff.py", "methods.py", "interop.py", "graph.py", "derivatives.py", "nn" + os.sep)),
+)
 
 
 class Origin(NamedTuple):
-    """The line of the caller's code that ran an operation."""
+    """The line of the caller's code that ran an operation, and the function of `minigan.ops` it `asked` for ("" for none)."""
 
     file: str
     line: int
+    asked: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -25,10 +30,13 @@ class Origin(NamedTuple):
 
 def origin() -> Origin:
     """The first line up the stack outside the engine, its operations and its layers."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_ENGINE):
+    frame, asked = sys._getframe(2), ""
+    while frame.f_back is not None and (file := frame.f_code.co_filename).startswith(_ENGINE):
+        if file.startswith(_OPS):
+            asked = frame.f_code.co_name
         frame = frame.f_back
-    return Origin(frame.f_code.co_filename, frame.f_lineno)
+    public = asked.isidentifier() and not asked.startswith("_")  # not a helper, nor a lambda in a table of derivatives
+    return Origin(frame.f_code.co_filename, frame.f_lineno, asked if public else "")
 
 
 class Event(NamedTuple):

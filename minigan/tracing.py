@@ -194,7 +194,7 @@ def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, FunctionType) and isinstance(b, FunctionType):
         return a.__code__ is b.__code__ and _equal(_closed_over(a), _closed_over(b))
     if isinstance(a, MethodType) and isinstance(b, MethodType):
-        return a.__func__ is b.__func__ and bool(a.__self__ is b.__self__ or a.__self__ == b.__self__)
+        return a.__func__ is b.__func__ and _equal(a.__self__, b.__self__)
     if isinstance(a, (Tensor, np.ndarray)) or backend.is_gpu_array(a):
         return False
     return type(a) is type(b) and (repr(a) == repr(b) if isinstance(a, float) else bool(a == b))

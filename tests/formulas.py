@@ -212,6 +212,13 @@ FORMULAS: dict[str, Formula] = {
     "dense": dense,
     "batch_norm": lambda x, gamma, beta, eps, f: activation(normalize(x, gamma, beta, eps, 0), f),
     "layer_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 1),
+    # logic
+    "logical_and": lambda a, b: (a * 1) * (b * 1) > 0,
+    "logical_or": lambda a, b: (a * 1) + (b * 1) > 0,
+    "logical_xor": lambda a, b: (a * 1) + (b * 1) == 1,
+    "logical_not": lambda x: x * 1 == 0,
+    "all": lambda x, axis: np.multiply.reduce(x * 1, axis=axis) == 1,
+    "any": lambda x, axis: np.add.reduce(x * 1, axis=axis) > 0,
     # reductions
     "sum": lambda x, axis: np.add.reduce(x, axis=axis, keepdims=True),
     "max": lambda x, axis: -np.minimum.reduce(-x, axis=axis, keepdims=True),

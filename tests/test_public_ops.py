@@ -83,6 +83,7 @@ CASES: dict[str, Case] = {  # function, formula, arguments (floats among them ar
         ),
         (IMAGE, R.normal(size=(2, 2, 2, 3))),
     ),
+    "not_equal": (lambda x: ops.not_equal(x, x * (x > 0)), lambda x: x <= 0, (X,)),
     "cumsum": (ops.cumsum, lambda x: np.cumsum(x, -1), (X,)),
     "dense": (
         lambda x, w, b: ops.dense(x, w, b, activation="sigmoid"),

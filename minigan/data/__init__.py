@@ -25,11 +25,13 @@ from minigan.data.glyphs import draw_glyphs
 from minigan.data.images import from_uint8
 from minigan.data.loader import Loader
 from minigan.data.mnist import SOURCES, idx_dataset, read_idx
+from minigan.data.pool import Pool
 from minigan.data.toys import mode_statistics
+from minigan.data.transforms import colour, invert, resize
 
 __all__ = [
-    "DataError", "Dataset", "Entry", "Loader", "cache_folder", "catalogue", "draw_glyphs", "load",
-    "mode_statistics", "read_idx",
+    "DataError", "Dataset", "Entry", "Loader", "Pool", "cache_folder", "catalogue", "colour", "draw_glyphs", "invert", "load",
+    "mode_statistics", "read_idx", "resize",
 ]  # fmt: skip
 
 

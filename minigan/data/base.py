@@ -27,7 +27,7 @@ class DataError(ValueError):
     """Bad, missing or unreadable data. The message names what came, what was expected and a likely fix."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """A data set held in memory.
 
@@ -75,6 +75,16 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        parts = [f"{self.kind} {self.x.shape} {self.x.dtype}"]
+        if self.y is not None:
+            parts.append(f"{len(np.unique(self.y))} labels")
+        if self.factors:
+            parts.append(f"factors {', '.join(self.factors)}")
+        if self.modes is not None:
+            parts.append(f"{len(self.modes)} modes")
+        return f"Dataset({self.name!r}: {'; '.join(parts)}{f'; from {self.source}' if self.source else ''})"
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

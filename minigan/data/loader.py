@@ -139,6 +139,13 @@ class Loader:
             raise DataError(f"Loader: got labels from {labels.min()} to {most - 1} for {classes} classes")
         return labels if self._labels == "integers" else np.eye(classes, dtype=np.float32)[labels]
 
+    def __repr__(self) -> str:
+        sets = []
+        for one in self._sets.values():
+            arrays = ", ".join(f"{n} {a.shape[1:]} {a.dtype}" for n, a in one.arrays.items())
+            sets.append(f"{f'{one.name}: ' if one.name else ''}{one.length:,} examples ({arrays})")
+        return f"Loader({'; '.join(sets)}; batch_size={self.batch_size}, seed={self.seed}, {self.steps_per_epoch} steps an epoch)"
+
     @property
     def steps_per_epoch(self) -> int:
         """floor(N / batch_size); of several sets, that of the smallest."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigan import ops
 from minigan.activation import SLOPE, activation_of
-from minigan.autodiff import Tensor, tensor
+from minigan.autodiff import Tensor, TensorLike, tensor
 from minigan.backend import Array
 from minigan.checks import is_whole, whole
 from minigan.kernels.geometry import Padding, pads, per_axis
@@ -92,7 +92,7 @@ class Conv(_Kernel):
         super().__init__(inputs, outputs, kernel_size, axes, bias, init)
         self.options = self._places(stride, padding, dilation)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """activation(conv(x, W) + b)."""
         return ops.conv(x, self.weight, self.bias, activation=self.activation, **self.options)
 
@@ -129,6 +129,6 @@ class ConvTranspose(_Kernel):
     def _arrange(self, weight: Array) -> Array:
         return weight.swapaxes(-1, -2)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """activation(A^T x + b)."""
         return ops.conv_transpose(x, self.weight, self.bias, activation=self.activation, **self.options)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigan import ops
 from minigan.activation import SLOPE, activation_of
-from minigan.autodiff import Tensor, tensor
+from minigan.autodiff import Tensor, TensorLike, tensor
 from minigan.checks import number, whole
 from minigan.nn import init as initializers
 from minigan.nn.init import Initializer
@@ -56,7 +56,7 @@ class Dense(Module):
         if self.bias is not None:
             self.bias.assign(0.0)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """activation(x W + b)."""
         return ops.dense(x, self.weight, self.bias, activation=self.activation)
 
@@ -83,7 +83,7 @@ class Activation(Module):
             raise ValueError(f"Activation: got approximate={options['approximate']!r}, expected 'none' or 'tanh'")
         self.options = options
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """The function of that name."""
         return getattr(ops, self.name)(x, **self.options) if self.options else ops.activation(x, self.activation)
 
@@ -121,7 +121,7 @@ class Dropout(Module):
         """Take the run's random numbers, in a stream of this layer's own."""
         self.random, self.stream = random, f"{stream}.mask"
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """x times a fresh mask, in training."""
         return ops.dropout(x, rate=self.rate if self.training else 0.0, random=self.random, stream=self.stream)
 
@@ -129,7 +129,7 @@ class Dropout(Module):
 class Flatten(Module):
     """(N, ...) to (N, features)."""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """All axes but the first merged."""
         return ops.flatten(x, 1)
 
@@ -140,7 +140,7 @@ class Reshape(Module):
     def __init__(self, *shape: int) -> None:
         self.shape = tuple(whole("Reshape", "a length", n, low=0) for n in shape)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """The same elements in the new shape."""
         x = ops.as_tensor(x)
         if math.prod(x.shape[1:]) != math.prod(self.shape):
@@ -156,11 +156,12 @@ class Sequential(Module):
             raise TypeError(f"Sequential: got {bad[0]!r}, expected modules")
         self.layers = list(layers)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """layers[-1](... layers[0](x))."""
+        y: Any = x
         for layer in self.layers:
-            x = layer(x)
-        return x
+            y = layer(y)
+        return y
 
     def __getitem__(self, index: int) -> Module:
         return self.layers[index]

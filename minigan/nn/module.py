@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 from collections import deque
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
@@ -14,6 +15,7 @@ from weakref import WeakSet
 import numpy as np
 
 from minigan import backend
+from minigan.activation import Activation
 from minigan.autodiff import Tensor
 from minigan.backend import Array, to_numpy
 from minigan.checks import whole
@@ -232,7 +234,10 @@ class Module:
         """`train(False)`."""
         return self.train(False)
 
-    # -- a table for people ------------------------------------------------------------------------------------------
+    # -- text and a table for people ---------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return _text(self, set())
+
     def summary(self, *input_shapes: Sequence[int]) -> str:
         """A table of layers for inputs of these shapes (with their batch axis): output shapes, parameters, bytes, FLOPs.
 
@@ -271,6 +276,47 @@ def _shapes(y: Any) -> str:
     if isinstance(y, (tuple, list)):
         return ", ".join(map(_shapes, y))
     return str(tuple(y.shape)) if hasattr(y, "shape") else type(y).__name__
+
+
+def _text(module: Module, seen: set[int]) -> str:
+    """`Dense(activation=..., weight=(2, 64))`: settings that are not the constructor's defaults, shapes of tensors, and children
+    one a line, indented. A module met again is named without its contents."""
+    kind = type(module).__name__
+    if id(module) in seen:
+        return f"{kind}(shown above)"
+    seen.add(id(module))
+    children = list(module.children())
+    head = ", ".join([*_settings(module), *(f"{n}={t.shape}" for n, t in module._parts() if isinstance(t, Tensor))])
+    if not children:
+        return f"{kind}({head})"
+    lines = [f"{name}: {_text(child, seen)}".replace("\n", "\n  ") for name, child in children]
+    return "\n  ".join([f"{kind}({head}", *lines]) + "\n)"
+
+
+def _settings(module: Module) -> Iterator[str]:
+    try:
+        taken = inspect.signature(type(module)).parameters
+    except (TypeError, ValueError):  # a class whose constructor says nothing
+        taken = {}  # type: ignore[assignment]
+    values: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        values |= value if isinstance(value, dict) and all(isinstance(key, str) for key in value) else {name: value}
+    for name, value in values.items():
+        default = taken[name].default if name in taken else None
+        if name.startswith("_") or name == "training" or isinstance(value, (Tensor, Module)) or value is default:
+            continue
+        if isinstance(value, Activation):
+            if value.kind != "linear":
+                yield f"{name}={value.kind!r}" + (f", slope={value.slope}" if value.kind == "leaky_relu" else "")
+        elif _is_plain(value) and not (type(value) is type(default) and value == default):
+            yield f"{name}={value!r}"
+
+
+def _is_plain(value: Any) -> bool:
+    """A setting that can be shown: a number, a string, or a few of them."""
+    if isinstance(value, (list, tuple)):
+        return 0 < len(value) <= 8 and all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str, np.generic))
 
 
 def _learned(t: Tensor) -> bool:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from minigan import ops
 from minigan.activation import SLOPE, activation_of
-from minigan.autodiff import Tensor, effect, tensor
+from minigan.autodiff import Tensor, TensorLike, effect, tensor
 from minigan.backend import Array, array_module
-from minigan.checks import number, whole
+from minigan.checks import flag, number, whole
 from minigan.kernels import dispatch
+from minigan.nn.layers import Activation
 from minigan.nn.module import Module
 from minigan.random import Source
 
@@ -23,14 +23,15 @@ def _follow(running: Sequence[Array], statistics: Array, momentum: float, rows: 
 
 
 class _Scaled(Module):
-    """A layer that ends with gamma h + beta, gamma and beta of length `channels`."""
+    """A layer that ends with gamma h + beta, gamma and beta of length `channels`: learned, or with affine=False 1 and 0."""
 
-    def __init__(self, channels: int, eps: float) -> None:
+    def __init__(self, channels: int, eps: float, affine: bool = True) -> None:
         name = type(self).__name__
         channels = whole(name, "channels", channels, low=1)
         self.eps = number(name, "eps", eps, low=0)
-        self.gamma = tensor(np.ones(channels, np.float32), requires_grad=True)
-        self.beta = tensor(np.zeros(channels, np.float32), requires_grad=True)
+        self.affine = flag(name, "affine", affine)
+        self.gamma = tensor(np.ones(channels, np.float32), requires_grad=self.affine)
+        self.beta = tensor(np.zeros(channels, np.float32), requires_grad=self.affine)
 
     def reset(self, random: Source, stream: str) -> None:
         """gamma = 1, beta = 0."""
@@ -52,6 +53,9 @@ class BatchNorm(_Scaled):
         gamma_std: gamma starts at N(1, gamma_std^2); DCGAN uses .02, the default 0 starts at 1.
         activation: linear (or None), relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu or silu.
         slope: of leaky_relu below zero, > 0.
+        affine: whether gamma and beta are learned; if not, they stay 1 and 0 (buffers).
+        update: whether the running averages follow in training. `layer.update = False` leaves them as they are for passes that
+            should not count, such as a discriminator's over mixed or augmented batches.
 
     Raises:
         TypeError, ValueError: a hyper-parameter that is no finite number in its range.
@@ -66,8 +70,13 @@ class BatchNorm(_Scaled):
         gamma_std: float = 0.0,
         activation: str | None = None,
         slope: float = SLOPE,
+        affine: bool = True,
+        update: bool = True,
     ) -> None:
-        super().__init__(channels, eps)
+        super().__init__(channels, eps, affine)
+        self.update = flag("BatchNorm", "update", update)
+        if not affine and gamma_std:
+            raise ValueError(f"BatchNorm: got gamma_std {gamma_std} and affine=False, expected one of the two")
         self.momentum = number("BatchNorm", "momentum", momentum, low=0, high=1)
         self.gamma_std = number("BatchNorm", "gamma_std", gamma_std, low=0)
         self.activation = activation_of("BatchNorm", activation, slope)
@@ -83,7 +92,7 @@ class BatchNorm(_Scaled):
         self.running_mean.assign(0.0)
         self.running_var.assign(1.0)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Normalise by the batch in training, by the running averages in evaluation."""
         x = ops.as_tensor(x)
         if not self.training:
@@ -92,7 +101,8 @@ class BatchNorm(_Scaled):
             return z if self.activation.kind == "linear" else ops.activation(z, self.activation)
         statistics = array_module(x._data).empty((2, *self.gamma.shape), x.dtype)
         y = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, activation=self.activation, statistics=statistics)
-        effect(_follow, [self.running_mean, self.running_var], statistics, self.momentum, x.size // self.gamma.size)
+        if self.update:
+            effect(_follow, [self.running_mean, self.running_var], statistics, self.momentum, x.size // self.gamma.size)
         return y
 
 
@@ -102,7 +112,7 @@ class LayerNorm(_Scaled):
     def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
         super().__init__(channels, eps)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Normalise each element by its own mean and variance."""
         return ops.layer_norm(x, self.gamma, self.beta, eps=self.eps)
 
@@ -129,23 +139,40 @@ class GroupNorm(_Scaled):
             )
         self.groups = groups
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Normalise each group of channels of each element by its own mean and variance."""
         return ops.group_norm(x, self.gamma, self.beta, groups=self.groups, eps=self.eps)
 
 
 class InstanceNorm(_Scaled):
-    """gamma (x - mean) / sqrt(var + eps) + beta over the positions of each channel of each element, x (N, *spatial, C)
-    (Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022); the same in training and evaluation.
+    """f(gamma (x - mean) / sqrt(var + eps) + beta) over the positions of each channel of each element, x (N, *spatial, C)
+    (Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022), f an activation; the same in training and evaluation.
 
     Args:
         channels: length of the last axis.
         eps: added to the variance.
+        affine: whether gamma and beta are learned; if not, they stay 1 and 0 (buffers), as in pix2pix and CycleGAN.
+        activation: None, or of :class:`minigan.nn.Activation`.
+        slope: of leaky_relu below zero.
+
+    Gains and offsets of each element, (N, C), are :class:`minigan.nn.AdaIN`'s, or :func:`minigan.nn.modulate`'s.
     """
 
-    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
-        super().__init__(channels, eps)
+    def __init__(
+        self,
+        channels: int,
+        *,
+        eps: float = 1e-5,
+        affine: bool = True,
+        activation: str | None = None,
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__(channels, eps, affine)
+        number("InstanceNorm", "slope", slope, above=0)
+        options = {"slope": slope} if activation == "leaky_relu" else {}
+        self.activation = None if activation in (None, "linear") else Activation(activation, **options)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Normalise each channel of each element by its own mean and variance."""
-        return ops.instance_norm(x, self.gamma, self.beta, eps=self.eps)
+        z = ops.instance_norm(x, self.gamma, self.beta, eps=self.eps)
+        return z if self.activation is None else self.activation(z)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minigan import ops
-from minigan.autodiff import Tensor
+from minigan.autodiff import Tensor, TensorLike
 from minigan.nn.module import Module
 
 Sizes = int | tuple[int, ...]
@@ -21,7 +19,7 @@ class _Pool(Module):
 class AvgPool(_Pool):
     """The mean of each window, see :func:`minigan.ops.avg_pool`: `AvgPool(2)` halves each spatial axis."""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Means of windows."""
         return ops.avg_pool(x, window=self.window, stride=self.stride)
 
@@ -29,7 +27,7 @@ class AvgPool(_Pool):
 class MaxPool(_Pool):
     """The largest of each window, see :func:`minigan.ops.max_pool`."""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """Largest elements of windows."""
         return ops.max_pool(x, window=self.window, stride=self.stride)
 
@@ -40,7 +38,7 @@ class Upsample(Module):
     def __init__(self, scale: Sizes, *, mode: str = "nearest") -> None:
         self.scale, self.mode = scale, mode
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """More positions."""
         return ops.upsample(x, scale=self.scale, mode=self.mode)
 
@@ -51,7 +49,7 @@ class PixelShuffle(Module):
     def __init__(self, scale: Sizes) -> None:
         self.scale = scale
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """The same elements, more positions of fewer channels."""
         return ops.pixel_shuffle(x, self.scale)
 
@@ -59,7 +57,7 @@ class PixelShuffle(Module):
 class GlobalAvgPool(Module):
     """The mean over all positions, (N, *spatial, C) to (N, C)."""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """One mean a channel."""
         return ops.global_avg_pool(x)
 
@@ -67,6 +65,6 @@ class GlobalAvgPool(Module):
 class GlobalMaxPool(Module):
     """The largest over all positions, (N, *spatial, C) to (N, C)."""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: TensorLike) -> Tensor:
         """One largest a channel."""
         return ops.global_max_pool(x)

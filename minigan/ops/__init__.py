@@ -1,5 +1,6 @@
 """Differentiable operations on tensors. Every one is a row of `minigan.autodiff.REGISTRY` or made of rows."""
 
+from minigan import methods
 from minigan.autodiff import as_tensor
 from minigan.ops.choice import gumbel_softmax, one_hot, sequence_mask, straight_through
 from minigan.ops.conv import conv, conv_algorithm, conv_plan, conv_transpose, conv_weight
@@ -65,6 +66,7 @@ from minigan.ops.indexing import (
     take,
 )
 from minigan.ops.linear import dense, matmul
+from minigan.ops.logical import all, any, logical_and, logical_not, logical_or, logical_xor, not_equal
 from minigan.ops.matrix import lyapunov, solve, sqrtm
 from minigan.ops.normalize import batch_norm, group_norm, instance_norm, layer_norm
 from minigan.ops.reduction import (
@@ -113,6 +115,8 @@ __all__ = [
     "activation",
     "activation_backward",
     "add",
+    "all",
+    "any",
     "argmax",
     "argmin",
     "argsort",
@@ -166,6 +170,10 @@ __all__ = [
     "log",
     "log1p",
     "log_softmax",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
     "logsumexp",
     "lyapunov",
     "matmul",
@@ -179,6 +187,7 @@ __all__ = [
     "multiply",
     "negative",
     "norm",
+    "not_equal",
     "one_hot",
     "pad",
     "permute",
@@ -220,3 +229,5 @@ __all__ = [
     "var",
     "where",
 ]
+
+methods.fill({name: globals()[name] for name in __all__})

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module, as_float_dtype
 from minigan.checks import number, whole
 from minigan.ops.axes import axis_of
@@ -122,6 +122,3 @@ def gumbel_softmax(
     )
     chosen = equal(places, argmax(soft, axis, keepdims=True))
     return straight_through(cast(chosen, dtype=soft.dtype), soft)
-
-
-METHODS["one_hot"] = one_hot

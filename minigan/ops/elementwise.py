@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigan.activation import FUSED, SLOPE, Activation, activation_of
-from minigan.autodiff import METHODS, Tensor, as_tensor, cotangents, primitive
+from minigan.autodiff import Tensor, as_tensor, cotangents, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import plain
 from minigan.kernels import dispatch
@@ -505,7 +505,7 @@ def _softplus_slope(g: Tensor, x: Tensor, sign: float) -> Tensor:
 @primitive(
     (lambda g, _y, x, sign: _mean_softplus_backward(g, x, sign=sign),),
     samples=lambda draw: ((draw.array(draw.shape(min_side=1), -20.0, 20.0),), {"sign": draw.choice((1.0, -1.0))}),
-    composite=lambda x, sign: METHODS["mean"](softplus(sign * x)),
+    composite=lambda x, sign: softplus(sign * x).mean(),
     name="mean_softplus",
 )
 def _mean_softplus(x: Array, *, sign: float, out: Array | None = None) -> Array:
@@ -567,7 +567,7 @@ def greater_equal(a: Array, b: Array) -> Array:
 
 @primitive(samples=two(), kinds="c", broadcasts=True)
 def equal(a: Array, b: Array) -> Array:
-    """a == b elementwise, as bool (Python's `==` on tensors compares identity)."""
+    """a == b elementwise, as bool."""
     return array_module(a, b).equal(a, b)
 
 
@@ -591,9 +591,3 @@ def identity(x: Array) -> Array:
 def stop_gradient(x: Array) -> Array:
     """x as a constant;  dx = 0."""
     return x.view()
-
-
-_METHOD_NAMES = """add subtract multiply divide negative power square sqrt exp expm1 log log1p sin cos erf erfc abs sign floor
-ceil round maximum minimum clip relu leaky_relu tanh sigmoid softplus elu gelu silu less less_equal greater greater_equal equal
-cast"""
-METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Placed, Tensor, as_tensor, primitive
+from minigan.autodiff import Placed, Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module, is_gpu_array
 from minigan.checks import is_whole
 from minigan.ops.axes import Axis, axes_of, axis_of
@@ -411,7 +411,3 @@ def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tensor
 def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
     """The place of the smallest element along `axis`, as :func:`argmax`."""
     return _extreme(_argmin, "argmin", x, axis, keepdims)
-
-
-_METHOD_NAMES = "getitem take gather flip sort argsort argmax argmin"
-METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigan.activation import SLOPE, Activation, activation_of
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array
 from minigan.kernels import dispatch
 from minigan.ops.elementwise import activation as activation_
@@ -125,6 +125,3 @@ def dense(x: Any, w: Any, b: Any = None, *, activation: str | Activation | None 
     flat = x if x.ndim == 2 else reshape(x, (int(np.prod(x.shape[:-1], dtype=np.int64)), x.shape[-1]))
     y = _dense(flat, w, *(() if b is None else (b,)), f=f)
     return y if x.ndim == 2 else reshape(y, (*x.shape[:-1], w.shape[1]))
-
-
-METHODS["matmul"] = matmul

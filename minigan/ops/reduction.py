@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.kernels import dispatch
 from minigan.ops.axes import Axis, axes_of, axis_of
@@ -239,7 +239,3 @@ def norm(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     the choice matters for gradient penalties). The second derivative of h(|x|) at 0, with h'(0) = 0, is h''(0) times the
     identity: 2 for the square."""
     return _reduce("norm", _norm, x, axis, keepdims)
-
-
-_METHOD_NAMES = "sum mean var max min logsumexp softmax log_softmax cumsum norm"
-METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})

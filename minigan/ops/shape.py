@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import METHODS, Tensor, as_tensor, primitive, run
+from minigan.autodiff import Tensor, as_tensor, primitive, run
 from minigan.backend import Array, array_module, is_float
 from minigan.checks import is_whole, plain, whole
 from minigan.kernels import dispatch
@@ -290,7 +290,3 @@ def _widths(x: Tensor, widths: Any) -> tuple[tuple[int, int], ...]:
     if len(pairs) != x.ndim or not all(len(p) == 2 and all(is_whole(n) and n >= 0 for n in p) for p in pairs):
         raise ValueError(f"pad: got widths {widths} for shape {x.shape}, expected {x.ndim} pairs of integers >= 0")
     return tuple((int(a), int(b)) for a, b in pairs)
-
-
-_METHOD_NAMES = "reshape transpose swapaxes expand_dims squeeze flatten broadcast_to split unstack"
-METHODS.update({name: globals()[name] for name in _METHOD_NAMES.split()})
