@@ -244,7 +244,8 @@ NAMES = (
     *("stop_gradient", "tanh", "all", "any", "cumsum", "log_softmax", "logsumexp", "max", "mean"),
     *("mean_softplus", "min", "norm", "softmax", "sum", "var", "argsort", "broadcast_to", "expand_dims"),
     *("flatten", "flip", "pad", "reshape", "sort", "split", "squeeze", "sum_to", "swapaxes"),
-    *("take", "transpose", "avg_pool", "global_avg_pool", "global_max_pool", "max_pool", "pixel_shuffle", "pixel_unshuffle", "sqrtm"),
+    *("take", "transpose", "avg_pool", "global_avg_pool", "global_max_pool", "max_pool", "pixel_shuffle"),
+    *("pixel_unshuffle", "sqrtm"),
     *("upsample", "ceil", "erfc", "floor", "gumbel_softmax", "one_hot", "round", "sequence_mask", "argmax"),
     *("argmin", "gather", "unstack"),
 )  # fmt: skip
