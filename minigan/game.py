@@ -617,7 +617,7 @@ def _look_for_twins(optimizers: Mapping[str, Optimizer]) -> None:
             other, twin = found.setdefault((t.shape, *start), (name, t))
             if twin is not t and bool((twin._data == t._data).all()):
                 text = f"game: {other!r} and {name!r} start with the same numbers"
-                if t in UNNAMED and twin in UNNAMED:
+                if id(t) in UNNAMED and id(twin) in UNNAMED:
                     raise ValueError(
                         f"{text}: both networks were initialised by one integer. Name them: net.initialize(0, 'G'), or take "
                         "another integer for one of them"

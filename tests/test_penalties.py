@@ -104,8 +104,9 @@ def test_values_under_no_grad_and_float32():
 
 @pytest.mark.parametrize("replay", [False, True])
 def test_wgan_gp_trains_a_critic_towards_slope_one(replay):
-    """Data at 1 and fakes at 0 on the line: W1 = 1, and the best critic has slope 1 between them."""
-    random = mg.random.Source(0)
+    """Data at 1 and fakes at 0 on the line: W1 = 1, and the best critic has slope 1 between them. (A start with a negative slope
+    ends at -.95: s - 10 (|s| - 1)^2 has a maximum there, too.)"""
+    random = mg.random.Source(1)
     critic = nn.Sequential(nn.Dense(1, 16, activation="tanh"), nn.Dense(16, 1)).initialize(random, "D")
 
     def loss(x):

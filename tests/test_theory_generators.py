@@ -195,11 +195,16 @@ def test_functions_that_are_no_generators() -> None:
     with pytest.raises(ValueError, match="not convex"):
         d.f_divergence([1.0], [1.0], lambda u: -(u**2))
     with pytest.raises(ValueError, match=r"write it with operators and ops\.log"):
-        d.f_divergence([1.0], [1.0], lambda u: u * np.log(u))
+        d.f_divergence([0.5, 0.5], [0.2, 0.8], lambda u: u * math.log(u))
     with pytest.raises(ValueError, match="pass slope_at_infinity="):
         d.Generator.from_function(lambda u: ops.where(ops.less(u, 1e20), u, u * math.nan))
     with pytest.raises(ValueError, match="expected fields"):
         d.Generator.from_function(PLAIN["kl"], slope=1.0)
+
+
+def test_a_generator_may_be_written_with_numpy() -> None:
+    p, q = [0.5, 0.5], [0.2, 0.8]
+    assert d.f_divergence(p, q, lambda u: u * np.log(u)) == pytest.approx(d.kl(p, q), rel=1e-12)
 
 
 def test_tables_of_tensors_give_tensors() -> None:

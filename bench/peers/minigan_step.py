@@ -26,13 +26,13 @@ import minigan as mg  # noqa: E402
 from minigan.gans import get  # noqa: E402
 
 
-def feed_of(loader: mg.data.Loader, game: mg.Game, shape: tuple[int, ...]) -> Callable[[int], Any]:
+def feed_of(loader: mg.data.Loader, data: np.ndarray, game: mg.Game) -> Callable[[int], Any]:
     """The batch of a step, gathered into the buffer that the replay reads."""
+    shape = (loader.batch_size, *data.shape[1:])
     if ARGS.device == "cpu":
-        return lambda step: loader.batch(step, out=game.buffer((loader.batch_size, *shape)))
-    from minigan.run.trainer import Feed  # which brings pictures and files with it
-
-    return Feed(loader, game, shape, "gpu")
+        return lambda step: loader.batch(step, out=game.buffer(shape))
+    resident = cupy.asarray(data)
+    return lambda step: cupy.take(resident, cupy.asarray(loader.indices(step)), axis=0, out=game.buffer(shape))
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     options = {"device": "gpu" if on_gpu else "cpu", "replay": ARGS.pick("replay", "yes") == "yes"}
     model = model_class(config, data.shape[1:], **options)
     loader = mg.data.Loader(data, batch_size=work.batch, seed=SEED)
-    feed, count = feed_of(loader, model.game, data.shape[1:]), 0
+    feed, count = feed_of(loader, data, model.game), 0
 
     def step() -> dict[str, Any]:
         nonlocal count

@@ -10,7 +10,7 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, M
 from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any, ClassVar
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from minigan.checks import whole
 from minigan.random import Source
 from minigan.switches import Event, hook, no_grad, state
 
-UNNAMED: WeakSet[Tensor] = WeakSet()  # tensors of networks that were initialised by an integer, without a name
+# Tensors of networks that were initialised by an integer, without a name; by identity, since `==` compares values.
+UNNAMED: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
 
 
 class Tensors(dict[str, Tensor]):
@@ -195,7 +196,7 @@ class Module:
         source = random if isinstance(random, Source) else Source(whole("initialize", "random", random, low=-(2**63)))
         if source is not random and not stream:
             stream = self._structure()
-            UNNAMED.update(self.tensors().values())
+            UNNAMED.update({id(t): t for t in self.tensors().values()})
         for path, module in self.modules():
             module.reset(source, f"{stream}/{path}")
         return self

@@ -350,7 +350,7 @@ def _check_convex(f: Function) -> None:
     u = np.geomspace(1e-3, 1e3, 61)
     try:
         values = f(u)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # float() of a tensor, as of an array, is a question of its shape
         raise ValueError(
             f"Generator: got an f that takes no tensor ({error}); write it with operators and ops.log"
         ) from error
