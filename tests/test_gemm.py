@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigan.kernels import cpu_gemm, cpu_team, dispatch, threads
-from minigan.kernels.compiler import task, words_at
+from minigan.kernels.compiler import address_of, task, words_at
 
 
 def layouts(kind, shape, r):
@@ -84,22 +84,25 @@ def test_nan_and_inf_pass_through():
 
 @task
 def mark(parameters, index, thread):
-    """Count visits of each index in words 1.. of the parameters."""
-    words = words_at(parameters, 1001)
-    words[1 + index] += 1
+    """Count visits of each index in the words at the address that is the parameter."""
+    words_at(words_at(parameters, 1)[0], 1001)[index] += 1
+
+
+def visits(team, tasks):
+    """How often each task of one job ran."""
+    words = np.zeros(1001, np.int64)
+    team.run(mark, np.array([address_of(words)]), tasks)
+    return words
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 8])
 def test_every_task_runs_once(size):
     team = cpu_team.Team(size)
     for tasks in (1, 2, 3, 1000):
-        words = np.zeros(1001, np.int64)
-        team.run(mark, words, tasks)
-        assert (words[1 : 1 + tasks] == 1).all() and words.sum() == tasks
+        words = visits(team, tasks)
+        assert (words[:tasks] == 1).all() and words.sum() == tasks
     team.rest()
-    words = np.zeros(1001, np.int64)
-    team.run(mark, words, 10)
-    assert words.sum() == 10
+    assert visits(team, 10).sum() == 10
 
 
 def test_programs_with_threads_of_their_own_share_the_team():
@@ -107,9 +110,8 @@ def test_programs_with_threads_of_their_own_share_the_team():
 
     def work():
         for _ in range(200):
-            words = np.zeros(1001, np.int64)
-            team.run(mark, words, 7)
-            if not (words[1:8] == 1).all():
+            words = visits(team, 7)
+            if not (words[:7] == 1).all():
                 failures.append(words)
 
     users = [threading.Thread(target=work) for _ in range(4)]
