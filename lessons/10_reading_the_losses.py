@@ -616,7 +616,7 @@ def train(discriminator, steps, seed=0):
 
 # %%
 steps = sized(3000, 1200)
-seeing, seeing_log, G = train(mlp(1, 1), steps)
+seeing, seeing_log, G = train(mlp(1, 1), steps, seed=5)
 weak, weak_log, G_weak = train(linear(), steps)
 lost, lost_log, G_lost = train(mlp(1, 1), 1200, seed=3)
 runs = {"network D": seeing, "linear D": weak, "other seed": lost}
@@ -666,8 +666,8 @@ check("10.21d", "linear D: W1 stays above 1 with the losses of an equilibrium",
 # = \tfrac34. \tag{10.22} $$
 #
 # Here the losses *do* say that something is wrong, since $L_D$ is below $\log 4$. That it is a missing mode, and not
-# dirt, they do not say. (When we gave this run 3000 steps its generator found the other mode, and the seeds 1, 2 and 4
-# did not collapse at all. Never judge a GAN by one seed.)
+# dirt, they do not say. (With 3000 steps this run stayed where it was. Seed 4
+# collapses as well, the seeds 0, 1, 2, 5, 6 and 7 do not. Never judge a GAN by one seed.)
 
 # %%
 held = lost[settled]
@@ -790,7 +790,7 @@ def fit(D, generate, steps, lr=2e-3):
 # %%
 stuck = lambda z: 0.5 * z - 6.0
 real_half, fake_half, g_loss, accuracy, distance = evaluate(
-    stuck, fit(mlp(1, 1).initialize(5, "D"), stuck, 300)
+    stuck, fit(mlp(1, 1).initialize(5, "D"), stuck, 900)
 )
 print(
     f"L_D = {real_half + fake_half:.4f},  L_G = {g_loss:.2f}, ",
