@@ -40,7 +40,8 @@ def main() -> None:
     work, on_gpu = ARGS.work, ARGS.device == "cuda"
     model_class = get(work.name)
     data = make_data(work)
-    config = model_class.Config(batch_size=work.batch, seed=SEED, ema=0.0)  # no peer averages weights
+    plain = {"ema": 0.0} | ({"r1": 0.0} if hasattr(model_class.Config, "r1") else {})  # no peer averages or penalises
+    config = model_class.Config(batch_size=work.batch, seed=SEED, **plain)
     mg.backend.matmul_precision(ARGS.pick("precision", "highest"))
     options = {"device": "gpu" if on_gpu else "cpu", "replay": ARGS.pick("replay", "yes") == "yes"}
     model = model_class(config, data.shape[1:], **options)

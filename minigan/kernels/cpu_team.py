@@ -54,10 +54,10 @@ Job = Callable[[], None]
 PATIENCE = 200_000 if processor().fused else 0
 WORTH_HELP = 2 if processor().fused else 8  # tasks from which on helpers are called
 # Words of the shared state, each two cache lines from the next (processors fetch lines in pairs, and some have longer ones): the
-# job; ticks lost to others on a core; and, the caller's only, ticks: how many of the lost it has seen, when it looked last, what
-# was lost beyond a share of the time, since when helpers are called and what was lost by then, until when they are not and how
-# long that lasts, until when all jobs call them, when that begins next and how long it is between.
-JOB, DONE, STOP, FUNCTION, PARAMETERS, LOST, OWN = 0, 16, 32, 48, 64, 80, 96
+# job; ticks lost to others on a core; how many helpers look for tasks; and, the caller's only, ticks: how many of the lost it has
+# seen, when it looked last, what was lost beyond a share of the time, since when helpers are called and what was lost by then,
+# until when they are not and how long that lasts, until when all jobs call them, when that begins next and how long it is between.
+JOB, DONE, STOP, FUNCTION, PARAMETERS, LOST, AWAKE, OWN = 0, 16, 32, 48, 64, 80, 96, 112
 SEEN, LOOKED, DEBT, SINCE, LOST_BEFORE, QUIET_END, QUIET_TICKS, WINDOW_END, NEXT_WINDOW, WINDOW_GAP = range(
     OWN, OWN + 10
 )
@@ -200,8 +200,8 @@ def _take(state: int, thread: int) -> bool:
     return True
 
 
-@njit
-def _help(state: int, thread: int, patience: int, slow: int) -> None:
+@compile_task
+def _look_for_tasks(state: int, thread: int, patience: int, slow: int) -> None:
     """Take tasks until `patience` looks in a row found none, or a look took `slow` ticks: somebody else had this core."""
     idle, last = 0, ticks()
     while idle < patience and load(state + 8 * STOP) == 0:
@@ -215,6 +215,13 @@ def _help(state: int, thread: int, patience: int, slow: int) -> None:
             add(state + 8 * LOST, now - last)
             return
         last = now
+
+
+@njit
+def _help(state: int, thread: int, patience: int, slow: int) -> None:
+    add(state + 8 * AWAKE, 1)
+    _look_for_tasks(state, thread, patience, slow)
+    add(state + 8 * AWAKE, -1)
 
 
 @compile_task
@@ -336,6 +343,7 @@ class Team:
         self.size, self.process = size, os.getpid()
         self._memory = np.zeros(WORDS + 16, np.int64)
         self._state = -(-address_of(self._memory) // 128) * 128
+        self._awake = self._memory[(self._state - address_of(self._memory)) // 8 + AWAKE :][:1]
         self._pool = ThreadPoolExecutor(max(1, size - 1), thread_name_prefix="minigan")
         self._lock = RLock()
         self._helpers: list[Any] = [None] * (size - 1)
@@ -364,6 +372,8 @@ class Team:
 
     def _call(self) -> None:
         """Wake the helpers that sleep."""
+        if self._awake[0] == self.size - 1:  # a future takes longer to ask
+            return
         for i, helper in enumerate(self._helpers):
             if helper is None or helper.done():
                 self._helpers[i] = self._pool.submit(_help, self._state, i + 1, PATIENCE, self._slow)
