@@ -220,8 +220,14 @@ check("7.10", "logit -c: L_D = softplus(c) + softplus(-c)", lying, closed, atol=
 check(
     "7.10a", "so L_D >= c: max_D L_D is infinite", lying, c, relation=">=", atol=0.0, errata="S4.1"
 )
-check("7.10b", "min_D L_D is not: no D goes below 1.22", -optimal.value(best, p, q), 1.22,
-      relation=">=", atol=0.0)  # fmt: skip
+loss_at = lambda d, p, q: -(p * np.log(d) + q * np.log(1 - d))  # of one outcome, answered with d
+searched = [minimize_scalar(loss_at, args=laws, bounds=(0, 1), method="bounded", options={"xatol": 1e-9})
+            for laws in zip(p, q, strict=True)]  # fmt: skip
+least = sum(found.fun for found in searched)
+check("7.10b", "min_D L_D is not: a search outcome by outcome ends at D*", [found.x for found in searched], best,
+      atol=1e-7)  # fmt: skip
+check("7.10c", "and at the loss L_D(D*)", least, -optimal.value(best, p, q), atol=1e-12)
+check("7.10d", "which is 1.2292", least, 1.2292, atol=5e-5)
 
 # %% [markdown]
 # ## What the best discriminator scores
