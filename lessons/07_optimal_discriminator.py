@@ -679,8 +679,26 @@ check("7.26b", "both players push the fakes' scores the same way", d_slope, g_sl
 # $$ \sup_{|f| \le 1} \mathbb{E}_p f - \mathbb{E}_q f = 2 \operatorname{TV}(p, q), \qquad
 #    \sup_{|f(x) - f(y)| \le |x - y|} \mathbb{E}_p f - \mathbb{E}_q f = W_1(p, q) = \int |F - G| \, dx \tag{7.27} $$
 #
-# $F$ and $G$ are the distribution functions. Both suprema are linear programs, so a solver can judge. Our outcomes
-# stand at $x = 0, 1, \dots, 7$ on a line; the slope limit between neighbours is enough.
+# $F$ and $G$ are the distribution functions of $p$ and $q$. **The first**: no term of $\sum (p - q) f$ exceeds
+# $|p - q|$, and $f = \operatorname{sign}(p - q)$ makes each equal to it, so the supremum is
+# $\sum |p - q| = 2 \operatorname{TV}$.
+#
+# **The second**, for outcomes at $x = 0, 1, \dots, 7$ on a line. Put $p(x) - q(x) = \Delta(x) - \Delta(x - 1)$ with
+# $\Delta = F - G$, $\Delta(-1) = 0$, and collect the factors of each $\Delta(x)$ (summation by parts). As both laws
+# sum to 1, $\Delta(7) = 0$, and
+#
+# $$ \sum_{x=0}^{7} f(x) \left( p(x) - q(x) \right) = \sum_{x=0}^{6} \Delta(x) \left( f(x) - f(x + 1) \right)
+#    \le \sum_{x=0}^{6} |\Delta(x)| = \int |F - G| \, dx $$
+#
+# because neighbours differ by at most 1; and steps $f(x + 1) - f(x) = \operatorname{sign}(G(x) - F(x))$ reach it. A
+# chain of such steps never rises by more than the distance, so the limit between neighbours is enough.
+#
+# **It is the least cost.** Left of the gap between $x$ and $x + 1$ there is the mass $F(x)$, and there should be
+# $G(x)$. So at least $|F(x) - G(x)|$ has to cross that gap, which costs this mass times 1, whatever the plan:
+# $W_1 \ge \sum_x |\Delta(x)|$. Carrying mass in its order (the leftmost to the leftmost place) crosses each gap in one
+# direction only, and with no more than that: $W_1 = \int |F - G| \, dx$.
+#
+# Both suprema are linear programs, so a solver can judge.
 
 # %%
 bounded = linprog(q - p, bounds=[(-1, 1)] * 8)

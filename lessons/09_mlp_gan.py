@@ -974,21 +974,29 @@ def alternate(psi, theta, d_gradient, g_gradient, step):
     raise NotImplementedError
 
 
-def alternate_property(answer, psi, theta, step):
-    asked = []
+def alternate_property(answer, psi, theta, slopes, step):
+    asked = {"D": [], "G": []}
 
-    def g_gradient(psi, theta):
-        asked.append((psi, theta))
-        return psi + theta
+    def gradient(player, slope):
+        return lambda psi, theta: asked[player].append((float(psi), float(theta))) or slope
 
-    new = answer(psi, theta, lambda psi, theta: psi - 2 * theta, g_gradient, step)
-    moved = psi - step * (psi - 2 * theta)
-    assert np.allclose(new, (moved, theta - step * (moved + theta))), f"got {new}"
-    assert len(asked) == 1, f"G's gradient was asked for {len(asked)} times"
+    d_gradient, g_gradient = (gradient(*each) for each in zip("DG", slopes, strict=True))
+    new = [float(each) for each in answer(psi, theta, d_gradient, g_gradient, step)]
+    way = np.subtract(new, (psi, theta))
+    assert np.allclose(way / step + slopes, 0), (
+        f"the players moved by {way}, against the slopes {slopes}"
+    )
+    for player, place in (("D", (psi, theta)), ("G", (new[0], theta))):
+        assert len(asked[player]) == 1, (
+            f"{player}'s gradient was asked for {len(asked[player])} times"
+        )
+        assert np.allclose(asked[player], place), (
+            f"{player}'s gradient was asked for at {asked[player]}"
+        )
 
 
 grade("9.E2", alternate, alternate_property, psi=floats(-3, 3), theta=floats(-3, 3),
-      step=floats(0.01, 0.5))  # fmt: skip
+      slopes=arrays(2, -3, 3), step=floats(0.01, 0.5))  # fmt: skip
 
 
 # %%
