@@ -781,6 +781,8 @@ from minigan.lessons.strategies import arrays, floats
 
 def log_sigmoid(x):
     """log(1/(1 + e^-x)) for an array x with |x| up to 1e4."""
+    # Hint: e^-x overflows on one side only. Multiply numerator and denominator by e^x for the
+    # other side.
     raise NotImplementedError
 
 
@@ -804,6 +806,7 @@ grade("2.E1", log_sigmoid, right_log_sigmoid, x=arrays(4, -1e4, 1e4) | arrays(4,
 # %%
 def log_mean_exp(x):
     """log of the mean of e^x over a 1-D array, |x| up to 1e4, as importance weights need it."""
+    # Hint: take out a factor, so that the largest exponential that is left is 1.
     raise NotImplementedError
 
 
@@ -826,6 +829,8 @@ def log_one_plus(y):
 
     Mind the case that 1 + y rounds to 1: there log(1 + y) is y, to all digits.
     """
+    # Hint: let w be 1 + y as it is rounded. log w is precise for that w, so correct it by y / (w
+    # - 1).
     raise NotImplementedError
 
 
@@ -841,6 +846,7 @@ grade("2.E3", log_one_plus, right_log_one_plus, exponent=floats(-20, 0))
 # %%
 def variance(x):
     """The mean of (x - mean)^2 over a 1-D array whose mean may be far larger than its spread."""
+    # Hint: which subtraction loses the digits, and can it be done before squaring?
     raise NotImplementedError
 
 
@@ -859,8 +865,9 @@ def log_optimal_discriminator(log_p, log_q):
     """log D* = log(p/(p + q)), given log p and log q, to 12 digits, also where D* is almost 1.
 
     log p and log q may be as low as -1e5: then p and q themselves are 0. (Lesson 7
-    derives D*.) Hint: what is the logit of D*?
+    derives D*.)
     """
+    # Hint: what is the logit of D*?
     raise NotImplementedError
 
 

@@ -885,6 +885,8 @@ print(
 # %%
 def cross_entropy_of_logits(p, logits):
     """H(p, softmax(logits)) in nats, for logits as large as ±1000, without overflow."""
+    # Hint: write log q as logit minus log-sum-exp first; never form q. Lesson 2 has the stable
+    # sum.
     raise NotImplementedError
 
 
@@ -910,6 +912,8 @@ grade("4.E1", cross_entropy_of_logits, logits_property, pair=tables(1, max_size=
 # %%
 def best_forecast(outcomes, n):
     """The table q over n outcomes with the least average surprise -log q[x] over `outcomes`."""
+    # Hint: the average surprise is a cross entropy. Of which table with q? Then Gibbs'
+    # inequality.
     raise NotImplementedError
 
 
@@ -930,6 +934,7 @@ grade("4.E2", best_forecast, forecast_property, counts=some)
 # %%
 def fit_gaussian(x):
     """(mean, variance) of the Gaussian with the largest likelihood for the samples x."""
+    # Hint: both derivatives of the mean log-likelihood vanish at (4.23).
     raise NotImplementedError
 
 
@@ -957,6 +962,8 @@ def forward_fit(weights, means, stds):
 
     p is the mixture of N(means, stds²) by weights.
     """
+    # Hint: forward KL asks for the same mean and mean square as p has; a mixture's variance has
+    # two parts.
     raise NotImplementedError
 
 
@@ -978,6 +985,8 @@ grade("4.E4", forward_fit, forward_property, weights=tables(1, min_size=2, max_s
 # %%
 def kl_from_parts(px, qx, p_given, q_given):
     """KL of two joint tables, from the laws px, qx of x and those of y given x, a row for each x."""
+    # Hint: the chain rule: KL of the parts you see first, plus a mean KL of what is left. A mean
+    # over which law?
     raise NotImplementedError
 
 

@@ -759,6 +759,8 @@ check("5.27a", "10⁶ bins: equal laws look disjoint", left, 0.98 * LOG2, atol=0
 # %%
 def safe_jsd(p, q):
     """JSD(p, q) of two tables which may hold zeros, in nats, never NaN."""
+    # Hint: a term with p = 0 is 0; where p > 0, p/m is 2p/(p + q), at most 2. Keep zeros out of
+    # the logarithms.
     raise NotImplementedError
 
 
@@ -776,6 +778,7 @@ grade("5.E1", safe_jsd, safe_property, pair=tables(2, zeros=True, max_size=6))
 # %%
 def best_accuracy(p, q, prior):
     """How often the best guesser is right, when heads (x from p) has probability `prior`."""
+    # Hint: decide outcome by outcome: which of the two joint probabilities is larger?
     raise NotImplementedError
 
 
@@ -796,6 +799,7 @@ grade(
 # %%
 def samples_to_tell(p, q, overlap):
     """The smallest n for which n independent samples leave sum sqrt(p^n q^n) <= overlap."""
+    # Hint: (5.13) gives what n samples leave. Take logarithms, and mind the sign when you divide.
     raise NotImplementedError
 
 
@@ -817,6 +821,7 @@ grade("5.E3", samples_to_tell, samples_property, pair=tables(2, max_size=4, boun
 # %%
 def jsd_of_many(laws, weights):
     """What a sample reveals of its origin, when it comes from the table laws[i] with probability weights[i]."""
+    # Hint: (5.5) with more than two laws: a weighted mean of KLs, each to the mixture.
     raise NotImplementedError
 
 
@@ -838,6 +843,8 @@ grade("5.E4", jsd_of_many, many_property, laws=tables(3, max_size=5),
 # %%
 def jsd_slope(p, logits):
     """The gradient of JSD(p, softmax(logits)) in the logits, by a formula (no autodiff, no differences)."""
+    # Hint: the slope in q is half of log q/m; a softmax keeps the sum, so its mean under q is
+    # taken away before you multiply by q.
     raise NotImplementedError
 
 

@@ -865,6 +865,7 @@ check("6.36a", "not the theorem's χ²", small, triangular, relation="!=", atol=
 # %%
 def conjugate_of_hellinger(t):
     """f*(t) for f(u) = (sqrt(u) - 1)², for an array of slopes t < 1. (Solve f'(u) = t, put back.)"""
+    # Hint: f'(u) = 1 - 1/sqrt(u). Solve for sqrt(u) before you put it back.
     raise NotImplementedError
 
 
@@ -889,6 +890,7 @@ grade(
 # %%
 def swapped(f):
     """The generator g, a function of an array of ratios, with D_g(p || q) = D_f(q || p)."""
+    # Hint: (6.7).
     raise NotImplementedError
 
 
@@ -906,6 +908,7 @@ grade("6.E2", swapped, swaps_the_arguments, pq=tables(2, bound=3.0), name=some)
 # %%
 def reverse_kl_critic(p, q):
     """The scores T that earn the most where the price of T is f*(T) = -1 - log(-T)."""
+    # Hint: the generator is f(u) = -log u; the best critic is its slope at the ratio (6.17).
     raise NotImplementedError
 
 
@@ -925,6 +928,7 @@ grade("6.E3", reverse_kl_critic, earns_the_reverse_kl, pq=tables(2, bound=4.0))
 # %%
 def limited_critic(p, q, low, high):
     """The most that E_p D - E_q D can be for scores D between low and high: a number."""
+    # Hint: each outcome has its own score. Which limit does it want where p > q, which elsewhere?
     raise NotImplementedError
 
 
@@ -943,6 +947,7 @@ grade("6.E4", limited_critic, is_the_most, pq=tables(2, max_size=8), low=floats(
 # %%
 def best_level(scores, q):
     """The number c that makes E_p (T + c) - E_q exp(T + c - 1) largest, T the scores."""
+    # Hint: set the derivative in c to 0, or read the text above (6.31).
     raise NotImplementedError
 
 

@@ -834,6 +834,7 @@ show(
 # %%
 def best_discriminator(p, q, prior):
     """The D that maximises prior E_p log D + (1 - prior) E_q log(1 - D), for tables p, q > 0."""
+    # Hint: one outcome at a time: maximise a log D + b log(1 - D). What are a and b here?
     raise NotImplementedError
 
 
@@ -854,6 +855,8 @@ def best_score(p, q):
 
     No discriminator needed: plain NumPy, and no warnings.
     """
+    # Hint: put D* into V. A term whose probability is 0 contributes 0; leave it out before the
+    # logarithm.
     raise NotImplementedError
 
 
@@ -874,6 +877,8 @@ def density_ratio(d, prior, real_label):
     It was trained with a share `prior` of reals, with the label `real_label` for
     reals and 0 for fakes. d: its probabilities, each below real_label.
     """
+    # Hint: divide by real_label first, to have a plain posterior. Its odds are p/q times the odds
+    # of the prior.
     raise NotImplementedError
 
 
@@ -893,6 +898,8 @@ def least_squares_scores(p, q, fake_label, real_label):
 
     The middle of the labels where p = q = 0.
     """
+    # Hint: at one outcome the loss is a parabola in the score; its vertex is a weighted mean of
+    # the labels.
     raise NotImplementedError
 
 
@@ -912,6 +919,7 @@ grade("7.E4", least_squares_scores, fits_best, pq=tables(2, zeros=True), fake_la
 # %%
 def best_accuracy(p, q, prior):
     """The highest share of right answers ("real" or "fake"), a share `prior` being real."""
+    # Hint: at each outcome the better answer is right with the larger of two joint probabilities.
     raise NotImplementedError
 
 

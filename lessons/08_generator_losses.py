@@ -786,6 +786,8 @@ def pushes(logits):
 
     For l from -1000 to 1000, without overflow, and to nine digits.
     """
+    # Hint: differentiate softplus(l) and softplus(-l). Compute 1 - D as a sigmoid of its own, not
+    # by a subtraction.
     raise NotImplementedError
 
 
@@ -810,6 +812,8 @@ def frozen_gradient(theta, p):
 
     Plain NumPy, no autodiff.
     """
+    # Hint: with D* held the loss is a mean of prices under q. Through a softmax, each outcome
+    # feels its price minus the mean price.
     raise NotImplementedError
 
 
@@ -826,6 +830,7 @@ grade("8.E2", frozen_gradient, is_the_gradient, law=tables(1, min_size=5, max_si
 # %%
 def best_reply(d):
     """The generator's law q that minimises E_q log(1 - D), for a fixed table d of probabilities."""
+    # Hint: the loss is linear in q: a mean. Where is a mean smallest?
     raise NotImplementedError
 
 
@@ -845,6 +850,7 @@ def price_of_forward_kl(logit):
     The gradient of E_q u, D* held, is to be that of KL(p || q), the divergence of
     maximum likelihood (Goodfellow 2014, arXiv 1412.6515).
     """
+    # Hint: the derivative of KL(p || q) in q(x) is -p/q. Write that with l*.
     raise NotImplementedError
 
 
@@ -866,6 +872,8 @@ def softened_reverse_kl(p, q):
 
     No NaN, and inf only where it is infinite.
     """
+    # Hint: (8.13) turns the difference of two infinities into one sum. Which zeros
+    # of p cost nothing?
     raise NotImplementedError
 
 

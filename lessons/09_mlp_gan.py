@@ -946,6 +946,7 @@ from minigan.lessons.strategies import arrays, floats
 # %%
 def he_std(inputs, slope):
     """The standard deviation of the weights of a unit with so many inputs, followed by a leaky ReLU with this slope."""
+    # Hint: (9.4) is the variance.
     raise NotImplementedError
 
 
@@ -971,6 +972,7 @@ def alternate(psi, theta, d_gradient, g_gradient, step):
 
     Returns (new psi, new theta).
     """
+    # Hint: two lines. Which psi does G's gradient see?
     raise NotImplementedError
 
 
@@ -1002,6 +1004,8 @@ grade("9.E2", alternate, alternate_property, psi=floats(-3, 3), theta=floats(-3,
 # %%
 def push_on_fake(logit, slope):
     """-d/dx [-log D(x)] at a fake x, from D's logit there and the logit's derivative in x."""
+    # Hint: -log D is softplus(-logit). The chain rule: derivative in the logit, times slope; then
+    # the sign.
     raise NotImplementedError
 
 
@@ -1021,6 +1025,8 @@ def shares_of_modes(samples, modes):
 
     Of two modes at the same distance either will do.
     """
+    # Hint: the distances are an array (N, K). Count the nearest ones so that a mode nobody chose
+    # counts 0 (np.bincount has minlength).
     raise NotImplementedError
 
 

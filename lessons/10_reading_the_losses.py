@@ -908,6 +908,8 @@ from minigan.lessons.strategies import arrays, floats
 # %%
 def least_fake_loss(generator_loss):
     """The least L_D,fake that is compatible with this generator loss (> 0), on the same batch."""
+    # Hint: on one logit e^-L_G = D and e^-L_fake = 1 - D. The mean over a batch cannot do better
+    # (Jensen).
     raise NotImplementedError
 
 
@@ -927,6 +929,8 @@ def possible(generator_loss, discriminator_loss, averaged):
 
     averaged: the second is the mean of both halves of L_D, not their sum.
     """
+    # Hint: undo the mean of the halves first. The sum of both halves is at least its fake half,
+    # for which the first exercise has a bound.
     raise NotImplementedError
 
 
@@ -949,6 +953,7 @@ grade("10.E2", possible, possible_property, real=arrays(5, -6, 6), fake=arrays(5
 # %%
 def jsd_at_least(real_logits, fake_logits):
     """The lower bound on JSD(p_data, p_g) that these held-out logits give; never below 0."""
+    # Hint: V of any D is at most V(D*) = 2 JSD - log 4. Solve for JSD.
     raise NotImplementedError
 
 
@@ -972,6 +977,7 @@ grade("10.E3", jsd_at_least, bound_property, reals=counts, fakes=counts,
 # %%
 def accuracy_from_rates(reals_accepted, fakes_accepted):
     """The accuracy of D on an equal mixture, from the shares of each that it calls real."""
+    # Hint: half of the mixture are fakes, and a fake that is accepted is a wrong answer.
     raise NotImplementedError
 
 

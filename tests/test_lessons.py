@@ -10,7 +10,7 @@ from types import ModuleType
 import jupytext
 import pytest
 
-from minigan.lessons import catalog, checks, errata, grading, runner, sources, text
+from minigan.lessons import catalog, checks, errata, grading, pages, runner, sources, text
 from minigan.lessons.catalog import Lesson
 
 FOLDER = Path(__file__).parent.parent / "lessons"
@@ -101,6 +101,17 @@ def test_formulas_convert_and_links_lead_somewhere(lesson):
 def test_it_begins_with_its_title_its_subject_and_a_question(lesson):
     assert lesson.title and lesson.about and lesson.question
     assert lesson.about != lesson.question
+
+
+@each_lesson
+def test_each_exercise_has_a_hint(lesson):
+    asked = [
+        question
+        for question, _ in (pages.exercise(cell.text) for cell in lesson.cells if cell.kind == "code")
+        if question
+    ]
+    assert 3 <= len(asked) <= 5
+    assert all(pages.hint(question)[1] for question in asked)
 
 
 @each_lesson
