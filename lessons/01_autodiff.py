@@ -900,6 +900,8 @@ from minigan.lessons.strategies import arrays, floats
 
 def product_vjp(a, b, g):
     """The cotangents (abar, bbar) of y = a @ b, a (n, k) and b (k, m), for the cotangent g of y."""
+    # Hint: write the sum of g * y with indices, and look what stands beside a[i, k] and beside
+    # b[k, j].
     raise NotImplementedError
 
 
@@ -918,6 +920,8 @@ grade("1.E1", product_vjp, right_product, a=square, b=square, g=square, da=squar
 # %%
 def sum_back(g, shape):
     """The cotangent of an array of this shape that was broadcast to g's shape (formula 1.6)."""
+    # Hint: an entry that was used several times collects the cotangents of all its uses. Two
+    # things stretch an array: axes added in front, and axes of length 1.
     raise NotImplementedError
 
 
@@ -943,6 +947,8 @@ def backward_order(parents, output):
     parents[i] is the list of nodes that node i was computed from. The numbers mean nothing: a
     parent's may be larger.
     """
+    # Hint: go depth first, and write a node down when all its parents are written. Then look at
+    # the list from the other end.
     raise NotImplementedError
 
 
@@ -981,6 +987,7 @@ def forward_product(pull, v, outputs):
 
     (J v)_i = <e_i, J v> = <J^T e_i, v>, e_i the i-th unit vector.
     """
+    # Hint: which vectors u make pull(u) a row of J?
     raise NotImplementedError
 
 
@@ -997,6 +1004,7 @@ grade("1.E4", forward_product, right_forward, jacobian=matrices, v=arrays(3, -2,
 # %%
 def best_step(value, third, eps):
     """The step h for the smallest bound (1.12): `value` bounds |f|, `third` bounds |f'''|."""
+    # Hint: the bound is a falling term plus a rising one. Set its derivative in h to 0.
     raise NotImplementedError
 
 

@@ -925,6 +925,8 @@ from minigan.lessons.strategies import arrays, floats, tables
 # %%
 def push_table(p, g, size):
     """The pushforward of the table p by i -> g[i]: a table over range(size)."""
+    # Hint: several outcomes may lead to the same one; their probabilities add. `q[g] = p` keeps
+    # only the last.
     raise NotImplementedError
 
 
@@ -953,6 +955,7 @@ grade("3.E1", push_table, push_property, pg=table_and_map())
 # %%
 def affine_log_density(x, shift, factor):
     """log p_g(x) for G(z) = shift + factor z, z ~ N(0, 1), factor not 0 (it may be negative)."""
+    # Hint: go back to z, and do not forget by how much G stretches lengths.
     raise NotImplementedError
 
 
@@ -971,6 +974,7 @@ grade("3.E2", affine_log_density, affine_property, x=floats(-5, 5), shift=floats
 # %%
 def sample_ramp(u):
     """Turn uniform numbers u in [0, 1] into samples of the law with density p(x) = 2x on [0, 1]."""
+    # Hint: the distribution function F(x) is the area under 2x up to x. Which x has F(x) = u?
     raise NotImplementedError
 
 
@@ -988,6 +992,7 @@ grade("3.E3", sample_ramp, ramp_property, t=floats(0.05, 0.95))
 # %%
 def samples_needed(std, error):
     """The smallest n for which the standard error std / sqrt(n) is at most `error`."""
+    # Hint: solve for n, and round in the direction that keeps the promise.
     raise NotImplementedError
 
 
@@ -1004,6 +1009,8 @@ grade("3.E4", samples_needed, needed_property,
 # %%
 def gradient_of_fourth_moment(mu, sigma, z):
     """(d/d mu, d/d sigma) of the mean of x^4 over x = mu + sigma z, z an array of noise."""
+    # Hint: hold the noise: x depends on mu and sigma through x = mu + sigma z. The chain rule
+    # does the rest.
     raise NotImplementedError
 
 

@@ -550,7 +550,16 @@ check("4.23a", "∂L/∂μ = ∂L/∂σ² = 0 at the mean and the mean square", 
 check("4.23", "L = −½ log(2πe σ̂²)", value, -gaussians.entropy(moments[1].data), atol=1e-13)
 
 # %% [markdown]
-# The maximum-likelihood variance divides by $N$, not by $N - 1$. It is too small on average:
+# The maximum-likelihood variance divides by $N$, not by $N - 1$. It is too small on average, because $\hat\mu$ is
+# fitted to the very data it is compared with. Let $\mu$ and $\sigma^2$ be the true mean and variance. Write
+# $x_n - \hat\mu = (x_n - \mu) - (\hat\mu - \mu)$, square, and sum; as $\sum_n (x_n - \mu) = N (\hat\mu - \mu)$, the
+# mixed term is $-2 N (\hat\mu - \mu)^2$, and
+#
+# $$ \sum_n (x_n - \hat\mu)^2 = \sum_n (x_n - \mu)^2 - N (\hat\mu - \mu)^2 $$
+#
+# On average the first sum is $N \sigma^2$. For independent draws the variance of a sum is the sum of the variances, so
+# $\mathbb{E}(\hat\mu - \mu)^2 = \frac{1}{N^2} N \sigma^2 = \sigma^2/N$, and the last term is $\sigma^2$ on average.
+# What is left is $(N - 1)\,\sigma^2$; divide by $N$:
 #
 # $$ \mathbb{E}\,\hat\sigma^2 = \frac{N-1}{N}\,\sigma^2 \tag{4.24} $$
 #
@@ -563,14 +572,29 @@ check("4.24", "E σ̂² = (2/3) σ², over all 64 samples", draws.var(axis=1).me
       2 / 3 * np.mean((faces - 2.5) ** 2), atol=1e-14)  # fmt: skip
 
 # %% [markdown]
-# How sharply do data tell $\theta$ from its neighbours? Expand KL at $\theta$: value 0, slope 0 (a minimum), and the
-# curvature is the **Fisher information** $I$, the mean square of the **score** $\partial_\theta \log p_\theta$:
+# How sharply do data tell $\theta$ from its neighbours? Expand the KL to $p_{\theta+\varepsilon}$, which is
+# $\mathbb{E}_{p_\theta}\left[\log p_\theta - \log p_{\theta+\varepsilon}\right]$, in $\varepsilon$. At 0 it is 0. With
+# $\partial = \partial_\theta$, the slope there is minus the mean of the **score**
+# $\partial \log p_\theta = \partial p_\theta / p_\theta$, and that is 0, because probabilities keep their sum:
+#
+# $$ \mathbb{E}_{p_\theta}\left[\partial \log p_\theta\right] = \sum_x p_\theta \frac{\partial p_\theta}{p_\theta}
+# = \partial \sum_x p_\theta = \partial 1 = 0 $$
+#
+# The curvature is $-\mathbb{E}_{p_\theta}[\partial^2 \log p_\theta]$. Differentiate the quotient
+# $\partial p_\theta/p_\theta$ once more, and average; $\sum_x \partial^2 p_\theta$ is 0 again:
+#
+# $$ \partial^2 \log p_\theta = \frac{\partial^2 p_\theta}{p_\theta} - \left(\partial \log p_\theta\right)^2, \qquad
+# -\mathbb{E}_{p_\theta}\left[\partial^2 \log p_\theta\right]
+# = 0 + \mathbb{E}_{p_\theta}\left[\left(\partial \log p_\theta\right)^2\right] $$
+#
+# The mean square of the score is the **Fisher information** $I$. Half of the curvature goes with $\varepsilon^2$:
 #
 # $$ \mathrm{KL}(p_\theta \,\Vert\, p_{\theta+\varepsilon}) = \tfrac12 I(\theta)\,\varepsilon^2 + O(\varepsilon^3), \qquad
 # I(\theta) = \mathbb{E}_{p_\theta}\left[\left(\partial_\theta \log p_\theta\right)^2\right] \tag{4.25} $$
 #
-# For our one-parameter family the score of outcome $i$ is $i - \mathbb{E}\,i$, so $I$ is the variance of $i$. Autodiff
-# differentiates KL twice.
+# Our one-parameter family has $\log p_\theta(i) = \theta\,i - \log \sum_j e^{\theta j}$. The derivative of the second
+# term is $-\sum_j j e^{\theta j} / \sum_j e^{\theta j} = -\mathbb{E}\,i$, so the score of outcome $i$ is
+# $i - \mathbb{E}\,i$, and $I$ is the variance of $i$. Autodiff differentiates KL twice.
 
 # %%
 index = np.arange(4.0)
@@ -861,16 +885,24 @@ print(
 # %%
 def cross_entropy_of_logits(p, logits):
     """H(p, softmax(logits)) in nats, for logits as large as ±1000, without overflow."""
+    # Hint: write log q as logit minus log-sum-exp first; never form q. Lesson 2 has the stable
+    # sum.
     raise NotImplementedError
 
 
 def logits_property(answer, pair, logits, size):
     p = pair[0]
     logits = size * np.resize(logits, p.size)
-    expected = np.sum(p * (np.logaddexp.reduce(logits) - logits))
-    assert np.isclose(answer(p, logits), expected, rtol=1e-9, atol=1e-9), (
-        f"got {answer(p, logits)}, expected {expected}"
+    surprise = np.array([np.asarray(answer(sure, logits)).item() for sure in np.eye(p.size)])
+    close = {"rtol": 1e-9, "atol": 1e-9}
+    assert np.isclose(np.exp(-surprise).sum(), 1, **close), (
+        "the model's probabilities don't sum to 1"
     )
+    assert np.allclose(surprise[0] - surprise, logits - logits[0], **close), (
+        f"for p sure of one outcome after the other got {surprise}, which don't differ like the logits"
+    )
+    got = np.asarray(answer(p, logits)).item()
+    assert np.isclose(got, p @ surprise, **close), f"got {got}, no mean of the surprises {surprise}"
 
 
 grade("4.E1", cross_entropy_of_logits, logits_property, pair=tables(1, max_size=6),
@@ -880,6 +912,8 @@ grade("4.E1", cross_entropy_of_logits, logits_property, pair=tables(1, max_size=
 # %%
 def best_forecast(outcomes, n):
     """The table q over n outcomes with the least average surprise -log q[x] over `outcomes`."""
+    # Hint: the average surprise is a cross entropy. Of which table with q? Then Gibbs'
+    # inequality.
     raise NotImplementedError
 
 
@@ -900,6 +934,7 @@ grade("4.E2", best_forecast, forecast_property, counts=some)
 # %%
 def fit_gaussian(x):
     """(mean, variance) of the Gaussian with the largest likelihood for the samples x."""
+    # Hint: both derivatives of the mean log-likelihood vanish at (4.23).
     raise NotImplementedError
 
 
@@ -927,6 +962,8 @@ def forward_fit(weights, means, stds):
 
     p is the mixture of N(means, stds²) by weights.
     """
+    # Hint: forward KL asks for the same mean and mean square as p has; a mixture's variance has
+    # two parts.
     raise NotImplementedError
 
 
@@ -948,6 +985,8 @@ grade("4.E4", forward_fit, forward_property, weights=tables(1, min_size=2, max_s
 # %%
 def kl_from_parts(px, qx, p_given, q_given):
     """KL of two joint tables, from the laws px, qx of x and those of y given x, a row for each x."""
+    # Hint: the chain rule: KL of the parts you see first, plus a mean KL of what is left. A mean
+    # over which law?
     raise NotImplementedError
 
 

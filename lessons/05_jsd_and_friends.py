@@ -337,11 +337,29 @@ check(
 # $\mathrm{KL} = \mathbb{E}_p \log\frac{p}{q} \le \log \mathbb{E}_p \frac{p}{q}$. The two averages are old friends:
 #
 # $$ -2 \log\left(1 - H^2\right) \le \mathrm{KL}(p \,\Vert\, q) \le \log\left(1 + \chi^2(p \,\Vert\, q)\right) \tag{5.16} $$
+#
+# Jensen's inequality is an equality where the averaged variable is constant: if $p$ is $q$ confined to a set $A$, then
+# $p/q = 1/q(A)$ wherever $p > 0$, and all three are $-\log q(A)$. Neither bound can be improved.
+
 
 # %%
-check("5.16", "−2 log(1 − H²) ≤ KL", -2 * np.log(1 - h2), kl, atol=1e-13, relation="<=", identity=9)
-right = np.log(1 + divergences.pearson_chi_squared(ps, qs))
-check("5.16a", "KL ≤ log(1 + χ²)", kl, right, atol=1e-13, relation="<=", identity=9)
+def bounds_on_kl(p, q):
+    return -2 * np.log(1 - divergences.hellinger_squared(p, q)), np.log(
+        1 + divergences.pearson_chi_squared(p, q)
+    )
+
+
+below, above = bounds_on_kl(ps, qs)
+check("5.16", "−2 log(1 − H²) ≤ KL", below, kl, atol=1e-13, relation="<=", identity=9)
+check("5.16a", "KL ≤ log(1 + χ²)", kl, above, atol=1e-13, relation="<=", identity=9)
+confined = qs * [1, 1, 1, 0, 0]
+mass = confined.sum(axis=1)
+left = bounds_on_kl(confined / mass[:, None], qs)
+check(
+    "5.16b", "both reached where p is q confined to a set", left, -np.log([mass, mass]), atol=1e-13
+)
+left = divergences.kl(confined / mass[:, None], qs)
+check("5.16c", "… and KL is the same −log q(A)", left, -np.log(mass), atol=1e-13)
 
 # %% [markdown]
 # **TV from KL.** The left half says $1 - H^2 \ge e^{-\mathrm{KL}/2}$. The right half of (5.15) is
@@ -472,6 +490,11 @@ root = lambda a, b: np.sqrt(divergences.jsd(a, b))
 right = root(ps, qs) + root(qs, rs)
 check("5.20", "√JSD obeys the triangle inequality, 1000 triples",
       root(ps, rs), right, atol=1e-14, relation="<=", identity=5)  # fmt: skip
+start, end = 0.99 * 0.2 + 0.01 * ps, 0.99 * 0.2 + 0.01 * rs  # close together
+between = 0.7 * start + 0.3 * end
+left = root(start, end) / (root(start, between) + root(between, end))
+check("5.20a", "nearly reached on short straight ways", left, 1.0, atol=1e-4)
+check("5.20b", "and never exceeded there", left, 1.0, atol=0, relation="<=")
 
 # %% [markdown]
 # ## 7. Saturation: the merit that is a fault
@@ -736,6 +759,8 @@ check("5.27a", "10⁶ bins: equal laws look disjoint", left, 0.98 * LOG2, atol=0
 # %%
 def safe_jsd(p, q):
     """JSD(p, q) of two tables which may hold zeros, in nats, never NaN."""
+    # Hint: a term with p = 0 is 0; where p > 0, p/m is 2p/(p + q), at most 2. Keep zeros out of
+    # the logarithms.
     raise NotImplementedError
 
 
@@ -753,6 +778,7 @@ grade("5.E1", safe_jsd, safe_property, pair=tables(2, zeros=True, max_size=6))
 # %%
 def best_accuracy(p, q, prior):
     """How often the best guesser is right, when heads (x from p) has probability `prior`."""
+    # Hint: decide outcome by outcome: which of the two joint probabilities is larger?
     raise NotImplementedError
 
 
@@ -773,6 +799,7 @@ grade(
 # %%
 def samples_to_tell(p, q, overlap):
     """The smallest n for which n independent samples leave sum sqrt(p^n q^n) <= overlap."""
+    # Hint: (5.13) gives what n samples leave. Take logarithms, and mind the sign when you divide.
     raise NotImplementedError
 
 
@@ -794,6 +821,7 @@ grade("5.E3", samples_to_tell, samples_property, pair=tables(2, max_size=4, boun
 # %%
 def jsd_of_many(laws, weights):
     """What a sample reveals of its origin, when it comes from the table laws[i] with probability weights[i]."""
+    # Hint: (5.5) with more than two laws: a weighted mean of KLs, each to the mixture.
     raise NotImplementedError
 
 
@@ -815,6 +843,8 @@ grade("5.E4", jsd_of_many, many_property, laws=tables(3, max_size=5),
 # %%
 def jsd_slope(p, logits):
     """The gradient of JSD(p, softmax(logits)) in the logits, by a formula (no autodiff, no differences)."""
+    # Hint: the slope in q is half of log q/m; a softmax keeps the sum, so its mean under q is
+    # taken away before you multiply by q.
     raise NotImplementedError
 
 

@@ -220,8 +220,14 @@ check("7.10", "logit -c: L_D = softplus(c) + softplus(-c)", lying, closed, atol=
 check(
     "7.10a", "so L_D >= c: max_D L_D is infinite", lying, c, relation=">=", atol=0.0, errata="S4.1"
 )
-check("7.10b", "min_D L_D is not: no D goes below 1.22", -optimal.value(best, p, q), 1.22,
-      relation=">=", atol=0.0)  # fmt: skip
+loss_at = lambda d, p, q: -(p * np.log(d) + q * np.log(1 - d))  # of one outcome, answered with d
+searched = [minimize_scalar(loss_at, args=laws, bounds=(0, 1), method="bounded", options={"xatol": 1e-9})
+            for laws in zip(p, q, strict=True)]  # fmt: skip
+least = sum(found.fun for found in searched)
+check("7.10b", "min_D L_D is not: a search outcome by outcome ends at D*", [found.x for found in searched], best,
+      atol=1e-7)  # fmt: skip
+check("7.10c", "and at the loss L_D(D*)", least, -optimal.value(best, p, q), atol=1e-12)
+check("7.10d", "which is 1.2292", least, 1.2292, atol=5e-5)
 
 # %% [markdown]
 # ## What the best discriminator scores
@@ -673,8 +679,26 @@ check("7.26b", "both players push the fakes' scores the same way", d_slope, g_sl
 # $$ \sup_{|f| \le 1} \mathbb{E}_p f - \mathbb{E}_q f = 2 \operatorname{TV}(p, q), \qquad
 #    \sup_{|f(x) - f(y)| \le |x - y|} \mathbb{E}_p f - \mathbb{E}_q f = W_1(p, q) = \int |F - G| \, dx \tag{7.27} $$
 #
-# $F$ and $G$ are the distribution functions. Both suprema are linear programs, so a solver can judge. Our outcomes
-# stand at $x = 0, 1, \dots, 7$ on a line; the slope limit between neighbours is enough.
+# $F$ and $G$ are the distribution functions of $p$ and $q$. **The first**: no term of $\sum (p - q) f$ exceeds
+# $|p - q|$, and $f = \operatorname{sign}(p - q)$ makes each equal to it, so the supremum is
+# $\sum |p - q| = 2 \operatorname{TV}$.
+#
+# **The second**, for outcomes at $x = 0, 1, \dots, 7$ on a line. Put $p(x) - q(x) = \Delta(x) - \Delta(x - 1)$ with
+# $\Delta = F - G$, $\Delta(-1) = 0$, and collect the factors of each $\Delta(x)$ (summation by parts). As both laws
+# sum to 1, $\Delta(7) = 0$, and
+#
+# $$ \sum_{x=0}^{7} f(x) \left( p(x) - q(x) \right) = \sum_{x=0}^{6} \Delta(x) \left( f(x) - f(x + 1) \right)
+#    \le \sum_{x=0}^{6} |\Delta(x)| = \int |F - G| \, dx $$
+#
+# because neighbours differ by at most 1; and steps $f(x + 1) - f(x) = \operatorname{sign}(G(x) - F(x))$ reach it. A
+# chain of such steps never rises by more than the distance, so the limit between neighbours is enough.
+#
+# **It is the least cost.** Left of the gap between $x$ and $x + 1$ there is the mass $F(x)$, and there should be
+# $G(x)$. So at least $|F(x) - G(x)|$ has to cross that gap, which costs this mass times 1, whatever the plan:
+# $W_1 \ge \sum_x |\Delta(x)|$. Carrying mass in its order (the leftmost to the leftmost place) crosses each gap in one
+# direction only, and with no more than that: $W_1 = \int |F - G| \, dx$.
+#
+# Both suprema are linear programs, so a solver can judge.
 
 # %%
 bounded = linprog(q - p, bounds=[(-1, 1)] * 8)
@@ -810,6 +834,7 @@ show(
 # %%
 def best_discriminator(p, q, prior):
     """The D that maximises prior E_p log D + (1 - prior) E_q log(1 - D), for tables p, q > 0."""
+    # Hint: one outcome at a time: maximise a log D + b log(1 - D). What are a and b here?
     raise NotImplementedError
 
 
@@ -830,6 +855,8 @@ def best_score(p, q):
 
     No discriminator needed: plain NumPy, and no warnings.
     """
+    # Hint: put D* into V. A term whose probability is 0 contributes 0; leave it out before the
+    # logarithm.
     raise NotImplementedError
 
 
@@ -850,6 +877,8 @@ def density_ratio(d, prior, real_label):
     It was trained with a share `prior` of reals, with the label `real_label` for
     reals and 0 for fakes. d: its probabilities, each below real_label.
     """
+    # Hint: divide by real_label first, to have a plain posterior. Its odds are p/q times the odds
+    # of the prior.
     raise NotImplementedError
 
 
@@ -869,6 +898,8 @@ def least_squares_scores(p, q, fake_label, real_label):
 
     The middle of the labels where p = q = 0.
     """
+    # Hint: at one outcome the loss is a parabola in the score; its vertex is a weighted mean of
+    # the labels.
     raise NotImplementedError
 
 
@@ -888,6 +919,7 @@ grade("7.E4", least_squares_scores, fits_best, pq=tables(2, zeros=True), fake_la
 # %%
 def best_accuracy(p, q, prior):
     """The highest share of right answers ("real" or "fake"), a share `prior` being real."""
+    # Hint: at each outcome the better answer is right with the larger of two joint probabilities.
     raise NotImplementedError
 
 

@@ -19,6 +19,7 @@
 import math
 
 import numpy as np
+from scipy.integrate import quad
 from scipy.optimize import linprog, minimize
 
 import minigan as mg
@@ -406,7 +407,16 @@ check("8.13a", "never negative, for 1000 generators", difference, 0.0, relation=
 # %% [markdown]
 # Close to the goal both losses agree, which (8.3) announced: at $D = 1/2$ they push equally hard. For
 # $q = p + \varepsilon h$ with $\sum h = 0$, all of these divergences are, to leading order, multiples of one quadratic
-# form:
+# form. Let $u = q/p = 1 + \delta$ with $\delta = \varepsilon h/p$, so that
+# $\operatorname{KL}(q \Vert p) = \sum p \, u \log u$. The function $u \log u$ is 0 at 1, its slope $\log u + 1$ is 1
+# there and its curvature $1/u$ is 1, hence $u \log u = \delta + \frac12 \delta^2 + O(\delta^3)$. The linear term sums
+# to $\sum p \, \delta = \varepsilon \sum h = 0$, and
+#
+# $$ \operatorname{KL}(q \Vert p) \approx \tfrac12 \sum p \, \delta^2 = \frac{\varepsilon^2}{2} \sum \frac{h^2}{p} $$
+#
+# The mixture is $m = p + \frac{\varepsilon}{2} h$, half as far away: a quarter of this for
+# $\operatorname{KL}(m \Vert p)$, a half for twice that. By (8.13) the rest,
+# $\operatorname{KL}(q \Vert p) - 2 \operatorname{KL}(m \Vert p)$, is $2 \operatorname{JSD}$. Together:
 #
 # $$ 2 \operatorname{JSD} \approx \frac{\varepsilon^2}{4} \sum \frac{h^2}{p}, \qquad
 #    2 \operatorname{KL}(m \Vert p) \approx \frac{\varepsilon^2}{4} \sum \frac{h^2}{p}, \qquad
@@ -776,6 +786,8 @@ def pushes(logits):
 
     For l from -1000 to 1000, without overflow, and to nine digits.
     """
+    # Hint: differentiate softplus(l) and softplus(-l). Compute 1 - D as a sigmoid of its own, not
+    # by a subtraction.
     raise NotImplementedError
 
 
@@ -800,6 +812,8 @@ def frozen_gradient(theta, p):
 
     Plain NumPy, no autodiff.
     """
+    # Hint: with D* held the loss is a mean of prices under q. Through a softmax, each outcome
+    # feels its price minus the mean price.
     raise NotImplementedError
 
 
@@ -816,6 +830,7 @@ grade("8.E2", frozen_gradient, is_the_gradient, law=tables(1, min_size=5, max_si
 # %%
 def best_reply(d):
     """The generator's law q that minimises E_q log(1 - D), for a fixed table d of probabilities."""
+    # Hint: the loss is linear in q: a mean. Where is a mean smallest?
     raise NotImplementedError
 
 
@@ -835,6 +850,7 @@ def price_of_forward_kl(logit):
     The gradient of E_q u, D* held, is to be that of KL(p || q), the divergence of
     maximum likelihood (Goodfellow 2014, arXiv 1412.6515).
     """
+    # Hint: the derivative of KL(p || q) in q(x) is -p/q. Write that with l*.
     raise NotImplementedError
 
 
@@ -856,14 +872,26 @@ def softened_reverse_kl(p, q):
 
     No NaN, and inf only where it is infinite.
     """
+    # Hint: (8.13) turns the difference of two infinities into one sum. Which zeros
+    # of p cost nothing?
     raise NotImplementedError
 
 
 def agrees(answer, pq):
     p, q = pq
-    want = 2 * divergences.kl((p + q) / 2, p)
-    got = answer(p, q)
-    assert got == want or abs(got - want) <= 1e-12, f"got {got}, expected {want}"
+    got = np.asarray(answer(p, q)).item()
+    if ((p == 0) & (q > 0)).any():
+        assert got == np.inf, f"got {got} where q makes what p excludes"
+        return
+    assert abs(np.asarray(answer(p, p)).item()) <= 1e-12, "not 0 at a perfect generator"
+    some = p > 0
+    p, h = p[some], (q - p)[some]
+    # On the way from p to q the slope is the mean of the frozen price; what it adds up to is the value.
+    area = sum(
+        quad(lambda t, p=a, h=b: h * np.log1p((p + t * h) / p), 0, 1)[0]
+        for a, b in zip(p, h, strict=True)
+    )
+    assert abs(got - area) <= 1e-7, f"got {got}, but the slope from q = p on adds up to {area}"
 
 
 grade("8.E5", softened_reverse_kl, agrees, pq=tables(2, zeros=True))

@@ -784,6 +784,7 @@ check("11.37b", "the point does not", np.hypot(*path.T).min(), 0.9, atol=0, rela
 # %%
 def largest_step(eigenvalue):
     """The h > 0 at which |1 + h eigenvalue| = 1, for a complex eigenvalue with real part < 0."""
+    # Hint: square |1 + h eigenvalue| and keep real and imaginary part apart; one root is h = 0.
     raise NotImplementedError
 
 
@@ -803,6 +804,8 @@ def alternating_matrix(h, moves):
 
     Player one moves once, then player two moves `moves` times, each with step size h.
     """
+    # Hint: a matrix for each single move; the second player's moves see the new x. The first move
+    # stands on the right of the product.
     raise NotImplementedError
 
 
@@ -825,6 +828,8 @@ def implicit_step(a, x, y, h):
 
     Gives (x', y') with x' = x - h a y' and y' = y + h a^T x'.
     """
+    # Hint: both equations are linear in (x', y'): bring these to one side and solve one system of
+    # n + m unknowns.
     raise NotImplementedError
 
 
@@ -845,6 +850,8 @@ def conserved(x, y, h):
 
     Alternating steps of size h on the game xy (x first) leave it as it is.
     """
+    # Hint: x² + y² is almost kept, up to a multiple of h x y. Which multiple makes one step leave
+    # the sum alone?
     raise NotImplementedError
 
 

@@ -865,6 +865,8 @@ for letter, (name, (gan, longest)) in zip("abc", rows.items(), strict=True):
 # %%
 def regularised_field(theta, psi, gamma):
     """(d theta/dt, d psi/dt) of the non-saturating Dirac-GAN with R1, by hand, in NumPy."""
+    # Hint: D(x) = psi x and the data are at 0, so R1 is gamma/2 psi². Each player goes down its
+    # own loss.
     raise NotImplementedError
 
 
@@ -880,6 +882,8 @@ grade("12.E1", regularised_field, field_property, theta=floats(0.2, 2), psi=floa
 # %%
 def best_gamma(slope):
     """The R1 strength of the fastest continuous convergence for a loss with a(0) = b(0) = slope (logistic: 1/2)."""
+    # Hint: the eigenvalues of the linearised field solve a quadratic equation. Convergence is
+    # fastest where they meet.
     raise NotImplementedError
 
 
@@ -897,6 +901,7 @@ grade("12.E2", best_gamma, gamma_property, slope=floats(0.1, 2))
 # %%
 def r1_by_hand(weight, slope, x, gamma):
     """R1 of the critic D(x) = weight tanh(slope x) on data x of shape (N,), a number."""
+    # Hint: half of gamma times the mean of the squared slope; the slope of tanh is 1 - tanh².
     raise NotImplementedError
 
 
@@ -913,6 +918,8 @@ grade("12.E3", r1_by_hand, r1_property, weight=floats(0.5, 2), slope=floats(0.5,
 # %%
 def alternating_limit(slope, gamma):
     """The largest stable step of alternating descent, D first, with R1, for a loss with a(0) = b(0) = slope."""
+    # Hint: write the matrix of one step with the new psi; both eigenvalues are inside the circle
+    # while |trace| < 1 + det < 2.
     raise NotImplementedError
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from types import ModuleType
 
 import jupytext
 import pytest
 
-from minigan.lessons import catalog, checks, errata, grading, runner, sources, text
+from minigan.lessons import catalog, checks, errata, grading, pages, runner, sources, text
 from minigan.lessons.catalog import Lesson
 
 FOLDER = Path(__file__).parent.parent / "lessons"
@@ -32,6 +33,16 @@ def refuted_in(lesson: Lesson) -> set[str]:
     return found
 
 
+def in_other_forms(solutions: ModuleType) -> ModuleType:
+    """The solutions, with each `other_NAME` in the place of NAME: answers of another form, and other mistakes."""
+    module = ModuleType(solutions.__name__)
+    vars(module).update(vars(solutions))
+    for name, answer in vars(solutions).items():
+        if name.startswith("other_"):
+            setattr(module, name.removeprefix("other_"), answer)
+    return module
+
+
 @each_lesson
 def test_it_runs_and_every_formula_has_its_check(lesson, tmp_path, capsys):
     solutions = runner.solutions_of(lesson)
@@ -39,6 +50,8 @@ def test_it_runs_and_every_formula_has_its_check(lesson, tmp_path, capsys):
         runner.surroundings(fast=True, figures_to=str(tmp_path)),
         grading.answers_from(solutions) as right,
         grading.answers_from(solutions, "wrong_") as wrong,
+        grading.answers_from(in_other_forms(solutions)) as also_right,
+        grading.answers_from(in_other_forms(solutions), "wrong_") as also_wrong,
     ):
         report = runner.execute(lesson)
     said = capsys.readouterr().out
@@ -54,6 +67,8 @@ def test_it_runs_and_every_formula_has_its_check(lesson, tmp_path, capsys):
     assert [grade.id for grade in right] == [f"{lesson.number}.E{i + 1}" for i in range(len(right))]
     assert {grade.name: grade.state for grade in right} == {grade.name: "right" for grade in right}
     assert {grade.name: grade.state for grade in wrong} == {grade.name: "wrong" for grade in wrong}
+    assert {grade.id: grade.state for grade in also_right} == {grade.id: "right" for grade in right}
+    assert {grade.id: grade.state for grade in also_wrong} == {grade.id: "wrong" for grade in right}
     assert all(grade.counterexample for grade in wrong)
 
     figures = FIGURE.findall(said)
@@ -86,6 +101,17 @@ def test_formulas_convert_and_links_lead_somewhere(lesson):
 def test_it_begins_with_its_title_its_subject_and_a_question(lesson):
     assert lesson.title and lesson.about and lesson.question
     assert lesson.about != lesson.question
+
+
+@each_lesson
+def test_each_exercise_has_a_hint(lesson):
+    asked = [
+        question
+        for question, _ in (pages.exercise(cell.text) for cell in lesson.cells if cell.kind == "code")
+        if question
+    ]
+    assert 3 <= len(asked) <= 5
+    assert all(pages.hint(question)[1] for question in asked)
 
 
 @each_lesson

@@ -141,6 +141,13 @@ def test_a_grader_is_folded_apart_from_its_question():
     assert pages.exercise("check('1.1', 'x', 1, 1, atol=0)") == ("", "")
 
 
+def test_a_hint_is_folded_apart_from_its_exercise():
+    code = "def f(x):\n    # Hint: halve it,\n    # then go on.\n    raise NotImplementedError"
+    assert pages.hint(code) == ("def f(x):\n    raise NotImplementedError", "halve it, then go on.")
+    plain = "def f(x):\n    # not one\n    raise NotImplementedError"
+    assert pages.hint(plain) == (plain, "")
+
+
 def test_what_a_check_refuses(found):
     with pytest.raises(ValueError, match="expected one of"):
         check("5.1", "x", 1, 1, atol=0, relation="<")

@@ -1,6 +1,10 @@
 """Answers to the exercises of lesson 2, and the wrong ones that come to mind first."""
 
 import numpy as np
+from scipy import special
+
+import minigan as mg
+from minigan import ops
 
 
 def log_sigmoid(x):
@@ -52,3 +56,30 @@ def wrong_log_optimal_discriminator(log_p, log_q):
     """Leaves the logarithms: 0/0 where both densities underflow."""
     p, q = np.exp(log_p), np.exp(log_q)
     return np.log(p / (p + q))
+
+
+def other_log_sigmoid(x):
+    return -ops.softplus(-mg.tensor(x))
+
+
+def other_wrong_log_sigmoid(x):
+    """Stable, but without its digits above 37: 1 + e^-x is 1 there."""
+    return np.minimum(x, 0) - np.log(1 + np.exp(-abs(x)))
+
+
+def other_log_mean_exp(x):
+    return special.logsumexp(mg.tensor(x).data) - np.log(len(x))
+
+
+def other_wrong_log_mean_exp(x):
+    """The sum, not the mean."""
+    return special.logsumexp(x)
+
+
+def other_log_optimal_discriminator(log_p, log_q):
+    return -np.logaddexp(0, log_q - log_p)
+
+
+def other_wrong_log_optimal_discriminator(log_p, log_q):
+    """Safe from underflow, but two large numbers are subtracted."""
+    return log_p - np.logaddexp(log_p, log_q)

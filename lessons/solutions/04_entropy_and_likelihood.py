@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+import minigan as mg
+from minigan import ops
+
 
 def cross_entropy_of_logits(p, logits):
     top = logits.max()
@@ -55,3 +58,12 @@ def wrong_kl_from_parts(px, qx, p_given, q_given):
     """The conditional part averaged over the model's x, not the data's."""
     conditional = np.sum(p_given * np.log(p_given / q_given), axis=1)
     return float(np.sum(px * np.log(px / qx)) + qx @ conditional)
+
+
+def other_cross_entropy_of_logits(p, logits):
+    return -ops.sum(p * ops.log_softmax(mg.tensor(logits), axis=-1))
+
+
+def other_wrong_cross_entropy_of_logits(p, logits):
+    """Forgets to normalise."""
+    return float(-p @ (logits - logits.max()))

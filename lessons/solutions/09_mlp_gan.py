@@ -44,3 +44,15 @@ def wrong_shares_of_modes(samples, modes):
     return np.unique(nearest, return_counts=True)[1] / len(
         samples
     )  # forgets the modes that no sample hit
+
+
+def other_alternate(psi, theta, d_gradient, g_gradient, step):
+    place = np.array([psi, theta])
+    for player, gradient in enumerate((d_gradient, g_gradient)):
+        place[player] -= step * gradient(*place)
+    return place
+
+
+def other_wrong_alternate(psi, theta, d_gradient, g_gradient, step):
+    theta = theta - step * g_gradient(psi, theta)  # G moves first
+    return psi - step * d_gradient(psi, theta), theta

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import minigan as mg
+
 
 def least_fake_loss(generator_loss):
     return -np.log(-np.expm1(-generator_loss))
@@ -38,3 +40,16 @@ def accuracy_from_rates(reals_accepted, fakes_accepted):
 
 def wrong_accuracy_from_rates(reals_accepted, fakes_accepted):
     return (reals_accepted + fakes_accepted) / 2  # takes the fool rate for an accuracy
+
+
+def other_jsd_at_least(real_logits, fake_logits):
+    probability = lambda logits: 1 / (1 + np.exp(-logits))
+    gain = (
+        np.log(2 * probability(real_logits)).mean() + np.log(2 * probability(-fake_logits)).mean()
+    )
+    return mg.tensor(np.array(max(gain / 2, 0.0)))
+
+
+def other_wrong_jsd_at_least(real_logits, fake_logits):
+    loss = np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean()
+    return (np.log(4) - loss) / 2  # a bad discriminator makes it negative

@@ -23,6 +23,7 @@ from minigan.lessons.text import Text
 CHECK = re.compile(r"\[([\w.]+)\] .*")
 DRAWS, HOLDS = re.compile(r"^\s*show\(", re.MULTILINE), re.compile(r"\b(check|grade)\(|^def ", re.MULTILINE)
 GRADES, OPEN = re.compile(r"^grade\(", re.MULTILINE), re.compile(r"^ +raise NotImplementedError$", re.MULTILINE)
+HINT = re.compile(r"^ +# Hint: .*\n(?: +# .*\n)*", re.MULTILINE)
 EXERCISE = re.compile(r"exercise [\w.]+, \w+: (right|wrong|still open)")
 
 
@@ -93,7 +94,9 @@ def _cell(code: str, shown: str) -> str:
     """Code and what it printed; code that only draws is folded away below its figure."""
     asked, grader = exercise(code)
     if grader:
-        folded = f'<details class="grader"><summary>How it is graded</summary>{python(grader)}</details>'
+        asked, help = hint(asked)
+        folded = f'<details class="grader"><summary>Hint</summary><p>{escape(help)}</p></details>' if help else ""
+        folded += f'<details class="grader"><summary>How it is graded</summary>{python(grader)}</details>'
         return f'<div class="cell">{python(asked)}{folded}{shown}</div>'
     if DRAWS.search(code) and not HOLDS.search(code):
         folded = f'<details class="drawing"><summary>Code of the figure</summary>{python(code)}</details>'
@@ -107,6 +110,15 @@ def exercise(code: str) -> tuple[str, str]:
         return "", ""
     asked = OPEN.search(code)
     return (code[: asked.end()], code[asked.end() :].strip("\n")) if asked else ("", "")
+
+
+def hint(asked: str) -> tuple[str, str]:
+    """An exercise without the comment that begins with "Hint:", and what that comment says after it ("" without one)."""
+    found = HINT.search(asked)
+    if not found:
+        return asked, ""
+    said = " ".join(line.strip().removeprefix("# ") for line in found.group().splitlines())
+    return asked[: found.start()] + asked[found.end() :], said.removeprefix("Hint: ")
 
 
 def _untitled(markdown: str) -> str:
