@@ -56,7 +56,7 @@ WORTH_HELP = 2 if processor().fused else 8  # tasks from which on helpers are ca
 # Words of the shared state, each two cache lines from the next (processors fetch lines in pairs, and some have longer ones): the
 # job; ticks lost to others on a core; how many helpers look for tasks; and, the caller's only, ticks: how many of the lost it has
 # seen, when it looked last, what was lost beyond a share of the time, since when helpers are called and what was lost by then,
-# until when they are not and how long that lasts, until when all jobs call them, when that begins next and how long it is between.
+# until when they are not and how long that lasts, until when all jobs call them, when that begins next and how long between.
 JOB, DONE, STOP, FUNCTION, PARAMETERS, LOST, AWAKE, OWN = 0, 16, 32, 48, 64, 80, 96, 112
 SEEN, LOOKED, DEBT, SINCE, LOST_BEFORE, QUIET_END, QUIET_TICKS, WINDOW_END, NEXT_WINDOW, WINDOW_GAP = range(
     OWN, OWN + 10
