@@ -21,7 +21,7 @@ import numpy as np
 
 from minigan import grad, losses, nn, no_grad, ops, optim
 from minigan.autodiff import Tensor
-from minigan.game import frozen
+from minigan.player import frozen
 
 TWIN = Path(__file__).parent / "peers" / "torch_parity.py"
 LATENT, SIDE, START = 100, 28, 7

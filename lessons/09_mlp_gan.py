@@ -334,7 +334,7 @@ check("9.6d", "G before D is another step", flat(G4), flat(G2), atol=1e-6, relat
 # $L_G$ falls as the logits of the fakes rise, and with them rises $L_{D,\text{fake}}$, which $D$ should make small.
 
 # %%
-from minigan.game import frozen
+from minigan.player import frozen
 
 D5, G5 = two()
 ell = D5(G5(z_G)).data

@@ -24,8 +24,9 @@ from minigan.autodiff import GraphError, Node, Tensor, effect, grad, tensor
 from minigan.batch import Batch
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
 from minigan.draw import graph_to_dot, graph_to_svg, graph_to_text
-from minigan.game import Game, Lazy, Phase, Player
+from minigan.game import Game, Phase
 from minigan.gradcheck import gradcheck
+from minigan.player import Lazy, Player
 from minigan.refusals import RecordingError
 from minigan.replay import Recording
 from minigan.replayed import replayed

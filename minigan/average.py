@@ -61,7 +61,7 @@ class EMA:
         averages, tensors = self._pairs()
         effect(self._advance, averages, tensors)
 
-    update.recorded = True  # type: ignore[attr-defined]  # all it does is one effect: see `minigan.game`
+    update.recorded = True  # type: ignore[attr-defined]  # all it does is one effect: see `minigan.player.run_hook`
 
     def _advance(self, averages: Sequence[Array], tensors: Sequence[Array]) -> None:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.warm_up else self.decay

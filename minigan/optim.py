@@ -72,7 +72,7 @@ def weight_clipping(parameters: Parameters, limit: float) -> Callable[[], None]:
     def clip() -> None:
         effect(partial(_clip, limit), tensors)
 
-    clip.recorded = True  # type: ignore[attr-defined]  # all it does is one effect: see `minigan.game`
+    clip.recorded = True  # type: ignore[attr-defined]  # all it does is one effect: see `minigan.player.run_hook`
     return clip
 
 

@@ -6,10 +6,10 @@ from devices import each_device
 
 import minigan as mg
 from minigan import nn, ops, optim
-from minigan.game import RULES
 from minigan.gans.mlp import MLP
 from minigan.gans.toy import Toy
 from minigan.random import Source
+from minigan.rules import RULES
 from minigan.theory import dynamics
 
 

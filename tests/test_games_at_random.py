@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 import minigan as mg
 from minigan import losses, nn, ops, optim, penalties
-from minigan.game import RULES
 from minigan.kernels import threads
 from minigan.random import Source
+from minigan.rules import RULES
 
 WIDTH, LATENT, CLASSES = 6, 3, 3
 

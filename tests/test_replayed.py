@@ -293,7 +293,7 @@ def test_evaluation_mode_after_the_first_steps():
         "an option in place": lambda game, made: made[3].options.update(slope=0.6),
         "loss": lambda game, made: setattr(game.players[0], "loss", lambda x: made(x).mean()),
         "optimizer": lambda game, made: setattr(game.players[0], "optimizer", optim.SGD(made, lr=0.1)),
-        "rule": lambda game, made: setattr(game, "rule", mg.game.RULES["extragradient"]),
+        "rule": lambda game, made: setattr(game, "rule", mg.rules.RULES["extragradient"]),
         "a layer": lambda game, made: made.layers.__setitem__(3, nn.Activation("tanh")),
         "one layer fewer": lambda game, made: made.layers.pop(3),
         "requires_grad": lambda game, made: setattr(made[1].gamma, "data", made[1].gamma.data * 3),

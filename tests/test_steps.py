@@ -291,7 +291,7 @@ def test_networks_and_settings_that_change_while_training(replay):
     with pytest.raises(ValueError, match="game: got rule 'often'"):
         game.rule = "often"
     game.rule = "simultaneous"
-    assert game.rule is mg.game.simultaneous
+    assert game.rule is mg.rules.simultaneous
     for name, value in (
         ("momentum", -1.0),
         ("clip_norm", -1.0),

@@ -17,11 +17,13 @@ import numpy as np
 
 from minigan import backend, nn, optim, random
 from minigan.autodiff import Tensor
-from minigan.game import Game, Phase, Player, Rule
+from minigan.game import Game, Phase
 from minigan.gans.conditions import Category, Condition, Examples, bound
 from minigan.gans.needs import Facts, Needs
 from minigan.gans.options import Config
 from minigan.gans.protocol import ModelError, Picture, can_be_drawn
+from minigan.player import Player
+from minigan.rules import Rule
 from minigan.switches import no_grad
 
 HEADS = ("average", "extra", "game")  # of names in a state, beside the networks' own

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from minigan import losses, nn, ops, optim, penalties
 from minigan.autodiff import Tensor
-from minigan.game import Lazy, Player
 from minigan.gans.base import Model
 from minigan.gans.options import Config, option
+from minigan.player import Lazy, Player
 
 
 @dataclass(frozen=True, kw_only=True)
