@@ -278,6 +278,18 @@ def test_forbidden_ways_are_taken_only_where_nothing_else_is_left(data: Any, hug
     assert (plan * np.where(cost == huge, 0.0, cost)).sum() == pytest.approx(float(min(sums)) / n, abs=1e-13)
 
 
+@pytest.mark.parametrize("huge", HUGE[:-1])
+def test_more_forbidden_costs_than_others(huge: float) -> None:
+    """One huge cost cannot be avoided; the others are still told apart: 2 - 1 + huge, not 0 + huge + huge."""
+    equal, cost = np.full(3, 1 / 3), np.array([[0.0, huge, -1.0], [2.0, huge, huge], [huge, huge, 0.0]])
+    plan = transport.discrete_transport(equal, equal, cost).plan
+    best = min(
+        itertools.permutations(range(3)),
+        key=lambda order: sum(Fraction(float(cost[i, j])) for i, j in enumerate(order)),
+    )
+    np.testing.assert_allclose(plan, np.eye(3)[list(best)] / 3, atol=1e-15)
+
+
 def test_potentials_beside_forbidden_ways_are_feasible_and_tight() -> None:
     draw = np.random.default_rng(3)
     for _ in range(20):

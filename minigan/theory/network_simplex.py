@@ -30,11 +30,20 @@ def whole(masses: np.ndarray) -> np.ndarray:
 
 
 def out_of_scale(cost: np.ndarray) -> np.ndarray:
-    """Which costs are infinite or so large that the floats of the others would not be seen beside them."""
+    """Which costs are infinite or so large that the floats of the others would not be seen beside them: BEYOND times a typical
+    one, or above a gap of that factor. (In a small problem the lowest gap counts; in a large one, where each exchange in integers
+    takes long, the highest that leaves a cost for every row and column below it.)"""
     finite = np.abs(np.where(np.isinf(cost), 0.0, cost))
     positive = np.sort(finite[finite > 0])
-    typical = positive[min(sum(cost.shape), (positive.size + 1) // 2) - 1] if positive.size else 0.0
-    return np.isinf(cost) | (finite > BEYOND * typical)
+    if not positive.size:
+        return np.isinf(cost)
+    limit = BEYOND * positive[min(sum(cost.shape), (positive.size + 1) // 2) - 1]
+    gaps = np.flatnonzero(positive[1:] > BEYOND * positive[:-1])
+    if cost.size > SMALL:
+        gaps = gaps[finite.size - positive.size + gaps + 1 >= max(cost.shape)][::-1]
+    if gaps.size:
+        limit = min(limit, positive[gaps[0]])
+    return np.isinf(cost) | (finite > limit)
 
 
 class Tree:
