@@ -212,7 +212,7 @@ check("9.5",
 # L_G &= \mathbb{E}_{z}\operatorname{softplus}(-\ell(G(z))).
 # \end{aligned} \tag{9.7} $$
 #
-# In minigan a [Player](../minigan/game.py#Player) is a name, a loss and an optimizer, and a
+# In minigan a [Player](../minigan/player.py#Player) is a name, a loss and an optimizer, and a
 # [Game](../minigan/game.py#Game) moves them in turn. Here is the whole thing.
 
 
@@ -323,7 +323,7 @@ check("9.6d", "G before D is another step", flat(G4), flat(G2), atol=1e-6, relat
 
 # %% [markdown]
 # **Frozen players.** $L_G$ depends on $D$'s parameters too. Only $G$ may move in $G$'s half. minigan freezes the other
-# players while one moves ([frozen](../minigan/game.py#frozen)): their parameters leave the graph, so no gradient is
+# players while one moves ([frozen](../minigan/player.py#frozen)): their parameters leave the graph, so no gradient is
 # even computed for them. Article S4's code does not freeze $D$ in the generator's step. Then $D$ descends $L_G$ as
 # well, $\psi' = \psi - h\,\nabla_\psi L_G$; that is, $D$ learns to *accept fakes*. Because
 # $\operatorname{softplus}(\ell) - \operatorname{softplus}(-\ell) = \ell$,

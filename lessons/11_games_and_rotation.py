@@ -709,10 +709,10 @@ check("11.34b", "on recognised fakes the joint D pushes the score up", joint[log
 # %% [markdown]
 # ## 10. The same game in the engine
 #
-# So far the rules were mathematics. [`Game`](../minigan/game.py#Game) and [`Player`](../minigan/game.py#Player) are what
+# So far the rules were mathematics. [`Game`](../minigan/game.py#Game) and [`Player`](../minigan/player.py#Player) are what
 # trains networks: parameters, optimizers, recorded steps. Two parameters of one number each make them play $xy$. Its
-# rules [`simultaneous`](../minigan/game.py#simultaneous), [`alternating`](../minigan/game.py#alternating) and
-# [`extragradient`](../minigan/game.py#extragradient) must give our paths, step by step:
+# rules [`simultaneous`](../minigan/rules.py#simultaneous), [`alternating`](../minigan/rules.py#alternating) and
+# [`extragradient`](../minigan/rules.py#extragradient) must give our paths, step by step:
 #
 # $$ w_t^{\text{engine}} = w_t^{\text{theory}} \quad \text{for } t = 1, \dots, 50 . \tag{11.35} $$
 

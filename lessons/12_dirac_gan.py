@@ -664,7 +664,7 @@ print("gradient of the minimax loss at logit -10:", vanishing.item())
 # ## 8. The same game in the engine
 #
 # Everything so far was theory's own iteration. Now [`Game`](../minigan/game.py#Game), two
-# [`Player`](../minigan/game.py#Player)s and plain [`SGD`](../minigan/optim.py#SGD) play it, with the code one would
+# [`Player`](../minigan/player.py#Player)s and plain [`SGD`](../minigan/optim.py#SGD) play it, with the code one would
 # write for networks. The engine freezes the other player, takes R1's second derivatives through the graph and replays
 # recorded steps. The claim: number by number the same path,
 #
