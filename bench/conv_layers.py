@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from step_time import cpu_model
+from step_time import cpu_model, publish
 
 WORKER = Path(__file__).parent / "peers" / "torch_layers.py"
 MAPS = ("forward", "input", "weight")
@@ -299,9 +299,7 @@ def main() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(args.threads)
     text = "\n".join(report(args))
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(text, args.out)
 
 
 if __name__ == "__main__":

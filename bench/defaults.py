@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from quality import scores
-from step_time import cpu_model
+from step_time import cpu_model, publish
 
 from minigan import data, nn
 from minigan.gans.mlp import MLP
@@ -158,9 +158,7 @@ def main() -> None:
     for name in args.models:
         lines += study(name, args)
     text = "\n".join(lines)
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(text, args.out)
 
 
 if __name__ == "__main__":

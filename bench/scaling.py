@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from step_time import cpu_model, run
+from step_time import cpu_model, publish, run
 
 BATCHES = (1, 2, 8, 64, 256, 512)  # at 28 pixels; PyTorch refuses batch norm of a single row
 SIZES = ((32, 64), (64, 64), (128, 16))  # (pixels, batch)
@@ -80,9 +80,7 @@ def main() -> None:
             lines.append(row(size, batch, threads, ours, theirs))
             print(lines[-1], file=sys.stderr)
     text = "\n".join([*lines, ""])
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(text, args.out)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ eagerly, as its documentation says (DCGAN: channels_last). `--keep` adds to what
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from step_time import cores, cpu_model, registers, run
+from step_time import machine, publish, run
 
 STEPS = ["--seconds", "0.05", "--repeats", "1"]  # and as many as warm up
 WARM = {"minigan_step": "3", "torch_eager": "2"}  # two are recorded, the third is the first replay
@@ -100,7 +98,7 @@ def main() -> None:
         if args.keep:
             args.keep.write_text(json.dumps(results))
     text = "\n".join([
-        f"{datetime.date.today()}, {cpu_model()}, {registers()}, {cores()} cores, {platform.platform()}",
+        machine(),
         "",
         "Most resident memory of a process that trains, MiB (`python bench/step_memory.py --first-start`). Kernels are compiled "
         "before, except in the column of the first start, where LLVM's memory counts, too.",
@@ -108,9 +106,7 @@ def main() -> None:
         *table(results),
         "",
     ])  # fmt: skip
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(text, args.out)
 
 
 if __name__ == "__main__":

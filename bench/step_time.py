@@ -73,6 +73,18 @@ def registers() -> str:
     return f"{told[0]}, {told[1]} floats a register{held}" if len(told) == 2 else "registers unknown"
 
 
+def machine() -> str:
+    """The day, and where it was measured: the first words of a table."""
+    return f"{datetime.date.today()}, {cpu_model()}, {registers()}, {cores()} cores, {platform.platform()}"
+
+
+def publish(text: str, out: Path | None) -> None:
+    """Print a table, and write it to the file that was asked for."""
+    print(text)
+    if out:
+        out.write_text(text)
+
+
 def gpu_model() -> str:
     """The first GPU's name and its driver, as NVIDIA's tool tells them."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
@@ -167,8 +179,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the table to this Markdown file")
     args = parser.parse_args()
     head = [
-        f"{datetime.date.today()}, {cpu_model()}, {registers()}, {cores()} cores, {platform.platform()}"
-        + (f", {gpu_model()}" if args.device == "cuda" else ""),
+        machine() + (f", {gpu_model()}" if args.device == "cuda" else ""),
         "",
         f"Command: `python bench/step_time.py {' '.join(a for a in sys.argv[1:] if '/' not in a)}`",
         "",
@@ -180,9 +191,7 @@ def main() -> None:
             sys.exit(f"{work}: nothing ran; see the messages above")
         lines += table(work, results, args.threads)
     text = "\n".join(lines)
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(text, args.out)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,13 @@ Run it on an idle machine.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from step_time import cores, cpu_model, environment, registers
+from step_time import cores, environment, machine, publish
 
 STEP = Path(__file__).parent / "peers" / "minigan_step.py"
 
@@ -61,7 +59,7 @@ def main() -> None:
     many = {threads: one(threads) for threads in (4, 8)}
     worst = max(two / alone for alone, two in pairs)
     text = "\n".join([
-        f"{datetime.date.today()}, {cpu_model()}, {registers()}, {cores()} cores, {platform.platform()}", "",
+        machine(), "",
         f"Milliseconds a step of `{args.work}`, one process after the other:", "",
         f"- one thread: {shown([alone for alone, _ in pairs])}",
         f"- two threads, in turns with these: {shown([two for _, two in pairs])}",
@@ -69,9 +67,7 @@ def main() -> None:
         f"- two processes at the same time, two threads each: {shown(together)}",
         *(f"- {threads} threads on {cores()} cores: {ms:.3g}" for threads, ms in many.items()), "",
     ])  # fmt: skip
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(text, args.out)
 
 
 if __name__ == "__main__":

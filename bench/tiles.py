@@ -79,7 +79,7 @@ def main() -> None:
         print(json.dumps(measure(*args.one)))
         return
     sys.path.insert(0, str(Path(__file__).parent))
-    from step_time import cpu_model
+    from step_time import cpu_model, publish
 
     from minigan.kernels.registers import processor
 
@@ -101,9 +101,7 @@ def main() -> None:
             lines.append(f"| {lanes} | {rows} x {lanes * vectors} | " + " | ".join(cells) + " |")
     head = f"{datetime.date.today()}, {cpu_model()}, {args.threads} threads, GFLOP/s (convolutions: useful operations)"
     text = "\n".join([head, "", *lines, ""])
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(text, args.out)
 
 
 if __name__ == "__main__":

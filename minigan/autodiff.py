@@ -220,7 +220,7 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *, create_graph: b
             on the way has no derivative of this order.
     """
     found = cotangents(_as_list(outputs), inputs, grad_outputs, create_graph=create_graph)
-    results = [_zeros(x) if g is None else g for g, x in zip(found, _as_list(inputs), strict=True)]
+    results = [zeros_for(x) if g is None else g for g, x in zip(found, _as_list(inputs), strict=True)]
     given = _as_list(grad_outputs) if grad_outputs is not None else []
     with graph(create_graph):
         results = _unshared(results, [g._data if isinstance(g, Tensor) else g for g in given])
@@ -272,7 +272,8 @@ def _unshared(results: list[Tensor], taken: list[Any]) -> list[Tensor]:
     return results
 
 
-def _zeros(x: Tensor) -> Tensor:
+def zeros_for(x: Tensor) -> Tensor:
+    """The cotangent of what nothing depends on."""
     return Tensor(backend.array_module(x._data).zeros_like(x._data))
 
 

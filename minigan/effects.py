@@ -29,7 +29,7 @@ def _write(function: Callable[..., None], args: tuple[Any, ...], params: dict[st
     if reading is not None:
         reading(function)
     try:  # a replay calls the function again, so nothing inside is recorded, and it may read what it likes
-        function(*map(_arrays_of, args))
+        function(*map(raw, args))
     finally:
         state.hooks, state.reading = hooks, reading
     for t in args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]:
@@ -38,10 +38,11 @@ def _write(function: Callable[..., None], args: tuple[Any, ...], params: dict[st
         hook(Event("effect", function, args, params, None, None))
 
 
-def _arrays_of(value: Any) -> Any:
+def raw(value: Any) -> Any:
+    """An array for a tensor, also in lists; everything else as it is."""
     if isinstance(value, Tensor):
         return value._data
-    return [_arrays_of(v) for v in value] if isinstance(value, (list, tuple)) else value
+    return [raw(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def overwrite(target: Array, value: Any) -> None:

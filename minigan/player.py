@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from minigan import ops
-from minigan.autodiff import GraphError, Tensor, cotangents, effect
-from minigan.backend import array_module
+from minigan.autodiff import GraphError, Tensor, cotangents, effect, zeros_for
 from minigan.checks import number, whole
 from minigan.optim import Optimizer
 from minigan.switches import state
@@ -166,7 +165,7 @@ class Player:
         never = [name for name, g in zip(named, found, strict=True) if g is None]
         if never and (len(never) == len(named) or not self._unreached.issuperset(never)):
             self._tell_unreached(never)
-        return [_zeros(t) if g is None else g for g, t in zip(found, named.values(), strict=True)]
+        return [zeros_for(t) if g is None else g for g, t in zip(found, named.values(), strict=True)]
 
     def _tell_unreached(self, never: list[str]) -> None:
         some = ", ".join(never[:6]) + (f", ... ({len(never)} in all)" if len(never) > 6 else "")
@@ -214,10 +213,6 @@ def _check_arguments(who: str, function: Callable[..., Any]) -> None:
             f"{who} takes the arguments ({names}), expected one, the batch, or none: of a mapping that is an object with the "
             "entries b.x, b.y, ..."
         )
-
-
-def _zeros(t: Tensor) -> Tensor:
-    return Tensor(array_module(t._data).zeros_like(t._data))
 
 
 def _own(value: Tensor) -> Tensor:

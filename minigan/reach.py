@@ -53,10 +53,16 @@ def is_library(file: str) -> bool:
     return file.startswith((*_INSTALLED, "<"))
 
 
-def code_of(function: Any) -> CodeType | None:
-    """The code that a function, a method, a partial or an object with `__call__` runs; None where it is not Python."""
+def inner(function: Any) -> Any:
+    """What is left of a function without its partials."""
     while isinstance(function, partial):
         function = function.func
+    return function
+
+
+def code_of(function: Any) -> CodeType | None:
+    """The code that a function, a method, a partial or an object with `__call__` runs; None where it is not Python."""
+    function = inner(function)
     for called in (function, type(function).__call__ if callable(function) else None):
         if (code := getattr(getattr(called, "__func__", called), "__code__", None)) is not None:
             return code

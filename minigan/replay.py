@@ -21,27 +21,15 @@ import numpy as np
 from minigan.arena import Arena, Places
 from minigan.autodiff import Tensor, Version
 from minigan.backend import Array
+from minigan.effects import raw
 from minigan.primitive import Primitive
-from minigan.reach import code_of, is_engine, users_code
+from minigan.reach import code_of, inner, is_engine
 from minigan.scheduled import Scheduled
 from minigan.switches import Event, hook
 
 
 def _refill(out: Array, forward: Callable[..., Array], arrays: tuple[Array, ...], params: dict[str, Any]) -> None:
     out[...] = forward(*arrays, **params)
-
-
-def _raw(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value._data
-    return [_raw(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-
-def inner(function: Any) -> Any:
-    """What is left of an effect's function without its partials."""
-    while isinstance(function, partial):
-        function = function.func
-    return function
 
 
 def name_of(function: Any) -> str:
@@ -137,7 +125,7 @@ class Recording:
         self._check = check
 
     def __repr__(self) -> str:
-        return f"Recording({len(self.calls)} calls, {len(self.outer)} outer tensors)"
+        return f"Recording({len(self)} calls, {len(self.outer)} outer tensors)"
 
     def replay(self) -> Any:
         """Run the recorded calls on what the arrays hold now; returns the refilled result."""
@@ -187,10 +175,9 @@ class Recording:
         if hasattr(owner, "mark"):
             self.owners[id(owner)] = owner
         code = code_of(event.op)
-        stays = code is None or not is_engine(
-            code.co_filename
-        )  # a user's Python may keep what it sees for another effect
-        if users_code(event.op) is not None:
+        users = code is not None and not is_engine(code.co_filename)
+        stays = code is None or users  # Python that is not the engine's may keep what it sees for another effect
+        if users:
             self._of_users.append(len(self._noted))
         elif not all(isinstance(value, (Tensor, list)) for value in event.inputs):
             self._last = len(self._noted)
@@ -199,7 +186,7 @@ class Recording:
         self._noted.append(_Noted("effect", event.op, [*first, *rest], [self._place(t) for t in targets], {}))
 
     def _place(self, value: Any, *, fresh: bool = False, stays: bool = False) -> Any:
-        return self._places.of(_raw(value), len(self._noted), fresh=fresh, stays=stays)
+        return self._places.of(raw(value), len(self._noted), fresh=fresh, stays=stays)
 
     def _planned(self) -> _Plan:
         """The calls, planned for where their arrays lie; from here on nobody may see an array that a replay does not fill."""

@@ -358,3 +358,9 @@ def test_freed_memory_goes_back_to_the_system():
     del arrays
     pages.trim()
     assert resident() < full - 40 * KIB * KIB and last[0] == 1
+
+
+def test_showing_a_recording_plans_nothing() -> None:
+    x = mg.tensor(np.ones(3))
+    recording = mg.Recording(lambda: (x * 2.0).sum())
+    assert "2 calls" in repr(recording) and recording._plan is None

@@ -50,25 +50,41 @@ def _leaky(start: int, stop: int, z: Array, slope: float, out: Array) -> None:
             out[i, j] = leak(v, slope) if v <= 0 else v
 
 
+# g f'(z), read off y = f(z), in either precision.
+@compile_task
+def _leaky_slope(g: Any, y: Any, slope: Any) -> Any:
+    return g if y > 0 else leak(g, slope)
+
+
+@compile_task
+def _tanh_slope(g: Any, y: Any, slope: Any) -> Any:
+    return g * (np.float32(1) - y * y)
+
+
+@compile_task
+def _sigmoid_slope(g: Any, y: Any, slope: Any) -> Any:
+    return g * (y * (np.float32(1) - y))
+
+
 @njit
 def _leaky_backward(start: int, stop: int, g: Array, y: Array, slope: float, out: Array) -> None:
     for i in range(start, stop):
         for j in range(g.shape[1]):
-            out[i, j] = g[i, j] if y[i, j] > 0 else leak(g[i, j], slope)
+            out[i, j] = _leaky_slope(g[i, j], y[i, j], slope)
 
 
 @njit
 def _tanh_backward(start: int, stop: int, g: Array, y: Array, out: Array) -> None:
     for i in range(start, stop):
         for j in range(g.shape[1]):
-            out[i, j] = g[i, j] * (y.dtype.type(1) - y[i, j] * y[i, j])
+            out[i, j] = _tanh_slope(g[i, j], y[i, j], 0)
 
 
 @njit
 def _sigmoid_backward(start: int, stop: int, g: Array, y: Array, out: Array) -> None:
     for i in range(start, stop):
         for j in range(g.shape[1]):
-            out[i, j] = g[i, j] * (y[i, j] * (y.dtype.type(1) - y[i, j]))
+            out[i, j] = _sigmoid_slope(g[i, j], y[i, j], 0)
 
 
 # In single precision exp and log are polynomials, free of branches, so that LLVM computes 8 or 16 at a time.
@@ -199,21 +215,6 @@ def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
         split(_sigmoid_backward, len(g), g.size, g, y, out)
     else:
         out[...] = g
-
-
-@compile_task
-def _leaky_slope(g: Any, y: Any, slope: Any) -> Any:
-    return g if y > 0 else leak(g, slope)
-
-
-@compile_task
-def _tanh_slope(g: Any, y: Any, slope: Any) -> Any:
-    return g * (np.float32(1) - y * y)
-
-
-@compile_task
-def _sigmoid_slope(g: Any, y: Any, slope: Any) -> Any:
-    return g * (y * (np.float32(1) - y))
 
 
 _SLOPES = {"relu": _leaky_slope, "leaky_relu": _leaky_slope, "tanh": _tanh_slope, "sigmoid": _sigmoid_slope}

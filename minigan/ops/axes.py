@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minigan.checks import whole
-
-Axis = int | tuple[int, ...] | None
+from minigan.methods import Axis as Axis
 
 
 def axis_of(owner: str, axis: Any, ndim: int) -> int:

@@ -17,6 +17,13 @@ from minigan.ops.shape import expand_dims
 from minigan.random import Source
 
 
+def _integers(owner: str, name: str, values: Any) -> Tensor:
+    t = as_tensor(np.asarray(values) if isinstance(values, (int, list, tuple, range, np.integer)) else values)
+    if t.dtype.kind not in "iu":
+        raise TypeError(f"{owner}: got {name} of dtype {t.dtype}, expected integers")
+    return t
+
+
 def _one_hot_samples(draw: Any) -> Any:
     shape, classes = draw.shape(), draw.integer(1, 4)
     indices = np.floor(draw.array(shape, 0.0, 0.999) * classes).astype(np.int64)
@@ -47,9 +54,7 @@ def one_hot(indices: Any, classes: int, *, dtype: Any = None) -> Tensor:
         TypeError: indices that are no integers.
         ValueError: one outside [0, classes). (On a GPU, where looking would make the CPU wait, its row is NaN.)
     """
-    indices = as_tensor(np.asarray(indices) if isinstance(indices, (int, list, tuple, range, np.integer)) else indices)
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"one_hot: got indices of dtype {indices.dtype}, expected integers")
+    indices = _integers("one_hot", "indices", indices)
     return _one_hot(indices, classes=whole("one_hot", "classes", classes, low=1), dtype=as_float_dtype(dtype))
 
 
@@ -64,9 +69,7 @@ def sequence_mask(lengths: Any, length: int, *, dtype: Any = None) -> Tensor:
     Raises:
         TypeError: lengths that are no integers.
     """
-    lengths = as_tensor(np.asarray(lengths) if isinstance(lengths, (int, list, tuple, range, np.integer)) else lengths)
-    if lengths.dtype.kind not in "iu":
-        raise TypeError(f"sequence_mask: got lengths of dtype {lengths.dtype}, expected integers")
+    lengths = _integers("sequence_mask", "lengths", lengths)
     times = array_module(lengths._data).arange(whole("sequence_mask", "length", length, low=0))
     mask = less(times, expand_dims(lengths, -1))
     return mask if dtype is None else cast(mask, dtype=as_float_dtype(dtype))
