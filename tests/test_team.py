@@ -1,5 +1,9 @@
 """When the team of threads calls its helpers: the ledger of a job, quiet times after a core was taken, windows."""
 
+import gc
+import time
+import weakref
+
 import numpy as np
 import pytest
 
@@ -124,3 +128,24 @@ def test_windows_in_which_all_jobs_call_helpers_take_a_small_part_of_the_time():
 
 def test_the_clock_runs():
     assert t.ticks_a_second() > 1_000_000
+
+
+def test_the_memory_that_helpers_look_at_lives_until_the_last_of_them_has_left(monkeypatch):
+    """A team is replaced when the number of threads changes, while its helpers still spin."""
+    monkeypatch.setattr(t, "PATIENCE", 1 << 60)
+    team = t.Team(2)
+    team._slow = 1 << 60  # nor does an interruption send them away
+    team._call()
+    while team._awake[0] == 0:
+        time.sleep(1e-3)
+    kept = weakref.ref(team)
+    del team
+    gc.collect()
+    assert kept() is not None
+    kept().rest()
+    for _ in range(1000):
+        gc.collect()
+        if kept() is None:
+            return
+        time.sleep(1e-3)
+    raise AssertionError("a team whose helpers have left is never freed")

@@ -376,7 +376,11 @@ class Team:
             return
         for i, helper in enumerate(self._helpers):
             if helper is None or helper.done():
-                self._helpers[i] = self._pool.submit(_help, self._state, i + 1, PATIENCE, self._slow)
+                self._helpers[i] = self._pool.submit(self._look, i + 1)
+
+    def _look(self, thread: int) -> None:
+        """What a helper does. That it is a method keeps the team, and the memory that helpers look at, until the last has left."""
+        _help(self._state, thread, PATIENCE, self._slow)
 
     def run(self, function: int, parameters: np.ndarray, tasks: int) -> None:
         """Do a job once. Jobs of one function, as many tasks and as many parameters are one job to the clock."""
