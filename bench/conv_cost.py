@@ -12,6 +12,7 @@ import numpy as np
 from tiles import best
 
 from minigan import ops
+from minigan.activation import LINEAR
 from minigan.kernels import conv_cost, cpu_conv, cpu_conv_patches, cpu_gemm, geometry, threads
 from minigan.kernels.registers import processor
 
@@ -33,7 +34,7 @@ def map_seconds(algorithm: str, images: int, ins: int, outs: int, geo: geometry.
     x, w = single(images, *geo.big, ins), single(*geo.kernel, ins, outs)
     out = np.empty((images, *geo.small, outs), np.float32)
     with ops.conv_algorithm(algorithm):
-        job = cpu_conv.plan_conv(x, w, None, geo, "linear", 0.0, out)
+        job = cpu_conv.plan_conv(x, w, None, geo, LINEAR, out)
         assert job is not None
         return best(job, 7)
 

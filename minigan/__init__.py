@@ -24,6 +24,7 @@ from minigan.autodiff import GraphError, Node, Tensor, effect, grad, tensor
 from minigan.batch import Batch
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
 from minigan.draw import graph_to_dot, graph_to_svg, graph_to_text
+from minigan.finite import NotFiniteError
 from minigan.game import Game, Phase
 from minigan.gradcheck import gradcheck
 from minigan.player import Lazy, Player
@@ -45,6 +46,7 @@ __all__ = [
     "GraphError",
     "Lazy",
     "Node",
+    "NotFiniteError",
     "Phase",
     "Player",
     "Recording",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minigan import finite as numbers
 from minigan.autodiff import Tensor
 from minigan.backend import Array, to_device
 from minigan.batch import arrays_of, tensors_of
@@ -63,6 +64,7 @@ class Game:
         before: functions to call before each step; never recorded.
         after: functions to call after each step, such as `ema.update`. They are called at every step, recorded or not, and may
             be plain Python.
+        finite: raise a NotFiniteError in the step in which a loss or a gradient becomes NaN or Inf (see :mod:`minigan.finite`).
         max_recordings: of different batch shapes, phases and lazy terms, at most this many are kept.
 
     Attributes:
@@ -87,6 +89,7 @@ class Game:
         replay: bool | str = False,
         before: Sequence[Hook] = (),
         after: Sequence[Hook] = (),
+        finite: bool = True,
         max_recordings: int = 8,
     ) -> None:
         phases = [p for p in players if isinstance(p, Phase)]
@@ -97,7 +100,7 @@ class Game:
             raise ValueError(f"game: phase {endless[0]!r} has no steps, but another phase follows it")
         self.rule: Any = rule
         self.before, self.after = tuple(before), tuple(after)
-        self.steps = 0
+        self.steps, self.finite = 0, finite
         self.metrics: dict[str, Tensor] = {}
         self._recorded = Replayed(
             self._move, random=random, max_recordings=max_recordings, roots=self._roots, names=self._names
@@ -187,6 +190,7 @@ class Game:
         Raises:
             TypeError: a list or tuple as a batch; a batch where no loss reads one, or none where one does.
             ValueError: another number of batches.
+            NotFiniteError: a loss or a gradient is NaN or Inf.
         """
         told("a game makes a step inside a recorded step of another")
         for function in self.before:
@@ -203,6 +207,8 @@ class Game:
                     self.random.advance()
                 losses, self.metrics = self._move(tensors_of(given), index, due)
         self.steps += 1
+        if self.finite:
+            numbers.look(self.phases[index].players, losses, self.steps)
         return losses
 
     def _given(self, batch: Any, batches: Sequence[Any] | None) -> list[Any]:

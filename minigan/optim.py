@@ -85,9 +85,25 @@ def _clip(limit: float, arrays: Sequence[Array]) -> None:
 class _Part:
     """Parameters with the same hyper-parameters, which one kernel call updates."""
 
-    def __init__(self, tensors: list[Tensor], slots: Mapping[str, list[Array]], options: Mapping[str, Any]) -> None:
-        self.tensors, self.options = tensors, options
+    def __init__(
+        self, tensors: Mapping[str, Tensor], slots: Mapping[str, list[Array]], options: Mapping[str, Any]
+    ) -> None:
+        self.tensors, self.names, self.options = list(tensors.values()), list(tensors), options
         self.slots = [Group(arrays) for arrays in slots.values()]
+        arrays = [t._data for t in self.tensors]
+        self.bad = None if backend.is_gpu_array(arrays[0]) else np.zeros(len(arrays), arrays[0].dtype)
+        self.noted = False  # whether the kernel that runs notes in `bad` which gradients were not finite
+
+    def not_finite(self, *, thorough: bool) -> list[str]:
+        """See :meth:`Optimizer.not_finite`."""
+        if self.noted and self.bad is not None:
+            if self.bad.sum() == 0:
+                return []
+            found = np.isnan(self.bad)
+            self.bad[...] = 0
+        else:
+            found = [thorough and not bool(backend.array_module(t._data).isfinite(t._data).all()) for t in self.tensors]
+        return [name for name, wrong in zip(self.names, found, strict=True) if wrong]
 
 
 class Optimizer:
@@ -179,12 +195,12 @@ class Optimizer:
     def _set_slots(self, arrays: dict[str, list[Array]], like: list[Array]) -> None:
         """Take these state arrays, for parameters that live in the arrays `like`."""
         self.slot_arrays, self._like = arrays, like
-        tensors = list(self.parameters.values())
+        named = list(self.parameters.items())
         self._parts = []
         for prefix in dict.fromkeys(self._of):
             places = [i for i, of in enumerate(self._of) if of == prefix]
             slots = {slot: [own[i] for i in places] for slot, own in arrays.items()}
-            self._parts.append(_Part([tensors[i] for i in places], slots, self.options.get(prefix, {})))
+            self._parts.append(_Part(dict([named[i] for i in places]), slots, self.options.get(prefix, {})))
 
     def _follow(self) -> None:
         """Take the state to where the parameters have gone, in device and dtype."""
@@ -226,12 +242,25 @@ class Optimizer:
         option = (
             partial(getattr, self) if not part.options else lambda name: part.options.get(name, getattr(self, name))
         )
+        self._moving = part
         self.update(params, grads, part.slots, lr, option)
         self.steps += part is self._parts[-1]
 
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """Call the kernel for update number `self.steps`, with the hyper-parameters `option(name)`; subclasses define it."""
         raise TypeError(f"{type(self).__name__} defines no update rule")
+
+    def bad(self) -> Array | None:
+        """For `update`: where its kernel is to note the gradients that are not finite (see `kernels.reference`)."""
+        self._moving.noted = True
+        return self._moving.bad
+
+    def not_finite(self, *, thorough: bool = True) -> list[str]:
+        """The names of the parameters that had a gradient with a NaN or Inf since this was last asked.
+
+        Where the update's kernel does not note that, those that are NaN or Inf themselves; looked for if `thorough`.
+        """
+        return [name for part in self._parts for name in part.not_finite(thorough=thorough)]
 
     def mark(self) -> Callable[[], None]:
         """A function that brings the state, though not the parameters, back to what it is now."""
@@ -269,6 +298,7 @@ class Optimizer:
                 raise ValueError(f"load_state: {name} has shape {state[name].shape}, expected {array.shape}")
         for name, array in own.items():
             array[...] = backend.to_device(state[name].astype(array.dtype), backend.device_of(array))
+        self.not_finite()  # what was noted belongs to what was there before
         self.steps = int(state["steps"])
 
 
@@ -344,7 +374,7 @@ class SGD(Optimizer):
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
         hyper = np.array([lr, option("momentum"), option("weight_decay")])
-        dispatch.kernels_for(params[0]).sgd(params, grads, *slots, hyper, self.nesterov)
+        dispatch.kernels_for(params[0]).sgd(params, grads, *slots, hyper, self.nesterov, self.bad())
 
 
 class RMSProp(Optimizer):
@@ -361,7 +391,8 @@ class RMSProp(Optimizer):
 
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
-        dispatch.kernels_for(params[0]).rmsprop(params, grads, *slots, np.array([lr, option("rho"), option("eps")]))
+        hyper = np.array([lr, option("rho"), option("eps")])
+        dispatch.kernels_for(params[0]).rmsprop(params, grads, *slots, hyper, self.bad())
 
 
 class AdamW(Optimizer):
@@ -400,7 +431,7 @@ class AdamW(Optimizer):
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
         hyper = np.array([lr, *map(option, ("beta1", "beta2", "eps", "weight_decay")), self.steps + 1])
-        dispatch.kernels_for(params[0]).adam(params, grads, *slots, hyper)
+        dispatch.kernels_for(params[0]).adam(params, grads, *slots, hyper, self.bad())
 
 
 class Adam(AdamW):

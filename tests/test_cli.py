@@ -345,9 +345,7 @@ def test_sample_to_a_bad_place(out, trained, capsys):
 
 
 def test_too_many_samples(trained, capsys, monkeypatch):
-    from minigan.run import environment
-
-    monkeypatch.setattr(environment, "free_memory", lambda: 2**30)
+    monkeypatch.setattr(room, "available", lambda device="cpu": 2**30)
     assert "npy" in refused(capsys, 2, "sample", "run", "-n", "20000")
     assert "out of memory" in refused(capsys, 5, "sample", "run", "-n", "2000000000", "--out", "x.npy")
     refused(capsys, 2, "sample", "run", "-n", "9" * 20)

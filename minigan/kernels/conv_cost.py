@@ -1,11 +1,14 @@
 """Which algorithm computes a convolution: a cost model small enough to print and to argue with.
 
-    time = operations / (rate * threads) + bytes / bandwidth + rounds * latency / threads
+    time = operations / (rate * TEAM) + bytes / bandwidth + rounds * latency / TEAM
 
 with constants for each width of vector registers (`registers.py`), measured once on two-core servers: 8 and 4 lanes by
 `bench/conv_cost.py`, 16 lanes before there was that script. They need not be right, only in proportion: the model ranks
 algorithms for one shape, it does not predict milliseconds on your machine. Operations count what a kernel really multiplies,
 with channels rounded up to its tile; bytes count intermediate arrays (written once, read once), not the operands.
+
+How many threads there are does not enter: algorithms round differently, and one seed gives the same numbers on any number of
+threads. `TEAM` is the number that the constants were measured with.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ RATES = {  # by lanes
     8: Rates(91e9, 14e9, 9.6e9, 20e-9),
     4: Rates(46e9, 14e9, 9.5e9, 11e-9),
 }
+TEAM = 2  # threads of the machines where RATES were measured
 WINOGRAD_OUTPUTS = 4  # outputs of a block; with five taps it reads eight inputs
 
 _forced = "auto"
@@ -74,7 +78,6 @@ class Problem(NamedTuple):
     geometry: Geometry
     single: bool  # float32
     tile: Tile | None  # of the machine; None where our products do not run
-    threads: int
 
     @property
     def rates(self) -> Rates:
@@ -100,8 +103,8 @@ def _up(n: int, multiple: int) -> int:
 
 def _choice(problem: Problem, algorithm: str, operations: float, traffic: float, rounds: float, why: str) -> Choice:
     rates = problem.rates
-    rate = (rates.direct if algorithm == "direct" else rates.product) * problem.threads
-    seconds = operations / rate + traffic / rates.bandwidth + rounds * rates.round / problem.threads
+    rate = (rates.direct if algorithm == "direct" else rates.product) * TEAM
+    seconds = operations / rate + traffic / rates.bandwidth + rounds * rates.round / TEAM
     return Choice(algorithm, int(operations), int(traffic), 1e3 * seconds, why)
 
 

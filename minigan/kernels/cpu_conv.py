@@ -22,7 +22,6 @@ from minigan.kernels import (
     cpu_conv_weight,
     cpu_conv_winograd,
     reference,
-    threads,
 )
 from minigan.kernels.conv_cost import Choice, Problem
 from minigan.kernels.cpu_activation import bias_activation
@@ -51,7 +50,7 @@ def _choose(problem: Problem, _forced: str) -> Choice:
 def problem(which: str, images: int, ins: int, outs: int, geometry: Geometry, dtype: np.dtype) -> Problem:
     """A map on this machine."""
     single, machine = np.dtype(dtype) == np.float32, processor()
-    return Problem(which, images, ins, outs, geometry, single, machine.tile if machine.fused else None, threads.THREADS)
+    return Problem(which, images, ins, outs, geometry, single, machine.tile if machine.fused else None)
 
 
 def choice(which: str, images: int, ins: int, outs: int, geometry: Geometry, dtype: np.dtype) -> Choice:

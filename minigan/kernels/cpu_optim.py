@@ -15,41 +15,58 @@ from minigan.kernels.cpu_team import team
 
 # A table cuts every array into chunks of at most CHUNK elements, and a chunk is a task of the team (multi-tensor kernels on a
 # GPU do the same), so threads share the work evenly whatever the layer sizes are. A kernel gets one row of the table: the
-# chunk's length and its address in each group of arrays; `s` holds the scalars.
+# chunk's length, its address in each group of arrays, and last the address of the array's entry in `bad`; `s` holds the
+# scalars. While a gradient is in registers anyway, its numbers times 0 are added up: 0, or NaN where one is NaN or Inf.
 CHUNK = 8_192
+
+
+@compile_task
+def _note(total: float, bad: Array) -> None:
+    """Leave NaN in `bad` when `total` is one. Nothing is written otherwise: the chunks of an array share the entry."""
+    if total != total:
+        bad[0] = total
 
 
 @compile_task
 def _sgd(row: Array, s: Array) -> None:
     n, (lr, mu, decay, nesterov) = row[0], (s[0], s[1], s[2], s[3])
     p, g, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
+    total = zero = s.dtype.type(0)
     for i in range(n):
+        total += zero * g[i]
         d = g[i] + decay * p[i]
         step = mu * v[i] + d
         v[i] = step
         p[i] -= lr * (nesterov * (d + mu * step) + (s.dtype.type(1) - nesterov) * step)
+    _note(total, array_at(row[4], 1, s))
 
 
 @compile_task
 def _rmsprop(row: Array, s: Array) -> None:
     n, (lr, rho, rest, eps) = row[0], (s[0], s[1], s[2], s[3])
     p, g, q = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
+    total = zero = s.dtype.type(0)
     for i in range(n):
+        total += zero * g[i]
         q_i = rho * q[i] + rest * g[i] * g[i]
         q[i] = q_i
         p[i] -= lr * g[i] / (np.sqrt(q_i) + eps)
+    _note(total, array_at(row[4], 1, s))
 
 
 @compile_task
 def _adam(row: Array, s: Array) -> None:
     n, (b1, c1, b2, c2, rate, root, eps, shrink) = row[0], (s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
     p, g, m, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s), array_at(row[4], n, s)
+    total = zero = s.dtype.type(0)
     for i in range(n):
+        total += zero * g[i]
         m_i = b1 * m[i] + c1 * g[i]
         v_i = b2 * v[i] + c2 * g[i] * g[i]
         m[i] = m_i
         v[i] = v_i
         p[i] = shrink * p[i] - rate * m_i / (root * np.sqrt(v_i) + eps)
+    _note(total, array_at(row[5], 1, s))
 
 
 @compile_task
@@ -94,50 +111,57 @@ def _column(group: Sequence[Array], like: Sequence[Array]) -> Array:
     return column
 
 
-def _multi(kernel: Any, groups: Sequence[Sequence[Array]], *scalars: float) -> None:
+def _multi(kernel: Any, groups: Sequence[Sequence[Array]], bad: Array | None, *scalars: float) -> None:
     """Run a kernel over the chunks of all arrays."""
     first, grads = groups[0], groups[1]
     if isinstance(grads, Group) and grads.plan is not None:
         key, values, job, _ = grads.plan
-        if len(key) == len(groups) + 1 and all(map(operator.is_, (kernel, *groups), key)):
+        if len(key) == len(groups) + 2 and all(map(operator.is_, (kernel, bad, *groups), key)):
             values[: len(scalars)] = scalars
             job()
             return
     lengths = [min(CHUNK, a.size - begin) for a in first for begin in range(0, a.size, CHUNK)]
-    table = np.stack([lengths, *[_column(group, first) for group in groups]], axis=1)
+    noted = np.zeros(len(first), first[0].dtype) if bad is None else bad
+    entries = [address_of(noted[i:]) for i, a in enumerate(first) for _ in range(0, a.size, CHUNK)]
+    table = np.stack([lengths, *[_column(group, first) for group in groups], entries], axis=1)
     values = np.zeros(8, first[0].dtype)
     values[: len(scalars)] = scalars
     parameters = np.array([address_of(table), table.shape[1], address_of(values)])
     job = team().job(_chunk_task(kernel, first[0].dtype), parameters, len(table))
     if isinstance(grads, Group) and all(isinstance(group, Group) for group in groups):
-        grads.plan = (kernel, *groups), values, job, table  # the arrays stay where they are: so does the table
+        grads.plan = (kernel, bad, *groups), values, job, (table, noted)  # the arrays stay where they are: so does the table
     job()
 
 
 def sgd(
-    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool
+    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool,
+    bad: Array | None = None,
 ) -> None:
     """See :func:`minigan.kernels.reference.sgd`."""
-    _multi(_sgd, (params, grads, velocity), *hyper.tolist(), float(nesterov))
+    _multi(_sgd, (params, grads, velocity), bad, *hyper.tolist(), float(nesterov))
 
 
-def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array) -> None:
+def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, bad: Array | None = None
+) -> None:
     """See :func:`minigan.kernels.reference.rmsprop`."""
     lr, rho, eps = hyper.tolist()
-    _multi(_rmsprop, (params, grads, square), lr, rho, 1 - rho, eps)
+    _multi(_rmsprop, (params, grads, square), bad, lr, rho, 1 - rho, eps)
 
 
-def adam(params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array) -> None:
+def adam(
+    params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array,
+    bad: Array | None = None,
+) -> None:
     """See :func:`minigan.kernels.reference.adam`; the bias corrections are folded into two scalars:
 
     lr m_hat / (sqrt(v_hat) + eps) = [lr/(1-b1^t)] m / ([1/sqrt(1-b2^t)] sqrt(v) + eps).
     """
     lr, b1, b2, eps, decay, step = hyper.tolist()
     rate, root = lr / (1 - b1**step), (1 - b2**step) ** -0.5
-    _multi(_adam, (params, grads, m, v), b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
+    _multi(_adam, (params, grads, m, v), bad, b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
 
 
 def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:
     """See :func:`minigan.kernels.reference.ema`."""
     decay = hyper.item()
-    _multi(_ema, (averages, params), decay, 1 - decay)
+    _multi(_ema, (averages, params), None, decay, 1 - decay)

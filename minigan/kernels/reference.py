@@ -310,10 +310,23 @@ def interpolate_adjoint(g: Array, scale: int, out: Array) -> None:
 
 # -- optimizers: one call updates all arrays of a player -------------------------------------------------------------
 # `hyper` is a float64 array that lives beside the parameters, so that a recorded step reads today's values.
+def note_not_finite(grads: Sequence[Array], bad: Array | None) -> None:
+    """bad[i], of shape (arrays,), becomes NaN where grads[i] holds a NaN or Inf, and stays as it is otherwise. None: not asked."""
+    if bad is not None:
+        for i, g in enumerate(grads):
+            if not bool(array_module(g).isfinite(g).all()):
+                bad[i] = np.nan
+
+
 def sgd(
-    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool
+    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool,
+    bad: Array | None = None,
 ) -> None:
-    """v <- mu v + g + wd p;  p <- p - lr v  (Nesterov: p <- p - lr (g + wd p + mu v)).  hyper = (lr, mu, wd)."""
+    """v <- mu v + g + wd p;  p <- p - lr v  (Nesterov: p <- p - lr (g + wd p + mu v)).  hyper = (lr, mu, wd).
+
+    bad, for this and the next two: see :func:`note_not_finite`.
+    """
+    note_not_finite(grads, bad)
     lr, mu, decay = (float(h) for h in hyper)
     for p, g, v in zip(params, grads, velocity, strict=True):
         g = g + decay * p
@@ -321,20 +334,26 @@ def sgd(
         p -= (lr * (g + mu * v if nesterov else v)).astype(p.dtype)
 
 
-def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array) -> None:
+def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, bad: Array | None = None
+) -> None:
     """s <- rho s + (1-rho) g^2;  p <- p - lr g / (sqrt(s) + eps).  hyper = (lr, rho, eps)."""
+    note_not_finite(grads, bad)
     lr, rho, eps = (float(h) for h in hyper)
     for p, g, s in zip(params, grads, square, strict=True):
         s[...] = rho * s + (1 - rho) * g * g
         p -= (lr * g / (array_module(s).sqrt(s) + eps)).astype(p.dtype)
 
 
-def adam(params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array) -> None:
+def adam(
+    params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array,
+    bad: Array | None = None,
+) -> None:
     """Adam with decoupled weight decay, hyper = (lr, beta1, beta2, eps, decay, step), step = t counted from 1:
 
     m <- b1 m + (1-b1) g;   v <- b2 v + (1-b2) g^2
     p <- p - lr [ (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay p ]
     """
+    note_not_finite(grads, bad)
     lr, beta1, beta2, eps, decay, step = (float(h) for h in hyper)
     for p, g, m_i, v_i in zip(params, grads, m, v, strict=True):
         m_i[...] = beta1 * m_i + (1 - beta1) * g

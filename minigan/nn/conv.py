@@ -32,8 +32,8 @@ class _Kernel(Module):
         kernel = per_axis(f"{name}: kernel_size", kernel_size, axes)
         self.kernel_size, self.inputs, self.outputs = kernel, inputs, outputs
         self.init = initializers.get(init)
-        shape = self._arrange(np.empty((*kernel, inputs, outputs))).shape
-        self.weight = initializers.leaf(shape)
+        shape = self._arrange(np.broadcast_to(np.float32(0), (*kernel, inputs, outputs))).shape
+        self.weight = initializers.leaf(shape, f"{name}({inputs}, {outputs})")
         self.bias: Tensor | None = tensor(np.zeros(outputs, np.float32), requires_grad=True) if bias else None
         self.reset(Source(0), f"{name} {inputs} {outputs}")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan import pages
+from minigan import pages, room
 from minigan.autodiff import Tensor
 from minigan.backend import Array, to_device, to_numpy
 from minigan.random import Source
@@ -24,8 +24,13 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return field * shape[-2], field * shape[-1]
 
 
-def leaf(shape: tuple[int, ...]) -> Tensor:
-    """Zeros of a shape as a place for weights, where weights lie well (see `minigan.pages`)."""
+def leaf(shape: tuple[int, ...], owner: str) -> Tensor:
+    """Zeros of a shape as a place for weights, where weights lie well (see `minigan.pages`). owner: the layer, for messages.
+
+    Raises:
+        NoRoomError: they, and the random numbers that they start as, do not fit into memory.
+    """
+    room.check(8 * math.prod(shape), f"{owner}: its weight {shape}, while it is drawn,", hint="; use a smaller layer")
     weights = Tensor(pages.zeros(shape))
     weights.requires_grad = True
     return weights

@@ -43,7 +43,7 @@ class Dense(Module):
     ) -> None:
         inputs, outputs = whole("Dense", "inputs", inputs, low=1), whole("Dense", "outputs", outputs, low=1)
         self.activation, self.init = activation_of("Dense", activation, slope), initializers.get(init)
-        self.weight = initializers.leaf((inputs, outputs))
+        self.weight = initializers.leaf((inputs, outputs), f"Dense({inputs}, {outputs})")
         if bias:
             self.bias: Tensor | None = tensor(np.zeros(outputs, np.float32), requires_grad=True)
         else:

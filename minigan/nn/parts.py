@@ -38,7 +38,7 @@ class Embedding(Module):
         self.count = whole("Embedding", "count", count, low=1)
         self.features = whole("Embedding", "features", features, low=1)
         self.init = initializers.get(initializers.normal(1.0) if init is None else init)
-        self.weight = initializers.leaf((self.count, self.features))
+        self.weight = initializers.leaf((self.count, self.features), f"Embedding({count}, {features})")
         self.reset(Source(0), f"Embedding {count} {features}")
 
     def reset(self, random: Source, stream: str) -> None:

@@ -317,10 +317,10 @@ class ConvPlan(NamedTuple):
 
     def __str__(self) -> str:
         q = self.problem
-        head = f"{q.which}: {q.images} images, {q.ins} -> {q.outs} channels, {q.geometry}, {q.threads} threads"
+        head = f"{q.which}: {q.images} images, {q.ins} -> {q.outs} channels, {q.geometry}"
         tile = f"tiles of {q.tile}" if q.tile else "no register tiles on this processor"
         rows = [f"{'->' if i == 0 else '  '} {choice}" for i, choice in enumerate(self.choices)]
-        return "\n".join([head, f"{tile}; by the model {q.rates}", *rows])
+        return "\n".join([head, f"{tile}; by the model {q.rates}, {conv_cost.TEAM} threads", *rows])
 
 
 def conv_plan(

@@ -53,15 +53,6 @@ def blas() -> str:
     return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip() + (f", held to {held}" if held else "")
 
 
-def free_memory() -> int | None:
-    """Bytes that can be taken without swapping, where the system tells it (Linux)."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
-
-
 def describe(device: str) -> dict[str, Any]:
     """All of it, as JSON will hold it."""
     return {

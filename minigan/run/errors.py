@@ -10,6 +10,7 @@ import sys
 from minigan import backend
 from minigan.data import DataError
 from minigan.gans.protocol import ModelError
+from minigan.room import NoRoomError
 
 DONE, BUG, USAGE, DIVERGED, BAD_INPUT, NO_ROOM = 0, 1, 2, 3, 4, 5
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
@@ -51,6 +52,8 @@ def outcome(error: BaseException) -> tuple[int, str]:
         return USAGE, shown(error)
     if isinstance(error, (DataError, AuthorError, ModelError)):
         return BAD_INPUT, shown(error)
+    if isinstance(error, NoRoomError):
+        return NO_ROOM, f"out of memory: {shown(error)}"
     if isinstance(error, MemoryError):  # CuPy's OutOfMemoryError is one
         return NO_ROOM, f"out of memory ({shown(error)}): use a smaller --batch-size, model or number of samples"
     if isinstance(error, OSError):

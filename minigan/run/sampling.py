@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from minigan import data
+from minigan import data, room
 from minigan.gans.conditions import Examples
 from minigan.gans.protocol import Trainable, can_be_drawn
-from minigan.run import building, checkpoint, environment, plots
+from minigan.run import building, checkpoint, plots
 from minigan.run.errors import UsageError, command
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, write_durably
@@ -101,9 +101,7 @@ def _drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Map
 def _check_memory(n: int, elements: int) -> None:
     """MemoryError before it is too late: Linux grants more than there is, and kills whoever uses it."""
     needed = 2 * 4 * n * elements  # float32: the parts, and the whole
-    free = environment.free_memory()
-    if free is not None and needed > free:
-        raise MemoryError(f"{n} examples need about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
+    room.check(needed, f"-n: {n} examples: this", hint="; use a smaller -n")
 
 
 def _check_count(n: int) -> None:
