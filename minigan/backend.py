@@ -24,6 +24,19 @@ class Group(tuple[Array, ...]):
     plan: Any = None
 
 
+class Notes:
+    """What an optimizer's kernel notes of the gradients it reads.
+
+    Attributes:
+        bad: (arrays,), becomes NaN where an array holds a NaN or Inf, and stays as it is otherwise.
+        squares: sums of squares of all gradients' parts; None before the first update.
+    """
+
+    def __init__(self, count: int, dtype: Any) -> None:
+        self.bad: Array = np.zeros(count, dtype)
+        self.squares: Array | None = None
+
+
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 DEFAULT_DTYPE = np.dtype(np.float32)
 DEVICES = ("cpu", "gpu")

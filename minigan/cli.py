@@ -115,6 +115,20 @@ def _sample(args: argparse.Namespace) -> int:
     return 0
 
 
+def _plot_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the run's folder; the pictures go to DIR/plots")
+    parser.add_argument("--csv", metavar="FILE", help="no pictures: the lines of metrics.jsonl as CSV")
+    parser.add_argument("--tensorboard", metavar="FOLDER", help="no pictures: the same as an event file of TensorBoard's")
+    _model_argument(parser)
+
+
+def _plot(args: argparse.Namespace) -> int:
+    from minigan.run import plotting
+
+    print(plotting.plot(args.dir, csv=args.csv, tensorboard=args.tensorboard, model=args.model))
+    return 0
+
+
 def _no_arguments(parser: argparse.ArgumentParser) -> None:
     pass
 
@@ -179,6 +193,7 @@ COMMANDS = {
     "train": Command("train a model; without arguments the default one, on embedded data", _train_arguments, _train),
     "resume": Command("go on with an interrupted run, or train a finished one for longer", _resume_arguments, _resume),
     "sample": Command("draw from a trained model", _sample_arguments, _sample),
+    "plot": Command("make all pictures of a run, or its numbers as CSV or for TensorBoard", _plot_arguments, _plot),
     "models": Command("list the models", _no_arguments, _models),
     "datasets": Command("list the data sets", _no_arguments, _datasets),
     "doctor": Command("look at the installation and test it", _no_arguments, _doctor),

@@ -15,7 +15,7 @@ import numpy as np
 from minigan import backend, ops, pages
 from minigan.autodiff import Tensor, effect
 from minigan.average import EMA
-from minigan.backend import Array, Group, to_numpy
+from minigan.backend import Array, Group, Notes, to_numpy
 from minigan.checks import number
 from minigan.counters import Counter, told
 from minigan.kernels import dispatch
@@ -91,16 +91,16 @@ class _Part:
         self.tensors, self.names, self.options = list(tensors.values()), list(tensors), options
         self.slots = [Group(arrays) for arrays in slots.values()]
         arrays = [t._data for t in self.tensors]
-        self.bad = None if backend.is_gpu_array(arrays[0]) else np.zeros(len(arrays), arrays[0].dtype)
-        self.noted = False  # whether the kernel that runs notes in `bad` which gradients were not finite
+        self.notes = None if backend.is_gpu_array(arrays[0]) else Notes(len(arrays), arrays[0].dtype)
+        self.noted = False  # whether the kernel that runs is given `notes`
 
     def not_finite(self, *, thorough: bool) -> list[str]:
         """See :meth:`Optimizer.not_finite`."""
-        if self.noted and self.bad is not None:
-            if self.bad.sum() == 0:
+        if self.noted and self.notes is not None:
+            if self.notes.bad.sum() == 0:
                 return []
-            found = np.isnan(self.bad)
-            self.bad[...] = 0
+            found = np.isnan(self.notes.bad)
+            self.notes.bad[...] = 0
         else:
             found = [thorough and not bool(backend.array_module(t._data).isfinite(t._data).all()) for t in self.tensors]
         return [name for name, wrong in zip(self.names, found, strict=True) if wrong]
@@ -250,10 +250,18 @@ class Optimizer:
         """Call the kernel for update number `self.steps`, with the hyper-parameters `option(name)`; subclasses define it."""
         raise TypeError(f"{type(self).__name__} defines no update rule")
 
-    def bad(self) -> Array | None:
-        """For `update`: where its kernel is to note the gradients that are not finite (see `kernels.reference`)."""
+    def notes(self) -> Notes | None:
+        """For `update`: where its kernel is to note what the gradients are like (see `minigan.kernels.reference`)."""
         self._moving.noted = True
-        return self._moving.bad
+        return self._moving.notes
+
+    def gradient_norm(self) -> float | None:
+        """The Euclidean norm of all gradients of the last update; None where the update's kernel does not note it (on a GPU, and
+        in an optimizer of one's own), and before the first."""
+        noted = [part.notes.squares for part in self._parts if part.notes is not None]
+        if len(noted) < len(self._parts) or any(squares is None for squares in noted):
+            return None
+        return math.sqrt(sum(float(squares.sum(dtype=np.float64)) for squares in noted if squares is not None))
 
     def not_finite(self, *, thorough: bool = True) -> list[str]:
         """The names of the parameters that had a gradient with a NaN or Inf since this was last asked.
@@ -374,7 +382,7 @@ class SGD(Optimizer):
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
         hyper = np.array([lr, option("momentum"), option("weight_decay")])
-        dispatch.kernels_for(params[0]).sgd(params, grads, *slots, hyper, self.nesterov, self.bad())
+        dispatch.kernels_for(params[0]).sgd(params, grads, *slots, hyper, self.nesterov, self.notes())
 
 
 class RMSProp(Optimizer):
@@ -392,7 +400,7 @@ class RMSProp(Optimizer):
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
         hyper = np.array([lr, option("rho"), option("eps")])
-        dispatch.kernels_for(params[0]).rmsprop(params, grads, *slots, hyper, self.bad())
+        dispatch.kernels_for(params[0]).rmsprop(params, grads, *slots, hyper, self.notes())
 
 
 class AdamW(Optimizer):
@@ -431,7 +439,7 @@ class AdamW(Optimizer):
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
         hyper = np.array([lr, *map(option, ("beta1", "beta2", "eps", "weight_decay")), self.steps + 1])
-        dispatch.kernels_for(params[0]).adam(params, grads, *slots, hyper, self.bad())
+        dispatch.kernels_for(params[0]).adam(params, grads, *slots, hyper, self.notes())
 
 
 class Adam(AdamW):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import minigan
+from minigan import room
 from minigan.cli import COMMANDS, main
 from minigan.run import checkpoint, rundir
 

@@ -5,6 +5,7 @@ import pytest
 
 import minigan as mg
 from minigan import finite, losses, nn, optim
+from minigan.backend import Notes
 from minigan.kernels import dispatch, reference
 
 OPTIMIZERS = {"adam": optim.Adam, "sgd": optim.SGD, "rmsprop": optim.RMSProp}
@@ -15,7 +16,10 @@ def game_of(make=optim.Adam, *, replay=True, width=8, dtype="float32", **options
     g = nn.Sequential(nn.Dense(2, width, activation="relu"), nn.Dense(width, 2)).initialize(source, "G").astype(dtype)
     d = nn.Sequential(nn.Dense(2, width, activation="leaky_relu"), nn.Dense(width, 1)).initialize(source, "D")
     d = d.astype(dtype)
-    fake = lambda x: g(mg.ops.cast(source.normal((len(x), 2), stream="z"), dtype=dtype))
+
+    def fake(x):
+        return g(mg.ops.cast(source.normal((len(x), 2), stream="z"), dtype=dtype))
+
     players = [
         mg.Player("D", lambda x: losses.non_saturating.discriminator(d(x), d(fake(x))), make(d, lr=1e-3)),
         mg.Player("G", lambda x: losses.non_saturating.generator(d(fake(x))), make(g, lr=1e-3)),
@@ -61,7 +65,10 @@ def test_the_last_player_is_named_where_the_others_have_numbers():
 def test_a_gradient_is_seen_where_the_loss_is_finite():
     w = mg.tensor(np.zeros(3, np.float32), requires_grad=True)
     v = mg.tensor(np.ones(3, np.float32), requires_grad=True)
-    loss = lambda: mg.ops.sqrt(w * w).sum() + v.sum()  # 0 / 0 in the derivative, at a loss of 3
+
+    def loss():
+        return mg.ops.sqrt(w * w).sum() + v.sum()  # 0 / 0 in the derivative, at a loss of 3
+
     game = mg.Game([mg.Player("only", loss, optim.SGD({"v": v, "w": w}, lr=0.1))])
     with np.errstate(all="ignore"), pytest.raises(mg.NotFiniteError, match="gradient of 'w' is") as caught:
         game.step()
@@ -71,7 +78,10 @@ def test_a_gradient_is_seen_where_the_loss_is_finite():
 def test_every_update_of_a_step_counts():
     calls = mg.scheduled(lambda t: 1.0)
     w = mg.tensor(np.ones(2, np.float32), requires_grad=True)
-    loss = lambda b: (w * b.x * calls).sum()
+
+    def loss(b):
+        return (w * b.x * calls).sum()
+
     game = mg.Game([mg.Player("D", loss, optim.Adam(w, lr=0.0), updates=2)], replay=True)
     good, bad = {"x": np.ones(2, np.float32)}, {"x": np.array([1, np.inf], np.float32)}
     for _ in range(3):
@@ -133,7 +143,23 @@ def test_kernels_note_the_arrays_that_are_not_finite(name, dtype):
     hyper = {"adam": [1e-3, 0.9, 0.99, 1e-8, 0.0, 1], "sgd": [1e-3, 0.9, 0.0], "rmsprop": [1e-3, 0.9, 1e-8]}[name]
     extra = (False,) if name == "sgd" else ()
     for kernels in (dispatch.kernels_for(params[0]), reference):
-        bad = np.zeros(4, dtype)
+        notes = Notes(4, dtype)
         with np.errstate(all="ignore"):
-            getattr(kernels, name)(params, grads, *slots, np.array(hyper), *extra, bad)
-        assert np.isnan(bad).tolist() == [False, True, True, False] and bad[0] == bad[3] == 0
+            getattr(kernels, name)(params, grads, *slots, np.array(hyper), *extra, notes)
+        assert np.isnan(notes.bad).tolist() == [False, True, True, False] and notes.bad[0] == notes.bad[3] == 0
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_the_norm_of_the_gradients_is_noted(replay):
+    game = game_of(optim.SGD, replay=replay, width=100)
+    d = game.players[0].optimizer
+    assert d.gradient_norm() is None
+    for _ in range(4):
+        before = [t.data.copy() for t in d.parameters.values()]
+        game.step(points())
+        moved = [(t.data.astype(np.float64) - b) / 1e-3 for t, b in zip(d.parameters.values(), before, strict=True)]
+        norm = np.sqrt(sum((m**2).sum() for m in moved))
+        assert d.gradient_norm() == pytest.approx(norm, rel=1e-3)
+    with dispatch.using("reference"):
+        game.step(points())
+    assert d.gradient_norm() == pytest.approx(norm, rel=0.2)

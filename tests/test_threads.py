@@ -27,7 +27,9 @@ def trained(name, shape, options, count, steps, monkeypatch):
     for _ in range(steps):  # the third is a replay
         made.game.step(batch)
     state = made.state()
-    return hashlib.sha256(b"".join(n.encode() + np.ascontiguousarray(state[n]).tobytes() for n in sorted(state))).hexdigest()
+    return hashlib.sha256(
+        b"".join(n.encode() + np.ascontiguousarray(state[n]).tobytes() for n in sorted(state))
+    ).hexdigest()
 
 
 @pytest.mark.parametrize(("name", "shape", "options"), MODELS)

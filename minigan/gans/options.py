@@ -13,6 +13,9 @@ def option(default: Any, help: str, **limits: Any) -> Any:
     return field(default=default, metadata={"help": help, **limits})
 
 
+LOSS_BOUND, SPREAD_BOUND = 1e6, 0.02  # see `minigan.run.divergence`
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """What every run is given: the options of the run itself. A model's own dataclass adds what the model uses.
@@ -27,6 +30,10 @@ class Config:
     steps: int = option(5000, "steps to train: one update of every player each", low=0)
     batch_size: int = option(64, "examples a step", low=1)
     seed: int = option(0, "seed of all random numbers")
+    loss_bound: float = option(LOSS_BOUND, "warn when a mean loss is beyond plus or minus this; 0 for never", low=0.0)
+    spread_bound: float = option(
+        SPREAD_BOUND, "warn when samples vary less than this times what the data does; 0 for never", low=0.0
+    )
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -39,4 +46,4 @@ class Config:
                 raise ValueError(f"{f.name}: got {value!r}, expected one of {limits['choices']}")
 
 
-RUN_OPTIONS: dict[str, type] = {name: kind for name, kind in get_type_hints(Config).items()}
+RUN_OPTIONS: dict[str, type] = {n: kind for n, kind in get_type_hints(Config).items() if not n.endswith("_bound")}

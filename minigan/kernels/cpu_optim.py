@@ -9,20 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from minigan.backend import Array, Group
+from minigan.backend import Array, Group, Notes
 from minigan.kernels.compiler import address_of, array_at, compile_task, task, words_at
 from minigan.kernels.cpu_team import team
 
 # A table cuts every array into chunks of at most CHUNK elements, and a chunk is a task of the team (multi-tensor kernels on a
 # GPU do the same), so threads share the work evenly whatever the layer sizes are. A kernel gets one row of the table: the
-# chunk's length, its address in each group of arrays, and last the address of the array's entry in `bad`; `s` holds the
-# scalars. While a gradient is in registers anyway, its numbers times 0 are added up: 0, or NaN where one is NaN or Inf.
+# chunk's length, its address in each group of arrays, and the addresses of what it notes: the array's entry in `bad` and
+# the chunk's in `squares`. `s` holds the scalars. While a gradient is in registers anyway, its squares are added up, and its
+# numbers times 0, which is 0, or NaN where one is NaN or Inf.
 CHUNK = 8_192
 
 
 @compile_task
-def _note(total: float, bad: Array) -> None:
-    """Leave NaN in `bad` when `total` is one. Nothing is written otherwise: the chunks of an array share the entry."""
+def _note(total: float, square: float, row: Array, s: Array) -> None:
+    """Leave the sum of squares, and NaN when `total` is one; nothing otherwise: the chunks of an array share that entry."""
+    bad, squares = array_at(row[-2], 1, s), array_at(row[-1], 1, s)
+    squares[0] = square
     if total != total:
         bad[0] = total
 
@@ -31,42 +34,45 @@ def _note(total: float, bad: Array) -> None:
 def _sgd(row: Array, s: Array) -> None:
     n, (lr, mu, decay, nesterov) = row[0], (s[0], s[1], s[2], s[3])
     p, g, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
-    total = zero = s.dtype.type(0)
+    total = square = zero = s.dtype.type(0)
     for i in range(n):
         total += zero * g[i]
+        square += g[i] * g[i]
         d = g[i] + decay * p[i]
         step = mu * v[i] + d
         v[i] = step
         p[i] -= lr * (nesterov * (d + mu * step) + (s.dtype.type(1) - nesterov) * step)
-    _note(total, array_at(row[4], 1, s))
+    _note(total, square, row, s)
 
 
 @compile_task
 def _rmsprop(row: Array, s: Array) -> None:
     n, (lr, rho, rest, eps) = row[0], (s[0], s[1], s[2], s[3])
     p, g, q = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
-    total = zero = s.dtype.type(0)
+    total = square = zero = s.dtype.type(0)
     for i in range(n):
         total += zero * g[i]
+        square += g[i] * g[i]
         q_i = rho * q[i] + rest * g[i] * g[i]
         q[i] = q_i
         p[i] -= lr * g[i] / (np.sqrt(q_i) + eps)
-    _note(total, array_at(row[4], 1, s))
+    _note(total, square, row, s)
 
 
 @compile_task
 def _adam(row: Array, s: Array) -> None:
     n, (b1, c1, b2, c2, rate, root, eps, shrink) = row[0], (s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
     p, g, m, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s), array_at(row[4], n, s)
-    total = zero = s.dtype.type(0)
+    total = square = zero = s.dtype.type(0)
     for i in range(n):
         total += zero * g[i]
+        square += g[i] * g[i]
         m_i = b1 * m[i] + c1 * g[i]
         v_i = b2 * v[i] + c2 * g[i] * g[i]
         m[i] = m_i
         v[i] = v_i
         p[i] = shrink * p[i] - rate * m_i / (root * np.sqrt(v_i) + eps)
-    _note(total, array_at(row[5], 1, s))
+    _note(total, square, row, s)
 
 
 @compile_task
@@ -111,46 +117,63 @@ def _column(group: Sequence[Array], like: Sequence[Array]) -> Array:
     return column
 
 
-def _multi(kernel: Any, groups: Sequence[Sequence[Array]], bad: Array | None, *scalars: float) -> None:
+def _multi(kernel: Any, groups: Sequence[Sequence[Array]], notes: Notes | None, *scalars: float) -> None:
     """Run a kernel over the chunks of all arrays."""
     first, grads = groups[0], groups[1]
     if isinstance(grads, Group) and grads.plan is not None:
-        key, values, job, _ = grads.plan
-        if len(key) == len(groups) + 2 and all(map(operator.is_, (kernel, bad, *groups), key)):
+        key, values, job, (_, held, squares) = grads.plan
+        if len(key) == len(groups) + 2 and all(map(operator.is_, (kernel, notes, *groups), key)):
             values[: len(scalars)] = scalars
+            held.squares = squares  # another plan may have been the last
             job()
             return
     lengths = [min(CHUNK, a.size - begin) for a in first for begin in range(0, a.size, CHUNK)]
-    noted = np.zeros(len(first), first[0].dtype) if bad is None else bad
-    entries = [address_of(noted[i:]) for i, a in enumerate(first) for _ in range(0, a.size, CHUNK)]
-    table = np.stack([lengths, *[_column(group, first) for group in groups], entries], axis=1)
+    held = Notes(len(first), first[0].dtype) if notes is None else notes
+    held.squares = squares = np.zeros(len(lengths), first[0].dtype)
+    entries = [address_of(held.bad[i:]) for i, a in enumerate(first) for _ in range(0, a.size, CHUNK)]
+    places = address_of(squares) + squares.itemsize * np.arange(len(squares))
+    table = np.stack([lengths, *[_column(group, first) for group in groups], entries, places], axis=1)
     values = np.zeros(8, first[0].dtype)
     values[: len(scalars)] = scalars
     parameters = np.array([address_of(table), table.shape[1], address_of(values)])
     job = team().job(_chunk_task(kernel, first[0].dtype), parameters, len(table))
     if isinstance(grads, Group) and all(isinstance(group, Group) for group in groups):
-        grads.plan = (kernel, bad, *groups), values, job, (table, noted)  # the arrays stay where they are: so does the table
+        grads.plan = (
+            (kernel, notes, *groups),
+            values,
+            job,
+            (table, held, squares),
+        )  # the arrays stay where they are: so does the table
     job()
 
 
 def sgd(
-    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool,
-    bad: Array | None = None,
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    velocity: Sequence[Array],
+    hyper: Array,
+    nesterov: bool,
+    notes: Notes | None = None,
 ) -> None:
     """See :func:`minigan.kernels.reference.sgd`."""
-    _multi(_sgd, (params, grads, velocity), bad, *hyper.tolist(), float(nesterov))
+    _multi(_sgd, (params, grads, velocity), notes, *hyper.tolist(), float(nesterov))
 
 
-def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, bad: Array | None = None
+def rmsprop(
+    params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, notes: Notes | None = None
 ) -> None:
     """See :func:`minigan.kernels.reference.rmsprop`."""
     lr, rho, eps = hyper.tolist()
-    _multi(_rmsprop, (params, grads, square), bad, lr, rho, 1 - rho, eps)
+    _multi(_rmsprop, (params, grads, square), notes, lr, rho, 1 - rho, eps)
 
 
 def adam(
-    params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array,
-    bad: Array | None = None,
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    m: Sequence[Array],
+    v: Sequence[Array],
+    hyper: Array,
+    notes: Notes | None = None,
 ) -> None:
     """See :func:`minigan.kernels.reference.adam`; the bias corrections are folded into two scalars:
 
@@ -158,7 +181,7 @@ def adam(
     """
     lr, b1, b2, eps, decay, step = hyper.tolist()
     rate, root = lr / (1 - b1**step), (1 - b2**step) ** -0.5
-    _multi(_adam, (params, grads, m, v), bad, b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
+    _multi(_adam, (params, grads, m, v), notes, b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
 
 
 def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:

@@ -20,7 +20,7 @@ import cupy
 import numpy as np
 
 from minigan.activation import Activation
-from minigan.backend import Array, is_gpu_array
+from minigan.backend import Array, Notes, is_gpu_array
 from minigan.kernels.gpu_conv import conv, conv_transpose, conv_weight
 from minigan.kernels.gpu_gemm import matmul
 from minigan.kernels.gpu_launch import MAX_BLOCKS, THREADS, blocks, check, kind_code, launch
@@ -29,7 +29,7 @@ from minigan.kernels.reference import (
     interpolate,
     interpolate_adjoint,
     keep_level,
-    note_not_finite,
+    note_gradients,
     plan_activation_backward,
     plan_batch_norm,
     plan_batch_norm_backward,
@@ -383,31 +383,40 @@ def _multi(kernel: str, hyper: Array, length: int, *extra: int, **groups: Sequen
 
 
 def sgd(
-    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool,
-    bad: Array | None = None,
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    velocity: Sequence[Array],
+    hyper: Array,
+    nesterov: bool,
+    notes: Notes | None = None,
 ) -> None:
     """See :func:`minigan.kernels.reference.sgd`; `hyper` is on the GPU or the CPU.
 
     Raises:
         TypeError, ValueError: as :func:`check`, and for arrays that do not match.
     """
-    note_not_finite(grads, bad)
+    note_gradients(grads, notes)
     _multi("sgd", hyper, 3, int(nesterov), params=params, grads=grads, velocity=velocity)
 
 
-def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, bad: Array | None = None
+def rmsprop(
+    params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, notes: Notes | None = None
 ) -> None:
     """See :func:`minigan.kernels.reference.rmsprop`; arguments and errors as :func:`sgd`."""
-    note_not_finite(grads, bad)
+    note_gradients(grads, notes)
     _multi("rmsprop", hyper, 3, params=params, grads=grads, square=square)
 
 
 def adam(
-    params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array,
-    bad: Array | None = None,
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    m: Sequence[Array],
+    v: Sequence[Array],
+    hyper: Array,
+    notes: Notes | None = None,
 ) -> None:
     """See :func:`minigan.kernels.reference.adam`; arguments and errors as :func:`sgd`."""
-    note_not_finite(grads, bad)
+    note_gradients(grads, notes)
     _multi("adam", hyper, 6, params=params, grads=grads, m=m, v=v)
 
 

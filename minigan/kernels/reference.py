@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigan.activation import Activation
-from minigan.backend import Array, array_module
+from minigan.backend import Array, Notes, array_module
 from minigan.kernels.geometry import Geometry
 
 # -- activations -----------------------------------------------------------------------------------------------------
@@ -310,23 +310,28 @@ def interpolate_adjoint(g: Array, scale: int, out: Array) -> None:
 
 # -- optimizers: one call updates all arrays of a player -------------------------------------------------------------
 # `hyper` is a float64 array that lives beside the parameters, so that a recorded step reads today's values.
-def note_not_finite(grads: Sequence[Array], bad: Array | None) -> None:
-    """bad[i], of shape (arrays,), becomes NaN where grads[i] holds a NaN or Inf, and stays as it is otherwise. None: not asked."""
-    if bad is not None:
+def note_gradients(grads: Sequence[Array], notes: Notes | None) -> None:
+    """Which gradients hold a NaN or Inf, and the sum of squares of each. None: nobody asks."""
+    if notes is not None:
+        notes.squares = np.array([float((g * g).sum()) for g in grads])
         for i, g in enumerate(grads):
             if not bool(array_module(g).isfinite(g).all()):
-                bad[i] = np.nan
+                notes.bad[i] = np.nan
 
 
 def sgd(
-    params: Sequence[Array], grads: Sequence[Array], velocity: Sequence[Array], hyper: Array, nesterov: bool,
-    bad: Array | None = None,
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    velocity: Sequence[Array],
+    hyper: Array,
+    nesterov: bool,
+    notes: Notes | None = None,
 ) -> None:
     """v <- mu v + g + wd p;  p <- p - lr v  (Nesterov: p <- p - lr (g + wd p + mu v)).  hyper = (lr, mu, wd).
 
-    bad, for this and the next two: see :func:`note_not_finite`.
+    notes, for this and the next two: see :func:`note_gradients`.
     """
-    note_not_finite(grads, bad)
+    note_gradients(grads, notes)
     lr, mu, decay = (float(h) for h in hyper)
     for p, g, v in zip(params, grads, velocity, strict=True):
         g = g + decay * p
@@ -334,10 +339,11 @@ def sgd(
         p -= (lr * (g + mu * v if nesterov else v)).astype(p.dtype)
 
 
-def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, bad: Array | None = None
+def rmsprop(
+    params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, notes: Notes | None = None
 ) -> None:
     """s <- rho s + (1-rho) g^2;  p <- p - lr g / (sqrt(s) + eps).  hyper = (lr, rho, eps)."""
-    note_not_finite(grads, bad)
+    note_gradients(grads, notes)
     lr, rho, eps = (float(h) for h in hyper)
     for p, g, s in zip(params, grads, square, strict=True):
         s[...] = rho * s + (1 - rho) * g * g
@@ -345,15 +351,19 @@ def rmsprop(params: Sequence[Array], grads: Sequence[Array], square: Sequence[Ar
 
 
 def adam(
-    params: Sequence[Array], grads: Sequence[Array], m: Sequence[Array], v: Sequence[Array], hyper: Array,
-    bad: Array | None = None,
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    m: Sequence[Array],
+    v: Sequence[Array],
+    hyper: Array,
+    notes: Notes | None = None,
 ) -> None:
     """Adam with decoupled weight decay, hyper = (lr, beta1, beta2, eps, decay, step), step = t counted from 1:
 
     m <- b1 m + (1-b1) g;   v <- b2 v + (1-b2) g^2
     p <- p - lr [ (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay p ]
     """
-    note_not_finite(grads, bad)
+    note_gradients(grads, notes)
     lr, beta1, beta2, eps, decay, step = (float(h) for h in hyper)
     for p, g, m_i, v_i in zip(params, grads, m, v, strict=True):
         m_i[...] = beta1 * m_i + (1 - beta1) * g

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigan.data import Dataset
 from minigan.gans.protocol import ModelError, Picture, Trainable, can_be_drawn, check_mapping
-from minigan.run import plots
+from minigan.run import field, plots
 from minigan.run.references import Reference
 
 MAIN = "samples"  # the picture whose files have no name before them
@@ -29,6 +29,8 @@ class Gallery:
     ) -> None:
         self.reference, self.model, self.real = reference, model, real
         self.points = next((found for found in sets.values() if found.kind == "points"), None)
+        self._field: field.Field | None = None
+        self.shown: Mapping[str, Picture] = {}  # what was drawn last
         self._painters: dict[str, plots.Painter] = {}
 
     def draw(self, step: int) -> dict[str, np.ndarray]:
@@ -47,12 +49,31 @@ class Gallery:
                 )
             artist = self._painters[name] = plots.painter_of(examples, self.points)
             drawn[name] = artist.picture(examples, f"step {step}", picture.columns)
+        self.shown = made
+        self._field = self._field_now()
         return drawn
+
+    def _field_now(self) -> field.Field | None:
+        """What D says over the plane, for the animation of `minigan plot`; None for models without such a D."""
+        flat = self.points is not None and self.points.x.shape[1:] == (2,)
+        if (
+            not flat
+            or MAIN not in self.shown
+            or field.critic_of(self.model) is None
+            or not hasattr(self.model, "evaluating")
+        ):
+            return None
+        try:
+            return field.of_model(self.model, self.points.x[:1000], self.shown[MAIN].examples)  # type: ignore[union-attr]
+        except (TypeError, ValueError, AttributeError):  # its D is no function of points alone: `minigan plot` says so
+            return None
 
     def save_step(self, folder: Path, step: int, drawn: Mapping[str, np.ndarray]) -> None:
         """One file for each picture, named after the step."""
         for name, picture in drawn.items():
             plots.save_picture(plots.step_picture(folder, step, _prefix(name)), picture)
+        if self._field is not None:
+            field.save(folder, step, self._field)
 
     def save_final(self, folder: Path, drawn: Mapping[str, np.ndarray]) -> list[Path]:
         """The last pictures; returns the files."""

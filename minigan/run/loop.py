@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
+from minigan.finite import NotFiniteError
 from minigan.gans.protocol import Trainable
 from minigan.run.feed import Feed
 from minigan.run.interrupts import Interrupts
@@ -22,18 +24,23 @@ class Loop:
 
     Attributes:
         step, steps: as given; `step` counts up.
+        batches: of the last step.
+        failure: a NaN or Inf in a step that was made before `run`, which raises it.
         means: of each player's loss and of what the losses report, since they were last written down.
     """
 
     def __init__(self, reference: Reference, model: Trainable, feed: Feed, *, step: int, steps: int) -> None:
         self.reference, self.model, self.feed = reference, model, feed
         self.step, self.steps = step, steps
+        self.batches: list[Any] = []
+        self.failure: NotFiniteError | None = None
         self.means = Means()
 
     def advance(self) -> None:
         """One step."""
         with self.reference.blamed():
             batches, game = self.feed(self.step), self.model.game
+            self.batches = batches
             self.means.add(game.step(batches=batches) if batches else game.step())
             self.means.add(game.metrics)
         self.step += 1
@@ -47,6 +54,8 @@ class Loop:
 
         pause: called when its time has come, with whether progress was shown; returns the step of the next pause.
         """
+        if self.failure is not None:
+            raise self.failure
         progress = Progress(self.step, self.steps)
         try:
             next_pause = self._paused(progress, pause) if self.means.pending else self.step

@@ -64,16 +64,16 @@ class PointPainter:
     def picture(self, samples: np.ndarray, title: str, columns: int | None = None) -> np.ndarray:
         """(n, features) as one RGB picture; points need no columns."""
         flat = self.features == 1
-        figure = _figure(5.4, 4.0 if flat else 5.4)
+        drawing = figure(5.4, 4.0 if flat else 5.4)
         # A fixed place: the layout engine would take twice the time of the drawing itself.
-        axes = figure.add_axes((0.13, 0.14, 0.84, 0.77) if flat else (0.13, 0.18, 0.82, 0.76))
+        axes = drawing.add_axes((0.13, 0.14, 0.84, 0.77) if flat else (0.13, 0.18, 0.82, 0.76))
         finite = samples[np.isfinite(samples).all(axis=1)]
         beyond = (self._histogram if flat else self._scatter)(axes, finite)
         counts = {"beyond the axes": beyond, "not finite": len(samples) - len(finite)}
         notes = [f"{count} of {len(samples)} {what}" for what, count in counts.items() if count]
         axes.set_title(", ".join([title, *notes]), fontsize=11 if len(notes) < 2 else 9)
-        _clean(axes)
-        return _pixels(figure)
+        clean(axes)
+        return pixels(drawing)
 
     def frame(self, picture: np.ndarray, title: str) -> np.ndarray:
         """The picture itself: its title is on it already."""
@@ -150,18 +150,21 @@ def painter_of(examples: np.ndarray, real: Dataset | None) -> Painter:
     return painter("points", examples.shape[1:], real if same else None)
 
 
-def _figure(width: float, height: float) -> Any:
+def figure(width: float, height: float) -> Any:
+    """An empty figure, in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=100)
 
 
-def _clean(axes: Any) -> None:
+def clean(axes: Any) -> None:
+    """Without a frame above and at the right."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
 
 
-def _pixels(figure: Any) -> np.ndarray:
+def pixels(figure: Any) -> np.ndarray:
+    """A figure as (H, W, 3) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
@@ -227,8 +230,8 @@ def save_losses(
     rows: of metrics.jsonl. curves: the keys to draw. levels: what to call that value, and the value, by the same keys.
     Returns whether there was anything to draw.
     """
-    figure = _figure(7.2, 4.2)
-    axes = figure.add_axes((0.09, 0.12, 0.83, 0.79))
+    drawing = figure(7.2, 4.2)
+    axes = drawing.add_axes((0.09, 0.12, 0.83, 0.79))
     colours = dict(zip(curves, itertools.cycle(COLOURS), strict=False))
     ends, drawn = [], []
     for number, (name, colour) in enumerate(colours.items()):
@@ -248,9 +251,9 @@ def save_losses(
     axes.set(xlabel="step", ylabel="loss", xlim=(0, max(row["step"] for row in rows) or 1))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(ends), 4), frameon=False)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    _clean(axes)
+    clean(axes)
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=150, bbox_inches="tight" if len(ends) > 4 else None)
+    drawing.savefig(picture, format="png", dpi=150, bbox_inches="tight" if len(ends) > 4 else None)
     write_atomically(path, lambda file: file.write(picture.getvalue()))
     return True
 

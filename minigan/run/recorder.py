@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigan.finite import NotFiniteError
 from minigan.gans.needs import Facts
 from minigan.gans.protocol import ModelError, check_mapping
 from minigan.run import checkpoint, environment, plots
 from minigan.run.checkpoint import Checkpoint
-from minigan.run.divergence import not_finite
+from minigan.run.divergence import Watcher, keep, not_finite
 from minigan.run.errors import DONE, Diverged, command, shown
 from minigan.run.gallery import Gallery
 from minigan.run.loop import Loop
@@ -27,6 +28,7 @@ from minigan.version import __version__
 LOG_EVERY = 50  # steps; short runs log more often, for at least this many points:
 LOGS, PICTURES, SAVES = 20, 20, 5
 SAVE_SECONDS = 600  # a slow run is saved at least this often
+NORM = "_gradient_norm"  # ends the keys of gradients' norms, behind a player's name
 TAKEN = ("step", "ms_per_step")  # keys of a line of metrics.jsonl that are the run's own
 
 
@@ -79,6 +81,7 @@ class Recorder:
         steps = loop.steps
         self.log_every = min(LOG_EVERY, max(1, steps // LOGS))
         self.draw_every, self.save_every = max(1, steps // PICTURES), max(1, steps // SAVES)
+        self.watcher = Watcher(job.config, gallery.real)
         self._logged, self._saved_at = (loop.step, time.perf_counter()), time.perf_counter()
 
     @contextlib.contextmanager
@@ -91,6 +94,10 @@ class Recorder:
             self.folder.lock()
             self._describe(first)
             yield
+        except NotFiniteError as error:
+            diverged = self._not_finite(error)
+            self._fail("diverged", shown(diverged))
+            raise diverged from error
         except Diverged as error:
             self._fail("diverged", shown(error))
             raise
@@ -117,7 +124,7 @@ class Recorder:
         if step % self.log_every == 0 or last:
             self._log()
         if not last and step % self.draw_every == 0:
-            self.gallery.save_step(self.folder.samples, step, self.gallery.draw(step))
+            self.gallery.save_step(self.folder.samples, step, self._drawn())
         if not last and (step % self.save_every == 0 or time.perf_counter() - self._saved_at > SAVE_SECONDS):
             self.save()
         periods = (self.log_every, self.draw_every, self.save_every)
@@ -129,10 +136,32 @@ class Recorder:
         step, then = self._logged
         pace = 1e3 * (present - then) / max(1, self.loop.step - step)
         self._logged = self.loop.step, present
-        row = {"step": self.loop.step, **numbers, **self._metrics(numbers), "ms_per_step": round(pace, 4)}
+        row = {
+            "step": self.loop.step,
+            **numbers,
+            **self._metrics(numbers),
+            **self._norms(),
+            "ms_per_step": round(pace, 4),
+        }
         self.folder.add_metrics(row)
         self.loop.means.restart()
         self.check(numbers)
+        self._warn(self.watcher.see_numbers(self.loop.step, numbers, self.loop.model.game))
+
+    def _drawn(self) -> dict[str, np.ndarray]:
+        """The pictures as they are now, looked at for collapse."""
+        pictures = self.gallery.draw(self.loop.step)
+        self._warn(self.watcher.see_pictures(self.loop.step, self.gallery.shown))
+        return pictures
+
+    def _warn(self, found: list[str]) -> None:
+        for text in found:
+            note(f"warning: {text}")
+
+    def _norms(self) -> dict[str, float]:
+        """The norm of each player's gradients in its last update, where the optimizer notes it."""
+        norms = {p.name: p.optimizer.gradient_norm() for p in self.loop.model.game.players}
+        return {f"{name}{NORM}": norm for name, norm in norms.items() if norm is not None}
 
     def _metrics(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """The model's own numbers."""
@@ -148,23 +177,48 @@ class Recorder:
 
     def check(self, numbers: Mapping[str, float]) -> None:
         """Raise Diverged when a loss, a weight or a running statistic is NaN or Inf."""
-        bad = not_finite(numbers, self.loop.model.modules)
-        if not bad:
-            return
+        if bad := not_finite(numbers, self.loop.model.modules):
+            raise self._diverged(f"{bad} is NaN or Inf")
+
+    def _not_finite(self, error: NotFiniteError) -> Diverged:
+        """Keep what reproduces it, in RUN/diverged."""
+        self.loop.step = error.step
+        saved, config = checkpoint.all_of(self.folder), asdict(self.job.config)
+        if saved:
+            again = command("resume", self.folder.path, "--steps", error.step)
+        else:
+            own = [f"{name}={value}" for name, value in config.items() if name != "steps"]
+            name = self.job.reference.name
+            again = command("train", name, "--steps", error.step, "--device", self.job.device, "--set", *own)
+        about = {
+            "seed": config["seed"],
+            "checkpoint": str(saved[-1]) if saved else None,
+            "command": again,
+            "config": config,
+        }
+        try:
+            keep(self.folder, error, self.loop.batches, about)
+            where = f"; its batch and what reproduces it are in {self.folder.path / 'diverged'}"
+        except OSError as problem:
+            where = f"; what reproduces it could not be written ({problem}): {again}"
+        return self._diverged(f"player {error.player!r}: {error.cause}", where)
+
+    def _diverged(self, what: str, where: str = "") -> Diverged:
+        """The error with what can be done."""
         saved = checkpoint.all_of(self.folder)
         kept = f"the last good checkpoint is {saved[-1]}" if saved else "there was no checkpoint yet"
         config = self.job.config
         lr = getattr(config, "lr", None)
         smaller = min(lr / 10, type(config)().lr) if isinstance(lr, float) else 0
         advice = f"a smaller learning rate (--set lr={smaller:g})" if smaller else "gentler settings"
-        raise Diverged(
-            f"diverged: {bad} is NaN or Inf at step {self.loop.step}; {kept}.\n"
+        return Diverged(
+            f"diverged: {what} at step {self.loop.step}; {kept}{where}.\n"
             f"Try {advice}, another --seed, or another loss (see: {command('train', self.job.reference.name, '--help')})"
         )
 
     def set_status(self, state: str, message: str = "") -> None:
         """Write status.json."""
-        self.folder.set_status(state, self.loop.step, self.loop.steps, message)
+        self.folder.set_status(state, self.loop.step, self.loop.steps, message, self.watcher.warnings)
 
     def save(self) -> Path:
         """Write a checkpoint, after a check that it is worth it.
@@ -183,7 +237,7 @@ class Recorder:
     def finish(self, signal_number: int) -> Result:
         """The last checkpoint and pictures, and what to say."""
         step, samples = self.loop.step, self.folder.samples
-        saved, pictures = self.save(), self.gallery.draw(step)
+        saved, pictures = self.save(), self._drawn()
         self.gallery.save_step(samples, step, pictures)
         files = [saved, *([self.folder.losses] if self._draw_losses() else []), *self.gallery.animate(samples, step)]
         if step < self.loop.steps:
@@ -193,7 +247,7 @@ class Recorder:
             return Result(128 + signal_number, text)
         final = self.gallery.save_final(samples, pictures)
         self.set_status("done")
-        return Result(DONE, _summary(self.folder.path, step, [*final, *files]))
+        return Result(DONE, _summary(self.folder.path, step, [*final, *files], self.watcher.warnings))
 
     def _draw_losses(self) -> bool:
         with self.job.reference.blamed():
@@ -208,8 +262,9 @@ class Recorder:
                 self._draw_losses()
 
 
-def _summary(folder: Path, step: int, files: list[Path]) -> str:
-    lines = [f"{folder}: all {step} steps are done", *(f"  {file}" for file in files), "next:"]
+def _summary(folder: Path, step: int, files: list[Path], warnings: list[str]) -> str:
+    lines = [f"{folder}: all {step} steps are done", *(f"  {file}" for file in files)]
+    lines += [*(f"warning: {text}" for text in warnings), "next:"]
     lines += [
         f"  {command('sample', folder, '-n', 1000)}",
         f"  {command('resume', folder, '--steps', 2 * max(step, 1))}",

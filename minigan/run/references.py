@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan import gans
+from minigan.finite import NotFiniteError
 from minigan.gans.base import Model
 from minigan.gans.protocol import ModelError, Unsuitable, check, lacking
 from minigan.run.checkpoint import Checkpoint
@@ -79,7 +80,7 @@ def _blamed(places: str, name: str) -> Iterator[None]:
     """Turn an error into the author's. places: where the names of the author's files begin."""
     try:
         yield
-    except (UsageError, Diverged, Unsuitable, ModelError, MemoryError, AuthorError):
+    except (UsageError, Diverged, NotFiniteError, Unsuitable, ModelError, MemoryError, AuthorError):
         raise
     except (Exception, SystemExit) as error:
         if disk_is_full(error):

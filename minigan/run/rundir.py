@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -131,10 +131,13 @@ class RunDir:
             return ""
         return str(value.get("state", "")) if isinstance(value, dict) else ""
 
-    def set_status(self, state: str, step: int, steps: int, message: str = "") -> None:
-        """Write status.json."""
+    def set_status(self, state: str, step: int, steps: int, message: str = "", warnings: Sequence[str] = ()) -> None:
+        """Write status.json. warnings: what looks wrong, see `minigan.run.divergence`."""
         times = {"started": self._started, "updated": now()}
-        write_json(self.status, {"state": state, "step": step, "steps": steps, "message": message, **times})
+        write_json(
+            self.status,
+            {"state": state, "step": step, "steps": steps, "message": message, "warnings": list(warnings), **times},
+        )
 
     def add_metrics(self, row: dict[str, Any]) -> None:
         """Append one line; numbers that JSON does not have (NaN, Inf) become null."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigan import backend
+from minigan.finite import NotFiniteError
 from minigan.gans.needs import Facts, Supply
 from minigan.run import building, checkpoint, references, settings
 from minigan.run.checkpoint import Checkpoint
@@ -68,7 +69,10 @@ def _warmed_up(job: Job, loop: Loop, gallery: Gallery) -> dict[str, np.ndarray]:
     with building.usage_if_unsuitable(job.reference, job.config, job.facts), np.errstate(all="ignore"):
         first = gallery.draw(0) if loop.step == 0 else {}
         if loop.step < loop.steps:
-            loop.advance()
+            try:
+                loop.advance()
+            except NotFiniteError as error:  # told by the recorder, which has a folder
+                loop.failure = error
     return first
 
 
