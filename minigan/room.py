@@ -6,8 +6,10 @@ container's, the one of CuPy's pool) is met in the midst of a step. Whoever is a
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SMALL = 16 << 20  # bytes that are not worth asking for
@@ -16,6 +18,27 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 class NoRoomError(MemoryError):
     """What was asked for does not fit into memory. The message says how much it needs, how much there is, and what would fit."""
+
+
+_trained = False
+
+
+@contextmanager
+def training() -> Iterator[None]:
+    """Inside the block layers are made to be trained."""
+    global _trained
+    before, _trained = _trained, True
+    try:
+        yield
+    finally:
+        _trained = before
+
+
+def check_weight(owner: str, shape: tuple[int, ...]) -> None:
+    """NoRoomError where a layer's float32 weight does not fit: twice, while it is drawn; in training five times, with a
+    gradient and two moments."""
+    copies, what = (5, "with what its training needs") if _trained else (2, "while it is drawn")
+    check(4 * copies * math.prod(shape), f"{owner}: its weight {shape}, {what},", hint="; make the layer smaller")
 
 
 def size(nbytes: float) -> str:

@@ -30,7 +30,7 @@ def leaf(shape: tuple[int, ...], owner: str) -> Tensor:
     Raises:
         NoRoomError: they, and the random numbers that they start as, do not fit into memory.
     """
-    room.check(8 * math.prod(shape), f"{owner}: its weight {shape}, while it is drawn,", hint="; use a smaller layer")
+    room.check_weight(owner, shape)
     weights = Tensor(pages.zeros(shape))
     weights.requires_grad = True
     return weights

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan import backend, data, gans
+from minigan import backend, data, gans, room
 from minigan.gans import needs
 from minigan.gans.needs import Facts, Supply, WrongKindError
 from minigan.gans.protocol import Unsuitable, check_made
@@ -66,7 +66,7 @@ def some_of(supply: Supply) -> dict[str, np.ndarray]:
 
 def new_model(reference: Reference, config: Any, facts: Facts, device: str) -> Any:
     """A model with its initial weights; UsageError when the configuration does not suit the data."""
-    with usage_if_unsuitable(reference, config, facts), reference.blamed():
+    with usage_if_unsuitable(reference, config, facts), reference.blamed(), room.training():
         made = reference.model(config, facts, device=device)
         check_made(made)
         return made

@@ -1,6 +1,6 @@
 """The pictures of `minigan plot`: what a model draws beside real examples, what its latent space holds, what D thinks of both.
 
-Colours are those of `minigan.run.plots`; maps are "cividis" and "PuOr", which people with any kind of colour vision can read.
+Colours are those of `minigan.run.plots`; the map is "PRGn", which people with any kind of colour vision can read.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def norms(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], ending: str) -
 def field(now: Field, real: np.ndarray, title: str, reach: float, longest: float) -> np.ndarray:
     """D's scores as a map, real points, and generated points with arrows where the generator's loss falls.
 
-    reach: of the colours, from -reach to reach. longest: the arrow that is drawn a tenth of the plane long.
+    reach: of the colours, from -reach to reach. longest: the arrow that is drawn 6 % of the plane long.
     """
     drawn = figure(6.4, 5.6)
     axes = drawn.add_axes((0.1, 0.15, 0.72, 0.76))
@@ -109,7 +109,7 @@ def field(now: Field, real: np.ndarray, title: str, reach: float, longest: float
         now.scores,
         origin="lower",
         extent=extent,
-        cmap="PuOr",
+        cmap="PRGn",
         vmin=-reach,
         vmax=reach,
         aspect="auto",
@@ -118,7 +118,7 @@ def field(now: Field, real: np.ndarray, title: str, reach: float, longest: float
     axes.contour(now.scores, [0.0], extent=extent, colors=BLACK, linewidths=0.8) if _crosses(now.scores) else None
     axes.scatter(*real[:500].T, s=5, color=BLUE, alpha=0.5, linewidths=0, label="real")
     axes.scatter(*now.points.T, s=14, color=ORANGE, edgecolors="white", linewidths=0.4, label="generated", zorder=3)
-    scale = 0.1 * float((now.high - now.low).max()) / (longest or 1.0)
+    scale = 0.06 * float((now.high - now.low).max()) / (longest or 1.0)
     look = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "width": 0.004, "color": BLACK, "zorder": 4}
     axes.quiver(*now.points.T, *(scale * now.arrows).T, **look)
     axes.set(xlim=extent[:2], ylim=extent[2:], xlabel="$x_1$", ylabel="$x_2$")

@@ -6,6 +6,7 @@ the checkpoint it starts from.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from minigan.data.base import write_atomically
-from minigan.run.errors import CheckpointError, UsageError, command
+from minigan.run.errors import CheckpointError, UsageError, command, disk_is_full
 
 STATES = ("running", "done", "interrupted", "diverged", "failed")
 
@@ -73,7 +74,9 @@ class RunDir:
                     number += 1
                     continue
                 return cls(path)._fill()
-        except (FileExistsError, NotADirectoryError, PermissionError, ValueError) as error:
+        except (OSError, ValueError) as error:
+            if disk_is_full(error):
+                raise
             raise UsageError(f"--out: cannot make the folder {out or default} ({error})") from error
 
     @classmethod
@@ -187,15 +190,31 @@ def _row(line: str) -> dict[str, Any] | None:
 
 
 def check_free(out: str | None) -> None:
-    """UsageError when `out` exists and is anything but an empty folder."""
+    """UsageError when `out` exists and is anything but an empty folder, or cannot be made. Nothing of it stays."""
     try:
-        if out is None or not os.path.lexists(out):
+        if out is None:
+            return
+        if not os.path.lexists(out):
+            _try_to_make(Path(out))
             return
         taken = any(Path(out).iterdir())
     except (OSError, ValueError) as error:
+        if disk_is_full(error):
+            raise
         raise UsageError(f"--out: {out!r} is not a folder that can be used ({error})") from error
     if taken:
         raise UsageError(
             f"--out: {out} is not empty, and nothing is overwritten; choose another folder, "
             f"or go on with the run in it: {command('resume', out)}"
         )
+
+
+def _try_to_make(path: Path) -> None:
+    """Make a folder with those above it, and remove what was made: before the kernels are compiled, and not after."""
+    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    try:
+        path.mkdir(parents=True)
+    finally:
+        for folder in missing:
+            with contextlib.suppress(FileNotFoundError):
+                folder.rmdir()

@@ -1,0 +1,79 @@
+"""`minigan plot`: which pictures a model gets, and its numbers for other programs."""
+
+import csv
+import struct
+
+import numpy as np
+import pytest
+
+from minigan.cli import main
+from minigan.run import export, field
+from minigan.run.rundir import RunDir
+
+TINY = ["--batch-size", "16", "--set", "width=8"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plotted") / "run"
+    assert main(["train", "toy", "--steps", "8", "--out", str(path), *TINY]) == 0
+    return path
+
+
+def test_the_pictures_of_points(run, capsys):
+    capsys.readouterr()
+    assert main(["plot", str(run)]) == 0
+    said = capsys.readouterr().out
+    names = {path.name for path in (run / "plots").iterdir()}
+    assert names == {"losses.png", "gradients.png", "samples.png", "scores.png", "field.png", "field.gif"}
+    assert all(str(run / "plots" / name) in said for name in names)
+    assert "no traversals: it is for images" in said
+
+
+def test_the_field_is_what_the_model_says(run):
+    fields = field.load_all(run / "samples")
+    assert sorted(fields) == list(range(9))
+    last = fields[8]
+    assert last.scores.shape == (field.CELLS, field.CELLS) and last.points.shape == last.arrows.shape
+    assert np.isfinite(last.scores).all() and np.linalg.norm(last.arrows) > 0
+    # an arrow points to where D's score is higher: the generator's loss falls there
+    gradient = np.stack(np.gradient(last.scores)[::-1], axis=-1)
+    cells = np.clip((last.points - last.low) / (last.high - last.low) * (field.CELLS - 1), 1, field.CELLS - 2).astype(
+        int
+    )
+    slopes = gradient[cells[:, 1], cells[:, 0]]
+    assert ((slopes * last.arrows).sum(axis=1) > 0).mean() > 0.8
+
+
+def test_numbers_as_csv_and_events(run, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["plot", str(run), "--csv", str(tmp_path / "m.csv"), "--tensorboard", str(tmp_path / "tb")]) == 0
+    rows = RunDir(run).read_metrics()
+    with open(tmp_path / "m.csv", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [{k: float(v) for k, v in row.items()} for row in read] == [
+        {k: float(v) for k, v in row.items()} for row in rows
+    ]
+    (events,) = (tmp_path / "tb").iterdir()
+    data, at, records = events.read_bytes(), 0, []
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        records.append(data[at + 12 : at + 12 + length])
+        at += 16 + length
+    assert at == len(data) and len(records) == 1 + len(rows) and b"brain.Event:2" in records[0]
+    at = records[-1].index(b"discriminator") + len(b"discriminator")
+    assert struct.unpack("<f", records[-1][at + 1 : at + 5])[0] == pytest.approx(rows[-1]["discriminator"])
+    assert main(["plot", str(run), "--csv", str(tmp_path / "nowhere" / "m.csv")]) == 2
+
+
+def test_events_are_read_by_tensorboard(run, tmp_path):
+    loader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    rows = RunDir(run).read_metrics()
+    export.save_events(tmp_path, rows, 1e9)
+    found = loader.EventAccumulator(str(tmp_path)).Reload()
+    assert [e.step for e in found.Scalars("generator")] == [row["step"] for row in rows]
+
+
+def test_the_check_sum_of_records():
+    assert export.crc32c(b"123456789") == 0xE3069283  # RFC 3720, appendix B.4, and every table of CRCs
+    assert export.crc32c(bytes(32)) == 0x8A9136AA
