@@ -51,7 +51,7 @@ def test_numbers_as_csv_and_events(run, tmp_path, capsys):
     rows = RunDir(run).read_metrics()
     with open(tmp_path / "m.csv", newline="") as file:
         read = list(csv.DictReader(file))
-    assert [{k: float(v) for k, v in row.items()} for row in read] == [
+    assert [{k: float(v) for k, v in row.items() if v} for row in read] == [
         {k: float(v) for k, v in row.items()} for row in rows
     ]
     (events,) = (tmp_path / "tb").iterdir()
