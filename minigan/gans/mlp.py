@@ -32,7 +32,7 @@ class MLPConfig(GANConfig):
     ema: float = option(
         0.99, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
     )
-    norm: str = option("none", "normalisation of the generator's hidden layers", choices=("none", "batch"))
+    norm: str = option("batch", "normalisation of the generator's hidden layers", choices=("none", "batch"))
 
 
 class MLP(GAN):
