@@ -166,7 +166,7 @@ def test_coverage_of_equal_laws_is_what_counting_says():
 
 @pytest.mark.slow
 def test_the_published_self_test_of_prdc():
-    """10,000 of N(0, I) in 1,000 dimensions, k = 5 (github.com/clovaai/generative-evaluation-prdc): .4772 .4705 1.0555 .9735, of an
+    """10,000 of N(0, I) in 1,000 dimensions, k = 5 (github.com/clovaai/generative-evaluation-prdc). Those published are of an
     unknown seed: what differs is chance."""
     x, y = normal(0, 10000, 1000), normal(1, 10000, 1000)
     found = precision_recall(x, y, k=5) | density_coverage(x, y, k=5)
