@@ -162,7 +162,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 def _compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "dirs", nargs="+", metavar="DIR", help="the runs' folders, two or more, trained on the same data"
+        "dirs", nargs="*", metavar="DIR", help="the runs' folders, two or more, trained on the same data"
     )
     _samples_arguments(parser)
     parser.add_argument("--out", metavar="FILE.png", help="the picture (default: compare.png, or compare-2.png, ...)")
