@@ -115,6 +115,66 @@ def _sample(args: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", nargs="?", metavar="DIR", help="the run's folder")
+    _samples_arguments(parser)
+    parser.add_argument("--slow", action="store_true", help="measure too what takes minutes")
+    parser.add_argument(
+        "--metric",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE.py",
+        help="files of your own that register metrics",
+    )
+    parser.add_argument(
+        "--features",
+        nargs=2,
+        metavar=("REAL.npy", "FAKE.npy"),
+        help="instead of DIR: features that another network gave",
+    )
+    _model_argument(parser)
+
+
+def _samples_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", type=int, metavar="N", help="samples (default: 5000 images or 2500 points, at most half of the data)"
+    )
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the samples (default: the run's)")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON, for programs")
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    if (args.dir is None) == (args.features is None):
+        args.parser.error("expected either DIR, the folder of a run, or --features REAL.npy FAKE.npy")
+    from minigan.run import evaluation
+
+    if args.features:
+        if args.n is not None or args.model or args.slow:
+            args.parser.error("-n, --model and --slow go with DIR, not with --features")
+        words = {"as_json": args.json, "seed": args.seed or 0, "files": args.metric}
+        print(evaluation.evaluate_features(*args.features, **words))
+        return 0
+    words = {"n": args.n, "seed": args.seed, "as_json": args.json, "model": args.model, "slow": args.slow}
+    print(evaluation.evaluate(args.dir, **words, files=args.metric))
+    return 0
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "dirs", nargs="*", metavar="DIR", help="the runs' folders, two or more, trained on the same data"
+    )
+    _samples_arguments(parser)
+    parser.add_argument("--out", metavar="FILE.png", help="the picture (default: compare.png, or compare-2.png, ...)")
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from minigan.run import comparing
+
+    print(comparing.compare(args.dirs, n=args.n, seed=args.seed, out=args.out, as_json=args.json))
+    return 0
+
+
 def _no_arguments(parser: argparse.ArgumentParser) -> None:
     pass
 
@@ -179,6 +239,8 @@ COMMANDS = {
     "train": Command("train a model; without arguments the default one, on embedded data", _train_arguments, _train),
     "resume": Command("go on with an interrupted run, or train a finished one for longer", _resume_arguments, _resume),
     "sample": Command("draw from a trained model", _sample_arguments, _sample),
+    "evaluate": Command("measure a trained model, and print and store the table", _evaluate_arguments, _evaluate),
+    "compare": Command("measure several runs side by side, with a picture", _compare_arguments, _compare),
     "models": Command("list the models", _no_arguments, _models),
     "datasets": Command("list the data sets", _no_arguments, _datasets),
     "doctor": Command("look at the installation and test it", _no_arguments, _doctor),

@@ -18,6 +18,7 @@ from minigan.run.checkpoint import Checkpoint
 from minigan.run.divergence import not_finite
 from minigan.run.errors import DONE, Diverged, command, shown
 from minigan.run.gallery import Gallery
+from minigan.run.live import Live
 from minigan.run.loop import Loop
 from minigan.run.progress import note
 from minigan.run.references import Reference
@@ -76,6 +77,7 @@ class Recorder:
 
     def __init__(self, folder: RunDir, job: Job, loop: Loop, gallery: Gallery) -> None:
         self.folder, self.job, self.loop, self.gallery = folder, job, loop, gallery
+        self.live = Live(folder.path, job.reference, loop.model, gallery.sets, step=loop.step)
         steps = loop.steps
         self.log_every = min(LOG_EVERY, max(1, steps // LOGS))
         self.draw_every, self.save_every = max(1, steps // PICTURES), max(1, steps // SAVES)
@@ -133,6 +135,7 @@ class Recorder:
         self.folder.add_metrics(row)
         self.loop.means.restart()
         self.check(numbers)
+        self.live.take(self.loop.step)
 
     def _metrics(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """The model's own numbers."""
