@@ -114,7 +114,8 @@ class Recorder:
             self.folder.appear()
             on = f" on {self.job.config.data}" if self.job.facts.shapes else ""
             note(f"training {self.job.reference.name}{on} in {self.folder.path}")
-            self._save_pictures(0, first)
+            with self._or_note("pictures"):
+                self._write_pictures(0, first)
             yield
         except TakenError:  # nothing in that folder is ours
             raise
@@ -156,13 +157,12 @@ class Recorder:
         drawn: dict[str, np.ndarray] = {}
         with self._or_note("pictures"):
             drawn = self.gallery.draw(step)
-        self._save_pictures(step, drawn)
+            self._write_pictures(step, drawn)
         return drawn
 
-    def _save_pictures(self, step: int, drawn: Mapping[str, np.ndarray]) -> None:
-        with self._or_note("pictures"):
-            self.folder.samples.mkdir(exist_ok=True)
-            self.gallery.save_step(self.folder.samples, step, drawn)
+    def _write_pictures(self, step: int, drawn: Mapping[str, np.ndarray]) -> None:
+        self.folder.samples.mkdir(exist_ok=True)
+        self.gallery.save_step(self.folder.samples, step, drawn)
 
     # -- in a pause of the loop --------------------------------------------------------------------------------------
     def pause(self, shown: bool) -> int:

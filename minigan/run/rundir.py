@@ -161,22 +161,13 @@ class RunDir:
         """Hold this directory for this process, until `close`; TakenError when another trains in it."""
         if self._lock is not None:
             return
-        try:
-            import fcntl
-        except ImportError:  # Windows: no protection there
-            return
         self._lock = open(self.path / ".lock", "ab")  # noqa: SIM115 - held until `close`
-        for patience in (0.1, 0.2, 0.0):  # whoever asks whether it is held, holds it for a moment
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for patience in (0.05, 0.1, 0.2, 0.0):  # whoever asks whether it is held, holds it for a moment
+            if _locked(self._lock, shared=False):
                 return
-            except BlockingIOError as error:
-                failed = error
-                time.sleep(patience)
+            time.sleep(patience)
         self.close()
-        raise TakenError(
-            f"{self.path}: another process ({self._who()}) is training in this folder; wait, or stop it"
-        ) from failed
+        raise TakenError(f"{self.path}: another process ({self._who()}) is training in this folder; wait, or stop it")
 
     def _holds(self) -> bool:
         """Whether the lock is that of the folder as it is now."""
@@ -234,15 +225,10 @@ class RunDir:
 
     def _held_by_another(self) -> bool:
         try:
-            import fcntl
-
             with open(self.path / ".lock", "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return self._lock is None
-        except (ImportError, OSError):
+                return self._lock is None and not _locked(file, shared=True)
+        except OSError:  # no lock, no holder
             return False
-        return False
 
     def read_config(self) -> dict[str, Any] | None:
         """config.json, or None where there is none; CheckpointError when it cannot be read."""
@@ -338,6 +324,19 @@ def _row(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+
+
+def _locked(file: IO[bytes], *, shared: bool) -> bool:
+    """Lock a file without waiting, until it is closed; False where another process holds it. On Windows all is free."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def check_free(out: str | None) -> None:
