@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import minigan
@@ -68,6 +68,9 @@ def last(out: str) -> tuple[str, bytes]:
 # -- bit for bit -----------------------------------------------------------------------------------------------------
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=min(settings().max_examples, 8))
+@example(
+    model="toy", optimizer="sgd", ema=0.0, pool=0, updates=1, a=1, b=1, second=0, count=1
+)  # at the first checkpoint
 @given(
     model=st.sampled_from([f"{MODEL}:{name}" for name in ("Anything", "Simultaneous", "Extragradient")] + ["toy"]),
     optimizer=st.sampled_from(["sgd", "momentum", "rmsprop", "adam", "adamw"]),

@@ -56,7 +56,7 @@ class Loop:
         """
         progress = Progress(self.step, self.steps)
         try:
-            next_pause = self._paused(progress, pause) if self.means.pending else self.step
+            next_pause = self._paused(progress, pause)
             while self.step < self.steps and not interrupts.received:
                 self.advance()
                 if self.step >= next_pause or time.perf_counter() >= min(progress.due, self.wake):

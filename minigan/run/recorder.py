@@ -110,6 +110,7 @@ class Recorder:
             self.folder.lock()
             self._describe()
             if self._saved < 0:
+                self._log_if_due()
                 self.save()
             self.folder.appear()
             on = f" on {self.job.config.data}" if self.job.facts.shapes else ""
@@ -170,20 +171,28 @@ class Recorder:
         step, last = self.loop.step, self.loop.step == self.loop.steps
         if shown:
             self.set_status("running")
-        draws = last or step % self.draw_every == 0
-        judges = draws and bool(self.contest.name)
-        if last or judges or step % self.log_every == 0:
-            row = self._log()
-            improved = judges and self.contest.improved(row)
-        else:
-            improved = False
+        improved = self._log_if_due()
         if improved or (not last and self.schedule.due(step, self._saved, self._saved_at)):
             self._try_to_save()
-        if draws and not last:
+        if not last and step % self.draw_every == 0:
             self._draw(step)
         self.loop.wake = self._saved_at + self.schedule.seconds
         periods = (self.log_every, self.draw_every, self.schedule.steps)
         return min([self.loop.steps, *(step - step % period + period for period in periods if period)])
+
+    def _log_if_due(self) -> bool:
+        """A line of metrics.jsonl where its time has come; returns whether it is the best so far.
+
+        It comes before the checkpoint of the same step, which would otherwise go on with means that are told already.
+        """
+        step = self.loop.step
+        marked = step == self.loop.steps or step % self.draw_every == 0
+        judged = marked and bool(self.contest.name)
+        due = judged or step == self.loop.steps or step % self.log_every == 0
+        if not (due and self.loop.means.pending):
+            return False
+        row = self._log()
+        return judged and self.contest.improved(row)
 
     def _log(self) -> dict[str, Any]:
         """A line of metrics.jsonl: the means since the line before it, and the settings that were changed since."""
