@@ -38,6 +38,14 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _without_pictures(request, monkeypatch):
+    """They take longer than the training; those tests that are about them say so in their names."""
+    if "pictures" not in request.node.name:
+        monkeypatch.setattr(gallery.Gallery, "draw", lambda self, step: {})
+        monkeypatch.setattr(plots, "save_losses", lambda *_: False)
+
+
 def at_step(patched: pytest.MonkeyPatch, step: int, *then) -> None:
     """Let things happen when a run has done that many steps."""
     advance = loop.Loop.advance
@@ -67,7 +75,7 @@ def last(out: str) -> tuple[str, bytes]:
 
 # -- bit for bit -----------------------------------------------------------------------------------------------------
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=min(settings().max_examples, 8))
+@settings(max_examples=min(settings().max_examples, 6))
 @example(
     model="toy", optimizer="sgd", ema=0.0, pool=0, updates=1, a=1, b=1, second=0, count=1
 )  # at the first checkpoint
@@ -85,8 +93,6 @@ def test_a_resumed_run_is_the_unbroken_one(model, optimizer, ema, pool, updates,
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         patched.setattr(threads, "THREADS", count)
-        patched.setattr(plots, "save_losses", lambda *_: False)
-        patched.setattr(gallery.Gallery, "draw", lambda self, step: {})
         assert main([*words, "--out", "whole"]) == 0
         stops = sorted({a, min(a + second, a + b - 1)} - {0})
         for number, step in enumerate(stops):
@@ -108,9 +114,9 @@ def test_killed_runs_are_found_whole_and_go_on_to_the_same_bytes():
     kills = importlib.util.module_from_spec(spec)
     sys.modules["kills"] = kills
     spec.loader.exec_module(kills)
-    found = kills.trials(f"{MODEL}:Anything", 4, seed=1)
+    found = kills.trials(f"{MODEL}:Anything", 3, seed=1)
     assert all(trial.survived for trial in found) and any(trial.appeared for trial in found)
-    assert "| survived | 4 |" in kills.report(found, "x")
+    assert "| survived | 3 |" in kills.report(found, "x")
 
 
 def test_a_run_can_be_resumed_from_the_moment_that_it_can_be_seen(monkeypatch):
@@ -130,7 +136,6 @@ def test_saves_by_the_clock(monkeypatch):
     monkeypatch.setattr(checkpoint, "save", lambda run, saved: (times.append(perf_counter()), save(run, saved))[1])
     at_step(monkeypatch, 2, lambda: time.sleep(0.3))
     at_step(monkeypatch, 7, lambda: time.sleep(0.3))
-    monkeypatch.setattr(gallery.Gallery, "draw", lambda self, step: {})
     assert main(["train", "toy", "--steps", "4000", "--save-every", "0.25s", "--out", "run", *TINY]) == 0
     assert len(times) >= 4  # the first, after each sleep, and the last
     assert json.loads(Path("run/config.json").read_text())["save_every"] == "0.25s"
@@ -242,8 +247,6 @@ def test_whatever_is_removed_of_a_run_it_is_saved(what, monkeypatch, capsys):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     at_step(monkeypatch, 15, remove)
-    monkeypatch.setattr(gallery.Gallery, "draw", lambda self, step: {})
-    monkeypatch.setattr(plots, "save_losses", lambda *_: False)
     assert main(["train", "toy", "--steps", "20", "--out", "run", *TINY]) == 0
     assert last("run")[0] == "step-000020.npz" and RunDir.open("run").read_state() == "done"
     said = capsys.readouterr().err
@@ -290,7 +293,6 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again(number, monkeypatch,
         durably(path, write)
 
     monkeypatch.setattr(checkpoint, "write_durably", disturbed)
-    monkeypatch.setattr(gallery.Gallery, "draw", lambda self, step: {})
     assert main(["train", "toy", "--steps", "40", "--out", "run", *TINY]) == 0
     saved = list(dict.fromkeys(calls))
     assert saved[:4] == [f"step-{step:06d}.npz" for step in (1, 8, 10, 12)]  # and not 16 only
@@ -485,7 +487,7 @@ def test_changes_that_were_edited(changes, capsys):
 
 
 # -- streams that are closed -----------------------------------------------------------------------------------------
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams(closed, tmp_path):
     """What is opened in their place would get their number, and what is written to stderr."""
     words = f"exec {sys.executable} -m minigan train toy --steps 4 --out run {' '.join(TINY)} {closed}"

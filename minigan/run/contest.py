@@ -25,7 +25,7 @@ class Contest:
         self._claim: dict[str, Any] = {}
 
     def improved(self, row: Mapping[str, Any]) -> bool:
-        """Whether a line is better than the best so far. NaN never is.
+        """Whether a line is better than the best so far. NaN and Inf never are.
 
         Raises:
             ModelError: the line has no such number.
@@ -34,7 +34,7 @@ class Contest:
         if not isinstance(value, (int, float)):
             known = ", ".join(key for key in row if key != "step")
             raise ModelError(f"best: the model is judged by {self.name!r}, which no line of metrics.jsonl has: {known}")
-        better = not math.isnan(value) and (not self.best or self.sign * value > self.sign * self.best["value"])
+        better = math.isfinite(value) and (not self.best or self.sign * value > self.sign * self.best["value"])
         self._claim = {"name": self.name, "step": row["step"], "value": value} if better else {}
         return better
 
