@@ -67,6 +67,7 @@ class Model(ABC):
     summary: ClassVar[str] = ""  # one line for `minigan models`
     needs: ClassVar[Needs] = "images"  # see minigan.gans.needs
     conditions: ClassVar[Mapping[str, Any]] = {}  # what `generate` takes beside n, see minigan.gans.conditions
+    best: ClassVar[str | None] = None  # "min NAME" or "max NAME": by which number of its metrics a run is judged
     rule: ClassVar[str | Rule] = "alternating"  # in which order the players move
     chunk: ClassVar[int] = 500  # samples made at once
 

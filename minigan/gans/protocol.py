@@ -51,6 +51,8 @@ class Trainable(Protocol):
         summary: one line for `minigan models`.
         needs: the data it is trained on, see `minigan.gans.needs`.
         conditions: what it can be asked for, by name, see `minigan.gans.conditions`.
+        best: by which number of a line of `metrics.jsonl` a run is judged, "min NAME" or "max NAME": the best checkpoint is kept
+            beside the last ones. None: by none.
         config: the `Config` it was made with.
         modules: its networks by name, to look for NaN in.
         game: who moves, and by which losses.
@@ -60,6 +62,7 @@ class Trainable(Protocol):
     summary: str
     needs: Needs
     conditions: Mapping[str, Any]
+    best: str | None
     config: Any
     modules: dict[str, nn.Module]
     game: Game
@@ -106,12 +109,31 @@ def lacking(model: type) -> list[str]:
     found = [f"no {name}" for name in (*abstract, *missing)]
     if "Config" not in missing:
         found += _config_lacks(model.Config)  # type: ignore[attr-defined]
+    if "best" not in missing:
+        try:
+            best_of(model.best)  # type: ignore[attr-defined]
+        except TypeError as error:
+            found.append(f"no {error}")
     if "needs" not in missing:
         try:
             entries(model.needs)  # type: ignore[attr-defined]
         except TypeError as error:
             found.append(str(error))
     return found
+
+
+def best_of(text: str | None) -> tuple[str, int]:
+    """The name in "min NAME" or "max NAME", and by what to multiply the number so that the best is the largest; "" for None.
+
+    Raises:
+        TypeError: a text of another form.
+    """
+    if text is None:
+        return "", 1
+    words = text.split() if isinstance(text, str) else []
+    if len(words) != 2 or words[0] not in ("min", "max"):
+        raise TypeError(f'best that is "min NAME" or "max NAME" (it is {text!r})')
+    return words[1], -1 if words[0] == "min" else 1
 
 
 def _config_lacks(config: Any) -> list[str]:

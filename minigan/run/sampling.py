@@ -12,7 +12,7 @@ import numpy as np
 from minigan import data
 from minigan.gans.conditions import Examples
 from minigan.gans.protocol import Trainable, can_be_drawn
-from minigan.run import building, checkpoint, environment, plots
+from minigan.run import building, checkpoint, environment, export, places, plots
 from minigan.run.errors import UsageError, command
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, write_durably
@@ -29,8 +29,9 @@ def sample(
     out: str | None = None,
     asked: Mapping[str, str] | None = None,
     model: str | None = None,
+    of_best: bool = False,
 ) -> str:
-    """Draw `n` examples from the newest checkpoint of a run and write them to a file.
+    """Draw `n` examples from the newest checkpoint of a run, or from the best, and write them to a file.
 
     Args:
         path: the run's directory.
@@ -40,6 +41,7 @@ def sample(
             default samples/seed-S-n-N.png in the run's directory, or .npy for what cannot be drawn.
         asked: the model's conditions, as text: {"label": "3"}.
         model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
+        of_best: the best checkpoint by the model's number (see `minigan.gans.protocol.Trainable.best`).
 
     Returns:
         What to tell on stdout.
@@ -51,13 +53,14 @@ def sample(
     """
     if not 1 <= n <= MOST:
         raise UsageError(f"-n: got {n}, expected 1 to {MOST}")
-    folder = RunDir.open(path)
+    folder = export.opened(path)
     target = None if out is None else _target(out)
     if target and target.suffix.lower() == ".png":
         _check_count(n)
-    file, saved = checkpoint.latest(folder)
+    file, saved = checkpoint.chosen(folder, of_best=of_best)
     reference = building.reference_of(folder, file, saved, model, "sample")
     config = building.restored_config(file, reference, saved)
+    config = places.found_again(folder.path, config, reference.model.needs, saved.near)
     seed = config.seed if seed is None else seed
     device = building.usable_device(saved.device, folder.path)
     with building.kernel_phase(device, quiet=True), np.errstate(all="ignore"):
@@ -69,7 +72,7 @@ def sample(
         examples = drawn(reference, restored, n, seed, given)
     _write(target, examples, f"{n} samples at step {saved.step}", reference, config)
     words = [word for key, text in (asked or {}).items() for word in ("--set", f"{key}={text}")]
-    words += ["--model", model] if model else []
+    words += [*(["--best"] if of_best else []), *(["--model", model] if model else [])]
     again = f"more: {command('sample', path, '-n', n, '--seed', seed + 1, *words)}"
     return f"{target}: {n} examples of {file}, seed {seed}\n{again}"
 
