@@ -30,7 +30,7 @@ from minigan.gans.toy import Toy, perceptron
 from minigan.metrics.judge import Judge, Recipe, split
 
 WITHIN, LEAST_SHARE = 0.1, 0.02
-STEPS, SAMPLES = {"toy": 2000, "mlp": 500}, {"toy": 2000, "mlp": 1000}  # as the README has them
+STEPS, SAMPLES = {"toy": 2000, "mlp": 1000}, {"toy": 2000, "mlp": 1000}  # as the README has them
 
 
 class LeakyToy(Toy):
@@ -73,14 +73,17 @@ CANDIDATES: dict[str, list[tuple[str, type, dict[str, Any]]]] = {
     ],
     "mlp": [
         ("**the defaults**", MLP, {}),
-        ("the defaults, 1,000 steps", MLP, {"steps": 1000}),
-        ("before: lr 2e-4, beta1 .5, no R1, ema .999", MLP, {"lr": 2e-4, "beta1": 0.5, "r1": 0.0, "ema": 0.999}),
+        ("the defaults, 500 steps", MLP, {"steps": 500}),
+        ("before: lr 2e-4, beta1 .5, no R1, no batch norm", MLP, {"lr": 2e-4, "beta1": 0.5, "r1": 0.0, "norm": "none"}),
+        ("no batch norm in G", MLP, {"norm": "none"}),
+        ("no batch norm in G, 500 steps", MLP, {"norm": "none", "steps": 500}),
         ("beta1 .5", MLP, {"beta1": 0.5}),
         ("no R1", MLP, {"r1": 0.0}),
         ("R1 5.0", MLP, {"r1": 5.0}),
         ("beta2 .99", MLP, {"beta2": 0.99}),
-        ("batch norm in G", MLP, {"norm": "batch"}),
         ("ema .999", MLP, {"ema": 0.999}),
+        ("lr 5e-4", MLP, {"lr": 5e-4}),
+        ("lr 2e-3", MLP, {"lr": 2e-3}),
     ],
 }
 HEADS = {"toy": "within .1 (%), modes, shares (%)", "mlp": "digits, confidence, score"}

@@ -115,7 +115,7 @@ def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any
             options += [f"--{name}", str(value)]
     if args.device != "cpu":
         options += ["--device", args.device]
-    default = GPU_PEERS if args.device != "cpu" else DCGAN_PEERS if work == "dcgan" else PEERS
+    default = GPU_PEERS if args.device != "cpu" else DCGAN_PEERS if work.endswith("dcgan") else PEERS
     results: dict[str, list[dict[str, Any]]] = {}
     for _ in range(args.rounds):
         for label in ("minigan_step", *(args.peers or default)):
@@ -165,7 +165,9 @@ def table(work: str, results: dict[str, list[dict[str, Any]]], threads: int) -> 
 def main() -> None:
     """Measure, print, and write the table where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", nargs="+", default=["toy", "mlp"], metavar="NAME", help="toy, mlp, dcgan")
+    parser.add_argument(
+        "--work", nargs="+", default=["toy", "mlp"], metavar="NAME", help="toy, mlp, dcgan, gp_toy, gp_dcgan"
+    )
     parser.add_argument("--peers", nargs="*", default=[], metavar="PEER[:KNOB=VALUE,...]")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)

@@ -198,6 +198,15 @@ errors = np.cumsum(squares, axis=1)[:, counts - 1] / counts - 1.0
 root_mean_square = np.sqrt(np.mean(errors**2, axis=0))
 check("3.8", "root mean square error = std f / √n (400 runs)",
       root_mean_square * np.sqrt(counts), math.sqrt(2), atol=0, rtol=0.15)  # fmt: skip
+values, law = (
+    np.array([0.0, 1.0, 4.0]),
+    np.array([0.5, 0.2, 0.3]),
+)  # a small law, and all its samples of 5
+means = np.array([np.mean(s) for s in itertools.product(values, repeat=5)])
+chances = np.array([np.prod(s) for s in itertools.product(law, repeat=5)])
+variance = law @ values**2 - (law @ values) ** 2
+check("3.8a", "over all samples of a small law exactly", chances @ (means - law @ values) ** 2,
+      variance / 5, atol=1e-13)  # fmt: skip
 
 fig, ax = figure()
 for k in range(25):
@@ -359,8 +368,11 @@ fakes = two_heaps(noise).data
 edges = np.linspace(-3.4, 3.4, 69)
 share = np.histogram(fakes, edges)[0] / len(fakes)
 exact_share = np.diff(np.interp(edges, x, special.ndtr(z)))  # (3.11): F_g(G(z)) = F_z(z)
-check("3.11", "histogram of fakes = F_g(b) − F_g(a) for each bin", share, exact_share,
-      atol=5 * math.sqrt(0.08 / len(fakes)))  # fmt: skip
+check("3.11", "share of fakes from the first edge to each = F_g(b) − F_g(a)", np.cumsum(share),
+      np.cumsum(exact_share), atol=5 * 0.5 / math.sqrt(len(fakes)))  # fmt: skip
+check("3.11a", "and in no single bin the share is further off than 5 standard errors",
+      abs(share - exact_share), 5 * math.sqrt(exact_share.max() / len(fakes)), atol=0,
+      relation="<=")  # fmt: skip
 
 # %%
 fig, (left, right) = figure(1, 2, height=3.0)
@@ -524,7 +536,7 @@ check("3.18", "F⁻¹(u) has the distribution function F (Kolmogorov-Smirnov gap
 # $(z, x)$ and check with the spline's own derivative that (3.12) returns the data's exact density.
 
 # %%
-data = mg.data.load("gauss1d", n=sized(10_000, 4_000))
+data = mg.data.load("gauss1d", n=60_000)
 knots = np.linspace(-4, 4, 4001)
 F = 0.5 * special.ndtr((knots + 2) / 0.5) + 0.5 * special.ndtr((knots - 2) / 0.5)
 perfect = interpolate.PchipInterpolator(special.ndtri(F), knots)
@@ -781,7 +793,7 @@ check("3.28a", "on fresh fakes its gradient is not 0", fresh, 0.0, atol=0.1, rel
 # $D^*(1.5) = 0.269$.
 
 # %%
-n = sized(1_000_000, 250_000)
+n = 3_000_000
 draws = mg.random.normal((2, n), seed=3, stream="posterior", dtype=np.float64).data + np.array(
     [[0.0], [2.0]]
 )

@@ -835,8 +835,8 @@ show(
 # | needs | $\log q$ at the data: a density | $\log p$ at fakes: the data's density, unknown |
 #
 # The GAN losses of lesson 8 will turn out to stand on both sides of this table. A model that can be $p$ is $p$ at either
-# minimum; and that GANs drop modes does not follow from this column: f-GANs that minimise the forward KL drop them too
-# (Goodfellow 2016, arXiv 1701.00160, section 3.2.5).
+# minimum. And that GANs drop modes does not follow from this column: GANs that minimise the forward KL make few modes as
+# well (Goodfellow 2016, arXiv 1701.00160, section 3.2.5).
 #
 # ## 7. Where the road ends
 #

@@ -119,7 +119,10 @@ tiny = np.array([5e-324, 1.0]), np.array([0.0, 1.0])
 with np.errstate(divide="ignore"):
     typed = 0.5 * rel_entr(tiny[0], (tiny[0] + tiny[1]) / 2).sum()
 check("5.3a", "(5.1) as typed: infinite", typed, math.inf, atol=0)
-check("5.3b", "minigan: 0 up to 1e-300", divergences.jsd(*tiny), 0.0, atol=1e-300)
+small = np.array([1e-300, 1.0]), tiny[1]
+check("5.3b", "minigan: t log(2)/2, at t = 1e-300 and, rounded to 0, at 5e-324",
+      [divergences.jsd(*small), divergences.jsd(*tiny)], [0.5e-300 * LOG2, 0.0],
+      atol=0, rtol=1e-13)  # fmt: skip
 
 # %% [markdown]
 # ## 2. What it measures: a guessing game
@@ -736,7 +739,7 @@ check("5.26", "KL, χ², H², JSD over S: ½, 1, ⅛, ⅛", quotients, right, at
 
 # %%
 law, n = np.full(10, 0.1), 500
-repeats = sized(2000, 1000)
+repeats = 20_000
 shares = rng.multinomial(n, law, size=(repeats, 2)) / n
 estimates = divergences.jsd(shares[:, 0], shares[:, 1])
 standard_error = estimates.std() / math.sqrt(repeats)

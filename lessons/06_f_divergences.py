@@ -521,7 +521,8 @@ check("6.21a", "from below", list(paths.values()), tops[:, None], relation="<=",
 D = 1 / (1 + np.exp(-raw["gan"]))
 check("6.22", "the trained D/(1-D) is p/q", D / (1 - D), u, atol=1e-12, errata="S1.3")
 check("6.22a", "KL's critic: e^(T-1) = p/q", np.exp(raw["kl"] - 1), u, atol=1e-12, errata="S1.3")
-check("6.22b", "one answer for faces 3 and 4", D[2], D[3], atol=1e-12, errata="S1.3")
+check("6.22b", "one answer for faces 3 and 4: 0.9/(1 + 0.9)", D[2:4], 9 / 19, atol=1e-12,
+      errata="S1.3")  # fmt: skip
 
 # %% [markdown]
 # ### A network on a line

@@ -100,9 +100,9 @@ for a in (0.0, 0.2):
     square = np.sum(weights * np.where(nodes >= 0, nodes, a * nodes) ** 2)
     check("9.3", f"E φ(y)² = (1 + a²)/2 E y² for a = {a} (Gauss-Hermite)", square,
           (1 + a * a) / 2, atol=1e-13)  # fmt: skip
-drawn = nn.Dense(400, 300, activation="leaky_relu", init=nn.init.he(0.2)).weight.data
+drawn = nn.Dense(40, 100_000, activation="leaky_relu", init=nn.init.he(0.2)).weight.data
 check("9.4", "init.he(slope .2) draws weights of variance 2 / ((1 + a²) n)", drawn.var(),
-      2 / (1.04 * 400), atol=0, rtol=0.02)  # fmt: skip
+      2 / (1.04 * 40), atol=0, rtol=0.002)  # fmt: skip
 
 # %% [markdown]
 # Watch it through 20 layers of 256 units. "Normal, .02" is the habit of convolutional GANs. Here it multiplies the mean
@@ -139,7 +139,7 @@ for k in range(50):  # 50 single layers, each with a batch of its own
     out = layer.initialize(9, f"single {k}")(batch).data
     factors.append(np.mean(np.square(out)) / np.mean(np.square(batch.data)))
 check("9.4b", "normal .02: the factor a layer is n v (1 + a²)/2", np.mean(factors),
-      256 * 0.02**2 * 1.04 / 2, atol=0, rtol=0.01)  # fmt: skip
+      256 * 0.02**2 * 1.04 / 2, atol=0, rtol=0.003)  # fmt: skip
 check("9.4e", "after 20 layers the mean square is less than 1e-24 of the input's",
       dcgan_forward[-1] / dcgan_forward[0], 1e-24, atol=0, relation="<=")  # fmt: skip
 
@@ -186,7 +186,7 @@ ratios = []
 for seed in range(10):
     G = perceptron(2, 2).astype(np.float64).initialize(seed, "G")
     names = list(G.parameters().values())
-    logits = G(x)[:, 0] * 0.01 - 20.0  # a discriminator that rejects everything
+    logits = G(x)[:, 0] * 0.001 - 20.0  # a discriminator that rejects everything
     sizes = [
         math.sqrt(sum(float((g.data**2).sum()) for g in mg.grad(loss(logits), names)))
         for loss in (losses.saturating, losses.heuristic)
@@ -194,7 +194,7 @@ for seed in range(10):
     ratios.append(sizes[0] / sizes[1])
 check("9.5",
       "saturating over non-saturating gradient = σ(ℓ)/σ(−ℓ) = e^ℓ, for ten random starts",
-      ratios, math.exp(-20), atol=0, rtol=0.1, errata="S0.11")  # fmt: skip
+      ratios, math.exp(-20), atol=0, rtol=0.01, errata="S0.11")  # fmt: skip
 
 # %% [markdown]
 # ## 3. One step of the game, by hand
@@ -403,7 +403,8 @@ print(f"D's loss on fakes without real batches: {loss_without:.4f}")
 print(
     f"distance from the nearest mode: {at_first:.2f} at first, {without:.2f} without, {with_data:.2f} with real batches"
 )
-check("9.9", "without real batches D's loss goes to 0", loss_without, 0.0, atol=0.02, errata="S1.5")
+check("9.9", "without real batches D's loss on the fakes falls below .001", loss_without, 1e-3,
+      atol=0, relation="<=", errata="S1.5")  # fmt: skip
 check("9.9a", "and the fakes move away from the data", without, 1.3 * at_first, atol=0,
       relation=">=", errata="S1.5")  # fmt: skip
 check("9.9b", "with them they come nearer", with_data, 0.9 * at_first, atol=0, relation="<=")
@@ -427,7 +428,8 @@ called_real = [
 ]
 check("9.10", "bytes against tanh: one comparison separates all", called_real[:2], [1.0, 0.0],
       atol=0, errata="S4.7")  # fmt: skip
-check("9.10a", "scaled data pass no such test", called_real[2], 0.0, atol=0)
+check("9.10a", "scaled data pass no such test: they fill [−1, 1]",
+      [called_real[2], glyphs.min(), glyphs.max()], [0.0, -1.0, 1.0], atol=0)  # fmt: skip
 check("9.10b", "JSD of disjoint laws = log 2", divergences.jsd([1.0, 0.0], [0.0, 1.0]), LOG2,
       atol=1e-15)  # fmt: skip
 
@@ -589,7 +591,8 @@ with mg.no_grad():
     final = D(centres[:, None]).data[:, 0]
 average = np.sum(p * special.expit(final))
 print(f"mean of D over the data at the end of the game: {average:.3f}")
-check("9.12c", "at the end E_p D ≈ 1/2", average, 0.5, atol=0.06)
+check("9.12c", "at the end E_p D is within .06 of 1/2", abs(average - 0.5), 0.06, atol=0,
+      relation="<=")  # fmt: skip
 
 fig, ax = figure(height=3.0)
 seen = (p > 1e-5) | (q > 1e-5)
@@ -631,8 +634,10 @@ shares = np.bincount(ring.y, minlength=8) / len(ring)
 statistics = mg.data.mode_statistics(ring.x, ring.modes, 0.1)
 check("9.13", "the data's own reverse KL, from labels", statistics["reverse_kl"],
       np.sum(shares * np.log(8 * shares)), atol=1e-9)  # fmt: skip
-check("9.13a", "the data's own share within 3σ = 1 − exp(−9/2)", statistics["good"],
-      1 - math.exp(-4.5), atol=5e-3)  # fmt: skip
+more = mg.data.load("ring8", n=100_000, sigma=0.1)
+check("9.13a", "the data's own share within 3σ = 1 − exp(−9/2)",
+      mg.data.mode_statistics(more.x, more.modes, 0.1)["good"], 1 - math.exp(-4.5),
+      atol=1.5e-3)  # fmt: skip
 
 # %%
 steps = sized(5000, 1500)
@@ -780,8 +785,8 @@ check("9.15b", "on the studied points its loss is far below log 4, though p = q"
       LOG4 - 0.7, atol=0, relation="<=", errata="S0.2")  # fmt: skip
 check("9.15c", "on fresh points it cannot be: L_D ≥ log 4", few[3], LOG4, atol=0.02,
       relation=">=", errata="S0.2")  # fmt: skip
-check("9.15d", "20,000 points: studied and fresh are treated alike", many[0], many[1],
-      atol=0.12)  # fmt: skip
+check("9.15d", "20,000 points: studied and fresh are treated alike, within .12",
+      abs(many[0] - many[1]), 0.12, atol=0, relation="<=")  # fmt: skip
 
 # %% [markdown]
 # The answer: 100 % of the 16, and next to none of the fresh ones. To $D$, "real" has come to mean "one of these 16". A
@@ -902,9 +907,11 @@ check("9.18a", "the loss 1000 L + 5 takes the same step", first_step(1000, 5), f
       atol=1e-6, errata="S2.13")  # fmt: skip
 images = mg.random.normal((2, 5, 5, 3), seed=4, stream="images", dtype=np.float64).data
 images = images * [1, 5, 2] + [0, 3, -8]  # channels that differ
-channels = ops.instance_norm(images, np.ones(3), np.zeros(3)).data.mean(axis=(1, 2))
-check("9.18b", "instance norm: mean 0 in each channel of each sample", channels, 0, atol=1e-12,
-      errata="S2.13")  # fmt: skip
+normed = ops.instance_norm(images, np.ones(3), np.zeros(3)).data
+spread = images.var(axis=(1, 2))
+check("9.18b", "instance norm: mean 0 and variance v/(v + 1e-5) in each channel of each sample",
+      [normed.mean(axis=(1, 2)), normed.var(axis=(1, 2))],
+      [np.zeros((2, 3)), spread / (spread + 1e-5)], atol=1e-12, errata="S2.13")  # fmt: skip
 
 # %% [markdown]
 # Article S1, section 2.1, builds the generator of convolution and *pooling* layers. Pooling with a window of 2 halves

@@ -171,19 +171,24 @@ check("12.5f", "simultaneous steps: ρ = √(1 + h²/4)", radius, math.sqrt(1 + 
 rotating = losses.least_squares(a=-1, b=1, c=1)
 check("12.6", "LSGAN (−1, 1, 1): λ = ±i", DiracGAN(loss=rotating).eigenvalues(), [1j, -1j],
       atol=1e-12, identity=41)  # fmt: skip
-for letters, labels in (("ab", (0, 1, 1)), ("cd", (-1, 1, 0))):
+shears = {(0, 1, 1): [[0, 1], [0, 0]], (-1, 1, 0): [[0, 0], [-1, 0]]}
+for letters, (labels, shear) in zip(("ab", "cd"), shears.items(), strict=True):
     gan = DiracGAN(loss=losses.least_squares(a=labels[0], b=labels[1], c=labels[2]))
     jacobian = gan.jacobian()
-    check(f"12.6{letters[0]}", f"LSGAN {labels} is nilpotent: J² = 0", jacobian @ jacobian, 0.0,
-          atol=0, identity=41)  # fmt: skip
+    check(f"12.6{letters[0]}", f"LSGAN {labels} is nilpotent: J is a shear, J² = 0",
+          [jacobian, jacobian @ jacobian], [shear, np.zeros((2, 2))], atol=0, identity=41)  # fmt: skip
     check(f"12.6{letters[1]}", "but J ≠ 0", jacobian, 0.0, atol=0.5, relation="!=")
 
 # %%
 first, second = DiracGAN(loss="least_squares"), DiracGAN(loss="least_squares_pearson")
-check("12.7", "(0, 1, 1): v(θ, 0) = 0 for every θ", [first.field(t, 0.0) for t in theta], 0.0,
-      atol=1e-15)  # fmt: skip
-check("12.7a", "(−1, 1, 0): v(0, ψ) = 0 for every ψ", [second.field(0.0, p) for p in psi], 0.0,
-      atol=1e-15)  # fmt: skip
+t, p = np.concatenate([points, points * [1, 0]]).T  # the last half on the line psi = 0
+check("12.7", "(0, 1, 1): v = ((1 − s)ψ, −θ²ψ), which is 0 at ψ = 0",
+      [first.field(*at) for at in zip(t, p, strict=True)],
+      np.stack([(1 - t * p) * p, -(t**2) * p], axis=1), atol=1e-14)  # fmt: skip
+t, p = np.concatenate([points, points * [0, 1]]).T  # and here theta = 0
+check("12.7a", "(−1, 1, 0): v = (−ψ²θ, −(1 + s)θ), which is 0 at θ = 0",
+      [second.field(*at) for at in zip(t, p, strict=True)],
+      np.stack([-(p**2) * t, -(1 + t * p) * t], axis=1), atol=1e-14)  # fmt: skip
 ends = [
     gan.path(dynamics.runge_kutta, 1.0, 0.5, steps=120, step=0.5)[-1, 0] for gan in (first, second)
 ]
@@ -548,8 +553,8 @@ found = [DiracGAN(loss="relativistic", regularizer="r1_r2", gamma=g).eigenvalues
 root = np.sqrt((gammas**2 - 0.25).astype(complex))
 check("12.26", "RpGAN + R1 + R2: −γ ± √(γ² − 1/4)", found,
       np.stack([-gammas + root, -gammas - root], axis=1), atol=1e-12, identity=44)  # fmt: skip
-check("12.26a", "RpGAN without them: real part 0", DiracGAN(loss="relativistic").eigenvalues().real,
-      0.0, atol=1e-15)  # fmt: skip
+check("12.26a", "RpGAN without them: ±i/2, real part 0",
+      DiracGAN(loss="relativistic").eigenvalues(), [0.5j, -0.5j], atol=1e-15)  # fmt: skip
 
 # %%
 fig, ax = figure(width=5.2, height=4.0)

@@ -14,6 +14,10 @@ from typing import NamedTuple, NoReturn
 
 from minigan import interrupted
 
+TYPE_CHECKING = False  # as in `typing`, which is not imported for it
+if TYPE_CHECKING:
+    from minigan.run.recorder import Result
+
 SETTINGS = ("data", "steps", "batch_size", "seed")  # options of `train` that are settings of every model
 
 
@@ -41,8 +45,15 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="S", help="seed of all random numbers")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/MODEL-DATA-seedS)")
+    _save_argument(parser, "by default 5 times a run, and every 10 minutes")
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value", help="other settings of the model"
+    )
+
+
+def _save_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--save-every", metavar="STEPS|SECONDS", help=f"the longest without a checkpoint: 500, or 30s ({default})"
     )
 
 
@@ -50,7 +61,7 @@ def _train(args: argparse.Namespace) -> int:
     from minigan import gans
     from minigan.run import references, settings
 
-    name = args.model or gans.DEFAULT
+    name = gans.DEFAULT if args.model is None else args.model
     if args.help:
         text = settings.help_text(references.resolve(name))
         args.parser.print_help()
@@ -64,14 +75,22 @@ def _train(args: argparse.Namespace) -> int:
             texts[key] = value
     from minigan.run import trainer
 
-    result = trainer.train(name, texts, device=args.device, out=args.out)
-    print(result.text)
-    return result.code
+    return _ended(trainer.train(name, texts, device=args.device, out=args.out, save_every=args.save_every))
 
 
 def _resume_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", metavar="DIR", help="the run's folder")
     parser.add_argument("--steps", metavar="N", help="the last step (default: the one the run was begun with)")
+    parser.add_argument("--data", metavar="NAME|PATH", help="where the run's data is now; it must be the same data")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="key=value",
+        help="settings to change from here on: lr=1e-4",
+    )
+    _save_argument(parser, "as before")
     _model_argument(parser)
 
 
@@ -84,10 +103,22 @@ def _model_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from minigan.run import trainer
+    from minigan.run import settings, trainer
 
-    result = trainer.resume(args.dir, steps=args.steps, model=args.model)
-    print(result.text)
+    texts = settings.pairs(args.set)
+    return _ended(
+        trainer.resume(
+            args.dir, steps=args.steps, model=args.model, data=args.data, texts=texts, save_every=args.save_every
+        )
+    )
+
+
+def _ended(result: Result) -> int:
+    """Tell how a run ended. Whether anybody reads it changes nothing about that."""
+    try:
+        print(result.text, flush=True)
+    except (OSError, ValueError):
+        _without_stdout()
     return result.code
 
 
@@ -104,21 +135,121 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value", help="what to draw: label=3, or label=3,5"
     )
+    _best_argument(parser)
     _model_argument(parser)
+
+
+def _best_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--best", action="store_true", help="from the best checkpoint by the model's own number, not the newest"
+    )
 
 
 def _sample(args: argparse.Namespace) -> int:
     from minigan.run import sampling, settings
 
     asked = settings.pairs(args.set)
-    print(sampling.sample(args.dir, args.n, seed=args.seed, out=args.out, asked=asked, model=args.model))
+    print(
+        sampling.sample(
+            args.dir, args.n, seed=args.seed, out=args.out, asked=asked, model=args.model, of_best=args.best
+        )
+    )
+    return 0
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the run's folder")
+    parser.add_argument(
+        "--safetensors", required=True, metavar="FILE", help="where to: FILE.safetensors, which must not exist"
+    )
+    _best_argument(parser)
+    _model_argument(parser)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from minigan.run import export
+
+    print(export.export(args.dir, args.safetensors, of_best=args.best, model=args.model))
+    return 0
+
+
+def _best_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the run's folder")
+
+
+def _best(args: argparse.Namespace) -> int:
+    from minigan.run import export
+
+    print(export.best(args.dir))
+    return 0
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", nargs="?", metavar="DIR", help="the run's folder")
+    _samples_arguments(parser)
+    parser.add_argument("--slow", action="store_true", help="measure too what takes minutes")
+    parser.add_argument(
+        "--metric",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE.py",
+        help="files of your own that register metrics",
+    )
+    parser.add_argument(
+        "--features",
+        nargs=2,
+        metavar=("REAL.npy", "FAKE.npy"),
+        help="instead of DIR: features that another network gave",
+    )
+    _model_argument(parser)
+
+
+def _samples_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", type=int, metavar="N", help="samples (default: 5000 images or 2500 points, at most half of the data)"
+    )
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the samples (default: the run's)")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON, for programs")
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    if (args.dir is None) == (args.features is None):
+        args.parser.error("expected either DIR, the folder of a run, or --features REAL.npy FAKE.npy")
+    from minigan.run import evaluation
+
+    if args.features:
+        if args.n is not None or args.model or args.slow:
+            args.parser.error("-n, --model and --slow go with DIR, not with --features")
+        words = {"as_json": args.json, "seed": args.seed or 0, "files": args.metric}
+        print(evaluation.evaluate_features(*args.features, **words))
+        return 0
+    words = {"n": args.n, "seed": args.seed, "as_json": args.json, "model": args.model, "slow": args.slow}
+    print(evaluation.evaluate(args.dir, **words, files=args.metric))
+    return 0
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "dirs", nargs="*", metavar="DIR", help="the runs' folders, two or more, trained on the same data"
+    )
+    _samples_arguments(parser)
+    parser.add_argument("--out", metavar="FILE.png", help="the picture (default: compare.png, or compare-2.png, ...)")
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from minigan.run import comparing
+
+    print(comparing.compare(args.dirs, n=args.n, seed=args.seed, out=args.out, as_json=args.json))
     return 0
 
 
 def _plot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", metavar="DIR", help="the run's folder; the pictures go to DIR/plots")
     parser.add_argument("--csv", metavar="FILE", help="no pictures: the lines of metrics.jsonl as CSV")
-    parser.add_argument("--tensorboard", metavar="FOLDER", help="no pictures: the same as an event file of TensorBoard's")
+    parser.add_argument(
+        "--tensorboard", metavar="FOLDER", help="no pictures: the same as an event file of TensorBoard's"
+    )
     _model_argument(parser)
 
 
@@ -194,6 +325,10 @@ COMMANDS = {
     "resume": Command("go on with an interrupted run, or train a finished one for longer", _resume_arguments, _resume),
     "sample": Command("draw from a trained model", _sample_arguments, _sample),
     "plot": Command("make all pictures of a run, or its numbers as CSV or for TensorBoard", _plot_arguments, _plot),
+    "evaluate": Command("measure a trained model, and print and store the table", _evaluate_arguments, _evaluate),
+    "compare": Command("measure several runs side by side, with a picture", _compare_arguments, _compare),
+    "best": Command("say which checkpoint is the best by the model's own number", _best_arguments, _best),
+    "export": Command("write a run's weights for other programs", _export_arguments, _export),
     "models": Command("list the models", _no_arguments, _models),
     "datasets": Command("list the data sets", _no_arguments, _datasets),
     "doctor": Command("look at the installation and test it", _no_arguments, _doctor),
@@ -201,7 +336,7 @@ COMMANDS = {
 }
 EXIT_CODES = (
     "exit codes: 0 done, 2 usage, 3 diverged, 4 bad data, checkpoint, lesson or model file, 5 out of memory or disk,\n"
-    "130 Ctrl-C or 143 SIGTERM, after a checkpoint"
+    "130 Ctrl-C, 143 SIGTERM or 129 SIGHUP, after a checkpoint"
 )
 
 
@@ -280,8 +415,20 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace | None:
         option = next((word for word in unknown if word.startswith("-")), "")
         hint = _closest(option.partition("=")[0], _options(parser)) if option else "."
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint} See: minigan {argv[0]} --help")
+    _refuse_empty(parser, args)
     args.parser = parser
     return args
+
+
+def _refuse_empty(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """An empty text names nothing: in scripts it is what a variable that was not set leaves behind."""
+    for action in parser._actions:
+        value = getattr(args, action.dest, None)
+        if "" in (value if isinstance(value, list) else [value]):
+            name = action.option_strings[-1] if action.option_strings else str(action.metavar)
+            parser.error(
+                f"{name}: got an empty text, expected {action.metavar or 'a value'}; leave it out for the default"
+            )
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -302,6 +449,22 @@ def _without_stdout() -> int:
     """Nobody reads stdout any more (`| head`), which is no error; put it aside, so that nothing complains at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _open_streams() -> None:
+    """Where the parent process closed stdin, stdout or stderr (`>&-`), open nothing in its place.
+
+    Otherwise the next file that is opened gets its number, and whoever writes to stderr by number writes into a checkpoint.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - to the end
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - to the end
 
 
 def _report(error: BaseException) -> int:
@@ -336,6 +499,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def program() -> NoReturn:
     """`minigan`, as installed."""
+    _open_streams()
     try:
         code = main()
     finally:

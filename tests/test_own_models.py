@@ -464,7 +464,7 @@ from minigan.gans import Config
 
 class Dirac:
     """A Dirac-GAN (Mescheder et al. 2018, arXiv 1801.04406): two numbers and no data, and nothing inherited."""
-    Config, summary, needs, conditions = Config, "two numbers", {}, {}
+    Config, summary, needs, conditions, best = Config, "two numbers", {}, {}, None
 
     def __init__(self, config, data, *, device="cpu"):
         self.config, self.modules = config, {}
@@ -489,6 +489,9 @@ class Dirac:
 
     def metrics(self, real):
         return {"radius": np.hypot(self.x.numpy(), self.y.numpy()).item()}
+
+    def checks(self, real):
+        return []
 
     def equilibrium(self):
         return {}

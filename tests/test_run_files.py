@@ -193,6 +193,8 @@ def test_checkpoints_keep_every_bit(tmp_path):
     about = {
         "model": "toy", "origin": {"module": "minigan.gans.toy:Toy"}, "config": {"lr": 0.1},
         "facts": {"shapes": {"x": [2]}, "classes": {}}, "device": "cpu", "data_checksum": 3, "step": 12,
+        "save_every": "30s", "near": {"data": "../x.npy"}, "changes": [{"step": 4, "set": {"lr": 0.1}, "was": {"lr": 0.2}}],
+        "best": {"name": "x", "step": 8, "value": 1e-320}, "means": {"sums": {"D": [0.1 + 0.2, 3]}, "last": {}, "names": ["D"]},
     }  # fmt: skip
     path = checkpoint.save(run, checkpoint.Checkpoint(**about, state=state))
     found = checkpoint.load(path)
@@ -209,7 +211,7 @@ def test_a_checkpoint_of_an_older_format_says_the_way_out(tmp_path, monkeypatch)
     monkeypatch.setattr(checkpoint, "FORMAT", 1)
     path = checkpoint.save(run, checkpoint.Checkpoint(**about))
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="format 1; this version of minigan reads format 2: train anew, or go on"):
+    with pytest.raises(CheckpointError, match="format 1; this version of minigan reads format 3: train anew, or go on"):
         checkpoint.load(path)
 
 

@@ -31,8 +31,9 @@ import numpy as np
 from protocol import (
     BETA1,
     BETA2,
+    CRITIC_BETAS,
+    CRITIC_RATE,
     D_CHANNELS,
-    DROP,
     G_CHANNELS,
     G_STRIDES,
     KERNEL,
@@ -159,12 +160,13 @@ def apply_conv_g(params: Params, stats: Params, z: Array, work: Work) -> tuple[A
     return jnp.tanh(x), new
 
 
-def apply_conv_d(params: Params, x: Array, key: Array) -> Array:
+def apply_conv_d(params: Params, x: Array, key: Array, drop: float) -> Array:
     """Logits of images, with dropout."""
     for layer, k in zip(params[:-1], jax.random.split(key, len(params) - 1), strict=True):
         x = jax.lax.conv_general_dilated(x, layer["w"], (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
         x = jax.nn.leaky_relu(x + layer["b"], LEAK)
-        x = jnp.where(jax.random.bernoulli(k, 1 - DROP, x.shape), x / (1 - DROP), 0.0)
+        if drop:
+            x = jnp.where(jax.random.bernoulli(k, 1 - drop, x.shape), x / (1 - drop), 0.0)
     return x.reshape(len(x), -1) @ params[-1]["w"] + params[-1]["b"]
 
 
@@ -177,15 +179,18 @@ def make_conv_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.Gr
 
     def d_loss(d: Params, real: Array, fake: Array, key: Array) -> Array:
         if concat:
-            logits = apply_conv_d(d, jnp.concatenate([real, fake]), key)
+            logits = apply_conv_d(d, jnp.concatenate([real, fake]), key, work.drop)
             targets = jnp.concatenate([jnp.ones((work.batch, 1)), jnp.zeros((work.batch, 1))])
             return 2 * bce(logits, targets).mean()
         real_key, fake_key = jax.random.split(key)
-        return bce(apply_conv_d(d, real, real_key), 1.0).mean() + bce(apply_conv_d(d, fake, fake_key), 0.0).mean()
+        return (
+            bce(apply_conv_d(d, real, real_key, work.drop), 1.0).mean()
+            + bce(apply_conv_d(d, fake, fake_key, work.drop), 0.0).mean()
+        )
 
     def g_loss(g: Params, stats: Params, d: Params, z: Array, key: Array) -> tuple[Array, Params]:
         fake, stats = apply_conv_g(g, stats, z, work)
-        return bce(apply_conv_d(d, fake, key), 1.0).mean(), stats
+        return bce(apply_conv_d(d, fake, key, work.drop), 1.0).mean(), stats
 
     def step(state: State, data: Array, index: Array) -> tuple[State, tuple[Array, Array]]:
         key, d_key, g_key, d_drop, g_drop = jax.random.split(state.key, 5)
@@ -204,8 +209,45 @@ def make_conv_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.Gr
     return step, adam
 
 
+def make_critic_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.GradientTransformation]:
+    """One update of a critic with a gradient penalty, in the same form; the gradient of the sum of the scores is the
+    gradient of each."""
+    adam = optax.adam(CRITIC_RATE, b1=CRITIC_BETAS[0], b2=CRITIC_BETAS[1])
+    if flat:
+        adam = optax.flatten(adam)
+
+    def score(d: Params, x: Array) -> Array:
+        return apply_conv_d(d, x, jax.random.key(0), work.drop) if work.size else apply_net(d, x)
+
+    def loss(d: Params, real: Array, fake: Array, between: Array) -> tuple[Array, Array]:
+        slope = jax.grad(lambda x: score(d, x).sum())(between)
+        penalty = jnp.square(jnp.linalg.norm(slope.reshape(work.batch, -1), axis=1) - 1).mean()
+        if concat:
+            d_real, d_fake = jnp.split(score(d, jnp.concatenate([real, fake])), 2)
+        else:
+            d_real, d_fake = score(d, real), score(d, fake)
+        return d_fake.mean() - d_real.mean() + work.penalty * penalty, penalty
+
+    def step(state: State, data: Array, index: Array) -> tuple[State, tuple[Array, Array]]:
+        key, z_key, u_key = jax.random.split(state.key, 3)
+        real, z = jnp.take(data, index, axis=0), jax.random.normal(z_key, (work.batch, work.latent))
+        if work.size:
+            fake, stats = apply_conv_g(state.g, state.stats, z, work)
+        else:
+            fake, stats = apply_net(state.g, z, work.tanh_out), state.stats
+        u = jax.random.uniform(u_key, (work.batch, *(1,) * (real.ndim - 1)))
+        (value, penalty), grads = jax.value_and_grad(loss, has_aux=True)(state.d, real, fake, u * real + (1 - u) * fake)
+        updates, d_opt = adam.update(grads, state.d_opt, state.d)
+        d = optax.apply_updates(state.d, updates)
+        return State(state.g, d, state.g_opt, d_opt, key, stats), (value, penalty)
+
+    return step, adam
+
+
 def make_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.GradientTransformation]:
     """The full step as a pure function of (state, data, index), and the two optimizers."""
+    if work.penalty:
+        return make_critic_step(work, concat, flat)
     if work.size:
         return make_conv_step(work, concat, flat)
     adam = optax.adam(LEARNING_RATE, b1=BETA1, b2=BETA2)

@@ -27,8 +27,9 @@ from keras import layers
 from protocol import (
     BETA1,
     BETA2,
+    CRITIC_BETAS,
+    CRITIC_RATE,
     D_CHANNELS,
-    DROP,
     G_CHANNELS,
     G_STRIDES,
     KERNEL,
@@ -81,15 +82,17 @@ def make_conv_d(work: Work) -> keras.Sequential:
     for outputs in D_CHANNELS[1:]:
         net.add(layers.Conv2D(outputs, KERNEL, strides=2, padding="same"))
         net.add(layers.LeakyReLU(negative_slope=LEAK))
-        net.add(layers.Dropout(DROP))
+        if work.drop:
+            net.add(layers.Dropout(work.drop))
     net.add(layers.Flatten())
     net.add(layers.Dense(1))
     return net
 
 
-def make_adam() -> keras.optimizers.Adam:
-    """Adam(2e-4, beta_1=0.5, beta_2=0.999)."""
-    return keras.optimizers.Adam(LEARNING_RATE, beta_1=BETA1, beta_2=BETA2)
+def make_adam(critic: bool) -> keras.optimizers.Adam:
+    """The work's Adam."""
+    beta1, beta2 = CRITIC_BETAS if critic else (BETA1, BETA2)
+    return keras.optimizers.Adam(CRITIC_RATE if critic else LEARNING_RATE, beta_1=beta1, beta_2=beta2)
 
 
 class Gan:
@@ -101,7 +104,7 @@ class Gan:
             self.g, self.d = make_conv_g(work), make_conv_d(work)
         else:
             self.g, self.d = make_net(work.g_sizes, work.tanh_out), make_net(work.d_sizes, tanh_out=False)
-        self.g_opt, self.d_opt = make_adam(), make_adam()
+        self.g_opt, self.d_opt = make_adam(bool(work.penalty)), make_adam(bool(work.penalty))
         self.g_opt.build(self.g.trainable_weights)
         self.d_opt.build(self.d.trainable_weights)
         self.bce = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -128,6 +131,30 @@ class Gan:
         return d_loss, g_loss
 
 
+class Critic(Gan):
+    """G as it is, and the update of a critic with a gradient penalty (keras.io, "WGAN-GP overriding Model.train_step")."""
+
+    def step(self, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """One update of D."""
+        batch, axes = self.work.batch, list(range(1, len(real.shape)))
+        fake = self.g(self.normal((batch, self.work.latent)), training=True)
+        u = tf.random.uniform((batch, *(1,) * len(axes)))
+        between = u * real + (1.0 - u) * fake
+        with tf.GradientTape() as tape:
+            with tf.GradientTape() as inner:
+                inner.watch(between)
+                scores = self.d(between, training=True)
+            slope = inner.gradient(scores, between)
+            penalty = tf.reduce_mean(tf.square(tf.sqrt(tf.reduce_sum(tf.square(slope), axis=axes)) - 1.0))
+            if self.concat:
+                d_real, d_fake = tf.split(self.d(tf.concat([real, fake], axis=0), training=True), 2)
+            else:
+                d_real, d_fake = self.d(real, training=True), self.d(fake, training=True)
+            loss = tf.reduce_mean(d_fake) - tf.reduce_mean(d_real) + self.work.penalty * penalty
+        self.d_opt.apply(tape.gradient(loss, self.d.trainable_weights), self.d.trainable_weights)
+        return loss, penalty
+
+
 def main() -> None:
     """Time the tf.function step."""
     args = parse_args(__doc__, KNOBS)
@@ -135,7 +162,9 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(args.threads)
     keras.utils.set_random_seed(SEED)
     work, data = args.work, make_data(args.work)
-    gan = Gan(work, args.pick("real_fake", "concat") == "concat", args.pick("rng", "stateful") == "generator")
+    gan = (Critic if work.penalty else Gan)(
+        work, args.pick("real_fake", "concat") == "concat", args.pick("rng", "stateful") == "generator"
+    )
     jit = args.pick("jit", "no" if work.size else "yes") == "yes"  # XLA's convolutions are no match for oneDNN's
 
     if args.pick("input", "gather") == "dataset":

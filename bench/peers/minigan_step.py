@@ -1,4 +1,5 @@
-"""minigan itself, as its README writes it: a model from the zoo, a loader, and `game.step` (recorded once, then replayed).
+"""minigan itself, as its README writes it: a model from the zoo, a loader, and `game.step` (recorded once, then replayed); a
+critic's update with a gradient penalty as a game of one player.
 
 Knobs: `replay=no` runs every step eagerly, building and walking the graph anew. On a GPU (`--device cuda`) the data set stays on
 the device, as `minigan train --device gpu` keeps it, and `precision=high` allows TF32.
@@ -6,11 +7,23 @@ the device, as `minigan train --device gpu` keeps it, and `precision=high` allow
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from protocol import PRECISION, SEED, keep_to, make_data, parse_args, report
+from protocol import (
+    CRITIC_BETAS,
+    CRITIC_RATE,
+    LEAK,
+    PRECISION,
+    SEED,
+    Work,
+    keep_to,
+    make_data,
+    parse_args,
+    report,
+)
 
 ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"))
 keep_to(ARGS.threads)
@@ -23,6 +36,8 @@ if ARGS.device == "cuda":
     import cupy
 
 import minigan as mg  # noqa: E402
+from minigan import losses, nn, ops, optim, penalties  # noqa: E402
+from minigan.autodiff import Tensor  # noqa: E402
 from minigan.gans import get  # noqa: E402
 
 
@@ -35,38 +50,91 @@ def feed_of(loader: mg.data.Loader, data: np.ndarray, game: mg.Game) -> Callable
     return lambda step: cupy.take(resident, cupy.asarray(loader.indices(step)), axis=0, out=game.buffer(shape))
 
 
+class GAN:
+    """A model of the zoo."""
+
+    def __init__(self, work: Work, shape: tuple[int, ...], device: str, replay: bool) -> None:
+        model_class = get(work.name)
+        # no peer averages or penalises, and its dense nets have no batch norm
+        named = {f.name for f in dataclasses.fields(model_class.Config)}
+        plain = {k: v for k, v in {"ema": 0.0, "r1": 0.0, "norm": "none"}.items() if k in named}
+        config = model_class.Config(batch_size=work.batch, seed=SEED, **plain)
+        model = model_class(config, shape, device=device, replay=replay)
+        self.game, self.nets = model.game, (model.generator, model.discriminator)
+
+    def losses(self, made: Mapping[str, Tensor]) -> tuple[float, float]:
+        """Of D and of G."""
+        return made["discriminator"].item(), made["generator"].item()
+
+
+class Critic:
+    """G as it is, and a critic with a gradient penalty."""
+
+    def __init__(self, work: Work, shape: tuple[int, ...], device: str, replay: bool) -> None:
+        self.work, self.random = work, mg.random.Source(SEED, device=device)
+        if work.size:
+            model_class = get("dcgan")
+            nets = model_class(model_class.Config(dropout=0.0, seed=SEED), shape).modules
+            self.nets = nets["generator"], nets["discriminator"]
+        else:
+            self.nets = perceptron(work.g_sizes), perceptron(work.d_sizes)
+        for name, net in zip("GD", self.nets, strict=True):
+            net.to(device).initialize(self.random, name)
+        beta1, beta2 = CRITIC_BETAS
+        adam = optim.Adam(self.nets[1], lr=CRITIC_RATE, beta1=beta1, beta2=beta2)
+        self.game = mg.Game([mg.Player("D", self.loss, adam)], random=self.random, replay=replay)
+
+    def loss(self, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The critic's loss, and the penalty beside it."""
+        g, d = self.nets
+        with mg.no_grad():
+            fake = g(self.random.normal((len(real), self.work.latent), stream="z"))
+        scores = d(ops.concatenate([real, fake]))
+        penalty = penalties.gradient_penalty(d, real, fake, uniform=self.random)
+        gap = losses.wasserstein.discriminator(scores[: len(real)], scores[len(real) :])
+        return gap + self.work.penalty * penalty, {"penalty": penalty}
+
+    def losses(self, made: Mapping[str, Tensor]) -> tuple[float, float]:
+        """Of D, and the penalty."""
+        return made["D"].item(), self.game.metrics["penalty"].item()
+
+
+def perceptron(sizes: tuple[int, ...]) -> nn.Module:
+    """Dense layers, leaky ReLU between them."""
+    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    hidden = [nn.Dense(a, b, activation="leaky_relu", slope=LEAK) for a, b in pairs[:-1]]
+    return nn.Sequential(*hidden, nn.Dense(*pairs[-1]))
+
+
 def main() -> None:
     """Time `game.step` with a shuffled batch gathered into the buffer that the replay reads."""
     work, on_gpu = ARGS.work, ARGS.device == "cuda"
-    model_class = get(work.name)
     data = make_data(work)
-    plain = {"ema": 0.0} | ({"r1": 0.0} if hasattr(model_class.Config, "r1") else {})  # no peer averages or penalises
-    config = model_class.Config(batch_size=work.batch, seed=SEED, **plain)
     mg.backend.matmul_precision(ARGS.pick("precision", "highest"))
-    options = {"device": "gpu" if on_gpu else "cpu", "replay": ARGS.pick("replay", "yes") == "yes"}
-    model = model_class(config, data.shape[1:], **options)
+    trained = (Critic if work.penalty else GAN)(
+        work, data.shape[1:], "gpu" if on_gpu else "cpu", ARGS.pick("replay", "yes") == "yes"
+    )
     loader = mg.data.Loader(data, batch_size=work.batch, seed=SEED)
-    feed, count = feed_of(loader, data, model.game), 0
+    feed, count = feed_of(loader, data, trained.game), 0
 
-    def step() -> dict[str, Any]:
+    def step() -> Mapping[str, Tensor]:
         nonlocal count
-        losses = model.game.step(feed(count))
+        made = trained.game.step(feed(count))
         count += 1
-        return losses
+        return made
 
-    def wait(losses: dict[str, Any]) -> tuple[float, float]:
+    def wait(made: Mapping[str, Tensor]) -> tuple[float, float]:
         if on_gpu:
             cupy.cuda.Device().synchronize()
-        return losses["discriminator"].item(), losses["generator"].item()
+        return trained.losses(made)
 
-    def weights(net: mg.nn.Module) -> int:
+    def weights(net: nn.Module) -> int:
         return sum(t.size for t in net.parameters().values())
 
     versions = {"minigan": mg.__version__, "numpy": np.__version__, "numba": numba.__version__}
     if on_gpu:
         versions["cupy"] = cupy.__version__
-    counts = (weights(model.generator), weights(model.discriminator))
-    report("minigan", ARGS, versions, step, wait, weights=counts)
+    report("minigan", ARGS, versions, step, wait, weights=(weights(trained.nets[0]), weights(trained.nets[1])))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,15 @@ closure, `step()`, which launches ONE full GAN step:
 
 both with their own Adam(2e-4, beta1=0.5, beta2=0.999), all in float32.  `step()` returns whatever handle the
 framework gives for (d_loss, g_loss); `wait(handle)` blocks until that step has really run (on a GPU: until the
-device is idle), and returns the two losses as floats.  `report` warms up, times blocks of steps and prints one
-JSON line, with the process's peak resident memory after the timed steps and the numbers of weights, by which
-works can be told to be the same.
+device is idle), and returns the two losses as floats.
+
+The works of a critic (`gp_toy`, `gp_dcgan`) are one update of WGAN-GP's critic D instead (Gulrajani et al. 2017, arXiv
+1704.00028, algorithm 1): real samples and noise as above, fake = G(z) without gradient, x = u real + (1 - u) fake with a u
+for each example, and Adam(1e-4, beta1=0.5, beta2=0.9) on mean D(fake) - mean D(real) + weight * mean (|grad_x D(x)| - 1)^2;
+the losses returned are that sum and the last mean.  D is without dropout there: the penalty is of one function.
+
+`report` warms up, times blocks of steps and prints one JSON line, with the process's peak resident memory after the timed
+steps and the numbers of weights, by which works can be told to be the same.
 """
 
 from __future__ import annotations
@@ -32,6 +38,7 @@ import numpy as np
 LEARNING_RATE = 2e-4
 BETA1 = 0.5
 BETA2 = 0.999
+CRITIC_RATE, CRITIC_BETAS = 1e-4, (0.5, 0.9)
 LEAK = 0.2
 SEED = 0
 SAMPLES = 10_000
@@ -65,6 +72,12 @@ class Work:
     d_sizes: Tuple[int, ...] = ()
     tanh_out: bool = True
     size: int = 0
+    penalty: float = 0.0  # weight of the gradient penalty; 0: a GAN's step, not a critic's update
+
+    @property
+    def drop(self) -> float:
+        """Rate of dropout in the convolutional D."""
+        return 0.0 if self.penalty else DROP
 
     @property
     def stages(self) -> int:
@@ -104,6 +117,10 @@ WORKS = {
     "toy": Work("toy", 256, 2, g_sizes=(2, 128, 128, 2), d_sizes=(2, 128, 128, 1), tanh_out=False),
     "mlp": Work("mlp", 64, 100, g_sizes=(100, 256, 512, 1024, 784), d_sizes=(784, 512, 256, 1)),
     "dcgan": Work("dcgan", 64, 100, size=28),
+    "gp_toy": Work(
+        "gp_toy", 256, 2, g_sizes=(2, 512, 512, 512, 2), d_sizes=(2, 512, 512, 512, 1), tanh_out=False, penalty=0.1
+    ),
+    "gp_dcgan": Work("gp_dcgan", 64, 100, size=28, penalty=10.0),
 }
 
 
@@ -161,9 +178,9 @@ def keep_to(threads: int) -> None:
 
 
 def make_data(work: Work) -> np.ndarray:
-    """The real samples, float32 and seeded: 8 points on a ring (`toy`), or noise in [-1, 1], (N, *work.shape)."""
+    """The real samples, float32 and seeded: 8 points on a ring (toys), or noise in [-1, 1], (N, *work.shape)."""
     rng = np.random.RandomState(SEED)
-    if work.name == "toy":
+    if work.name.endswith("toy"):
         angle = 2 * np.pi * rng.randint(8, size=SAMPLES) / 8
         ring = 2.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         return (ring + 0.02 * rng.randn(SAMPLES, 2)).astype(np.float32)

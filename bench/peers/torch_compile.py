@@ -31,7 +31,7 @@ from typing import Any
 
 import torch
 import torch._inductor.config as inductor
-from protocol import BETA1, BETA2, LEARNING_RATE, PRECISION, parse_args, report
+from protocol import BETA1, BETA2, CRITIC_BETAS, CRITIC_RATE, LEARNING_RATE, PRECISION, parse_args, report
 from torch import Tensor
 from torch.func import functional_call, grad_and_value
 from torch.optim.adam import adam
@@ -55,6 +55,7 @@ class AdamState:
 
     def __init__(self, params: Params, fused: bool) -> None:
         self.params, self.fused = list(params.values()), fused
+        self.rate, self.betas = LEARNING_RATE, (BETA1, BETA2)
         self.exp_avgs = [torch.zeros_like(param) for param in self.params]
         self.exp_avg_sqs = [torch.zeros_like(param) for param in self.params]
         self.steps = [torch.zeros((), device=param.device) for param in self.params]
@@ -73,9 +74,9 @@ class AdamState:
             capturable=not self.fused,
             amsgrad=False,
             maximize=False,
-            beta1=BETA1,
-            beta2=BETA2,
-            lr=LEARNING_RATE,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            lr=self.rate,
             weight_decay=0.0,
             eps=1e-8,
         )
@@ -114,6 +115,35 @@ class FunctionalGan(Gan):
         return d_loss, g_loss
 
 
+class FunctionalCritic(FunctionalGan):
+    """The update of a critic with a gradient penalty. AOTAutograd compiles no backward of a backward, so the slope in x is
+    torch.func's, inside of the gradient in the parameters. G runs outside of them, and may have batch norm."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.d_adam.rate, self.d_adam.betas = CRITIC_RATE, CRITIC_BETAS
+        self.d_grads = grad_and_value(self.critic_loss, has_aux=True)
+
+    def critic_loss(self, d_params: Params, real: Tensor, fake: Tensor, between: Tensor) -> tuple[Tensor, Tensor]:
+        """The critic's loss and its penalty, as functions of D's parameters."""
+        slope = torch.func.grad(lambda x: functional_call(self.d, d_params, x).sum())(between)
+        penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        if self.concat:
+            d_real, d_fake = functional_call(self.d, d_params, torch.cat([real, fake])).chunk(2)
+        else:
+            d_real, d_fake = functional_call(self.d, d_params, real), functional_call(self.d, d_params, fake)
+        return d_fake.mean() - d_real.mean() + self.work.penalty * penalty, penalty
+
+    def functional_step(self, real: Tensor) -> tuple[Tensor, Tensor]:
+        """One update of D."""
+        with torch.no_grad():
+            fake = self.g(self.noise())
+        u = torch.rand(len(real), *(1,) * (real.ndim - 1), device=self.device)
+        grads, (loss, penalty) = self.d_grads(self.d_params, real, fake, torch.lerp(fake, real, u))
+        self.d_adam.update(grads)
+        return loss, penalty
+
+
 def main() -> None:
     """Time the compiled step."""
     args = parse_args(__doc__, KNOBS, DEVICES)
@@ -122,12 +152,14 @@ def main() -> None:
     inductor.fallback_random = args.pick("random", "inductor") == "aten"
     what, options = args.pick("what", "auto"), {"mode": args.pick("mode", "default")}
     if what == "auto":
-        what = {"toy": "step", "mlp": "grads", "dcgan": "classic"}[args.work.name]
-    if args.work.size and what != "classic":
+        what = {"toy": "step", "gp_toy": "step", "dcgan": "classic"}.get(args.work.name, "grads")
+    if args.work.penalty and what == "classic":
+        sys.exit("torch_compile: no backward of a compiled backward (AOTAutograd): what=step or what=grads")
+    if args.work.size and not args.work.penalty and what != "classic":
         sys.exit(
             "torch_compile: with batch norm, what=classic only (torch.func refuses its in-place running statistics)"
         )
-    gan = FunctionalGan(
+    gan = (FunctionalCritic if args.work.penalty else FunctionalGan)(
         args.work,
         adam="fused",
         concat=args.pick("real_fake", "concat") == "concat",
@@ -148,7 +180,10 @@ def main() -> None:
         step = lambda: compiled(indices())  # noqa: E731
     elif what == "grads":
         gan.d_grads = torch.compile(gan.d_grads, fullgraph=True, **options)
-        gan.g_grads = torch.compile(gan.g_grads, fullgraph=True, **options)
+        if args.work.penalty:
+            gan.g = torch.compile(gan.g, **options)
+        else:
+            gan.g_grads = torch.compile(gan.g_grads, fullgraph=True, **options)
         step = lambda: gan.functional_step(indices())  # noqa: E731
     else:
         gan.g, gan.d = torch.compile(gan.g, **options), torch.compile(gan.d, **options)

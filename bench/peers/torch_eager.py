@@ -3,7 +3,8 @@
 Idioms followed: pytorch.org "DCGAN Tutorial" (two optimizers, D step then G step, in-place LeakyReLU),
 "Performance Tuning Guide" (no_grad where no gradient is wanted, zero_grad(set_to_none=True), number of
 threads; channels_last for convolutions, the knob `layout`; tensors created on the device, cuDNN's auto-tuner), "Channels
-Last Memory Format in PyTorch", "torch.optim" (fused Adam), "Autograd mechanics" (requires_grad_(False) to freeze a part) and
+Last Memory Format in PyTorch", "torch.optim" (fused Adam), "Autograd
+mechanics" (requires_grad_(False) to freeze a part; create_graph for the gradient penalty) and
 "CUDA semantics" (synchronize before a clock is read; TF32, the knob `precision`; "Whole-network capture": warm-up on a side
 stream, then one CUDA graph of the step with static inputs, the knob `graph`).
 """
@@ -26,7 +27,8 @@ import torch
 from protocol import (
     BETA1,
     BETA2,
-    DROP,
+    CRITIC_BETAS,
+    CRITIC_RATE,
     KERNEL,
     LEAK,
     LEARNING_RATE,
@@ -110,7 +112,7 @@ def make_conv_d(work: Work) -> nn.Sequential:
         layers += [
             nn.Conv2d(inputs, outputs, KERNEL, 2, KERNEL // 2),
             nn.LeakyReLU(LEAK, inplace=True),
-            nn.Dropout(DROP),
+            *([nn.Dropout(work.drop)] if work.drop else []),
         ]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(work.start**2 * work.d_channels[-1], 1))
 
@@ -170,12 +172,12 @@ class Batches:
         return self.data[index] if self.fancy else self.data.index_select(0, index)
 
 
-def make_adam(net: nn.Module, kind: str, capturable: bool = False) -> torch.optim.Adam:
-    """Adam(2e-4, betas=(0.5, 0.999)) in one of torch.optim's three implementations."""
+def make_adam(net: nn.Module, kind: str, capturable: bool = False, critic: bool = False) -> torch.optim.Adam:
+    """The work's Adam in one of torch.optim's three implementations."""
     return torch.optim.Adam(
         net.parameters(),
-        lr=LEARNING_RATE,
-        betas=(BETA1, BETA2),
+        lr=CRITIC_RATE if critic else LEARNING_RATE,
+        betas=CRITIC_BETAS if critic else (BETA1, BETA2),
         fused=kind == "fused",
         foreach=kind == "foreach",
         capturable=capturable,
@@ -197,7 +199,7 @@ class Gan:
     ) -> None:
         self.work, self.concat, self.use_grad, self.device = work, concat, use_grad, device
         self.g, self.d = make_nets(work, channels_last, device)
-        self.g_opt, self.d_opt = (make_adam(net, adam, capturable) for net in (self.g, self.d))
+        self.g_opt, self.d_opt = (make_adam(net, adam, capturable, bool(work.penalty)) for net in (self.g, self.d))
         self.bce = nn.BCEWithLogitsLoss()
         self.ones, self.zeros = (make(work.batch, 1, device=device) for make in (torch.ones, torch.zeros))
         self.targets = torch.cat([self.ones, self.zeros])
@@ -233,6 +235,28 @@ class Gan:
         return d_loss.detach(), g_loss.detach()
 
 
+class Critic(Gan):
+    """G as it is, D with its optimizer, and the update of a critic with a gradient penalty."""
+
+    def step(self, real: Tensor) -> tuple[Tensor, Tensor]:
+        """One update of D."""
+        with torch.no_grad():
+            fake = self.g(self.noise())
+        u = torch.rand(len(real), *(1,) * (real.ndim - 1), device=self.device)
+        between = torch.lerp(fake, real, u).requires_grad_()
+        (slope,) = torch.autograd.grad(self.d(between).sum(), between, create_graph=True)
+        penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        if self.concat:
+            d_real, d_fake = self.d(torch.cat([real, fake])).chunk(2)
+        else:
+            d_real, d_fake = self.d(real), self.d(fake)
+        loss = d_fake.mean() - d_real.mean() + self.work.penalty * penalty
+        self.d_opt.zero_grad(set_to_none=True)
+        loss.backward()
+        self.d_opt.step()
+        return loss.detach(), penalty.detach()
+
+
 class Captured:
     """The whole step, from the gather on, as one CUDA graph that is replayed."""
 
@@ -263,7 +287,7 @@ def main() -> None:
     captured = args.pick("graph", "no") == "yes"
     if captured and args.device != "cuda":
         sys.exit("torch_eager: graph=yes needs --device cuda")
-    gan = Gan(
+    gan = (Critic if args.work.penalty else Gan)(
         args.work,
         adam=args.pick("adam", "fused"),
         concat=args.pick("real_fake", "concat") == "concat",

@@ -18,6 +18,7 @@ import numpy as np
 from minigan import backend, nn, optim, random
 from minigan.autodiff import Tensor
 from minigan.game import Game, Phase
+from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Category, Condition, Examples, bound
 from minigan.gans.needs import Facts, Needs
 from minigan.gans.options import Config
@@ -66,6 +67,7 @@ class Model(ABC):
     summary: ClassVar[str] = ""  # one line for `minigan models`
     needs: ClassVar[Needs] = "images"  # see minigan.gans.needs
     conditions: ClassVar[Mapping[str, Any]] = {}  # what `generate` takes beside n, see minigan.gans.conditions
+    best: ClassVar[str | None] = None  # "min NAME" or "max NAME": by which number of its metrics a run is judged
     rule: ClassVar[str | Rule] = "alternating"  # in which order the players move
     chunk: ClassVar[int] = 500  # samples made at once
 
@@ -137,6 +139,10 @@ class Model(ABC):
     def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """None beside the losses and what they report."""
         return {}
+
+    def checks(self, real: RealData) -> Sequence[Check]:
+        """None."""
+        return []
 
     def equilibrium(self) -> Mapping[str, tuple[str, float]]:
         """Unknown."""

@@ -19,6 +19,8 @@ import math
 from dataclasses import dataclass
 
 from minigan import nn
+from minigan.gans.checks import Check, RealData
+from minigan.gans.class_checks import SAMPLES, class_checks
 from minigan.gans.gan import GAN, GANConfig
 from minigan.gans.options import option
 from minigan.gans.protocol import Unsuitable
@@ -57,6 +59,10 @@ class DCGAN(GAN):
         make = self._s4 if self.config.net == "s4" else self._ig
         generator, discriminator = make(self.config, start, stages, channels)
         return {"generator": generator, "discriminator": discriminator}
+
+    def checks(self, real: RealData) -> list[Check]:
+        """Targets for legible, even digits (see `class_checks`): what is asked of a run, and not yet measured over seeds."""
+        return class_checks(self.sample(SAMPLES, seed=real.seed), real, kl=0.15, score=0.7, cfd=0.15)
 
     def _s4(
         self, config: DCGANConfig, start: tuple[int, int], stages: int, channels: int

@@ -17,6 +17,8 @@ import math
 from dataclasses import dataclass
 
 from minigan import nn
+from minigan.gans.checks import Check, RealData
+from minigan.gans.class_checks import SAMPLES, class_checks
 from minigan.gans.gan import GAN, GANConfig
 from minigan.gans.options import option
 
@@ -32,7 +34,7 @@ class MLPConfig(GANConfig):
     ema: float = option(
         0.99, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
     )
-    norm: str = option("none", "normalisation of the generator's hidden layers", choices=("none", "batch"))
+    norm: str = option("batch", "normalisation of the generator's hidden layers", choices=("none", "batch"))
 
 
 class MLP(GAN):
@@ -58,6 +60,10 @@ class MLP(GAN):
             nn.Dense(256, 1),
         )
         return {"generator": generator, "discriminator": discriminator}
+
+    def checks(self, real: RealData) -> list[Check]:
+        """Targets for legible, even digits (see `class_checks`): what is asked of a run, and not yet measured over seeds."""
+        return class_checks(self.sample(SAMPLES, seed=real.seed), real, kl=0.15, score=0.7, cfd=0.15)
 
     def _hidden(self, inputs: int, outputs: int) -> list[nn.Module]:
         if self.config.norm == "none":

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from minigan import nn
 from minigan.game import Game
+from minigan.gans.checks import Check, RealData
 from minigan.gans.needs import Facts, Needs, entries
 from minigan.gans.options import RUN_OPTIONS
 
@@ -50,6 +51,8 @@ class Trainable(Protocol):
         summary: one line for `minigan models`.
         needs: the data it is trained on, see `minigan.gans.needs`.
         conditions: what it can be asked for, by name, see `minigan.gans.conditions`.
+        best: by which number of a line of `metrics.jsonl` a run is judged, "min NAME" or "max NAME": the best checkpoint is kept
+            beside the last ones. None: by none.
         config: the `Config` it was made with.
         modules: its networks by name, to look for NaN in.
         game: who moves, and by which losses.
@@ -59,6 +62,7 @@ class Trainable(Protocol):
     summary: str
     needs: Needs
     conditions: Mapping[str, Any]
+    best: str | None
     config: Any
     modules: dict[str, nn.Module]
     game: Game
@@ -79,6 +83,9 @@ class Trainable(Protocol):
 
     def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """Numbers for `metrics.jsonl` that are no losses, by name."""
+
+    def checks(self, real: RealData) -> Sequence[Check]:
+        """Numbers that a trained model should reach, for `minigan evaluate`, each with its target. real: all the data."""
 
     def equilibrium(self) -> Mapping[str, tuple[str, float]]:
         """For players whose loss at the equilibrium is known, by name: what to call it in a plot, and its value."""
@@ -102,12 +109,31 @@ def lacking(model: type) -> list[str]:
     found = [f"no {name}" for name in (*abstract, *missing)]
     if "Config" not in missing:
         found += _config_lacks(model.Config)  # type: ignore[attr-defined]
+    if "best" not in missing:
+        try:
+            best_of(model.best)  # type: ignore[attr-defined]
+        except TypeError as error:
+            found.append(f"no {error}")
     if "needs" not in missing:
         try:
             entries(model.needs)  # type: ignore[attr-defined]
         except TypeError as error:
             found.append(str(error))
     return found
+
+
+def best_of(text: str | None) -> tuple[str, int]:
+    """The name in "min NAME" or "max NAME", and by what to multiply the number so that the best is the largest; "" for None.
+
+    Raises:
+        TypeError: a text of another form.
+    """
+    if text is None:
+        return "", 1
+    words = text.split() if isinstance(text, str) else []
+    if len(words) != 2 or words[0] not in ("min", "max"):
+        raise TypeError(f'best that is "min NAME" or "max NAME" (it is {text!r})')
+    return words[1], -1 if words[0] == "min" else 1
 
 
 def _config_lacks(config: Any) -> list[str]:
@@ -145,6 +171,16 @@ def check_mapping(name: str, method: str, made: Any, what: str) -> None:
     """ModelError for a method that returned no mapping."""
     if not isinstance(made, Mapping):
         raise ModelError(f"{name}: {method}() returned {type(made).__name__}, expected a dict of {what}")
+
+
+def check_checks(name: str, made: Any) -> list[Check]:
+    """The checks that a model returned; ModelError for anything but a sequence of them, with names of their own."""
+    if not isinstance(made, (list, tuple)) or not all(isinstance(check, Check) for check in made):
+        raise ModelError(f"{name}: checks() returned {made!r}, expected a list of Check(name, value, target)")
+    names = [check.name for check in made]
+    if twice := next((each for each in names if names.count(each) > 1), ""):
+        raise ModelError(f"{name}: checks(): {twice!r} comes twice; give each check a name of its own")
+    return list(made)
 
 
 def check_made(model: Any) -> None:

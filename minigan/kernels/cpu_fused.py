@@ -28,6 +28,7 @@ from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import (
     dense,
     matmul,
+    plan_add,
     plan_dense,
     plan_matmul,
     plan_multiply,
@@ -61,6 +62,7 @@ __all__ = [
     "normal",
     "philox",
     "plan_activation_backward",
+    "plan_add",
     "plan_batch_norm",
     "plan_batch_norm_backward",
     "plan_column_sum",

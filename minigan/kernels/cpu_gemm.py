@@ -42,7 +42,7 @@ WIDTH = processor().tile.width
 ALIGNED = 4 * LANES  # bytes to which every row of a packed panel is aligned
 TASKS = 4  # tasks a thread, at least
 DEEPEST = 2048  # a packed panel of 2048 x 32 floats is 256 KB: it stays in a core's second-level cache
-STRIP, SHALLOW = -(-64 // TALL) * TALL, 256  # rows of a packed strip of A, and how deep a product may be to pack one
+STRIP, SHALLOW = -(-64 // TALL) * TALL, 512  # rows of a packed strip of A, and how deep a product may be to pack one
 ROUNDS, GRID_ROUNDS = 4, 2  # rounds of the microkernel's loop that are written out, and that share a question to a grid
 RUN = LINE  # floats that hold the one run of a product, three integers
 # A thread's floats: a panel of B, a tile of C, a run, a strip of A; whole cache lines.
@@ -313,20 +313,13 @@ def _copy_columns(tile: int, skip: int, c: int, c_row: int) -> None:
 
 @compile_task
 def _tiles(
-    p: Array, a: int, a_row: int, a_column: int, rows: int, c: int, column: int, panel: int, slope: float, ahead: bool
-) -> None:
-    """All tiles of one panel of C (packed at `panel`) and `rows` rows of A, from the addresses `a` and `c` on."""
-    b, b_row, b_column, c_row, depth, n, bias, panels, team_size = (
-        p[3],
-        p[4],
-        p[5],
-        p[7],
-        p[9],
-        p[10],
-        p[11],
-        p[14],
-        p[17],
-    )
+    p: Array, a: int, a_row: int, a_column: int, a_tile: int, rows: int, c: int, column: int, panel: int, slope: float,
+    ahead: int,
+) -> None:  # fmt: skip
+    """All tiles of one panel of C (packed at `panel`) and `rows` rows of A, from the addresses `a` and `c` on; within a tile the
+    rows of A are `a_row` bytes apart, and its first row lies `a_tile` bytes a row from `a`. The panel that is `ahead` columns of
+    panels further on is asked for meanwhile; 0: none."""
+    b, b_row, b_column, c_row, depth, n, bias, panels = p[3], p[4], p[5], p[7], p[9], p[10], p[11], p[14]
     runs = panel + 4 * WIDTH * (DEEPEST + TALL)
     run = words_at(runs, 3)
     run[1], run[2] = panel, depth
@@ -335,21 +328,19 @@ def _tiles(
     tile = panel + 4 * WIDTH * DEEPEST
     parts = (rows + TALL - 1) // TALL
     shift = bias + 4 * j * p[18]
-    following = (
-        b + min((column + team_size) * WIDTH, n - WIDTH) * b_column
-    )  # the panel that this thread is likely to take next
-    ahead = ahead and column + team_size < panels
+    following = b + min((column + ahead) * WIDTH, n - WIDTH) * b_column
+    asks = ahead > 0 and column + ahead < panels
     for part in range(parts):
         i = min(part * TALL, rows - TALL)
         soon, pace, bits, near, far = panel, 0, 0, 0, 0
-        if ahead and b_column == 4:  # the lines of each row of B
+        if asks and b_column == 4:  # the lines of each row of B
             pace, bits, near, far = (PANEL_LINES << 16) // parts, LINE_BITS, 4 * LINE, b_row
             soon = following + depth * part // parts * b_row
-        elif ahead:  # a few columns of B, which lie in memory as rows
+        elif asks:  # a few columns of B, which lie in memory as rows
             bits = 2 if parts <= 8 else 1 if parts <= 16 else 0
             soon = following + min(WIDTH * part // parts, WIDTH - (1 << bits)) * b_column
             pace, near, far = (1 << bits << 16) // LINE, b_column, 4 * LINE
-        run[0] = a + i * a_row
+        run[0] = a + i * a_tile
         if j == start:
             target = c + i * c_row + 4 * j
             grid_microkernel(
@@ -373,31 +364,32 @@ def _block(parameters: int, index: int, thread: int) -> None:
     if block == row_blocks - 1:
         last = m
     pack(p[3], p[4], p[5], p[9], min(column * WIDTH, p[10] - WIDTH), panel)
-    ahead = block == row_blocks - 1
-    _tiles(p, a + first * a_row, a_row, a_column, last - first, c + first * c_row, column, panel, slope, ahead)
+    ahead = p[17] if block == row_blocks - 1 else 0  # the panel that this thread is likely to take next
+    _tiles(p, a + first * a_row, a_row, a_column, a_row, last - first, c + first * c_row, column, panel, slope, ahead)
 
 
 def _strip(parameters: int, index: int, thread: int) -> None:
     """A strip of STRIP rows of C, all panels, where A is a transposed view (a weight gradient x^T d).
 
-    Numbers that lie together in A belong to neighbouring rows of C, and the next k is a whole row of x away: the strip of A is
-    packed as (depth, STRIP) first, one cache line after the other, and then used for every panel of B, which is small.
+    Numbers that lie together in A belong to neighbouring rows of C, and the next k is a whole row of x away. So the strip of A is
+    packed first, tile by tile as (depth, TALL): what a tile reads lies together and stays in the first-level cache beside its
+    panel of B. The strip is then used for every panel of B, which is small.
     """
     p = words_at(parameters, 19)
     a_column, m, depth, panels = p[2], p[8], p[9], p[14]
     slope = floats_at(parameters + 8 * 12, 1)[0]
     panel = p[15] + thread * p[16]
     strip = panel + 4 * (WIDTH * (DEEPEST + TALL) + RUN)
-    first = min(index * STRIP, max(0, m - STRIP))
-    rows = min(STRIP, m)
+    first = min(index * STRIP, m - STRIP)
     for k in range(depth):
-        source = floats_at(p[0] + 4 * first + k * a_column, rows)
-        target = floats_at(strip + 4 * STRIP * k, rows)
-        for i in range(rows):
-            target[i] = source[i]
+        source = floats_at(p[0] + 4 * first + k * a_column, STRIP)
+        for part in range(STRIP // TALL):
+            target = floats_at(strip + 4 * TALL * (part * depth + k), TALL)
+            for i in range(TALL):
+                target[i] = source[part * TALL + i]
     for column in range(panels):
         pack(p[3], p[4], p[5], depth, min(column * WIDTH, p[10] - WIDTH), panel)
-        _tiles(p, strip, 4, 4 * STRIP, rows, p[6] + first * p[7], column, panel, slope, False)
+        _tiles(p, strip, 4, 4 * TALL, 4 * depth, STRIP, p[6] + first * p[7], column, panel, slope, 1)
 
 
 _block_task = later(_block)

@@ -10,7 +10,7 @@ import numpy as np
 from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels import cpu_gemm
-from minigan.kernels.compiler import address_of, floats_at, later, njit, words_at
+from minigan.kernels.compiler import Later, address_of, compile_inlined, floats_at, later, njit, words_at
 from minigan.kernels.cpu_activation import bias_activation
 from minigan.kernels.cpu_gemm import leak
 from minigan.kernels.cpu_team import Job, team
@@ -191,31 +191,49 @@ def narrow_dense(x: Array, w: Array, bias: Array, f: Activation, out: Array) -> 
         split(_narrow, len(x), 2 * out.size, x, w, bias, x.dtype.type(below), out)
 
 
-# -- elementwise products --------------------------------------------------------------------------------------------
+# -- element by element ----------------------------------------------------------------------------------------------
 SPAN = 16_384  # elements of a task
 
 
-def _multiply_part(parameters: int, index: int, thread: int) -> None:
+@compile_inlined
+def _part_of(parameters: int, index: int) -> tuple[Array, Array, Array]:
+    """The stretches of a, b and out that are a task's."""
     p = words_at(parameters, 4)
     begin = index * SPAN
     n = min(SPAN, p[3] - begin)
-    a, b, out = (
-        floats_at(p[0] + 4 * begin, n),
-        floats_at(p[1] + 4 * begin, n),
-        floats_at(p[2] + 4 * begin, n),
-    )
-    for i in range(n):
+    return floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n), floats_at(p[2] + 4 * begin, n)
+
+
+def _add_part(parameters: int, index: int, thread: int) -> None:
+    a, b, out = _part_of(parameters, index)
+    for i in range(out.size):
+        out[i] = a[i] + b[i]
+
+
+def _multiply_part(parameters: int, index: int, thread: int) -> None:
+    a, b, out = _part_of(parameters, index)
+    for i in range(out.size):
         out[i] = a[i] * b[i]
 
 
-_multiply_task = later(_multiply_part)
+_add_task, _multiply_task = later(_add_part), later(_multiply_part)
 
 
-def plan_multiply(a: Array, b: Array, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_multiply`: large arrays of one shape, shared out among the team."""
+def _plan_parts(task: Later, a: Array, b: Array, out: Array) -> Job | None:
     arrays = (a, b, out)
     if out.size < 4 * SPAN or any(
         v.dtype != np.float32 or v.shape != out.shape or not v.flags.c_contiguous for v in arrays
     ):
         return None
-    return team().job(_multiply_task(), np.array([*map(address_of, arrays), out.size]), -(-out.size // SPAN))
+    return team().job(task(), np.array([*map(address_of, arrays), out.size]), -(-out.size // SPAN))
+
+
+def plan_add(a: Array, b: Array, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_add`: large arrays of one shape, shared out among the team. (Often gradients
+    that both cores have just written: one core alone would fetch half of each from the other.)"""
+    return _plan_parts(_add_task, a, b, out)
+
+
+def plan_multiply(a: Array, b: Array, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_multiply`: as :func:`plan_add`."""
+    return _plan_parts(_multiply_task, a, b, out)

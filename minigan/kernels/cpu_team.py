@@ -379,7 +379,7 @@ class Team:
                 self._helpers[i] = self._pool.submit(self._look, i + 1)
 
     def _look(self, thread: int) -> None:
-        """What a helper does. That it is a method keeps the team, and the memory that helpers look at, until the last has left."""
+        """What a helper does. A method, so that the team, and the memory that helpers look at, stays until the last has left."""
         _help(self._state, thread, PATIENCE, self._slow)
 
     def run(self, function: int, parameters: np.ndarray, tasks: int) -> None:

@@ -79,6 +79,10 @@ def plan_activation_backward(g: Array, y: Array, f: Activation, out: Array) -> N
     """The same for `activation_backward`."""
 
 
+def plan_add(a: Array, b: Array, out: Array) -> None:
+    """The same for a sum element by element."""
+
+
 def plan_multiply(a: Array, b: Array, out: Array) -> None:
     """The same for a product element by element."""
 

@@ -36,7 +36,13 @@ def two(low: float = -2.0, high: float = 2.0, **options: Any) -> Any:
 
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
-@primitive((lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g), samples=two(), kinds="n", broadcasts=True)
+@primitive(
+    (lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g),
+    samples=two(),
+    kinds="n",
+    broadcasts=True,
+    plan=lambda a, b, out: dispatch.kernels_for(out).plan_add(a, b, out),
+)
 def add(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """a + b;  da = g, db = g."""
     return array_module(a, b).add(a, b, out=out)

@@ -20,6 +20,10 @@ class UsageError(Exception):
     """The command cannot be carried out as it was given."""
 
 
+class TakenError(UsageError):
+    """Another process trains in the folder."""
+
+
 class CheckpointError(DataError):
     """A checkpoint, or a file beside it, is missing, broken or belongs to something else."""
 

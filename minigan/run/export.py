@@ -1,86 +1,102 @@
-"""`metrics.jsonl` for other programs: CSV, and event files for TensorBoard."""
+"""What is handed on of a run: `minigan export`, and `minigan best`, which says which checkpoint is the best."""
 
 from __future__ import annotations
 
-import csv
-import io
-import struct
-from collections.abc import Mapping, Sequence
+import os
 from pathlib import Path
-from typing import Any
 
-from minigan.run.rundir import write_durably
+import numpy as np
 
+from minigan.run import building, checkpoint, safetensors
+from minigan.run.checkpoint import Checkpoint
+from minigan.run.errors import UsageError, command
+from minigan.run.progress import note
+from minigan.run.rundir import RunDir, write_durably
+from minigan.version import __version__
 
-def save_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One line a row, one column a key, "step" first; a number that is missing, NaN or Inf is an empty cell."""
-    keys = list(dict.fromkeys(["step", *(key for row in rows for key in row)]))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_durably(path, lambda file: file.write(text.getvalue().encode()))
+ENDING = ".safetensors"
 
 
-def save_events(folder: Path, rows: Sequence[Mapping[str, Any]], began: float) -> Path:
-    """A TensorBoard event file in `folder`, each key a scalar: `tensorboard --logdir FOLDER`. Returns the file.
+def export(path: str, target: str, *, of_best: bool = False, model: str | None = None) -> str:
+    """Write a run's weights as safetensors, and read them back.
 
-    The format is a sequence of records (length, masked CRC, data, masked CRC), data being protocol buffers (tensorflow's
-    event.proto and summary.proto): Event {1: wall time, 2: step, 3: file version, 5: Summary {1: Value {1: tag, 2: float}}}.
+    The names are those of the state: generator/layers.0.weight. Networks with averaged weights are there twice: as they were
+    trained, and under average/, which is what `minigan sample` draws from. Optimizers, and what else only a resumed run needs,
+    are left out.
 
-    began: the time of the first line, seconds since 1970; later lines follow by `ms_per_step`.
+    Args:
+        path: the run's directory.
+        target: FILE.safetensors, which must not exist.
+        of_best: the best checkpoint in place of the newest.
+        model: FILE.py[:Class], where the recorded file has changed or moved.
+
+    Returns:
+        What to tell on stdout.
+
+    Raises:
+        UsageError: the file exists, or cannot be made there. CheckpointError: there is no usable checkpoint.
+        OSError: it cannot be written, or does not hold what was written.
     """
-    wall, last = began, 0
-    records = [_record(_double(1, wall) + _bytes(3, b"brain.Event:2"))]
-    for row in rows:
-        step, pace = row["step"], row.get("ms_per_step")
-        wall, last = wall + (step - last) * (pace if isinstance(pace, (int, float)) else 0) / 1e3, step
-        numbers = {
-            k: v for k, v in row.items() if k != "step" and isinstance(v, (int, float)) and not isinstance(v, bool)
-        }
-        values = [_bytes(1, _bytes(1, k.encode()) + b"\x15" + struct.pack("<f", v)) for k, v in numbers.items()]
-        records.append(_record(_double(1, wall) + b"\x10" + _varint(step) + _bytes(5, b"".join(values))))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"events.out.tfevents.{int(began):010d}.minigan"
-    write_durably(path, lambda file: file.write(b"".join(records)))
-    return path
+    file = _free(target)
+    folder = opened(path)
+    source, saved = checkpoint.chosen(folder, of_best=of_best)
+    arrays = weights(folder, source, saved, model)
+    metadata = {"format": "np", "producer": f"minigan {__version__}", "model": saved.model, "step": str(saved.step)}
+    try:
+        write_durably(file, lambda out: safetensors.write(out, arrays, metadata))
+    except ValueError as error:
+        raise UsageError(f"--safetensors: {error}") from error
+    back, _ = safetensors.read(file)
+    if back.keys() != arrays.keys() or any(back[k].tobytes() != arrays[k].tobytes() for k in arrays):
+        raise OSError(f"{file}: does not hold what was written")
+    numbers = sum(array.size for array in arrays.values())
+    return f"{file}: {len(arrays)} arrays, {numbers:,} numbers, of {source}; read back and compared"
 
 
-def _varint(n: int) -> bytes:
-    low = n & 0x7F
-    return bytes([low]) if n < 0x80 else bytes([low | 0x80]) + _varint(n >> 7)
+def weights(folder: RunDir, source: Path, saved: Checkpoint, chosen: str | None) -> dict[str, np.ndarray]:
+    """The parameters and buffers of a run's networks, and their averages, as contiguous arrays."""
+    reference = building.reference_of(folder, source, saved, chosen, "export")
+    config = building.restored_config(source, reference, saved)
+    model = building.restored_model(source, reference, saved, config, "cpu")
+    heads = tuple(f"{head}/" for head in (*model.modules, "average"))
+    return {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in saved.state.items() if name.startswith(heads)}
 
 
-def _bytes(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
+def opened(path: str) -> RunDir:
+    """An existing run's directory, with a note where it is in use, or was left by a process that died."""
+    folder = RunDir.open(path)
+    if told := folder.told():
+        note(f"note: {told}")
+    return folder
 
 
-def _double(field: int, value: float) -> bytes:
-    return _varint(field << 3 | 1) + struct.pack("<d", value)
+def _free(target: str) -> Path:
+    file = Path(target)
+    if file.suffix != ENDING:
+        raise UsageError(f"--safetensors: got {target!r}, expected a file name that ends in {ENDING}")
+    try:
+        if os.path.lexists(file):
+            raise UsageError(f"--safetensors: {target} exists, and nothing is overwritten; choose another name")
+        if not file.parent.is_dir():
+            raise UsageError(f"--safetensors: {target} is in {file.parent}, which is not a folder that exists")
+    except ValueError as error:  # no path at all
+        raise UsageError(f"--safetensors: {target!r} ({error})") from error
+    return file
 
 
-def _record(data: bytes) -> bytes:
-    length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", _masked(length)) + data + struct.pack("<I", _masked(data))
+def best(path: str) -> str:
+    """Which checkpoint of a run is the best, by its model's number; what to tell on stdout.
 
-
-def _masked(data: bytes) -> int:
-    crc = crc32c(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def crc32c(data: bytes) -> int:
-    """The CRC of Castagnoli et al. 1993 (RFC 3720, appendix B.4), polynomial 0x82F63B78 reflected."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF
-
-
-def _entry(n: int) -> int:
-    for _ in range(8):
-        n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
-    return n
-
-
-_TABLE = [_entry(n) for n in range(256)]
+    Raises:
+        CheckpointError: there is no usable checkpoint, or none that is the best.
+    """
+    folder = opened(path)
+    _, newest = checkpoint.latest(folder)
+    file, saved = checkpoint.best(folder)
+    name = newest.best["name"]
+    lines = [
+        f"{file}: {name} {newest.best['value']:.6g} at step {saved.step}, the best up to step {newest.step}",
+        "next:",
+    ]
+    lines += [f"  {command('sample', folder.path, '--best', '-n', 1000)}"]
+    return "\n".join(lines)

@@ -27,7 +27,7 @@ class Gallery:
     def __init__(
         self, reference: Reference, model: Trainable, real: Mapping[str, np.ndarray], sets: Mapping[str, Dataset]
     ) -> None:
-        self.reference, self.model, self.real = reference, model, real
+        self.reference, self.model, self.real, self.sets = reference, model, real, sets
         self.points = next((found for found in sets.values() if found.kind == "points"), None)
         self._field: field.Field | None = None
         self.shown: Mapping[str, Picture] = {}  # what was drawn last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,8 @@ class Loop:
         batches: of the last step.
         failure: a NaN or Inf in a step that was made before `run`, which raises it.
         means: of each player's loss and of what the losses report, since they were last written down.
+        torn: whether a step has begun and not ended: what the model holds then is not worth saving.
+        wake: the `time.perf_counter()` of the next pause, should no step be due before.
     """
 
     def __init__(self, reference: Reference, model: Trainable, feed: Feed, *, step: int, steps: int) -> None:
@@ -35,15 +38,19 @@ class Loop:
         self.batches: list[Any] = []
         self.failure: NotFiniteError | None = None
         self.means = Means()
+        self.torn = False
+        self.wake = math.inf
 
     def advance(self) -> None:
         """One step."""
+        self.torn = True
         with self.reference.blamed():
             batches, game = self.feed(self.step), self.model.game
             self.batches = batches
             self.means.add(game.step(batches=batches) if batches else game.step())
             self.means.add(game.metrics)
         self.step += 1
+        self.torn = False
 
     def numbers(self) -> dict[str, float]:
         """The means, as numbers; waits for the device."""
@@ -58,10 +65,10 @@ class Loop:
             raise self.failure
         progress = Progress(self.step, self.steps)
         try:
-            next_pause = self._paused(progress, pause) if self.means.pending else self.step
+            next_pause = self._paused(progress, pause)
             while self.step < self.steps and not interrupts.received:
                 self.advance()
-                if self.step >= next_pause or time.perf_counter() >= progress.due:
+                if self.step >= next_pause or time.perf_counter() >= min(progress.due, self.wake):
                     next_pause = self._paused(progress, pause)
         finally:
             progress.close()

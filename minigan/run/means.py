@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from minigan.autodiff import Tensor
 
 
@@ -45,3 +47,22 @@ class Means:
     def values(self) -> dict[str, float]:
         """The means by name; before the first step of an interval, those of the interval before."""
         return {name: total.item() / count for name, (total, count) in self._sums.items()} or self._last
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the interval goes on with, for JSON, which keeps every bit of a float64."""
+        sums = {name: [total.item(), count] for name, (total, count) in self._sums.items()}
+        return {"sums": sums, "last": dict(self._last), "names": list(self.names)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state()` returned.
+
+        Raises:
+            ValueError: something else.
+        """
+        try:
+            sums = {str(name): (np.float64(total), int(count)) for name, (total, count) in state["sums"].items()}
+            last = {str(name): float(value) for name, value in state["last"].items()}
+            names = [str(name) for name in state["names"]]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"load_state: got the means {state!r} ({error})") from error
+        self._sums, self._last, self.names = sums, last, names

@@ -11,7 +11,7 @@ import numpy as np
 from minigan import backend, data
 from minigan.autodiff import Tensor
 from minigan.gans.protocol import can_be_drawn
-from minigan.run import building, checkpoint, export, field, figures, plots
+from minigan.run import building, checkpoint, export, field, figures, places, plots, tables
 from minigan.run.errors import UsageError, shown
 from minigan.run.recorder import NORM
 from minigan.run.references import Reference
@@ -53,12 +53,13 @@ def plot(path: str, *, csv: str | None = None, tensorboard: str | None = None, m
     Raises:
         UsageError, CheckpointError, DataError, AuthorError.
     """
-    folder = RunDir.open(path)
+    folder = export.opened(path)
     if csv is not None or tensorboard is not None:
         return _numbers(folder, csv, tensorboard)
     file, saved = checkpoint.latest(folder)
     reference = building.reference_of(folder, file, saved, model, "plot")
     config = building.restored_config(file, reference, saved)
+    config = places.found_again(folder.path, config, reference.model.needs, saved.near)
     device = building.usable_device(saved.device, folder.path)
     with building.kernel_phase(device, quiet=True), np.errstate(all="ignore"):
         restored = building.restored_model(file, reference, saved, config, device)
@@ -75,11 +76,11 @@ def _numbers(folder: RunDir, csv: str | None, tensorboard: str | None) -> str:
     lines = []
     try:
         if csv is not None:
-            export.save_csv(Path(csv), rows)
+            tables.save_csv(Path(csv), rows)
             lines.append(f"{csv}: {len(rows)} lines")
         if tensorboard is not None:
             began = folder.metrics.stat().st_mtime
-            lines.append(f"{export.save_events(Path(tensorboard), rows, began)}: {len(rows)} lines")
+            lines.append(f"{tables.save_events(Path(tensorboard), rows, began)}: {len(rows)} lines")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError) as error:
         raise UsageError(f"cannot write there: {error}") from error
     return "\n".join(lines)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,20 +14,23 @@ import numpy as np
 from minigan.finite import NotFiniteError
 from minigan.gans.needs import Facts
 from minigan.gans.protocol import ModelError, check_mapping
-from minigan.run import checkpoint, environment, plots
+from minigan.run import checkpoint, environment, places, plots
 from minigan.run.checkpoint import Checkpoint
+from minigan.run.contest import Contest
 from minigan.run.divergence import Watcher, keep, not_finite
-from minigan.run.errors import DONE, Diverged, command, shown
+from minigan.run.errors import DONE, Diverged, TakenError, command, shown
 from minigan.run.gallery import Gallery
+from minigan.run.interrupts import Interrupts
+from minigan.run.live import Live
 from minigan.run.loop import Loop
 from minigan.run.progress import note
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, write_json
+from minigan.run.schedule import Schedule
 from minigan.version import __version__
 
 LOG_EVERY = 50  # steps; short runs log more often, for at least this many points:
-LOGS, PICTURES, SAVES = 20, 20, 5
-SAVE_SECONDS = 600  # a slow run is saved at least this often
+LOGS, PICTURES = 20, 20
 NORM = "_gradient_norm"  # ends the keys of gradients' norms, behind a player's name
 TAKEN = ("step", "ms_per_step")  # keys of a line of metrics.jsonl that are the run's own
 
@@ -45,6 +48,8 @@ class Job:
 
     Attributes:
         reference: the model. config: its options. facts: of the data. checksum: of the data. device: "cpu" or "gpu".
+        files: the data sets that are files, by their names in the model's needs.
+        schedule: when to save. changes: of the options, see `minigan.run.checkpoint.Checkpoint`.
     """
 
     reference: Reference
@@ -52,37 +57,53 @@ class Job:
     facts: Facts
     checksum: int
     device: str
+    files: Mapping[str, Path] = field(default_factory=dict)
+    schedule: Schedule = field(default_factory=Schedule)
+    changes: tuple[dict[str, Any], ...] = ()
 
     def about(self) -> dict[str, Any]:
         """For `config.json`."""
         return {
             "model": self.reference.name, "origin": self.reference.recorded(), "device": self.device,
             "facts": asdict(self.facts), "minigan": __version__, "config": asdict(self.config),
+            "save_every": self.schedule.text, "changes": list(self.changes),
         }  # fmt: skip
 
-    def checkpoint(self, step: int, state: dict[str, np.ndarray]) -> Checkpoint:
-        """All that a resumed run starts from."""
+    def checkpoint(self, folder: RunDir, step: int, **rest: Any) -> Checkpoint:
+        """All that a resumed run starts from. rest: `best`, `means` and `state`."""
         return Checkpoint(
             model=self.reference.name, origin=self.reference.recorded(), config=asdict(self.config),
-            facts=asdict(self.facts), device=self.device, data_checksum=self.checksum, step=step, state=state,
+            facts=asdict(self.facts), device=self.device, data_checksum=self.checksum, step=step,
+            save_every=self.schedule.text, near=places.near(folder.path, self.files), changes=list(self.changes), **rest,
         )  # fmt: skip
 
 
 class Recorder:
     """Writes a run's folder while a loop goes on.
 
+    Training is worth more than what is told about it: a picture or a line that cannot be written is a note on stderr, and so is
+    a checkpoint, which is tried again in the next pause; only the last one has to succeed. Whatever else goes wrong between two
+    steps, the run is saved before it ends.
+
     Args:
-        folder: made for the run, or that of the run that goes on.
+        folder: begun for the run, or that of the run that goes on.
         job, loop, gallery: what is trained, what trains it, and who draws.
+        saved: the checkpoint that the run goes on from.
     """
 
-    def __init__(self, folder: RunDir, job: Job, loop: Loop, gallery: Gallery) -> None:
+    def __init__(self, folder: RunDir, job: Job, loop: Loop, gallery: Gallery, saved: Checkpoint | None = None) -> None:
         self.folder, self.job, self.loop, self.gallery = folder, job, loop, gallery
+        self.live = Live(folder.path, job.reference, loop.model, gallery.sets, step=loop.step)
         steps = loop.steps
         self.log_every = min(LOG_EVERY, max(1, steps // LOGS))
-        self.draw_every, self.save_every = max(1, steps // PICTURES), max(1, steps // SAVES)
+        self.draw_every = max(1, steps // PICTURES)
+        self.schedule = job.schedule.of(steps)
         self.watcher = Watcher(job.config, gallery.real)
-        self._logged, self._saved_at = (loop.step, time.perf_counter()), time.perf_counter()
+        self.contest = Contest(loop.model.best, saved.best if saved else {})
+        self._logged = loop.step, time.perf_counter()
+        self._changed = _not_told(job.changes, folder)
+        self._saved, self._saved_at = saved.step if saved else -1, time.perf_counter()
+        self._notes: set[str] = set()
 
     @contextlib.contextmanager
     def recording(self, first: Mapping[str, np.ndarray]) -> Iterator[None]:
@@ -92,28 +113,72 @@ class Recorder:
         """
         try:
             self.folder.lock()
-            self._describe(first)
+            self._describe()
+            if self._saved < 0 and self.loop.failure is None:
+                self._log_if_due()
+                self.save()
+            self.folder.appear()
+            on = f" on {self.job.config.data}" if self.job.facts.shapes else ""
+            note(f"training {self.job.reference.name}{on} in {self.folder.path}")
+            with self._or_note("pictures"):
+                self._write_pictures(0, first)
             yield
+        except TakenError:  # nothing in that folder is ours
+            raise
         except NotFiniteError as error:
             diverged = self._not_finite(error)
             self._fail("diverged", shown(diverged))
             raise diverged from error
-        except Diverged as error:
-            self._fail("diverged", shown(error))
-            raise
         except BaseException as error:  # whatever it is, status.json tells; then it goes on to the caller
-            self._fail("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", shown(error))
+            states = {KeyboardInterrupt: "interrupted", Diverged: "diverged"}
+            self._fail(states.get(type(error), "failed"), shown(error))
             raise
         finally:
             self.folder.close()
 
-    def _describe(self, first: Mapping[str, np.ndarray]) -> None:
+    def _describe(self) -> None:
         write_json(self.folder.config, self.job.about())
         write_json(self.folder.env, environment.describe(self.job.device))
-        self.set_status("running")
-        on = f" on {self.job.config.data}" if self.job.facts.shapes else ""
-        note(f"training {self.job.reference.name}{on} in {self.folder.path}")
-        self.gallery.save_step(self.folder.samples, 0, first)
+        self._write_status("running")
+
+    # -- what need not succeed ---------------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def _or_note(self, what: str) -> Iterator[None]:
+        """A note, once until it works again, where the block cannot write."""
+        try:
+            yield
+        except OSError as error:
+            if what not in self._notes:
+                note(f"note: {what} cannot be written ({error}); the training goes on, and it is tried again")
+            self._notes.add(what)
+        else:
+            self._notes.discard(what)
+
+    def set_status(self, state: str, message: str = "") -> None:
+        """Write status.json, or a note."""
+        with self._or_note("status.json"):
+            self._write_status(state, message)
+
+    def _write_status(self, state: str, message: str = "") -> None:
+        self.folder.set_status(state, self.loop.step, self.loop.steps, message, self.watcher.warnings)
+
+    def _draw(self, step: int) -> dict[str, np.ndarray]:
+        """The pictures of this step, drawn and written as far as they can be."""
+        drawn: dict[str, np.ndarray] = {}
+        with self._or_note("pictures"):
+            drawn = self._drawn(step)
+            self._write_pictures(step, drawn)
+        return drawn
+
+    def _drawn(self, step: int) -> dict[str, np.ndarray]:
+        """The pictures as they are now, looked at for collapse."""
+        pictures = self.gallery.draw(step)
+        self._warn(self.watcher.see_pictures(step, self.gallery.shown))
+        return pictures
+
+    def _write_pictures(self, step: int, drawn: Mapping[str, np.ndarray]) -> None:
+        self.folder.samples.mkdir(exist_ok=True)
+        self.gallery.save_step(self.folder.samples, step, drawn)
 
     # -- in a pause of the loop --------------------------------------------------------------------------------------
     def pause(self, shown: bool) -> int:
@@ -121,38 +186,47 @@ class Recorder:
         step, last = self.loop.step, self.loop.step == self.loop.steps
         if shown:
             self.set_status("running")
-        if step % self.log_every == 0 or last:
-            self._log()
+        improved = self._log_if_due()
+        if improved or (not last and self.schedule.due(step, self._saved, self._saved_at)):
+            self._try_to_save()
         if not last and step % self.draw_every == 0:
-            self.gallery.save_step(self.folder.samples, step, self._drawn())
-        if not last and (step % self.save_every == 0 or time.perf_counter() - self._saved_at > SAVE_SECONDS):
-            self.save()
-        periods = (self.log_every, self.draw_every, self.save_every)
-        return min([self.loop.steps, *(step - step % period + period for period in periods)])
+            self._draw(step)
+        self.loop.wake = self._saved_at + self.schedule.seconds
+        periods = (self.log_every, self.draw_every, self.schedule.steps)
+        return min([self.loop.steps, *(step - step % period + period for period in periods if period)])
 
-    def _log(self) -> None:
-        """A line of metrics.jsonl: the means since the line before it."""
+    def _log_if_due(self) -> bool:
+        """A line of metrics.jsonl where its time has come; returns whether it is the best so far.
+
+        It comes before the checkpoint of the same step, which would otherwise go on with means that are told already.
+        """
+        step = self.loop.step
+        marked = step == self.loop.steps or step % self.draw_every == 0
+        judged = marked and bool(self.contest.name)
+        due = judged or step == self.loop.steps or step % self.log_every == 0
+        if not (due and self.loop.means.pending):
+            return False
+        row = self._log()
+        return judged and self.contest.improved(row)
+
+    def _log(self) -> dict[str, Any]:
+        """A line of metrics.jsonl: the means since the line before it, and the settings that were changed since."""
         numbers, present = self.loop.numbers(), time.perf_counter()
         step, then = self._logged
         pace = 1e3 * (present - then) / max(1, self.loop.step - step)
         self._logged = self.loop.step, present
-        row = {
-            "step": self.loop.step,
-            **numbers,
-            **self._metrics(numbers),
-            **self._norms(),
-            "ms_per_step": round(pace, 4),
-        }
-        self.folder.add_metrics(row)
+        metrics = self._metrics(numbers)
+        row = {"step": self.loop.step, **numbers, **metrics, **self._norms(), **self._changed}
+        row["ms_per_step"] = round(pace, 4)
+        with self._or_note("metrics.jsonl"):
+            self.folder.add_metrics(row)
+        self._changed = {}
         self.loop.means.restart()
         self.check(numbers)
         self._warn(self.watcher.see_numbers(self.loop.step, numbers, self.loop.model.game))
-
-    def _drawn(self) -> dict[str, np.ndarray]:
-        """The pictures as they are now, looked at for collapse."""
-        pictures = self.gallery.draw(self.loop.step)
-        self._warn(self.watcher.see_pictures(self.loop.step, self.gallery.shown))
-        return pictures
+        with self._or_note("live.jsonl"):
+            self.live.take(self.loop.step)
+        return row
 
     def _warn(self, found: list[str]) -> None:
         for text in found:
@@ -216,38 +290,71 @@ class Recorder:
             f"Try {advice}, another --seed, or another loss (see: {command('train', self.job.reference.name, '--help')})"
         )
 
-    def set_status(self, state: str, message: str = "") -> None:
-        """Write status.json."""
-        self.folder.set_status(state, self.loop.step, self.loop.steps, message, self.watcher.warnings)
+    def _try_to_save(self) -> None:
+        """A checkpoint, or a note: the next pause tries again."""
+        with self._or_note("a checkpoint"):
+            self.save()
+        self._saved_at = time.perf_counter()
 
     def save(self) -> Path:
         """Write a checkpoint, after a check that it is worth it.
 
-        A line of metrics.jsonl ends there, so that the means of a resumed run are those of an unbroken one.
+        Raises:
+            OSError, Diverged, AuthorError, ModelError: there is none of this step, and the best is the one before.
         """
-        if self.loop.means.pending:
-            self._log()
         self.check(self.loop.numbers())
-        self._saved_at = time.perf_counter()
+        if self.folder.mend():
+            note(f"note: {self.folder.path}, or a part of it, was removed and is made again")
+            self._describe()
+        with self._or_note("metrics.jsonl"):
+            self.folder.flush_metrics(durably=True)
         with self.job.reference.blamed():
             state = self.loop.model.state()
-        return checkpoint.save(self.folder, self.job.checkpoint(self.loop.step, state))
+        means, step = self.loop.means.state(), self.loop.step
+        saved = checkpoint.save(
+            self.folder,
+            self.job.checkpoint(self.folder, step, best=self.contest.claimed(step), means=means, state=state),
+        )
+        self.contest.settle(step)
+        self._saved, self._saved_at = step, time.perf_counter()
+        return saved
 
     # -- in the end --------------------------------------------------------------------------------------------------
-    def finish(self, signal_number: int) -> Result:
-        """The last checkpoint and pictures, and what to say."""
-        step, samples = self.loop.step, self.folder.samples
-        saved, pictures = self.save(), self._drawn()
-        self.gallery.save_step(samples, step, pictures)
-        files = [saved, *([self.folder.losses] if self._draw_losses() else []), *self.gallery.animate(samples, step)]
-        if step < self.loop.steps:
-            self.set_status("interrupted", f"by signal {signal_number}")
+    def finish(self, interrupts: Interrupts) -> Result:
+        """The last checkpoint, then the last pictures, and what to say."""
+        step = self.loop.step
+        saved = checkpoint.path_of(self.folder, step) if self._saved == step else self.save()
+        stopped, warned = step < self.loop.steps, self.watcher.warnings
+        state, why = ("interrupted", f"by signal {interrupts.received}") if stopped else ("done", "")
+        self.set_status(state, why)
+        interrupts.unsaved = False
+        try:
+            pictures = self._last_pictures(interrupts, final=not stopped)
+            if self.watcher.warnings != warned:  # by the last pictures
+                self.set_status(state, why)
+        except KeyboardInterrupt:
+            note("stopped: some of the last pictures are missing")
+            pictures = []
+        if stopped:
             go_on = command("resume", self.folder.path)
             text = f"{self.folder.path}: stopped at step {step} of {self.loop.steps}; to go on:\n  {go_on}"
-            return Result(128 + signal_number, text)
-        final = self.gallery.save_final(samples, pictures)
-        self.set_status("done")
-        return Result(DONE, _summary(self.folder.path, step, [*final, *files], self.watcher.warnings))
+            return Result(interrupts.code, text)
+        final = [path for path in pictures if path.stem.endswith("final")]
+        files = [*final, saved, *(path for path in pictures if path not in final)]
+        return Result(DONE, _summary(self.folder.path, step, files, self.watcher.warnings))
+
+    def _last_pictures(self, interrupts: Interrupts, *, final: bool) -> list[Path]:
+        """Those of the last step, the losses and the animation; none for one who has asked twice to stop."""
+        if interrupts.count > 1:
+            return []
+        samples, step, made = self.folder.samples, self.loop.step, []
+        pictures = self._draw(step)
+        with self._or_note("losses.png"):
+            made += [self.folder.losses] if self._draw_losses() else []
+        with self._or_note("pictures"):
+            made += self.gallery.animate(samples, step)
+            made += self.gallery.save_final(samples, pictures) if final else []
+        return made
 
     def _draw_losses(self) -> bool:
         with self.job.reference.blamed():
@@ -256,10 +363,24 @@ class Recorder:
         return plots.save_losses(self.folder.losses, self.folder.read_metrics(), self.loop.means.names, levels)
 
     def _fail(self, state: str, message: str) -> None:
-        with contextlib.suppress(OSError):  # the disk may be what failed
-            self.set_status(state, message)
-            if state == "diverged":
+        """Save what is worth it, and say in status.json what has happened."""
+        if state != "diverged" and not self.loop.torn and self._saved != self.loop.step:
+            try:
+                self.save()
+            except (Exception, KeyboardInterrupt) as error:
+                note(f"note: step {self.loop.step} could not be saved ({shown(error)})")
+        with self._or_note("the folder"):
+            self.folder.appear()
+        self.set_status(state, message)
+        if state == "diverged":
+            with self._or_note("losses.png"):
                 self._draw_losses()
+
+
+def _not_told(changes: Sequence[dict[str, Any]], folder: RunDir) -> dict[str, Any]:
+    """The changes that no line of metrics.jsonl has told yet, as its keys."""
+    told = max((row["step"] for row in folder.read_metrics()), default=-1)
+    return {f"set.{k}": v for change in changes if change["step"] >= told for k, v in change["set"].items()}
 
 
 def _summary(folder: Path, step: int, files: list[Path], warnings: list[str]) -> str:

@@ -72,11 +72,11 @@ class Reference:
         a stop).
         """
         places = str(self.file.parent) + os.sep if self.module else str(self.file)
-        return nullcontext() if self.own else _blamed(places, self.name)
+        return nullcontext() if self.own else blamed_on(places, self.name)
 
 
 @contextmanager
-def _blamed(places: str, name: str) -> Iterator[None]:
+def blamed_on(places: str, name: str) -> Iterator[None]:
     """Turn an error into the author's. places: where the names of the author's files begin."""
     try:
         yield
@@ -138,7 +138,7 @@ def _by_name(name: str) -> Reference:
         except ValueError as error:
             raise UsageError(f"{error}; or a file: path/to/model.py[:Class]") from error
     own = gans.MODELS[name].startswith(f"{gans.__name__}.")
-    with nullcontext() if own else _blamed("", f"{name} ({gans.MODELS[name]})"):
+    with nullcontext() if own else blamed_on("", f"{name} ({gans.MODELS[name]})"):
         model = gans.get(name)
     file = Path(str(sys.modules[model.__module__].__file__)).resolve()
     return Reference(name, model, file, hashlib.sha256(file.read_bytes()).hexdigest(), gans.MODELS[name])
@@ -160,12 +160,28 @@ def _executed(file: Path, code: bytes, attribute: str, *, given: Path) -> Refere
     """Import the bytes of a file as a module and choose the class."""
     sha256 = hashlib.sha256(code).hexdigest()
     module = types.ModuleType(f"minigan_model_{sha256[:16]}")
-    module.__file__ = str(file)
-    sys.modules[module.__name__] = module  # dataclasses and annotations look their module up
-    with _blamed(str(file), str(given)):
-        exec(compile(code, str(file), "exec"), vars(module))
+    with blamed_on(str(file), str(given)):
+        _fill(module, file, code)
         model = _chosen(module, attribute, given)
     return Reference(f"{given}:{model.__name__}", model, file, sha256)
+
+
+def _fill(module: types.ModuleType, file: Path, code: bytes) -> None:
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module  # dataclasses and annotations look their module up
+    exec(compile(code, str(file), "exec"), vars(module))
+
+
+def import_file(path: str) -> Path:
+    """Import a file of one's own that registers something, because a command names it; returns where it is.
+
+    Raises:
+        UsageError: there is no such file. AuthorError: what goes wrong in it.
+    """
+    file, code = _read(Path(path))
+    with blamed_on(str(file), path):
+        _fill(types.ModuleType(f"minigan_file_{hashlib.sha256(code).hexdigest()[:16]}"), file, code)
+    return file
 
 
 def _chosen(module: types.ModuleType, attribute: str, given: Path) -> Any:

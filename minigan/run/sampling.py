@@ -12,7 +12,7 @@ import numpy as np
 from minigan import data, room
 from minigan.gans.conditions import Examples
 from minigan.gans.protocol import Trainable, can_be_drawn
-from minigan.run import building, checkpoint, plots
+from minigan.run import building, checkpoint, export, places, plots
 from minigan.run.errors import UsageError, command
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, write_durably
@@ -29,8 +29,9 @@ def sample(
     out: str | None = None,
     asked: Mapping[str, str] | None = None,
     model: str | None = None,
+    of_best: bool = False,
 ) -> str:
-    """Draw `n` examples from the newest checkpoint of a run and write them to a file.
+    """Draw `n` examples from the newest checkpoint of a run, or from the best, and write them to a file.
 
     Args:
         path: the run's directory.
@@ -40,6 +41,7 @@ def sample(
             default samples/seed-S-n-N.png in the run's directory, or .npy for what cannot be drawn.
         asked: the model's conditions, as text: {"label": "3"}.
         model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
+        of_best: the best checkpoint by the model's number (see `minigan.gans.protocol.Trainable.best`).
 
     Returns:
         What to tell on stdout.
@@ -51,30 +53,31 @@ def sample(
     """
     if not 1 <= n <= MOST:
         raise UsageError(f"-n: got {n}, expected 1 to {MOST}")
-    folder = RunDir.open(path)
+    folder = export.opened(path)
     target = None if out is None else _target(out)
     if target and target.suffix.lower() == ".png":
         _check_count(n)
-    file, saved = checkpoint.latest(folder)
+    file, saved = checkpoint.chosen(folder, of_best=of_best)
     reference = building.reference_of(folder, file, saved, model, "sample")
     config = building.restored_config(file, reference, saved)
+    config = places.found_again(folder.path, config, reference.model.needs, saved.near)
     seed = config.seed if seed is None else seed
     device = building.usable_device(saved.device, folder.path)
     with building.kernel_phase(device, quiet=True), np.errstate(all="ignore"):
         restored = building.restored_model(file, reference, saved, config, device)
-        given = _conditions(reference, restored, asked or {}, config)
-        one = _drawn(reference, restored, 1, seed, given)
-        _check_memory(n, one.size)
+        given = conditions(reference, restored, asked or {}, config)
+        one = drawn(reference, restored, 1, seed, given)
+        check_memory(n, one.size)
         target = target or _default_target(folder, one, n, seed, asked or {})
-        examples = _drawn(reference, restored, n, seed, given)
+        examples = drawn(reference, restored, n, seed, given)
     _write(target, examples, f"{n} samples at step {saved.step}", reference, config)
     words = [word for key, text in (asked or {}).items() for word in ("--set", f"{key}={text}")]
-    words += ["--model", model] if model else []
+    words += [*(["--best"] if of_best else []), *(["--model", model] if model else [])]
     again = f"more: {command('sample', path, '-n', n, '--seed', seed + 1, *words)}"
     return f"{target}: {n} examples of {file}, seed {seed}\n{again}"
 
 
-def _conditions(reference: Reference, model: Trainable, asked: Mapping[str, str], config: Any) -> dict[str, Any]:
+def conditions(reference: Reference, model: Trainable, asked: Mapping[str, str], config: Any) -> dict[str, Any]:
     """What is asked for, and the run's own examples where a model translates some and none are named."""
     given = {}
     with reference.blamed():
@@ -90,7 +93,8 @@ def _conditions(reference: Reference, model: Trainable, asked: Mapping[str, str]
     return given
 
 
-def _drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Mapping[str, Any]) -> np.ndarray:
+def drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Mapping[str, Any]) -> np.ndarray:
+    """n examples; UsageError for a model that makes none."""
     with reference.blamed():
         try:
             return model.sample(n, seed=seed, **given)
@@ -98,7 +102,7 @@ def _drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Map
             raise UsageError(f"{reference.name}: {error}") from error
 
 
-def _check_memory(n: int, elements: int) -> None:
+def check_memory(n: int, elements: int) -> None:
     """MemoryError before it is too late: Linux grants more than there is, and kills whoever uses it."""
     needed = 2 * 4 * n * elements  # float32: the parts, and the whole
     room.check(needed, f"-n: {n} examples: this", hint="; use a smaller -n")

@@ -79,6 +79,22 @@ def build(reference: Reference, texts: Mapping[str, str]) -> Any:
             raise UsageError(str(error)) from error
 
 
+def changed(reference: Reference, config: Any, texts: Mapping[str, str]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """A run's configuration with other values, given as text; the values that differ, and what they were.
+
+    Raises:
+        UsageError: as :func:`build`, or a setting that has an option of its own.
+    """
+    for key, option in (("steps", "--steps"), ("data", "--data")):
+        if key in texts:
+            raise UsageError(f"--set: {key} of a run that goes on is set by {option}")
+    if not texts:
+        return config, {}, {}
+    made = build(reference, {key: str(value) for key, value in asdict(config).items()} | dict(texts))
+    new = {key: getattr(made, key) for key in texts if getattr(made, key) != getattr(config, key)}
+    return made, new, {key: getattr(config, key) for key in new}
+
+
 def restore(model: Any, values: Mapping[str, Any]) -> Any:
     """The model's `Config` from values that `dataclasses.asdict` gave.
 

@@ -6,7 +6,8 @@ what happens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from minigan import backend
 from minigan.finite import NotFiniteError
 from minigan.gans.needs import Facts, Supply
-from minigan.run import building, checkpoint, references, settings
+from minigan.run import building, checkpoint, places, references, settings
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import DONE, CheckpointError, UsageError, command
 from minigan.run.feed import Feed
@@ -27,9 +28,12 @@ from minigan.run.progress import note
 from minigan.run.recorder import Job, Recorder, Result
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, check_free
+from minigan.run.schedule import Schedule
 
 
-def train(name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str | None = None) -> Result:
+def train(
+    name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str | None = None, save_every: str | None = None
+) -> Result:
     """Train a model from the start.
 
     Args:
@@ -37,6 +41,7 @@ def train(name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str 
         texts: settings that differ from the defaults, as text: {"lr": "1e-3"}.
         device: "cpu" or "gpu".
         out: the run's directory; by default runs/MODEL-DATA-seedS.
+        save_every: steps or seconds between two checkpoints, as text: "500", "30s".
 
     Raises:
         UsageError, DataError, AuthorError, Diverged, MemoryError, OSError: see `minigan.run.errors.outcome`.
@@ -44,10 +49,11 @@ def train(name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str 
     reference = references.resolve(name)
     config = settings.build(reference, texts)
     config = replace(config, data=settings.data_path(config.data, reference.model.needs))
+    schedule = Schedule() if save_every is None else Schedule.parse(save_every)
     check_free(out)
     backend.module_for(device)
     supply = building.load_data(reference, config)
-    job = Job(reference, config, supply.facts, building.checksum(supply), device)
+    job = _job(reference, config, supply, device, schedule)
     with Interrupts() as interrupts:
         with building.kernel_phase(device):
             model = building.new_model(reference, config, supply.facts, device)
@@ -55,7 +61,19 @@ def train(name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str 
             first = _warmed_up(job, loop, gallery)
         sources = [Path(found.name).stem for found in supply.sets.values()]
         default = Path("runs") / "-".join([reference.stem, *sources, f"seed{config.seed}"])
-        return _run(Recorder(RunDir.create(out, str(default)), job, loop, gallery), interrupts, first)
+        return _run(Recorder(RunDir.begin(out, str(default)), job, loop, gallery), interrupts, first)
+
+
+def _job(
+    reference: Reference,
+    config: Any,
+    supply: Supply,
+    device: str,
+    schedule: Schedule,
+    changes: Sequence[dict[str, Any]] = (),
+) -> Job:
+    files = places.files_of(config.data, reference.model.needs)
+    return Job(reference, config, supply.facts, building.checksum(supply), device, files, schedule, tuple(changes))
 
 
 def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Gallery]:
@@ -78,53 +96,95 @@ def _warmed_up(job: Job, loop: Loop, gallery: Gallery) -> dict[str, np.ndarray]:
 
 def _run(recorder: Recorder, interrupts: Interrupts, first: Mapping[str, np.ndarray]) -> Result:
     """Train to the last step, or until interrupted, and leave everything in the folder."""
+    interrupts.unsaved = True
     with recorder.recording(first), np.errstate(all="ignore"):  # NaN and Inf are looked for in `Recorder.check`
         recorder.loop.run(interrupts, recorder.pause)
-        return recorder.finish(interrupts.received)
+        return recorder.finish(interrupts)
 
 
 # -- resume ----------------------------------------------------------------------------------------------------------
-def resume(path: str, *, steps: str | None = None, model: str | None = None) -> Result:
-    """Go on with the run in a directory, from its newest checkpoint: the same numbers as if it had never stopped.
+def resume(
+    path: str,
+    *,
+    steps: str | None = None,
+    model: str | None = None,
+    data: str | None = None,
+    texts: Mapping[str, str] | None = None,
+    save_every: str | None = None,
+) -> Result:
+    """Go on with the run in a directory, from its newest whole checkpoint: the same numbers as if it had never stopped.
 
     Args:
         path: the run's directory.
         steps: the last step, as text; by default the one the run was begun with.
         model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
+        data: where the run's data is now, which must be the same data.
+        texts: settings to change from here on, as text; the change is kept in `config.json`, with its step.
+        save_every: as of :func:`train`; by default as before.
 
     Raises:
         UsageError, CheckpointError, DataError, AuthorError, Diverged, MemoryError, OSError.
     """
+    last = None if steps is None else settings.parse("--steps", steps, int)
+    schedule = None if save_every is None else Schedule.parse(save_every)
     folder = RunDir.open(path)
+    folder.check_not_elsewhere()
     folder.lock()
     try:
-        return _resume(folder, None if steps is None else settings.parse("--steps", steps, int), model)
+        return _resume(folder, last, model, data, texts or {}, schedule)
     finally:
         folder.close()
 
 
-def _resume(folder: RunDir, steps: int | None, chosen: str | None) -> Result:
+def _resume(
+    folder: RunDir,
+    last: int | None,
+    chosen: str | None,
+    data: str | None,
+    texts: Mapping[str, str],
+    schedule: Schedule | None,
+) -> Result:
     file, saved = checkpoint.latest(folder)
     reference = building.reference_of(folder, file, saved, chosen, "resume")
     config = _agreed_config(folder, file, reference, saved)
-    steps = config.steps if steps is None else steps
+    steps = config.steps if last is None else last
     if steps < saved.step:
         raise UsageError(f"--steps: got {steps}, but {folder.path} is at step {saved.step} already")
     if steps == saved.step and folder.read_state() == "done":
         more = command("resume", folder.path, "--steps", 2 * max(steps, 1))
         return Result(DONE, f"{folder.path}: all {steps} steps are done; to train on: {more}")
+    if left := folder.told():
+        note(f"note: {left}; going on from step {saved.step}")
     config = replace(config, steps=steps)
+    config, new, old = settings.changed(reference, config, texts)
+    changes = [*saved.changes, *([{"step": saved.step, "set": new, "was": old}] if new else [])]
     device = building.usable_device(saved.device, folder.path)
-    supply = _same_data(reference, saved, config)
-    job = Job(reference, config, supply.facts, building.checksum(supply), device)
+    config, supply = _same_data(folder, reference, saved, config, data)
+    job = _job(reference, config, supply, device, schedule or Schedule.of_checkpoint(saved.save_every), changes)
     with Interrupts() as interrupts:
-        with building.kernel_phase(device):
+        with building.kernel_phase(device), _usage_if_set(new):
             model = building.restored_model(file, reference, saved, config, device)
             loop, gallery = _parts(job, model, supply, step=saved.step)
+            loop.means.load_state(saved.means)
             first = _warmed_up(job, loop, gallery)
         folder.remove_parts()
         folder.cut_metrics(saved.step)
-        return _run(Recorder(folder, job, loop, gallery), interrupts, first)
+        if new:  # the change is part of the run from now on, whatever comes before the next checkpoint
+            saved = job.checkpoint(folder, saved.step, best=saved.best, means=saved.means, state=saved.state)
+            checkpoint.save(folder, saved)
+        return _run(Recorder(folder, job, loop, gallery, saved), interrupts, first)
+
+
+@contextmanager
+def _usage_if_set(new: Mapping[str, Any]) -> Iterator[None]:
+    """Where settings were changed, it is they that do not fit the checkpoint."""
+    try:
+        yield
+    except CheckpointError as error:
+        if not new:
+            raise
+        said = ", ".join(f"{key}={value}" for key, value in new.items())
+        raise UsageError(f"--set: with {said} the run's weights and state have no place: {error}") from error
 
 
 def _agreed_config(folder: RunDir, file: Path, reference: Reference, saved: Checkpoint) -> Any:
@@ -132,24 +192,63 @@ def _agreed_config(folder: RunDir, file: Path, reference: Reference, saved: Chec
     config, written = building.restored_config(file, reference, saved), folder.read_config()
     if written is None:
         return config
-    values = written.get("config")
+    values, changes = written.get("config"), written.get("changes", [])
     same = written.get("model") == saved.model or "file" in saved.origin  # a file may have been named anew
-    if not isinstance(values, dict) or not same:
+    if not isinstance(values, dict) or not _are_changes(changes) or not same:
         raise CheckpointError(f"{folder.config}: is not what was written for this run; delete it, or restore it")
+    agreed = _brought_in_line(values, changes, saved.changes)
     for key in sorted(values.keys() | saved.config.keys()):
-        if key != "steps" and values.get(key) != saved.config.get(key):
+        if key not in ("steps", "data") and agreed.get(key) != saved.config.get(key):
             raise CheckpointError(
                 f"{folder.config}: {key} is {values.get(key)!r}, but the run was trained with {saved.config.get(key)!r}; "
-                "change it back, or delete the file to go on as before"
+                f"change it back, or delete the file to go on as before (to change it from here on: "
+                f"{command('resume', folder.path, '--set', f'{key}={values.get(key)}')})"
             )
     steps = values.get("steps")
     return replace(config, steps=steps) if type(steps) is int and steps >= saved.step else config
 
 
-def _same_data(reference: Reference, saved: Checkpoint, config: Any) -> Supply:
+def _are_changes(found: Any) -> bool:
+    return isinstance(found, list) and all(
+        isinstance(c, dict) and isinstance(c.get("set"), dict) and isinstance(c.get("was"), dict) and "step" in c
+        for c in found
+    )
+
+
+def _brought_in_line(values: dict[str, Any], changes: list[Any], saved: list[Any]) -> dict[str, Any]:
+    """config.json's values as they would be with the changes that the checkpoint knows of.
+
+    A run that died between the checkpoint with a change and config.json has one more there; one that goes back to an older
+    checkpoint has one less.
+    """
+    common = 0
+    while common < min(len(changes), len(saved)) and changes[common] == saved[common]:
+        common += 1
+    for change in reversed(changes[common:]):
+        note(f"note: the change to {change['set']} at step {change['step']} is not in the checkpoint and is undone")
+        values = values | change["was"]
+    for change in saved[common:]:
+        values = values | change["set"]
+    return values
+
+
+def _same_data(
+    folder: RunDir, reference: Reference, saved: Checkpoint, config: Any, data: str | None
+) -> tuple[Any, Supply]:
+    """The configuration with the data where it is now, and the data."""
+    needs = reference.model.needs
+    if data is None:
+        config = places.found_again(folder.path, config, needs, saved.near)
+    else:
+        config = replace(config, data=settings.data_path(data, needs))
     supply, trained_on = building.load_data(reference, config), Facts.read(saved.facts)
     if supply.facts != trained_on:
         raise CheckpointError(f"{config.data}: holds {supply.facts}; the run was trained on {trained_on}")
     if building.checksum(supply) != saved.data_checksum:
+        if data is not None:
+            raise CheckpointError(
+                f"--data: {data} is not the data that the run was trained on (its checksum differs); give that data, or begin "
+                "a new run with this one"
+            )
         note(f"note: {config.data} is not what it was when the run began; it goes on, but not as it would have")
-    return supply
+    return config, supply

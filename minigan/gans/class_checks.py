@@ -1,0 +1,47 @@
+"""Checks of labelled images that any image model may use: are all classes there, evenly, and are they legible?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigan.gans.checks import Check, RealData
+from minigan.metrics.classes import class_histogram
+from minigan.metrics.frechet import frechet_distance
+from minigan.metrics.inception_score import inception_score
+
+SAMPLES = 1000
+
+
+def class_checks(samples: np.ndarray, real: RealData, *, kl: float, score: float, cfd: float) -> list[Check]:
+    """What the judge of the data says of samples; none for data without a judge.
+
+    classes: all that the data have. class KL: at most `kl` nats. legible: the class score (the inception score's form) as a share
+    of that of as many real images, at least `score`. cFD / blank: the Frechet distance of the judge's features as a share of that
+    of images without contrast, the mean of the data; at most `cfd`.
+
+    Args:
+        samples: (n, H, W, C) of the model. real: the data. kl, score, cfd: the targets.
+    """
+    judge: Any = real.judge()
+    if judge is None:
+        return []
+    found = next(iter(real.sets.values()))
+    rows = np.random.default_rng(real.seed).permutation(len(found))[: len(samples)]
+    examples = found.x[rows]
+    mean = np.broadcast_to(found.x.mean(axis=0, keepdims=True), examples.shape).astype(np.float32)
+    of_samples, of_real = judge.features(samples), judge.features(examples)
+    log_p, log_q = (judge.log_probabilities_of(each) for each in (of_samples, of_real))
+    shares = class_histogram(log_q.argmax(axis=1), log_p.argmax(axis=1), classes=judge.classes)
+    present = len(np.unique(found.y)) if found.y is not None else 0
+    return [
+        Check("classes", shares["classes"], f"== {present}"),
+        Check("class KL", shares["class KL"], f"<= {kl:g}"),
+        Check("legible", inception_score(log_p).mean / inception_score(log_q).mean, f">= {score:g}"),
+        Check(
+            "cFD / blank",
+            frechet_distance(of_real, of_samples) / frechet_distance(of_real, judge.features(mean)),
+            f"<= {cfd:g}",
+        ),
+    ]
