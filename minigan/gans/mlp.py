@@ -17,7 +17,8 @@ import math
 from dataclasses import dataclass
 
 from minigan import nn
-from minigan.gans.gan import GAN, GANConfig
+from minigan.gans.choices import GANConfig
+from minigan.gans.gan import GAN
 from minigan.gans.options import option
 
 
@@ -53,7 +54,7 @@ class MLP(GAN):
         )
         discriminator = nn.Sequential(
             nn.Flatten(),
-            nn.Dense(pixels, 512, activation="leaky_relu"),
+            nn.Dense(self.config.pack * pixels, 512, activation="leaky_relu"),
             nn.Dense(512, 256, activation="leaky_relu"),
             nn.Dense(256, 1),
         )
