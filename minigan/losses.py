@@ -184,7 +184,7 @@ def averaged(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     With A = E_q sigmoid(D - E_p D) and B = E_p sigmoid(E_q D - D) the best D solves, at every outcome,
     p (sigmoid(E_q D - D) + A) = q (sigmoid(D - E_p D) + B), which has no closed form: it grows with p/q, and is constant where
     p = q. log 4 minus the minimum is a divergence of p and q, 0 only where they are equal (Jolicoeur-Martineau 2019, arXiv
-    1901.02474, theorem 3.1). The means are those of the batch, so that the loss is biased for small ones.
+    1901.02474). The means are those of the batch, so that the loss is biased for small ones.
     """
     return ops.mean_softplus(real_logits - ops.mean(fake_logits), sign=-1) + ops.mean_softplus(
         fake_logits - ops.mean(real_logits)

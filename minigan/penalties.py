@@ -140,7 +140,7 @@ def zero_centered(
     critic: Critic, real: TensorLike, fake: TensorLike, *, uniform: TensorLike | Source, gamma: float | Tensor
 ) -> Tensor:
     """gamma/2 E |grad D(u x + (1 - u) y)|^2, x real, y fake, u uniform in [0, 1)  (Thanh-Tung, Tran, Venkatesh 2019, arXiv
-    1902.03984, eq. 8, there with lambda = gamma/2).
+    1902.03984; there with lambda = gamma/2).
 
     :func:`r1` holds D flat at the data only; this one also between fakes and data, where D must lead the way.
 
@@ -151,7 +151,7 @@ def zero_centered(
 
 def consensus(losses: Sequence[Tensor], parameters: Sequence[Sequence[Tensor]], *, gamma: float) -> Tensor:
     """gamma/2 |v|^2 with v = (-grad_1 L_1, ..., -grad_n L_n), each player's own gradient  (Mescheder, Nowozin, Geiger 2017,
-    arXiv 1705.10461, eq. 11).
+    arXiv 1705.10461, section 4).
 
     Added to every player's loss, in simultaneous steps, it turns the field v into v - gamma J^T v: eigenvalues that only rotate
     get a negative real part (`theory.dynamics.consensus_losses`). A maximum of a player's own gain becomes attractive, too.

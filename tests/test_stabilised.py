@@ -233,7 +233,7 @@ def test_an_unrolled_generator_follows_the_derivative_through_the_discriminators
     w, theta, x = 0.7, 0.3, 2.0
     model.discriminator.weight.assign(np.array([[w]]))
     fake = mg.tensor(np.array([[theta]], np.float32), requires_grad=True)
-    loss = model.unrolled_loss(mg.tensor(np.array([[x]], np.float32)), fake)
+    loss = model.against(mg.tensor(np.array([[x]], np.float32)), fake)
     ahead = w + 0.5 * (x - theta)  # L_D = w theta - w x
     assert loss.item() == pytest.approx(-ahead * theta, rel=1e-6)
     assert mg.grad(loss, fake).item() == pytest.approx(-ahead + 0.5 * theta, rel=1e-6)  # d(-(w + (x - t)/2) t)/dt
@@ -245,7 +245,7 @@ def test_an_unrolled_loss_against_finite_differences(k):
     model = small(Either, unroll=k, loss="non_saturating")
     model.discriminator.astype(np.float64)
     real, fake = rng.standard_normal((4, 2)), rng.standard_normal((4, 2))
-    assert mg.gradcheck(lambda y: model.unrolled_loss(mg.tensor(real), y), fake, order=1)
+    assert mg.gradcheck(lambda y: model.against(mg.tensor(real), y), fake, order=1)
 
 
 def test_consensus_is_the_field_of_the_theory():
@@ -386,6 +386,24 @@ def test_batch_norm_in_the_discriminator():
     alone = model.discriminator(real).data
     np.testing.assert_array_equal(model.logits(real, fake)[0].data, alone)
     assert (model.discriminator(ops.concatenate([real, fake])).data[:8] != alone).any()
+
+
+class Other(Toy):
+    class Score(nn.Module):
+        def __init__(self):
+            self.layer = nn.Dense(2, 1)
+
+        def forward(self, x):
+            return self.layer(x)
+
+    def networks(self):
+        return super().networks() | {"discriminator": self.Score()}
+
+
+@pytest.mark.parametrize("name", ["feature_matching", "minibatch", "minibatch_std"])
+def test_what_needs_a_last_layer_says_so_before_the_first_step(name):
+    with pytest.raises(Unsuitable, match="Sequential with a Dense layer"):
+        small(Other, **{name: 3 if name == "minibatch" else True})
 
 
 def test_points_cannot_be_augmented():

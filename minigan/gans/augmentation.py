@@ -1,7 +1,7 @@
 """Augmentation of what a discriminator sees, and the share of it that is led by how sure the discriminator is.
 
 DiffAugment (Zhao et al. 2020, arXiv 2006.10738): D judges T(x) and T(G(z)), never the images themselves, and G's gradient passes
-through T; without labels, and with p = 1. ADA (Karras et al. 2020, arXiv 2006.06676, section 3.1): each part of T is applied with
+through T; without labels, and with p = 1. ADA (Karras et al. 2020, arXiv 2006.06676, section 3): each part of T is applied with
 a probability p < 1, so that it does not leak into the fakes, and p follows overfitting. With
 
     r = E sign D(x),  1 where D is sure of every real and 0 where it cannot tell,

@@ -63,17 +63,15 @@ class GANConfig(Config):
     # -- penalties on D's gradient
     r1: float = strength("gamma of R1, gamma/2 E |grad D(x)|^2 on reals (Mescheder 2018, arXiv 1801.04406, eq. 9)")
     r2: float = strength("gamma of R2, the same on fakes (ibid., eq. 10)")
-    zero_gp: float = strength("gamma of the same between fakes and reals (Thanh-Tung 2019, arXiv 1902.03984, eq. 8)")
+    zero_gp: float = strength("gamma of the same between fakes and reals (Thanh-Tung 2019, arXiv 1902.03984)")
     gp: float = strength("lambda of WGAN-GP, E (|grad D| - 1)^2 between them (Gulrajani 2017, arXiv 1704.00028, eq. 3)")
-    lp: float = strength(
-        "lambda of its one-sided form, E max(0, |grad D| - 1)^2 (Petzka 2017, arXiv 1709.08894, eq. 8)"
-    )
+    lp: float = strength("lambda of its one-sided form, E max(0, |grad D| - 1)^2 (Petzka 2017, arXiv 1709.08894)")
     dragan: float = strength("lambda of DRAGAN, E (|grad D| - 1)^2 around the data (Kodali 2017, arXiv 1705.07215)")
     penalty_every: int = option(
         4, "steps from one penalty to the next, which counts as many times (Karras 2019, arXiv 1912.04958)", low=1
     )
     consensus: float = strength(
-        "gamma of gamma/2 |field|^2 for both players (Mescheder 2017, arXiv 1705.10461, eq. 11)"
+        "gamma of gamma/2 |field|^2 for both players (Mescheder 2017, arXiv 1705.10461, section 4)"
     )
     # -- constraints on weights
     clip: float = strength("D's weights are clipped to [-c, c] after every update (Arjovsky 2017, arXiv 1701.07875)")
@@ -101,15 +99,13 @@ class GANConfig(Config):
         "target of E sign D(x), by which the share of augmented examples is led (Karras 2020, arXiv 2006.06676)",
         high=0.99,
     )
-    ada_images: int = option(
-        50_000, "examples in which that share can rise from 0 to 1 (ibid., appendix A: 500,000)", low=1
-    )
+    ada_images: int = option(50_000, "examples in which that share can rise from 0 to 1 (ibid.: 500,000)", low=1)
     # -- what G minimises
     feature_matching: bool = option(
         False, "G minimises |E f(x) - E f(G(z))|^2, f before D's last layer (Salimans 2016, arXiv 1606.03498, 3.1)"
     )
     unroll: int = option(0, "steps of D that G looks ahead (Metz 2016, arXiv 1611.02163); 0 for none", low=0)
-    unroll_lr: float = option(0.3, "rate of these steps of plain descent (ibid., eq. 4)", low=0.0)
+    unroll_lr: float = option(0.3, "rate of these steps of plain descent (ibid.)", low=0.0)
     # -- how they move
     optimizer: str = option(
         "adam", "of both players (optimistic: Daskalakis 2017, arXiv 1711.00141)", choices=OPTIMIZERS

@@ -9,6 +9,8 @@ penalty. D* without it is p / (p + q), the value log 4 - 2 JSD(p, q).
 Why: training as regret minimisation stops at local equilibria where D is steep around reals, and modes are lost there; the
 penalty flattens these surroundings. It looks at the data alone, so it is cheap to reason about and needs no fakes.
 What goes wrong: slope 1 is asked for at p = q as well, as in WGAN-GP; and nothing holds D where fakes are.
+
+Networks by the kind of the data, see `nets.py`.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from minigan.rules import Rule
 from minigan.scheduled import scheduled
 from minigan.switches import state
 
+OTHER = {"discriminator": "generator", "generator": "discriminator"}
 FOR_D, FOR_G = "noise for the discriminator", "noise for the generator"
 
 
@@ -39,6 +40,8 @@ class GAN(Model):
     Config = GANConfig
     generator: nn.Module
     discriminator: nn.Module
+    augmentation: Augmentation  # where `augment` is asked for
+    fakes_seen: data.Pool  # where `pool` is asked for
 
     # -- values: the pair of losses, the penalties -------------------------------------------------------------------
     @property
@@ -65,8 +68,7 @@ class GAN(Model):
         config = self.config
         clip = [optim.weight_clipping(self.discriminator, config.clip)] if config.clip else []
         lead = [self.augmentation.lead] if config.ada else []
-        every = {name: config.penalty_every for name in self.penalties}
-        of_d = [Lazy(name, partial(p, self), every=every[name]) for name, p in self.penalties.items()]
+        of_d = [Lazy(name, partial(p, self), every=config.penalty_every) for name, p in self.penalties.items()]
         d, g = self.optimizer(self.discriminator, config.d_lr or config.lr), self.optimizer(self.generator, config.lr)
         return [
             Player(
@@ -137,24 +139,25 @@ class GAN(Model):
         return both[: len(real)], both[len(real) :]
 
     def generator_loss(self, real: Tensor) -> Tensor:
-        """The generator's half of the pair, on fresh noise; only a relativistic one reads the reals."""
+        """The generator's half of the pair, on fresh noise, or feature matching; the reals are read where these need them."""
         fake = self.seen(self.fake(len(real), FOR_G))
         if self.config.feature_matching:
             of = partial(regularizers.features, self.discriminator)
             return losses.feature_matching(of(self.seen(real)), of(fake))
-        if self.config.unroll:
-            return self.unrolled_loss(self.seen(real), fake)
-        return self._generator_half(real, fake)
+        read = self.config.unroll or self.pair.relativistic
+        return self.against(self.seen(real) if read else real, fake)
 
-    def _generator_half(self, real: Tensor, fake: Tensor) -> Tensor:
-        real_logits = self.discriminator(self.seen(real)) if self.pair.relativistic else None
-        return self.pair.generator(self.discriminator(fake), real_logits)
+    def against(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The generator's half against the discriminator as it is, or as it will be after `unroll` steps."""
+        with nn.substituted(self.discriminator, self.unrolled(real, fake) if self.config.unroll else {}):
+            real_logits = self.discriminator(real) if self.pair.relativistic else None
+            return self.pair.generator(self.discriminator(fake), real_logits)
 
-    def unrolled_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The generator's loss against the discriminator after `unroll` steps of descent, theta <- theta - lr grad L_D(theta), as
-        a function of G also through these steps (Metz et al. 2016, arXiv 1611.02163, eq. 4 to 7). D itself stays where it is.
+    def unrolled(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """The discriminator's parameters after `unroll` steps of descent, theta <- theta - lr grad L_D(theta), as functions of
+        the fakes and so of G (Metz et al. 2016, arXiv 1611.02163, section 2). D itself stays where it is.
         """
-        theta: dict[str, Tensor] = {name: t.detach() for name, t in self.discriminator.parameters().items()}
+        theta = {name: t.detach() for name, t in self.discriminator.parameters().items()}
 
         def loss(*values: Tensor) -> Tensor:
             with nn.substituted(self.discriminator, dict(zip(theta, values, strict=True))):
@@ -163,9 +166,7 @@ class GAN(Model):
         for _ in range(self.config.unroll):
             slopes = vjp(loss, tuple(theta.values()), 1.0, create_graph=state.enabled)[1]
             theta = {n: t - self.config.unroll_lr * g for (n, t), g in zip(theta.items(), slopes, strict=True)}
-        with nn.substituted(self.discriminator, theta):
-            real_logits = self.discriminator(real) if self.pair.relativistic else None
-            return self.pair.generator(self.discriminator(fake), real_logits)
+        return theta
 
     # -- what both players, or G alone, minimise beside ----------------------------------------------------------------
     def _both(self, player: str) -> list[Lazy]:
@@ -186,18 +187,16 @@ class GAN(Model):
 
     def consensus(self, player: str, real: Tensor) -> Tensor:
         """gamma/2 |v|^2 with the gradients of both players, on noise of its own, as a loss of `player`."""
-        moving, other = (
-            self.modules[player],
-            self.modules["generator" if player == "discriminator" else "discriminator"],
-        )
-        held = nn.leaves(other)
-        with nn.substituted(other, held):
-            fake = self.seen(self.fake(len(real), "noise for the consensus"))
-            real_logits, fake_logits = self.logits(self.seen(real), fake)
+        other = OTHER[player]
+        held = nn.leaves(self.modules[other])
+        with nn.substituted(self.modules[other], held):
+            real_logits, fake_logits = self.logits(
+                self.seen(real), self.seen(self.fake(len(real), "noise for the consensus"))
+            )
             own = [self.pair.discriminator(real_logits, fake_logits), self.pair.generator(fake_logits, real_logits)]
-        found = {player: list(moving.parameters().values())}
-        found["generator" if player == "discriminator" else "discriminator"] = list(held.values())
-        return penalties.consensus(own, [found["discriminator"], found["generator"]], gamma=self.config.consensus)
+        parameters = {player: self.modules[player].parameters(), other: held}
+        order = [list(parameters[name].values()) for name in ("discriminator", "generator")]
+        return penalties.consensus(own, order, gamma=self.config.consensus)
 
     # -- what a run keeps --------------------------------------------------------------------------------------------
     def average(self) -> optim.EMA | None:
@@ -206,7 +205,8 @@ class GAN(Model):
 
     def extra_state(self) -> dict[str, Stateful]:
         """The pool of fakes, the share of augmented examples, the means of past weights: what is asked for."""
-        config, found = self.config, dict[str, Any]()
+        config = self.config
+        found: dict[str, Stateful] = {}
         if config.augment != "none":
             found["augmentation"] = Augmentation(config, self.shape, self.random, self.device)
         if config.pool:

@@ -3,12 +3,14 @@
     min_D  1/2 E (D(x) - b)^2 + 1/2 E (D(G(z)) - a)^2        (eq. 2)
     min_G  1/2 E (D(G(z)) - c)^2
 
-D is a plain number, no probability. Its optimum is D* = (b p + a q) / (p + q) (eq. 5); with b - c = 1 and b - a = 2, as for
-a, b, c = -1, 1, 0, G then minimises the Pearson divergence chi2(p + q || 2 q) (eq. 8). The default is 0, 1, 1.
+D is a plain number, no probability. Its optimum is D* = (b p + a q) / (p + q); with b - c = 1 and b - a = 2, as for
+a, b, c = -1, 1, 0, G then minimises the Pearson divergence chi2(p + q || 2 q) (section 3). The default is 0, 1, 1.
 
 Why: a sigmoid's loss is flat for fakes that are on the right side of the boundary yet far from the data; a square pulls them to
 it. What goes wrong: where p and q do not overlap D* is 0 on all fakes, near or far, so that the game still needs a D that is
 too smooth to reach its optimum; and scores without a bound let D overshoot at high rates.
+
+Networks by the kind of the data, see `nets.py`.
 """
 
 from __future__ import annotations

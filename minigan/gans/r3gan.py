@@ -1,14 +1,16 @@
 """R3GAN (Huang, Gokaslan, Kuleshov, Tompkin 2025, arXiv 2501.05441): a relativistic pair with two penalties.
 
-    min_D  E softplus(-(D(x) - D(G(z)))) + gamma/2 E |grad D(x)|^2 + gamma/2 E |grad D(G(z))|^2        (eq. 2, 4, 5)
+    min_D  E softplus(-(D(x) - D(G(z)))) + gamma/2 E |grad D(x)|^2 + gamma/2 E |grad D(G(z))|^2        (section 2)
     min_G  E softplus(-(D(G(z)) - D(x)))
 
 Each fake is judged beside a real: a fake that is good by an absolute boundary, far from the data's other modes, gains nothing by
 staying there, which is why modes are not dropped (section 2.1; Sun et al. 2020, arXiv 2011.04926). D* = log p/q up to a
 constant, the value log 2 - JSD(p x q, q x p). R1 alone leaves D free on fakes, R2 alone on reals; with both the game converges
-locally (proposition 2). No normalisation in either network (norm=batch brings it back to G); Adam with beta1 = 0.
+locally. No normalisation in either network (norm=batch brings it back to G); Adam with beta1 = 0.
 
 What goes wrong: gamma is a trade of sharpness against stability, and fits one scale of data; the paper lets it fall in training.
+
+Networks by the kind of the data, see `nets.py`. The paper's are residual; what it says of the losses holds for any.
 """
 
 from __future__ import annotations

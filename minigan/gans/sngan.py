@@ -10,6 +10,8 @@ TV(p, q).
 
 What goes wrong: a kernel's matrix is not the convolution (spectral=operator is); two hidden layers of slope at most 1 cannot
 follow a density of width .02, so that on the ring fakes stay around the modes; and a product of norms bounds D loosely.
+
+Networks by the kind of the data, see `nets.py`. All of D's layers are changed, none of G's.
 """
 
 from __future__ import annotations

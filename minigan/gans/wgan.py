@@ -11,6 +11,8 @@ Why: W1 is continuous in G, and its gradient does not vanish where p and q do no
 What goes wrong: "weight clipping is a clearly terrible way to enforce a Lipschitz constraint" (ibid., section 3): with a small c
 gradients shrink from layer to layer, with a large one training to the optimum takes long; and weights go to the two ends +-c
 (Gulrajani et al. 2017, figure 1). See `wgan_gp` and `sngan`.
+
+Networks by the kind of the data, see `nets.py`.
 """
 
 from __future__ import annotations

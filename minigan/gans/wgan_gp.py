@@ -10,6 +10,8 @@ images; the authors' toys take .1, and so does the default here (gp=10 with --da
 At p = q the penalty still asks for slope 1, which a constant critic has not: the game has no rest point there, and G circles at a
 distance that falls with the learning rate (Mescheder et al. 2018, arXiv 1801.04406, section 3.2): decay=true helps. One-sided
 (gp=0 lp=10) only slopes above 1 cost.
+
+Networks by the kind of the data, see `nets.py`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Miyato et al. 2018 (arXiv 1802.05957, section 2.1: "reshaped"). The convolution 
 number of the output map, and its largest singular value s_A, the true operator norm, is what bounds its Lipschitz constant. The
 two differ: an input number meets up to r = prod ceil(kernel / stride) windows, so that
 
-    s_A <= sqrt(r) s_M          (Tsuzuku, Sato, Sugiyama 2018, arXiv 1802.04034, lemma 3; Sedghi et al. 2018, arXiv 1805.10408)
+    s_A <= sqrt(r) s_M          (Tsuzuku, Sato, Sugiyama 2018, arXiv 1802.04034; Sedghi et al. 2018, arXiv 1805.10408)
 
 with near equality for smooth kernels, and s_A < s_M is possible, too. After `nn.spectral` a layer of 5x5 taps and stride 2 may
 stretch by up to 3, three such layers by 27; after `spectral_operator` by 1.
