@@ -115,6 +115,24 @@ def _sample(args: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the run's folder")
+    parser.add_argument(
+        "-n", type=int, metavar="N", help="samples (default: 5000 images or 2500 points, at most half the data)"
+    )
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the samples (default: the run's)")
+    parser.add_argument("--json", action="store_true", help="print the JSON document that DIR/evaluation.json holds")
+    parser.add_argument("--slow", action="store_true", help="measure too what takes minutes")
+    _model_argument(parser)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from minigan.run import evaluation
+
+    print(evaluation.evaluate(args.dir, n=args.n, seed=args.seed, as_json=args.json, model=args.model, slow=args.slow))
+    return 0
+
+
 def _no_arguments(parser: argparse.ArgumentParser) -> None:
     pass
 
@@ -179,6 +197,7 @@ COMMANDS = {
     "train": Command("train a model; without arguments the default one, on embedded data", _train_arguments, _train),
     "resume": Command("go on with an interrupted run, or train a finished one for longer", _resume_arguments, _resume),
     "sample": Command("draw from a trained model", _sample_arguments, _sample),
+    "evaluate": Command("measure a trained model, and print and store the table", _evaluate_arguments, _evaluate),
     "models": Command("list the models", _no_arguments, _models),
     "datasets": Command("list the data sets", _no_arguments, _datasets),
     "doctor": Command("look at the installation and test it", _no_arguments, _doctor),

@@ -490,6 +490,9 @@ class Dirac:
     def metrics(self, real):
         return {"radius": np.hypot(self.x.numpy(), self.y.numpy()).item()}
 
+    def checks(self, real):
+        return []
+
     def equilibrium(self):
         return {}
 

@@ -10,13 +10,14 @@ import importlib
 from typing import Any
 
 from minigan.gans.base import Model
+from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Category, Examples, Label, Number
 from minigan.gans.options import Config, option
 from minigan.gans.protocol import ModelError, Picture, Unsuitable, check
 
 __all__ = [
-    "DEFAULT", "MODELS", "Category", "Config", "Examples", "Label", "Model", "ModelError", "Number", "Picture",
-    "Unsuitable", "get", "option", "register",
+    "DEFAULT", "MODELS", "Category", "Check", "Config", "Examples", "Label", "Model", "ModelError", "Number", "Picture",
+    "RealData", "Unsuitable", "get", "option", "register",
 ]  # fmt: skip
 
 MODELS = {

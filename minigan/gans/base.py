@@ -18,6 +18,7 @@ import numpy as np
 from minigan import backend, nn, optim, random
 from minigan.autodiff import Tensor
 from minigan.game import Game, Phase
+from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Category, Condition, Examples, bound
 from minigan.gans.needs import Facts, Needs
 from minigan.gans.options import Config
@@ -145,6 +146,10 @@ class Model(ABC):
     def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """None beside the losses and what they report."""
         return {}
+
+    def checks(self, real: RealData) -> Sequence[Check]:
+        """None."""
+        return []
 
     def equilibrium(self) -> Mapping[str, tuple[str, float]]:
         """Unknown."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from minigan import nn
 from minigan.game import Game
+from minigan.gans.checks import Check, RealData
 from minigan.gans.needs import Facts, Needs, entries
 from minigan.gans.options import RUN_OPTIONS
 
@@ -79,6 +80,9 @@ class Trainable(Protocol):
 
     def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """Numbers for `metrics.jsonl` that are no losses, by name."""
+
+    def checks(self, real: RealData) -> Sequence[Check]:
+        """Numbers that a trained model should reach, for `minigan evaluate`, each with its target. real: all the data."""
 
     def equilibrium(self) -> Mapping[str, tuple[str, float]]:
         """For players whose loss at the equilibrium is known, by name: what to call it in a plot, and its value."""
@@ -145,6 +149,16 @@ def check_mapping(name: str, method: str, made: Any, what: str) -> None:
     """ModelError for a method that returned no mapping."""
     if not isinstance(made, Mapping):
         raise ModelError(f"{name}: {method}() returned {type(made).__name__}, expected a dict of {what}")
+
+
+def check_checks(name: str, made: Any) -> list[Check]:
+    """The checks that a model returned; ModelError for anything but a sequence of them, with names of their own."""
+    if not isinstance(made, (list, tuple)) or not all(isinstance(check, Check) for check in made):
+        raise ModelError(f"{name}: checks() returned {made!r}, expected a list of Check(name, value, target)")
+    names = [check.name for check in made]
+    if twice := next((each for each in names if names.count(each) > 1), ""):
+        raise ModelError(f"{name}: checks(): {twice!r} comes twice; give each check a name of its own")
+    return list(made)
 
 
 def check_made(model: Any) -> None:

@@ -62,11 +62,11 @@ def sample(
     device = building.usable_device(saved.device, folder.path)
     with building.kernel_phase(device, quiet=True), np.errstate(all="ignore"):
         restored = building.restored_model(file, reference, saved, config, device)
-        given = _conditions(reference, restored, asked or {}, config)
-        one = _drawn(reference, restored, 1, seed, given)
-        _check_memory(n, one.size)
+        given = conditions(reference, restored, asked or {}, config)
+        one = drawn(reference, restored, 1, seed, given)
+        check_memory(n, one.size)
         target = target or _default_target(folder, one, n, seed, asked or {})
-        examples = _drawn(reference, restored, n, seed, given)
+        examples = drawn(reference, restored, n, seed, given)
     _write(target, examples, f"{n} samples at step {saved.step}", reference, config)
     words = [word for key, text in (asked or {}).items() for word in ("--set", f"{key}={text}")]
     words += ["--model", model] if model else []
@@ -74,7 +74,7 @@ def sample(
     return f"{target}: {n} examples of {file}, seed {seed}\n{again}"
 
 
-def _conditions(reference: Reference, model: Trainable, asked: Mapping[str, str], config: Any) -> dict[str, Any]:
+def conditions(reference: Reference, model: Trainable, asked: Mapping[str, str], config: Any) -> dict[str, Any]:
     """What is asked for, and the run's own examples where a model translates some and none are named."""
     given = {}
     with reference.blamed():
@@ -90,7 +90,8 @@ def _conditions(reference: Reference, model: Trainable, asked: Mapping[str, str]
     return given
 
 
-def _drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Mapping[str, Any]) -> np.ndarray:
+def drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Mapping[str, Any]) -> np.ndarray:
+    """n examples; UsageError for a model that makes none."""
     with reference.blamed():
         try:
             return model.sample(n, seed=seed, **given)
@@ -98,7 +99,7 @@ def _drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Map
             raise UsageError(f"{reference.name}: {error}") from error
 
 
-def _check_memory(n: int, elements: int) -> None:
+def check_memory(n: int, elements: int) -> None:
     """MemoryError before it is too late: Linux grants more than there is, and kills whoever uses it."""
     needed = 2 * 4 * n * elements  # float32: the parts, and the whole
     free = environment.free_memory()

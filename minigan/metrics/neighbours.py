@@ -1,0 +1,46 @@
+"""Distances between two sets, a block of rows at a time: 50,000 by 50,000 of them would be 20 GB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+BLOCK = 2**23  # distances at a time: 64 MB of float64, and as much again while they are computed
+
+
+def squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """(rows, |x_i - y_j|^2 for those rows i and all j), float64, x (N, d) and y (M, d).
+
+    As |x|^2 + |y|^2 - 2 x.y after both are moved by the same point, which keeps whole numbers exact and a far origin harmless;
+    the rounding is 2^-52 times the largest |x|^2, clipped at 0.
+    """
+    origin = y[0]
+    x, y = x - origin, y - origin
+    norms, height = np.square(y).sum(axis=1), max(1, BLOCK // len(y))
+    for start in range(0, len(x), height):
+        part = slice(start, start + height)
+        block = x[part] @ y.T
+        block *= -2
+        block += norms
+        block += np.square(x[part]).sum(axis=1)[:, None]
+        yield part, np.maximum(block, 0, out=block)
+
+
+def radii(x: np.ndarray, k: int) -> np.ndarray:
+    """(N,): the squared distance of each row to its k-th nearest other row."""
+    out = np.empty(len(x))
+    for part, block in squared_distances(x, x):
+        own = np.arange(len(x))[part]
+        block[own - part.start, own] = np.inf
+        out[part] = np.partition(block, k - 1, axis=1)[:, k - 1]
+    return out
+
+
+def nearest(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(N,): the squared distance of each row of x to the nearest of y, float64. Of y only a block at a time becomes float64."""
+    out, height = np.full(len(x), np.inf), max(1, BLOCK // y.shape[1])
+    for start in range(0, len(y), height):
+        for part, block in squared_distances(x, y[start : start + height].astype(np.float64)):
+            out[part] = np.minimum(out[part], block.min(axis=1))
+    return out
