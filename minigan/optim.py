@@ -375,7 +375,7 @@ class AdamW(Optimizer):
     weight_decay = lambda / alpha.
     """
 
-    slots = ("m", "v")
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
     ranges: ClassVar[dict[str, dict[str, float]]] = {
         "beta1": {"low": 0, "below": 1},
         "beta2": {"low": 0, "below": 1},

@@ -347,6 +347,38 @@ def test_a_class_may_give_its_pair_and_its_penalties_as_values():
     assert model.equilibrium() == {}
 
 
+def test_checks_see_whether_a_regulariser_holds():
+    """A clipped critic, a normalised one, and one whose slope is given; and the same ones spoilt."""
+    real = {"x": POINTS}
+
+    class Given(dict):
+        seed = 0
+
+    def met(model):
+        return {check.name.split(",")[0]: check.met for check in model.checks(Given(real))}
+
+    model = small(Toy, loss="wasserstein", clip=0.1)
+    steps(model, POINTS, 1)
+    assert met(model) == {"largest |weight| of D / clip": True}
+    model.discriminator.layers[0].weight.assign(np.full((2, 4), 0.11))
+    assert met(model) == {"largest |weight| of D / clip": False}
+    model = small(Toy, spectral="reshaped")
+    steps(model, POINTS, 20)
+    assert met(model) == {"singular value": True} and len(model.checks(Given(real))) == 3
+    layer = model.discriminator.layers[0]
+    v = layer.changes[0].v.data
+    across = np.array([v[1], -v[0], v[3], -v[2]])
+    vars(layer)["weight"].assign(np.stack([v, 10 * across]))  # the iteration sees the first direction only, of length 1
+    assert max(check.value for check in model.checks(Given(real))) == pytest.approx(10, rel=1e-4)
+    assert [check.met for check in model.checks(Given(real))] == [False, True, True]
+    model = small(Toy, gp=1.0)
+    model.discriminator.layers[:] = [nn.Dense(2, 1)]
+    for slope, holds in ((1.0, True), (0.5, False)):
+        model.discriminator.layers[0].weight.assign(np.array([[slope], [0.0]]))
+        assert met(model) == {"mean |grad D| between fakes and reals": holds}
+    assert met(small(Toy)) == {}
+
+
 # -- what does not go together ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("options", "way_out"),

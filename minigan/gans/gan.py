@@ -19,7 +19,10 @@ from minigan.derivatives import vjp
 from minigan.gans import regularizers
 from minigan.gans.augmentation import Augmentation
 from minigan.gans.base import Model, Stateful
+from minigan.gans.checks import Check, RealData
 from minigan.gans.choices import GANConfig
+from minigan.gans.held import checks_of
+from minigan.gans.needs import ONLY
 from minigan.gans.pairs import equilibrium_of, pair_of
 from minigan.player import Lazy, Player
 from minigan.rules import Rule
@@ -218,6 +221,11 @@ class GAN(Model):
     def after_step(self) -> Sequence[Callable[[], Any]]:
         """The means of past weights follow."""
         return [part.update for part in self.extra.values() if isinstance(part, optim.History)]
+
+    def checks(self, real: RealData) -> Sequence[Check]:
+        """Whether each regulariser holds what it should, see `held.py`."""
+        with self.evaluating(), self.random.apart(real.seed, "checks"):
+            return checks_of(self, real[ONLY])
 
     def equilibrium(self) -> Mapping[str, tuple[str, float]]:
         """That of the pair, for each player whose loss is the pair's own half as it stands here."""
