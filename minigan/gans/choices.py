@@ -115,7 +115,8 @@ class GANConfig(Config):
     beta1: float = option(0.5, "Adam's beta1", low=0.0, high=0.999)
     beta2: float = option(0.999, "Adam's beta2", low=0.0, high=0.99999)
     decay: bool = option(
-        False, "learning rates fall to 0 in a straight line over all steps (Mescheder 2018, section 6)"
+        False,
+        "learning rates fall to 0 in a straight line over `steps`; a run that is made longer follows the longer line",
     )
     d_steps: int = option(1, "updates of D a step (Goodfellow 2014, algorithm 1: k; WGAN: 5)", low=1)
     rule: str = option("alternating", "in which order the players move", choices=ORDERS)

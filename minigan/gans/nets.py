@@ -24,7 +24,10 @@ class EitherConfig(GANConfig):
     data: str = option("ring8", "points or images: a data set by name, or a path to a .npy or .npz file")
     batch_size: int = option(256, "examples a step; 64 is usual for images", low=1)
     latent: int = option(16, "length of the noise vector z ~ N(0, 1)", low=1)
-    decay: bool = option(True, "learning rates fall to 0 in a straight line over all steps (Mescheder 2018, section 6)")
+    decay: bool = option(
+        True,
+        "learning rates fall to 0 in a straight line over `steps`; a run that is made longer follows the longer line",
+    )
     ema: float = strength("decay of the averaged generator that samples are drawn from", 0.995, high=0.99999)
     width: int = option(128, "points: units in each hidden layer", low=1)
     net: str = option("s4", "images: 5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
