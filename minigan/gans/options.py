@@ -7,7 +7,10 @@ from typing import Any, get_type_hints
 
 
 def option(default: Any, help: str, **limits: Any) -> Any:
-    """A field of a configuration: its default, a line of help, and limits (`low`, `high`, `choices`) checked at the start."""
+    """A field of a configuration: its default, a line of help, and limits (`low`, `high`, `choices`) checked at the start.
+
+    choices: a sequence, or a mapping to a line of help on each.
+    """
     if unknown := sorted(limits.keys() - {"low", "high", "choices"}):
         raise TypeError(f"option: got the limits {', '.join(unknown)}, expected low, high or choices")
     return field(default=default, metadata={"help": help, **limits})
@@ -36,7 +39,7 @@ class Config:
             if "high" in limits and not value <= limits["high"]:
                 raise ValueError(f"{f.name}: got {value}, expected at most {limits['high']}")
             if "choices" in limits and value not in limits["choices"]:
-                raise ValueError(f"{f.name}: got {value!r}, expected one of {limits['choices']}")
+                raise ValueError(f"{f.name}: got {value!r}, expected one of {tuple(limits['choices'])}")
 
 
 RUN_OPTIONS: dict[str, type] = {name: kind for name, kind in get_type_hints(Config).items()}

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from minigan import nn
 from minigan.data import mode_statistics
 from minigan.gans.checks import Check, RealData
-from minigan.gans.gan import GAN, GANConfig
+from minigan.gans.choices import GANConfig
+from minigan.gans.gan import GAN
 from minigan.gans.options import option
 
 
@@ -49,7 +50,7 @@ class Toy(GAN):
         features, config = math.prod(self.shape), self.config
         return {
             "generator": perceptron(config.latent, config.width, features, "relu"),
-            "discriminator": perceptron(features, config.width, 1, "leaky_relu"),
+            "discriminator": perceptron(config.pack * features, config.width, 1, "leaky_relu"),
         }
 
     def checks(self, real: RealData) -> list[Check]:

@@ -37,7 +37,7 @@ def load_data(reference: Reference, config: Any) -> Supply:
         return needs.find(reference.model.needs, config.data, seed=config.seed)
     except WrongKindError as error:
         sets = [entry.name for entry in data.catalogue() if entry.kind == error.needed]
-        models = [other for other in gans.MODELS if other_needs(other) == error.found]
+        models = [other for other in gans.MODELS if other_needs(other) in (error.found, "examples")]
         raise UsageError(
             f"{reference.name} is a model for {error.needed}, and {error.given} holds {error.found}: choose --data from "
             f"{', '.join(sets)}, or a model for {error.found}: {', '.join(models) or 'there is none yet'}"

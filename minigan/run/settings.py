@@ -130,8 +130,10 @@ def help_text(reference: Reference) -> str:
     rows = []
     for f in fields(model.Config):
         choices = f.metadata.get("choices")
-        said = f.metadata.get("help", "") + (f": {', '.join(map(str, choices))}" if choices else "")
+        told = choices if isinstance(choices, Mapping) else {}
+        said = f.metadata.get("help", "") + (f": {', '.join(map(str, choices))}" if choices and not told else "")
         rows.append((f.name, str(values[f.name]), said))
+        rows += [("", "", f"  {name}: {line}") for name, line in told.items()]
     about = f" ({model.summary})" if model.summary else ""
     return f"settings of {reference.name}{about}, for --set key=value:\n" + table([("key", "default", ""), *rows])
 
