@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -135,6 +135,15 @@ class Units(NamedTuple):
         deviation = x.std(axis=0)
         steady = deviation <= 1e-12 * np.abs(x).max(axis=0)  # what rounding leaves of a constant
         return cls(tuple(x.mean(axis=0).tolist()), tuple(np.where(steady, 1.0, deviation).tolist()))
+
+    @classmethod
+    def read(cls, value: Any) -> Units:
+        """From what JSON kept of one. Raises ValueError or TypeError for anything else."""
+        shift, scale = value
+        units = cls(tuple(map(float, shift)), tuple(map(float, scale)))
+        if len(units.shift) != len(units.scale) or not np.isfinite(units).all() or not min(units.scale) > 0:
+            raise ValueError(f"units: got {value!r}, expected as many shifts as scales, finite, and scales above 0")
+        return units
 
     def standardised(self, points: np.ndarray) -> np.ndarray:
         """(x - shift) / scale, float32."""

@@ -106,6 +106,7 @@ class Recorder:
         self.set_status("running")
         on = f" on {self.job.config.data}" if self.job.facts.shapes else ""
         note(f"training {self.job.reference.name}{on} in {self.folder.path}")
+        self.gallery.save_real(self.folder.samples)
         self.gallery.save_step(self.folder.samples, 0, first)
 
     # -- in a pause of the loop --------------------------------------------------------------------------------------

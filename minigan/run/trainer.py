@@ -46,6 +46,7 @@ def train(name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str 
     check_free(out)
     backend.module_for(device)
     supply = building.load_data(reference, config)
+    building.tell(supply)
     job = Job(reference, config, supply.facts, building.checksum(supply), device)
     with Interrupts() as interrupts:
         with building.kernel_phase(device):
@@ -60,7 +61,7 @@ def train(name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str 
 def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Gallery]:
     feed = Feed(supply, model, job.device)
     loop = Loop(job.reference, model, feed, step=step, steps=job.config.steps)
-    return loop, Gallery(job.reference, model, building.some_of(supply), supply.sets)
+    return loop, Gallery(job.reference, model, building.some_of(supply), supply.sets, supply.facts)
 
 
 def _warmed_up(job: Job, loop: Loop, gallery: Gallery) -> dict[str, np.ndarray]:
@@ -143,7 +144,8 @@ def _agreed_config(folder: RunDir, file: Path, reference: Reference, saved: Chec
 
 
 def _same_data(reference: Reference, saved: Checkpoint, config: Any) -> Supply:
-    supply, trained_on = building.load_data(reference, config), Facts.read(saved.facts)
+    trained_on = Facts.read(saved.facts)
+    supply = building.load_data(reference, config, trained_on)
     if supply.facts != trained_on:
         raise CheckpointError(f"{config.data}: holds {supply.facts}; the run was trained on {trained_on}")
     if building.checksum(supply) != saved.data_checksum:
