@@ -144,8 +144,9 @@ def _formed(image: Image.Image, form: Form) -> np.ndarray:
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     image = image.convert("L" if form.channels == 1 else "RGB")
     if image.size != (form.width, form.height):
-        box = _middle(image.size, form) if form.crop else None
-        image = image.resize((form.width, form.height), Image.Resampling.BICUBIC, box=box)
+        if form.crop:  # before the resize, whose filter would read beyond the edges of a box
+            image = image.crop(_middle(image.size, form))
+        image = image.resize((form.width, form.height), Image.Resampling.BICUBIC)
     return np.asarray(image, np.uint8).reshape(form.shape)
 
 
@@ -161,11 +162,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
 
 
-def _middle(size: tuple[int, int], form: Form) -> tuple[float, float, float, float]:
-    """The largest box of the form's aspect in the middle of a picture."""
+def _middle(size: tuple[int, int], form: Form) -> tuple[int, int, int, int]:
+    """The largest box of the form's aspect, to a pixel, in the middle of a picture."""
     scale = min(size[0] / form.width, size[1] / form.height)
-    width, height = scale * form.width, scale * form.height
-    left, top = (size[0] - width) / 2, (size[1] - height) / 2
+    width, height = max(1, round(scale * form.width)), max(1, round(scale * form.height))
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return left, top, left + width, top + height
 
 
