@@ -25,7 +25,7 @@ from minigan.gans.options import option
 class ToyConfig(GANConfig):
     """The toy GAN's options."""
 
-    data: str = option("ring8", "data set of points by name, or a path to a .npy or .npz file")
+    data: str = option("ring8", "data set of points by name, or a path to a .npy, .npz or .csv file")
     batch_size: int = option(256, "examples a step", low=1)
     latent: int = option(2, "length of the noise vector z ~ N(0, 1)", low=1)
     steps: int = option(10000, "steps to train: one update of every player each", low=0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from minigan import data
 from minigan.gans.needs import Needs, names_of_sets
+from minigan.gans.options import DATA_OPTIONS
 from minigan.run.errors import UsageError
 from minigan.run.references import Reference
 
@@ -102,6 +103,8 @@ def restore(model: Any, values: Mapping[str, Any]) -> Any:
         ValueError: other keys, types or limits than this version's.
     """
     kinds = _types(model.Config)
+    # Runs of before there were these options were read without them.
+    values = {**{f.name: f.default for f in fields(model.Config) if f.name in DATA_OPTIONS}, **values}
     if wrong := sorted(kinds.keys() ^ values.keys()):
         raise ValueError(f"settings that are on one side only: {', '.join(wrong)}")
     for key, kind in kinds.items():
