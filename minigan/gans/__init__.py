@@ -20,7 +20,20 @@ __all__ = [
     "RealData", "Unsuitable", "get", "option", "register",
 ]  # fmt: skip
 
-MODELS = {"dcgan": "minigan.gans.dcgan:DCGAN", "mlp": "minigan.gans.mlp:MLP", "toy": "minigan.gans.toy:Toy"}
+MODELS = {
+    "dcgan": "minigan.gans.dcgan:DCGAN",
+    "mlp": "minigan.gans.mlp:MLP",
+    "toy": "minigan.gans.toy:Toy",
+    "cgan": "minigan.gans.cgan:CGAN",
+    "acgan": "minigan.gans.acgan:ACGAN",
+    "projection": "minigan.gans.projection:Projection",
+    "infogan": "minigan.gans.infogan:InfoGAN",
+    "vae": "minigan.gans.vae:VAE",
+    "vaegan": "minigan.gans.vaegan:VAEGAN",
+    "aae": "minigan.gans.aae:AAE",
+    "bigan": "minigan.gans.bigan:BiGAN",
+    "vat": "minigan.gans.vat:VAT",
+}
 DEFAULT = "dcgan"
 
 
