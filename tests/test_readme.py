@@ -35,7 +35,7 @@ SHORTER = {
     "minigan lessons run 12 --out figures": ["--fast"],
     "minigan lessons build --out site": ["--fast", "--only", "1"],
 }
-STEPS = {"minigan train mlp": "60"}  # instead of those it has
+STEPS = {"minigan train mlp": "60", "minigan train cgan": "20"}  # instead of those it has
 
 
 def shortened(command: str) -> list[str]:
