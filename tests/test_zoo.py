@@ -18,6 +18,7 @@ from minigan.autodiff import Tensor, grad
 from minigan.batch import tensors_of
 from minigan.gans import needs
 from minigan.gans.checks import Check, RealData
+from minigan.gans.directions import top_eigenvectors
 from minigan.gans.labelled import Labelled
 from minigan.gans.latents import Posterior, off_prior
 from minigan.metrics import codes
@@ -396,6 +397,7 @@ def test_vats_exact_power_step_is_that_of_the_hessian_and_the_finite_one_tends_t
         model.random.advance(3)
         logits = model.classifier(x)
         found[power, xi] = model.direction(x, logits).numpy().reshape(4, -1)
+    top = top_eigenvectors(model.classifier, x)
     model.random.advance(3)
     d = model.random.normal(x.shape, stream="direction").numpy().reshape(4, -1)
     for i in range(4):  # H = J^T (diag p - p p^T) J, J by central differences
@@ -404,6 +406,8 @@ def test_vats_exact_power_step_is_that_of_the_hessian_and_the_finite_one_tends_t
         p = np.exp(log_softmax(logits.numpy()))[i]
         wanted = j @ (np.diag(p) - np.outer(p, p)) @ j.T @ d[i]
         assert wanted / np.linalg.norm(wanted) == pytest.approx(found["exact", 0.1][i], abs=1e-6)
+        values, vectors = np.linalg.eigh(j @ (np.diag(p) - np.outer(p, p)) @ j.T)
+        assert abs(vectors[:, -1] @ top[i]) == pytest.approx(1, abs=1e-6) and values[-1] > 1.01 * values[-2]
     far, near = (np.abs(found["finite", xi] - found["exact", 0.1]).max() for xi in (1e-1, 1e-4))
     assert near < 1e-3 and near < 0.1 * far
 
