@@ -34,6 +34,9 @@ class ACGAN(ClassConditional):
 
     summary = "GAN with an auxiliary classifier (Odena et al. 2016)"
     least_accuracy = 0.93
+    trunk: nn.Module
+    source: nn.Module
+    classifier: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
@@ -46,7 +49,7 @@ class ACGAN(ClassConditional):
             "classifier": nn.Dense(trunk.outputs, classes, init="normal"),
         }
 
-    def generate(self, n: int, label: Tensor) -> Tensor:
+    def generate(self, n: int, label: Tensor) -> Tensor:  # type: ignore[override]
         """n examples G(z, label): the label is a part of the code."""
         z = self.random.normal((n, self.config.latent), stream="z")
         return self.generator(ops.concatenate([z, label], axis=1))

@@ -58,6 +58,9 @@ class BiGAN(Averaged):
     Config = BiGANConfig
     averaged = ("generator", "encoder")
     summary = "GAN with an encoder, judged in pairs (Donahue et al. 2016)"
+    generator: nn.Module
+    encoder: nn.Module
+    discriminator: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

@@ -33,6 +33,8 @@ class CGAN(ClassConditional):
     """Both players get y as maps."""
 
     summary = "conditional GAN (Mirza, Osindero 2014)"
+    trunk: nn.Module
+    head: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

@@ -92,7 +92,7 @@ class Up(nn.Module):
         self.last = nn.ConvTranspose(wide // 2 + maps, shape[-1], 4, stride=2, activation="tanh", init=NORMAL)
         self.norms = [_norm(wide, norms), _norm(wide // 2, norms)]
 
-    def forward(self, code: Tensor, y: Tensor | None = None) -> Tensor:  # type: ignore[override]  # a condition is its second input
+    def forward(self, code: Tensor, y: Tensor | None = None) -> Tensor:
         """G(code) or G(code, y)."""
         maps = None if self.by_norms else y
         h = self._normed(0, self.spread(self.dense(with_maps(code, maps))), y)
@@ -126,7 +126,7 @@ class Down(nn.Module):
         self.second = _strided(features + maps, 2 * features)
         self.dense = nn.Dense(height * width * 2 * features, self.outputs, activation="leaky_relu", init=NORMAL)
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # type: ignore[override]  # a condition is its second input
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The features of x, or of x beside y."""
         h = self.second(with_maps(self.first(with_maps(x, y)), y))
         return self.dense(ops.flatten(h, 1))

@@ -35,7 +35,8 @@ from minigan.gans.protocol import Picture
 from minigan.metrics import codes
 from minigan.player import Player
 
-CATEGORIES = 10
+CATEGORIES, NUMBER = 10, Number(-1.0, 1.0)
+CODES = {"category": Category(CATEGORIES, one_hot=True), "first": NUMBER, "second": NUMBER}
 JUDGED, COLUMNS = 2000, 9  # images that checks look at; of a sweep
 
 
@@ -55,12 +56,11 @@ class InfoGAN(Averaged):
 
     Config = InfoGANConfig
     summary = "GAN whose codes can be read back from images (Chen et al. 2016)"
-
-    conditions = {  # noqa: RUF012
-        "category": Category(CATEGORIES, one_hot=True),
-        "first": Number(-1.0, 1.0),
-        "second": Number(-1.0, 1.0),
-    }
+    conditions = CODES
+    generator: nn.Module
+    trunk: nn.Module
+    head: nn.Module
+    Q: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
@@ -92,9 +92,10 @@ class InfoGAN(Averaged):
 
     def drawn(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """n codes as they are drawn in training."""
-        k = CATEGORIES
         numbers = 2.0 * self.random.uniform((n, 2), stream="numbers") - 1.0
-        category = ops.one_hot(self.random.integers((n,), high=k, stream="category"), k, dtype=numbers.dtype)
+        category = ops.one_hot(
+            self.random.integers((n,), high=CATEGORIES, stream="category"), CATEGORIES, dtype=numbers.dtype
+        )
         return category, numbers[:, :1], numbers[:, 1:]
 
     def bound(self, h: Tensor, given: Sequence[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -48,6 +48,9 @@ class Projection(ClassConditional):
     Config = ProjectionConfig
     summary = "GAN with a projection discriminator (Miyato, Koyama 2018)"
     least_accuracy = 0.96
+    trunk: nn.Module
+    vectors: nn.Module
+    psi: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

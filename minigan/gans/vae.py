@@ -51,6 +51,8 @@ class VAE(Model):
 
     Config = VAEConfig
     summary = "variational autoencoder (Kingma, Welling 2013)"
+    encoder: nn.Module
+    decoder: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

@@ -59,6 +59,10 @@ class VAEGAN(Averaged):
     summary = "VAE with a discriminator's features for pixels (Larsen et al. 2015)"
     rule = "simultaneous"
     averaged = ("encoder", "decoder")
+    encoder: nn.Module
+    decoder: nn.Module
+    trunk: nn.Module
+    head: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
@@ -129,20 +133,10 @@ class VAEGAN(Averaged):
         """Sharpness of reconstructions; and their error in a judge's features, of that between two images of the data."""
         x = real["x"][:JUDGED]
         again, judge = self.reconstructed(x), real.judge()
-        made = [
-            Check(
-                "gradient energy of reconstructions, of the data's",
-                gradient_energy(again) / gradient_energy(x),
-                "0.85 to 1.15",
-            )
-        ]
+        energy = gradient_energy(again) / gradient_energy(x)
+        made = [Check("gradient energy of reconstructions, of the data's", energy, "0.85 to 1.15")]
         if judge is not None:
             f, g = judge.features(x), judge.features(again)
-            made.append(
-                Check(
-                    "feature error, of that of another image",
-                    ((f - g) ** 2).sum() / ((f - f[::-1]) ** 2).sum(),
-                    "<= 0.4",
-                )
-            )
+            error = np.square(f - g).sum() / np.square(f - f[::-1]).sum()
+            made.append(Check("feature error, of that of another image", error, "<= 0.4"))
         return made

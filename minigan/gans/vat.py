@@ -34,7 +34,7 @@ import numpy as np
 from minigan import losses, nn, ops, optim
 from minigan.autodiff import Tensor
 from minigan.derivatives import hvp, vjp
-from minigan.gans.base import Model
+from minigan.gans.base import Model, Stateful
 from minigan.gans.checks import Check, RealData
 from minigan.gans.directions import top_eigenvectors, unit
 from minigan.gans.labelled import Labelled
@@ -67,6 +67,8 @@ class VAT(Model):
     Config = VATConfig
     summary = "classifier from few labels, smooth where it hurts most (Miyato et al. 2015)"
     needs = {"x": "images", "y": "labels"}  # noqa: RUF012
+    classifier: nn.Module
+    labelled: Labelled
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
@@ -80,7 +82,7 @@ class VAT(Model):
         rate = optim.linear(self.config.lr, steps=max(self.config.steps, 1))
         return [Player("classifier", self.loss, optim.Adam(self.classifier, lr=rate))]
 
-    def extra_state(self) -> dict[str, Labelled]:
+    def extra_state(self) -> dict[str, Stateful]:
         """The labelled images: no others' labels are ever read."""
         return {"labelled": Labelled(self.shape, classes=self.classes, each=self.config.labels)}
 
@@ -95,9 +97,7 @@ class VAT(Model):
         supervised, free = losses.cross_entropy(logits[n:], b.label), logits[:n]
         r = self.config.eps * self.direction(b.x, free)
         smoothness = self.divergence(b.x, free, r) / n
-        p = ops.softmax(free)
-        unsure = -ops.mean(ops.sum(p * ops.log_softmax(free), axis=1))
-        mean = ops.mean(p, axis=0)
+        unsure, mean = losses.cross_entropy(free, p := ops.softmax(free)), ops.mean(p, axis=0)
         balance = -ops.sum(mean * ops.log(mean + 1e-8))
         total = supervised + self.config.weight * smoothness + self.config.entropy * (unsure - balance)
         return total, {"supervised": supervised, "smoothness": smoothness, "unsure": unsure, "balance": balance}

@@ -54,7 +54,7 @@ def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     y, x = np.indices(ink.shape[1:], dtype=np.float64)
     mean_x, mean_y = ((ink * place).sum(axis=(1, 2))[:, None, None] for place in (x, y))
     dx, dy = x - mean_x, y - mean_y
-    return tuple((ink * product).sum(axis=(1, 2)) for product in (dx * dx, dy * dy, dx * dy))  # type: ignore[return-value]
+    return tuple((ink * product).sum(axis=(1, 2)) for product in (dx * dx, dy * dy, dx * dy))
 
 
 def explained(values: np.ndarray, number: np.ndarray, groups: np.ndarray) -> float:
