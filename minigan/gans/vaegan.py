@@ -45,7 +45,7 @@ JUDGED, SHOWN = 2000, 40  # images that checks look at; reconstructions in a pic
 class VAEGANConfig(ImageConfig):
     """The VAE-GAN's options."""
 
-    steps: int = option(1500, "steps to train: one update of every player each", low=0)
+    steps: int = option(1200, "steps to train: one update of every player each", low=0)
     latent: int = option(20, "length of the code z", low=1)
     gamma: float = option(0.1, "weight of the feature error in the decoder's loss", low=0.0)
     likelihood: str = option("features", "what reconstructions are compared in", choices=("features", "pixels"))
