@@ -171,6 +171,10 @@ class Model(ABC):
             raise ModelError(f"{self._name}: classes: expected one entry of labels, needs = {self.needs!r}")
         return next(iter(self.facts.classes.values()))
 
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """An array, such as examples given to `pictures`, as a tensor where the networks are."""
+        return Tensor(backend.to_device(np.asarray(array), self.device))
+
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
         """Inside the block the networks have their averaged weights and are in evaluation mode, and build no graph."""
