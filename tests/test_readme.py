@@ -43,11 +43,7 @@ SHORTER = {
     "minigan lessons run 12 --out figures": ["--fast"],
     "minigan lessons build --out site": ["--fast", "--only", "1"],
 }
-<<<<<<< HEAD
-STEPS = {"minigan train mlp": "60", "minigan train sngan": "4"}  # instead of those it has
-=======
-STEPS = {"minigan train mlp": "60", "minigan train cgan": "20"}  # instead of those it has
->>>>>>> zoo
+STEPS = {"minigan train mlp": "60", "minigan train sngan": "4", "minigan train cgan": "20"}  # instead of those it has
 
 
 def shortened(command: str) -> list[str]:

@@ -24,7 +24,6 @@ MODELS = {
     "dcgan": "minigan.gans.dcgan:DCGAN",
     "mlp": "minigan.gans.mlp:MLP",
     "toy": "minigan.gans.toy:Toy",
-<<<<<<< HEAD
     "lsgan": "minigan.gans.lsgan:LSGAN",
     "wgan": "minigan.gans.wgan:WGAN",
     "wgan_gp": "minigan.gans.wgan_gp:WGANGP",
@@ -33,7 +32,6 @@ MODELS = {
     "r3gan": "minigan.gans.r3gan:R3GAN",
     "pacgan": "minigan.gans.pacgan:PacGAN",
     "unrolled": "minigan.gans.unrolled:Unrolled",
-=======
     "cgan": "minigan.gans.cgan:CGAN",
     "acgan": "minigan.gans.acgan:ACGAN",
     "projection": "minigan.gans.projection:Projection",
@@ -43,7 +41,6 @@ MODELS = {
     "aae": "minigan.gans.aae:AAE",
     "bigan": "minigan.gans.bigan:BiGAN",
     "vat": "minigan.gans.vat:VAT",
->>>>>>> zoo
 }
 DEFAULT = "dcgan"
 
