@@ -62,7 +62,7 @@ CANDIDATES: dict[str, list[tuple[str, type, dict[str, Any]]]] = {
         ("beta2 .999", Toy, {"beta2": 0.999}),
         ("no R1", Toy, {"r1": 0.0}),
         ("R1 1.0", Toy, {"r1": 1.0}),
-        ("R1 in every step", Toy, {"r1_every": 1}),
+        ("R1 in every step", Toy, {"penalty_every": 1}),
         ("no averaging", Toy, {"ema": 0.0}),
         ("ema .99", Toy, {"ema": 0.99}),
         ("width 64", Toy, {"width": 64}),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from minigan import backend
+from minigan import backend, ops
 from minigan.autodiff import Tensor, effect
 from minigan.backend import Array, is_float, to_numpy
 from minigan.checks import number
@@ -64,7 +64,7 @@ class EMA:
     update.recorded = True  # type: ignore[attr-defined]  # all it does is one effect: see `minigan.player.run_hook`
 
     def _advance(self, averages: Sequence[Array], tensors: Sequence[Array]) -> None:
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.warm_up else self.decay
+        decay = self._present_decay()
         self.steps += 1
         floats = all(is_float(a.dtype) for a in averages)
         for a, t in () if floats else zip(averages, tensors, strict=True):
@@ -74,6 +74,9 @@ class EMA:
         if kept:
             present = tensors if floats else [t for t in tensors if is_float(t.dtype)]
             dispatch.kernels_for(kept[0]).ema(kept, present, np.array([decay]))
+
+    def _present_decay(self) -> float:
+        return min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.warm_up else self.decay
 
     def mark(self) -> Callable[[], None]:
         """A function that brings the number of updates back to what it is now (the averages are tensors of their own)."""
@@ -106,6 +109,36 @@ class EMA:
     def applied(self) -> _Applied:
         """Context manager: the network runs with the averaged weights inside the block."""
         return _Applied(self)
+
+
+class History(EMA):
+    """The plain mean of a network's parameters over all its updates so far, and the distance to it: historical averaging
+    (Salimans et al. 2016, arXiv 1606.03498, section 3.3), |theta - 1/t sum_i theta_i|^2 in a player's loss.
+
+    The mean is a constant in the derivative, 2 (theta - mean). It damps the circles of a game, as fictitious play does.
+
+    Args:
+        network: a module, a tensor, or mappings and sequences of these.
+
+    Raises:
+        TypeError, ValueError: nothing to average, or something given twice.
+    """
+
+    def __init__(self, network: Parameters) -> None:
+        super().__init__(network, decay=0.0, warm_up=False)
+
+    def _present_decay(self) -> float:
+        return self.steps / (1 + self.steps)  # mean_(t+1) = t/(t+1) mean_t + theta/(t+1)
+
+    def distance(self) -> Tensor:
+        """|theta - mean|^2, over all that is learned."""
+        averages, tensors = self._pairs()
+        learned = [(t, a) for t, a in zip(tensors, averages, strict=True) if t.node is not None]
+        if not learned:
+            raise ValueError(
+                "History: no parameter takes a gradient here; its distance belongs into its own player's loss"
+            )
+        return ops.sum(ops.stack([ops.sum(ops.square(t - a.detach())) for t, a in learned]))
 
 
 class _Applied:

@@ -18,7 +18,17 @@ TYPE_CHECKING = False  # as in `typing`, which is not imported for it
 if TYPE_CHECKING:
     from minigan.run.recorder import Result
 
-SETTINGS = ("data", "steps", "batch_size", "seed")  # options of `train` that are settings of every model
+SETTINGS = (
+    "data",
+    "size",
+    "crop",
+    "grey",
+    "range",
+    "key",
+    "steps",
+    "batch_size",
+    "seed",
+)  # options of `train` that are settings of every model
 
 
 class Command(NamedTuple):
@@ -38,8 +48,16 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="see: minigan models; or a file with a model of your own",
     )
     parser.add_argument(
-        "--data", metavar="NAME|PATH", help="see: minigan datasets; or a .npy or .npz file; a=NAME,b=NAME for several"
+        "--data",
+        metavar="NAME|PATH",
+        help="see: minigan datasets; or a folder or .zip of pictures, .npy, .npz, .csv, ...; a=NAME,b=NAME for several",
     )
+    parser.add_argument("--size", metavar="N|HxW", help="resize images")
+    parser.add_argument("--crop", action="store_const", const="true", help="the middle of images of another aspect")
+    parser.add_argument("--grey", action="store_const", const="true", help="images in one channel")
+    parser.add_argument("--range", metavar="A..B", help="of arrays of images: what becomes -1 and 1")
+    parser.add_argument("--key", metavar="NAME", help="the array of an .npz, the column of labels of a table")
+    parser.add_argument("--offline", action="store_true", help="download nothing (or: MINIGAN_OFFLINE=1)")
     parser.add_argument("--steps", metavar="N", help="steps to train")
     parser.add_argument("--batch-size", metavar="B", help="examples a step")
     parser.add_argument("--seed", metavar="S", help="seed of all random numbers")
@@ -67,6 +85,8 @@ def _train(args: argparse.Namespace) -> int:
         args.parser.print_help()
         print("\n" + text)
         return 0
+    if args.offline:
+        os.environ["MINIGAN_OFFLINE"] = "1"
     texts = settings.pairs(args.set)
     for key in SETTINGS:
         if (value := getattr(args, key)) is not None:
@@ -129,7 +149,7 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="FILE.png: a picture; FILE.npy: an array (N, H, W, C) float32 in [-1, 1], or (N, 2) "
+        help="FILE.png: a picture; FILE.npy: an array (N, H, W, C) float32 in [-1, 1], or (N, d) in the data's units "
         "(default: a picture in DIR/samples)",
     )
     parser.add_argument(

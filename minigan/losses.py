@@ -23,33 +23,68 @@ class Pair(NamedTuple):
     """What each player minimises: `discriminator(real_logits, fake_logits)` and `generator(fake_logits, real_logits=None)`.
 
     Only a relativistic generator reads the real logits; the others take and ignore them, so that one call serves all.
+    `relativistic` says which it is, so that logits nobody reads need not be computed.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[..., Tensor]
+    relativistic: bool = False
 
 
 # -- logistic: Goodfellow's game and its non-saturating variant ------------------------------------------------------
 def logistic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """-E log D(x) - E log(1 - D(G(z))) = E softplus(-l_real) + E softplus(l_fake)  (Goodfellow et al. 2014, arXiv
-    1406.2661, eq. 1, negated). At D = 1/2 it is log 4."""
+    1406.2661, eq. 1, negated).
+
+    Pointwise -p log D - q log(1 - D) has the derivative -p/D + q/(1 - D), which is 0 at D* = p/(p + q), the logit log p/q
+    (ibid., proposition 1). The minimum is log 4 - 2 JSD(p, q) (ibid., theorem 1): log 4 at p = q, where D = 1/2.
+    """
     return ops.mean_softplus(real_logits, sign=-1) + ops.mean_softplus(fake_logits)
 
 
 def saturating(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
-    """E log(1 - D(G(z))) = -E softplus(l_fake): the generator's half of the zero-sum game (ibid., eq. 1). Its derivative in a
-    logit is -D, which vanishes where fakes are rejected with confidence."""
+    """E log(1 - D(G(z))) = -E softplus(l_fake): the generator's half of the zero-sum game (ibid., eq. 1). Against D* its gradient
+    is that of 2 JSD(p, q). Its derivative in a logit is -D, which vanishes where fakes are rejected with confidence."""
     return -ops.mean_softplus(fake_logits)
 
 
 def heuristic(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
-    """-E log D(G(z)) = E softplus(-l_fake): the non-saturating loss (ibid., section 3). Its derivative in a logit is D - 1,
-    largest where fakes are rejected. At D = 1/2 it is log 2."""
+    """-E log D(G(z)) = E softplus(-l_fake): the non-saturating loss (ibid., section 3). Against D* its gradient is that of
+    KL(q || p) - 2 JSD(p, q) (Arjovsky, Bottou 2017, arXiv 1701.04862, theorem 2.5). Its derivative in a logit is D - 1, largest
+    where fakes are rejected. At D = 1/2 it is log 2."""
     return ops.mean_softplus(fake_logits, sign=-1)
 
 
 minimax = Pair(logistic, saturating)
 non_saturating = Pair(logistic, heuristic)
+
+
+def smoothed(pair: Pair = non_saturating, *, real_label: float = 0.9, fake_label: float = 0.0) -> Pair:
+    """The logistic discriminator with soft labels a (reals) and b (fakes), E BCE(D(x), a) + E BCE(D(G(z)), b); the generator's
+    half is that of `pair` (one-sided smoothing, b = 0: Salimans et al. 2016, arXiv 1606.03498, section 3.4).
+
+    BCE(D, a) = softplus(l) - a l. Pointwise the minimum is at D* = (a p + b q) / (p + q): never 1, however sure of the reals it
+    could be. With b > 0 the numerator does not vanish where p does: D* then rewards fakes far from the data for what q has
+    there, hence one side. The minimum is 2 h(s) - 2 JSD_s(p', q') with s = (a + b)/2, p' = (a p + b q)/(2 s),
+    q' = ((1-a) p + (1-b) q)/(2 (1-s)) and h the binary entropy (`theory.optimal.smoothed`).
+
+    Args:
+        pair: :data:`minimax` or :data:`non_saturating`.
+        real_label: a. fake_label: b, 0 <= b < a <= 1.
+
+    Raises:
+        ValueError: labels out of their range, or a pair with another discriminator.
+    """
+    number("smoothed", "fake_label", fake_label, low=0)
+    number("smoothed", "real_label", real_label, above=fake_label, high=1)
+    if pair.discriminator is not logistic:
+        raise ValueError("smoothed: got a pair whose discriminator is not logistic, expected minimax or non_saturating")
+
+    def discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        on_reals = ops.mean_softplus(real_logits) - real_label * ops.mean(real_logits)
+        return on_reals + ops.mean_softplus(fake_logits) - fake_label * ops.mean(fake_logits)
+
+    return Pair(discriminator, pair.generator)
 
 
 # -- scores: Wasserstein, hinge, least squares -----------------------------------------------------------------------
@@ -146,7 +181,10 @@ def averaged(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """E softplus(-(D(x) - E D(G(z)))) + E softplus(D(G(z)) - E D(x)), each beside the mean of the others (RaGAN:
     Jolicoeur-Martineau 2018, arXiv 1807.00734, section 4.2).
 
-    The means are those of the batch, so that the loss is biased for small ones. At p = q and D constant it is log 4.
+    With A = E_q sigmoid(D - E_p D) and B = E_p sigmoid(E_q D - D) the best D solves, at every outcome,
+    p (sigmoid(E_q D - D) + A) = q (sigmoid(D - E_p D) + B), which has no closed form: it grows with p/q, and is constant where
+    p = q. log 4 minus the minimum is a divergence of p and q, 0 only where they are equal (Jolicoeur-Martineau 2019, arXiv
+    1901.02474). The means are those of the batch, so that the loss is biased for small ones.
     """
     return ops.mean_softplus(real_logits - ops.mean(fake_logits), sign=-1) + ops.mean_softplus(
         fake_logits - ops.mean(real_logits)
@@ -164,24 +202,37 @@ def averaged_generator(fake_logits: Tensor, real_logits: Tensor | None = None) -
     return averaged(fake_logits, real_logits)
 
 
-relativistic = Pair(paired, paired_generator)
-relativistic_average = Pair(averaged, averaged_generator)
+relativistic = Pair(paired, paired_generator, relativistic=True)
+relativistic_average = Pair(averaged, averaged_generator, relativistic=True)
 
-PAIRS = {  # what a model trains with as it is: no constraint on D, and a generator that reads fakes only
+PAIRS = {  # those that need no argument, by name
     "minimax": minimax,
     "non_saturating": non_saturating,
     "hinge": hinge,
     "least_squares": least_squares(),
     "least_squares_pearson": least_squares(a=-1.0, b=1.0, c=0.0),
+    "wasserstein": wasserstein,
+    "relativistic": relativistic,
+    "relativistic_average": relativistic_average,
 }
 
-EQUILIBRIUM = {  # both losses where fakes are as reals and D is best: what to call the value in a plot, and the value
+EQUILIBRIUM = {  # losses where fakes are as reals and D is best: what to call the value in a plot, and the value
     "minimax": {"discriminator": ("log 4", math.log(4)), "generator": ("-log 2", -math.log(2))},
     "non_saturating": {"discriminator": ("log 4", math.log(4)), "generator": ("log 2", math.log(2))},
     # At a score of 0; any constant in [-1, 1] is as good for the discriminator.
     "hinge": {"discriminator": ("2", 2.0), "generator": ("0", 0.0)},
     "least_squares": {"discriminator": ("1/4", 0.25), "generator": ("1/8", 0.125)},
     "least_squares_pearson": {"discriminator": ("1", 1.0), "generator": ("0", 0.0)},
+    "wasserstein": {"discriminator": ("0", 0.0)},  # every constant is a best critic, so G's loss may be any number
+    "relativistic": {"discriminator": ("log 2", math.log(2)), "generator": ("log 2", math.log(2))},
+    "relativistic_average": {"discriminator": ("log 4", math.log(4)), "generator": ("log 4", math.log(4))},
+    # f-GANs (`theory.generators.f_gan_pair`): -D_f = 0, and -f*(f'(1)), which is f(1) - f'(1) = -f'(1)
+    "kl": {"discriminator": ("0", 0.0), "generator": ("-1", -1.0)},
+    "reverse_kl": {"discriminator": ("0", 0.0), "generator": ("1", 1.0)},
+    "js": {"discriminator": ("0", 0.0), "generator": ("0", 0.0)},
+    "chi_squared": {"discriminator": ("0", 0.0), "generator": ("0", 0.0)},
+    "hellinger": {"discriminator": ("0", 0.0), "generator": ("0", 0.0)},
+    "tv": {"discriminator": ("0", 0.0), "generator": ("0", 0.0)},
 }
 
 
@@ -229,6 +280,23 @@ def mse(x: TensorLike, y: TensorLike) -> Tensor:
     """
     x, y = _alike("mse", x, y)
     return ops.mean(ops.square(x - y))
+
+
+def feature_matching(real_features: TensorLike, fake_features: TensorLike) -> Tensor:
+    """|E f(x) - E f(G(z))|^2, f a layer inside the discriminator: the generator's loss in place of its half of a pair (Salimans
+    et al. 2016, arXiv 1606.03498, section 3.1). It is 0 where the means agree, whatever the rest of the laws: a generator may
+    stop there.
+
+    Args:
+        real_features, fake_features: (N, ...) and (M, ...), alike but for the first axis, over which means are taken.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    real, fake = ops.mean(ops.as_tensor(real_features), 0), ops.mean(ops.as_tensor(fake_features), 0)
+    if real.shape != fake.shape:
+        raise ValueError(f"feature_matching: got features {real.shape} and {fake.shape} an example, expected one shape")
+    return ops.sum(ops.square(real - fake))
 
 
 def cross_entropy(logits: TensorLike, labels: TensorLike, *, label_smoothing: float = 0.0) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigan import backend, ops, pages
 from minigan.autodiff import Tensor, effect
-from minigan.average import EMA
+from minigan.average import EMA, History
 from minigan.backend import Array, Group, Notes, to_numpy
 from minigan.checks import number
 from minigan.counters import Counter, told
@@ -414,7 +414,7 @@ class AdamW(Optimizer):
     weight_decay = lambda / alpha.
     """
 
-    slots = ("m", "v")
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
     ranges: ClassVar[dict[str, dict[str, float]]] = {
         "beta1": {"low": 0, "below": 1},
         "beta2": {"low": 0, "below": 1},
@@ -449,11 +449,37 @@ class Adam(AdamW):
         super().__init__(parameters, lr=lr, weight_decay=0.0, **options)
 
 
+class OptimisticAdam(Adam):
+    """Adam that expects its last step once more, t = 1, 2, ...:
+
+    p <- p - 2 u_t + u_(t-1),      u_t = lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps) with m, v of :class:`Adam`
+
+    (Daskalakis et al. 2017, arXiv 1711.00141, algorithm 1). With u_0 = u_1 the first step is Adam's. Gradient descent circles
+    outwards in a game whose field only rotates; with this memory of one step it comes in (ibid., theorem 1), for one gradient
+    a step, where the extragradient rule takes two. Take beta1 = 0: momentum looks back, and undoes it.
+    """
+
+    slots = ("m", "v", "previous")
+
+    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
+        """See the class."""
+        *moments, previous = slots
+        before = [p.copy() for p in params]
+        super().update(params, grads, moments, lr, option)
+        for p, old, last in zip(params, before, previous, strict=True):
+            step = p - old
+            if self.steps:
+                p += step - last
+            last[...] = step
+
+
 __all__ = [
     "EMA",
     "SGD",
     "Adam",
     "AdamW",
+    "History",
+    "OptimisticAdam",
     "Optimizer",
     "RMSProp",
     "Schedule",

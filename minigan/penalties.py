@@ -1,18 +1,22 @@
-"""Penalties on a critic's gradient in its input: WGAN-GP, DRAGAN, R1 and R2.
+"""Penalties: on a critic's gradient in its input (WGAN-GP, its one-sided form, DRAGAN, R1, R2, zero-centred on segments), on
+the game's field (consensus), and on how far a network's weights are from orthogonal.
 
-Each is a tensor with one element that is added to the discriminator's loss. It holds the gradient as a graph, so its own
+Each is a tensor with one element that is added to a player's loss. A gradient is held as a graph, so that the penalty's own
 derivative, which is of second order, is exact. `critic` maps inputs (N, ...) to one score each; a score must depend on its own
-input alone, so no batch norm: only then is the gradient of the sum of scores the gradient of each.
+input alone, so no batch norm: only then is the gradient of the sum of scores the gradient of each. Everything here is finite,
+with finite derivatives, also where the gradient is zero.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from minigan import ops
-from minigan.autodiff import Tensor, TensorLike
+from minigan.autodiff import Tensor, TensorLike, grad
+from minigan.backend import array_module
 from minigan.derivatives import vjp
+from minigan.ops.spectral import as_matrix
 from minigan.random import Source
 from minigan.switches import state
 
@@ -82,6 +86,12 @@ def gradient_penalty(
     Raises:
         ValueError: shapes that differ, numbers that are not one an example, or a negative target.
     """
+    return _off_target(critic, between(real, fake, uniform), target, one_sided)
+
+
+def between(real: TensorLike, fake: TensorLike, uniform: TensorLike | Source) -> Tensor:
+    """u x + (1 - u) y, one u an example: a point of each segment from a fake y to a real x. Arguments and errors as of
+    :func:`gradient_penalty`."""
     real, fake = ops.as_tensor(real), ops.as_tensor(fake)
     if real.shape != fake.shape:
         raise ValueError(f"gradient_penalty: got reals {real.shape} and fakes {fake.shape}, expected one shape")
@@ -90,7 +100,7 @@ def gradient_penalty(
     if u.shape not in ((), (len(real),)):
         raise ValueError(f"gradient_penalty: got uniform numbers {u.shape}, expected ({len(real)},) or one number")
     u = ops.reshape(u, (-1,) + (1,) * (real.ndim - 1))
-    return _off_target(critic, u * real + (1.0 - u) * fake, target, one_sided)
+    return u * real + (1.0 - u) * fake
 
 
 def dragan(critic: Critic, real: TensorLike, *, noise: TensorLike, target: float = 1.0) -> Tensor:
@@ -124,3 +134,68 @@ def r1(critic: Critic, real: TensorLike, *, gamma: float | Tensor) -> Tensor:
 def r2(critic: Critic, fake: TensorLike, *, gamma: float | Tensor) -> Tensor:
     """gamma/2 E |grad D(G(z))|^2 over the fakes  (ibid., eq. 10)."""
     return _mean_square(critic, fake, gamma)
+
+
+def zero_centered(
+    critic: Critic, real: TensorLike, fake: TensorLike, *, uniform: TensorLike | Source, gamma: float | Tensor
+) -> Tensor:
+    """gamma/2 E |grad D(u x + (1 - u) y)|^2, x real, y fake, u uniform in [0, 1)  (Thanh-Tung, Tran, Venkatesh 2019, arXiv
+    1902.03984; there with lambda = gamma/2).
+
+    :func:`r1` holds D flat at the data only; this one also between fakes and data, where D must lead the way.
+
+    Arguments and errors as of :func:`gradient_penalty`; gamma >= 0.
+    """
+    return _mean_square(critic, between(real, fake, uniform), gamma)
+
+
+def consensus(losses: Sequence[Tensor], parameters: Sequence[Sequence[Tensor]], *, gamma: float) -> Tensor:
+    """gamma/2 |v|^2 with v = (-grad_1 L_1, ..., -grad_n L_n), each player's own gradient  (Mescheder, Nowozin, Geiger 2017,
+    arXiv 1705.10461, section 4).
+
+    Added to every player's loss, in simultaneous steps, it turns the field v into v - gamma J^T v: eigenvalues that only rotate
+    get a negative real part (`theory.dynamics.consensus_losses`). A maximum of a player's own gain becomes attractive, too.
+
+    Args:
+        losses: one a player.
+        parameters: those of each player, in the graph of its loss; none of them frozen.
+        gamma: >= 0.
+
+    Raises:
+        GraphError: a loss does not reach a parameter of its player.
+        ValueError: as many losses as players were not given, or a negative gamma.
+    """
+    if len(losses) != len(parameters) or not gamma >= 0:
+        raise ValueError(
+            f"consensus: got {len(losses)} losses, {len(parameters)} players, gamma {gamma!r}; expected one loss a player, "
+            "gamma >= 0"
+        )
+    field = [
+        g
+        for loss, own in zip(losses, parameters, strict=True)
+        for g in grad(loss, list(own), create_graph=state.enabled)
+    ]
+    return 0.5 * gamma * ops.sum(ops.stack([ops.sum(ops.square(g)) for g in field]))
+
+
+def orthogonality(weights: Iterable[Tensor], *, beta: float, diagonal: bool = False) -> Tensor:
+    """beta sum over weights of |W^T W * (1 - I)|^2, W read as a matrix with `out` columns: outputs at right angles, of any
+    length  (Brock, Donahue, Simonyan 2018, arXiv 1809.11096, eq. 3). With `diagonal`, beta |W^T W - I|^2, lengths 1 too
+    (Brock et al. 2016, arXiv 1609.07093, section 2.3, there with |.|_1). dW = 4 beta W (W^T W * (1 - I)).
+
+    Where a weight has more outputs than inputs, columns cannot all be at right angles, and rows are taken.
+
+    Raises:
+        ValueError: no weight of two or more axes, or a negative beta.
+    """
+    matrices = [as_matrix(w) for w in weights if w.ndim >= 2]
+    if not matrices or not beta >= 0:
+        raise ValueError(f"orthogonality: got {len(matrices)} weights, beta {beta!r}; expected one or more, beta >= 0")
+    return beta * ops.sum(ops.stack([_skewness(m, diagonal) for m in matrices]))
+
+
+def _skewness(m: Tensor, diagonal: bool) -> Tensor:
+    turned = ops.swapaxes(m, 0, 1)
+    gram = turned @ m if m.shape[0] >= m.shape[1] else m @ turned
+    identity = array_module(m._data).eye(len(gram), dtype=m.dtype)
+    return ops.sum(ops.square(gram - identity if diagonal else gram * (1 - identity)))

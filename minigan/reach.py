@@ -264,6 +264,8 @@ class Reach:
 
     def _of_object(self, value: Any) -> list[tuple[Any, str]]:
         kind, space = type(value), getattr(value, "__dict__", {})
+        if not isinstance(space, dict):  # an alias such as dict[str, int] or Callable[..., Any] shows that of its class
+            return []
         found: list[tuple[Any, str]] = []
         if watched := _watched(kind):
             for name in getattr(kind, "bound", ()):  # what lies behind it is nothing that is recorded

@@ -30,6 +30,13 @@ x = np.linspace(0, 1, sized(50, 5))
 #
 # That is (1.1), and (2.1) follows. See also [the second](02_thirds.py), and <b>no HTML</b>.
 #
+# > **Aside: what is not a half.** A third $\frac13$ is less. It is folded away:
+# >
+# > $$ \frac13 < \frac12,
+# > \qquad \frac14 < \frac13 . \tag{1.2} $$
+#
+# > A plain quotation stays open.
+#
 # | a | b |
 # |---|---|
 # | $\sqrt{x}$ | `code` |
@@ -39,6 +46,7 @@ check("1.1", "x/2 + x/2 = x", x / 2 + x / 2, x, atol=1e-12, identity=50, errata=
 check("1.1a", "<= max(x, 1)", x, np.maximum(x, 1), atol=0, relation="<=", errata=("S0.5", "S0.7"))
 for name in ("b", "c"):
     check(f"1.1{name}", "a half is not a third", 1 / 2, 1 / 3, atol=0.1, relation="!=")
+check("1.2", "a third is less", [1 / 3, 1 / 4], [1 / 2, 1 / 3], atol=0, relation="<=")
 print("the first", x[:2], "<&>")
 
 # %%

@@ -492,8 +492,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path):
 
 def test_ctrl_c_while_kernels_are_compiled(tmp_path):
     process = start("train", "toy", "--steps", "100000", "--out", "run", *TINY)
-    line = process.stderr.readline()
-    assert "kernels" in line
+    assert "read 10,000 points, 2 coordinates, 8 labels" in process.stderr.readline()
+    assert "kernels" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "resume run" in out and "Traceback" not in err

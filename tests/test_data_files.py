@@ -53,7 +53,7 @@ def test_float_images_are_taken_as_they_are(tmp_path: Path, dtype: str) -> None:
 def test_points_and_colour(tmp_path: Path) -> None:
     points = load(saved(tmp_path, np.arange(12.0).reshape(4, 3)), n=3)
     assert points.kind == "points" and points.x.shape == (3, 3)
-    assert load(saved(tmp_path, np.zeros((4, 5, 5, 3), np.uint8))).x.shape == (4, 5, 5, 3)
+    assert load(saved(tmp_path, np.full((4, 5, 5, 3), 9, np.uint8))).x.shape == (4, 5, 5, 3)
 
 
 def test_unit_range_needs_to_be_declared(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_unit_range_needs_to_be_declared(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load(path, value_range="-1..1").x, np.abs(FLOATS))
     with pytest.raises(DataError, match="value_range='255'"):
         load(path, value_range="255")
-    with pytest.raises(DataError, match=r"expected \[0, 1\]"):
+    with pytest.raises(DataError, match=r"outside of 0\.\.1; .*--range -1\.\.1"):
         load(saved(tmp_path, FLOATS), value_range="0..1")
 
 
@@ -91,11 +91,16 @@ def test_npz_keys(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "object": (np.array([{}, {}], dtype=object), "cannot be read"),
+    "object": (np.array([{}, {}], dtype=object), "cannot be read|Python objects"),
     "text": (np.array([["a", "b"], ["c", "d"]]), "dtype <U1"),
     "complex": (np.zeros((3, 2), complex), "dtype complex128"),
-    "int64": (np.zeros((3, 4, 4), np.int64), "dtype int64"),
-    "bool": (np.zeros((3, 4, 4), bool), "dtype bool"),
+    "int64": (np.full((3, 4, 4), 200), r"int64 images between 200 and 200; .*--range 0\.\.255"),
+    "uint16": (np.full((3, 4, 4), 300, np.uint16), r"uint16 .*--range 0\.\.1023"),
+    "black bytes": (
+        np.eye(4, dtype=np.uint8)[None].repeat(3, 0),
+        r"all but be black; give --range 0\.\.1 .*if 1 is white",
+    ),
+    "bytes as rows of 49": (np.zeros((3, 49), np.uint8), r"reshape\(-1, 7, 7\)"),
     "record": (np.zeros(3, dtype=[("a", "f4")]), "dtype"),
     "date": (np.zeros((3, 2), "M8[s]"), "dtype"),
     "scalar": (np.float32(1), "shape"),
@@ -142,7 +147,7 @@ def test_refused_files(tmp_path: Path) -> None:
     for n in (1, 6, True):
         with pytest.raises(DataError, match="n="):
             load(f"{tmp_path}/a.npy", n=n)
-    with pytest.raises(DataError, match=r"unknown option 'split'.*key, value_range"):
+    with pytest.raises(DataError, match=r"unknown option 'split'.*value_range, key"):
         load(f"{tmp_path}/a.npy", split="train")
 
 
@@ -254,7 +259,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MINIGAN_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path / "cache"))
     for name, source in mnist.SOURCES.items():
-        refusing = mnist.Source(source.title, ("http://127.0.0.1:9/a/", "http://127.0.0.1:9/b/"), source.sha256)
+        refusing = mnist.Source(source.title, ("https://127.0.0.1:9/a/", "https://127.0.0.1:9/b/"), source.sha256)
         monkeypatch.setitem(mnist.SOURCES, name, refusing)
     folder = tmp_path / "data" / "mnist"
     folder.mkdir(parents=True)
@@ -295,36 +300,6 @@ def test_files_that_do_not_belong_together(home: Path) -> None:
 def test_offline_says_what_to_do(home: Path, name: str, options: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"127.0.0.1:9/a/.*127.0.0.1:9/b/.*MINIGAN_DATA=DIR"):
         load(name, **options)
-
-
-def test_a_wrong_download_is_refused_and_the_next_mirror_tried(
-    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    import hashlib
-
-    import pooch
-
-    arrays = {"images-idx3": BYTES, "labels-idx1": np.arange(5, dtype=np.uint8)}
-    right = {f"train-{name}-ubyte.gz": gzip.compress(idx(x), mtime=0) for name, x in arrays.items()}
-    sums = {name: hashlib.sha256(body).hexdigest() for name, body in right.items()}
-    source = mnist.Source("", ("http://bad.invalid/", "http://good.invalid/"), sums)
-    monkeypatch.setitem(mnist.SOURCES, "kmnist", source)
-    asked: list[str] = []
-
-    def fetch(url: str, output: str, _: object) -> None:
-        asked.append(url)
-        Path(output).write_bytes(right[url.rsplit("/", 1)[1]] if "good" in url else b"tampered")
-
-    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: fetch)
-    np.testing.assert_array_equal(to_uint8(load("kmnist").x)[..., 0], BYTES)
-    assert [("bad" in url) for url in asked] == [True, False, True, False]
-    asked.clear()
-    load("kmnist")  # now from the cache folder
-    assert asked == []
-    cached = tmp_path / "cache" / "kmnist" / "train-images-idx3-ubyte.gz"
-    cached.write_bytes(b"damaged")
-    load("kmnist")
-    assert len(asked) == 2 and cached.read_bytes() == right[cached.name]
 
 
 def test_catalogue_and_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def test_r1_is_a_setting_of_every_two_player_gan(name):
     shape = (2,) if name == "toy" else (28, 28, 1)
     for gamma in (0.0, 0.5):
         model = make(
-            make.Config(batch_size=8, r1=gamma, r1_every=3, **({"features": 2} if name == "dcgan" else {})), shape
+            make.Config(batch_size=8, r1=gamma, penalty_every=3, **({"features": 2} if name == "dcgan" else {})), shape
         )
         x = np.random.default_rng(0).uniform(-1, 1, (8, *shape)).astype(np.float32)
         seen = []

@@ -127,6 +127,16 @@ def test_fast_sizes_are_the_only_difference(lesson):
     assert checks.FAST not in lesson.source
 
 
+@pytest.mark.parametrize("lesson", LESSONS[12:], ids=lambda lesson: lesson.stem)
+def test_the_later_lessons_are_short_and_begin_with_an_experiment(lesson):
+    """From lesson 13 on: at most 2,500 words, formulas counted, and a figure after the first piece of text."""
+    assert sum(len(cell.text.split()) for cell in lesson.cells if cell.kind == "markdown") <= 2500
+    assert len(lesson.cells[0].text.split()) <= 220, "the experiment must begin on the first screen"
+    kinds = [cell.kind for cell in lesson.cells]
+    first = [cell.text for cell in lesson.cells[1 : kinds.index("markdown", 1)]]
+    assert any("show(" in code for code in first), "the first code draws no figure"
+
+
 def test_the_first_lessons_are_all_there():
     assert [lesson.number for lesson in LESSONS][:12] == list(range(1, 13))
 
@@ -146,4 +156,5 @@ def test_every_section_and_erratum_of_the_articles_is_accounted_for():
     for article in articles.values():
         numbers = [section.number for section in article.sections]
         assert len(numbers) == len(set(numbers))
-        assert all(1 <= lesson <= 12 for section in article.sections for lesson in section.lessons)
+        known = {lesson.number for lesson in LESSONS}
+        assert all(lesson in known for section in article.sections for lesson in section.lessons)

@@ -380,7 +380,7 @@ def test_a_run_ends_with_a_summary(lessons, tmp_path, capsys):
     out = tmp_path / "figures"
     text = said(capsys, 0, "run", "1", "2", "--dir", str(lessons), "--fast", "--out", str(out))
     assert "[1.1] x/2 + x/2 = x   error" in text and (out / "01_halves-half.png").is_file()
-    assert "lesson 1, Halves: 4 checks passed, largest error / tolerance" in text
+    assert "lesson 1, Halves: 5 checks passed, largest error / tolerance" in text
     assert "exercises: 1 open, 0 right, 0 wrong" in text and "lesson 2, Thirds: 1 checks passed" in text
     assert os.environ.get(checks.FAST) is None and os.environ.get(figures.FOLDER) is None
 

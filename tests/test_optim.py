@@ -188,3 +188,54 @@ def test_ema_warm_up_forgets_the_start():
 def test_bad_input_is_named(make, words):
     with pytest.raises(ValueError, match=words):
         make(parameters("float64"))
+
+
+def test_optimistic_adam_is_adam_with_the_last_step_taken_back():
+    """p <- p - 2 u_t + u_(t-1), from a table of Adam's own steps on given gradients."""
+    random = np.random.default_rng(0)
+    gradients = random.standard_normal((5, 3))
+    plain, ours = mg.tensor(np.zeros(3), requires_grad=True), mg.tensor(np.zeros(3), requires_grad=True)
+    adam, optimistic = optim.Adam({"p": plain}, lr=0.1), optim.OptimisticAdam({"p": ours}, lr=0.1)
+    steps, place = [], np.zeros(3)
+    for t, g in enumerate(gradients):
+        before = plain.data.copy()
+        adam.step([mg.tensor(g)])
+        steps.append(before - plain.data)
+        optimistic.step([mg.tensor(g)])
+        place = place - (2 * steps[-1] - steps[-2] if t else steps[-1])
+        np.testing.assert_allclose(ours.data, place, atol=1e-12)
+
+
+def test_optimism_comes_in_where_adam_circles():
+    """min over x, max over y of x y: the distance to (0, 0) after 600 steps of both."""
+
+    def distance(make):
+        x, y = mg.tensor(np.array(1.0), requires_grad=True), mg.tensor(np.array(1.0), requires_grad=True)
+        players = [
+            mg.Player("x", lambda: x * y, make({"x": x}, lr=0.05, beta1=0.0)),
+            mg.Player("y", lambda: -x * y, make({"y": y}, lr=0.05, beta1=0.0)),
+        ]
+        game = mg.Game(players, rule="simultaneous")
+        for _ in range(600):
+            game.step()
+        return math.hypot(x.item(), y.item())
+
+    assert distance(optim.OptimisticAdam) < 0.2 < 1.5 < distance(optim.Adam)
+
+
+def test_a_history_is_the_mean_of_all_weights_so_far():
+    p = mg.tensor(np.array([1.0, 2.0]), requires_grad=True)
+    history = optim.History({"p": p})
+    seen = []
+    for value in ([3.0, 1.0], [0.0, 5.0], [6.0, 0.0]):
+        p.assign(np.array(value))
+        history.update()
+        seen.append(value)
+    mean = np.mean(seen, 0)
+    np.testing.assert_allclose(history.averages["p"].data, mean, atol=1e-12)
+    gap = np.array(seen[-1]) - mean
+    assert history.distance().item() == pytest.approx((gap**2).sum())
+    np.testing.assert_allclose(mg.grad(history.distance(), p).data, 2 * gap, atol=1e-12)
+    again = optim.History({"p": p})
+    again.load_state(history.state())
+    assert again.steps == 3 and again.distance().item() == history.distance().item()

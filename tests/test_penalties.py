@@ -27,6 +27,7 @@ PENALTIES = {
     "dragan": lambda critic: penalties.dragan(critic, X, noise=0.1 * Y),
     "r1": lambda critic: penalties.r1(critic, X, gamma=0.7),
     "r2": lambda critic: penalties.r2(critic, Y, gamma=0.7),
+    "zero_centered": lambda critic: penalties.zero_centered(critic, X, Y, uniform=np.linspace(0, 0.9, 6), gamma=0.7),
 }
 
 
@@ -48,6 +49,8 @@ def test_a_linear_critic_has_closed_forms(device, w, target, gamma):
     r1 = penalties.r1(critic, x, gamma=gamma)
     assert r1.item() == pytest.approx(gamma / 2 * size**2, abs=1e-12)
     np.testing.assert_allclose(mg.grad(r1, weight).numpy()[:, 0], gamma * w, atol=1e-10)
+    between = penalties.zero_centered(critic, x, y, uniform=0.25, gamma=gamma)
+    assert between.item() == pytest.approx(gamma / 2 * size**2, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -163,6 +166,8 @@ def test_a_flat_critic_costs_nothing_and_has_no_nan(n):
     penalty = penalties.gradient_penalty(critic, np.ones((2, n)), np.zeros((2, n)), uniform=0.5)
     assert penalty.item() == 1.0 and (mg.grad(penalty, weight).data == 0).all()
     assert penalties.r1(critic, np.ones((2, n)), gamma=1.0).item() == 0.0
+    flat = penalties.zero_centered(critic, np.ones((2, n)), np.zeros((2, n)), uniform=0.5, gamma=1.0)
+    assert flat.item() == 0.0 and (mg.grad(flat, weight).data == 0).all()
 
 
 def test_what_a_penalty_refuses():
@@ -172,3 +177,26 @@ def test_what_a_penalty_refuses():
     for empty in (np.ones((0, 2), np.float32), np.float32(1)):
         with pytest.raises(ValueError, match="N at least 1"):
             mg.penalties.r1(lambda v: v, empty, gamma=1.0)
+
+
+def test_zero_centred_penalties_at_the_ends_of_the_segments_are_r1_and_r2():
+    critic = tanh_critic(mg.tensor(W), mg.tensor(V))
+    at = lambda u: penalties.zero_centered(critic, X, Y, uniform=u, gamma=0.7).item()  # noqa: E731
+    assert at(1.0) == pytest.approx(penalties.r1(critic, X, gamma=0.7).item())
+    assert at(0.0) == pytest.approx(penalties.r2(critic, Y, gamma=0.7).item())
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (2, 2, 3, 4)])
+def test_orthogonality_is_that_of_the_formula(shape):
+    w = rng.standard_normal(shape)
+    m = w.reshape(-1, shape[-1])
+    gram = m.T @ m if len(m) >= m.shape[1] else m @ m.T
+    apart = gram * (1 - np.eye(len(gram)))
+    assert penalties.orthogonality([mg.tensor(w)], beta=0.3).item() == pytest.approx(0.3 * (apart**2).sum())
+    unit = penalties.orthogonality([mg.tensor(w)], beta=0.3, diagonal=True).item()
+    assert unit == pytest.approx(0.3 * ((gram - np.eye(len(gram))) ** 2).sum())
+    assert mg.gradcheck(lambda w: penalties.orthogonality([w], beta=0.3), w, order=2)
+    q = np.linalg.qr(rng.standard_normal((6, 4)))[0]
+    assert penalties.orthogonality([mg.tensor(2 * q)], beta=1.0).item() == pytest.approx(0, abs=1e-20)
+    with pytest.raises(ValueError, match="0 weights"):
+        penalties.orthogonality([mg.tensor(np.ones(3))], beta=1.0)

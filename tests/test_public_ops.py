@@ -59,6 +59,7 @@ CASES: dict[str, Case] = {  # function, formula, arguments (floats among them ar
         lambda x, w: sum(x[:, i : i + 2, j : j + 2] @ w[i, j] for i in range(3) for j in range(3)),
         (IMAGE, KERNEL),
     ),
+    "conv_power_iteration": (ops.conv_power_iteration, None, (KERNEL, IMAGE[:1])),  # tests/test_operator_norm.py
     "conv_transpose": (
         lambda g, w: ops.conv_transpose(g, w, padding="valid"),
         lambda g, w: np.stack(

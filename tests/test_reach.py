@@ -21,6 +21,7 @@ import threading
 import time
 import types
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import numpy as np
@@ -61,6 +62,20 @@ def followed(make, read, change):
     eager, unchanged = play(build, change, False), play(build, None, False)
     assert play(build, change, True) == eager and eager[: CHANGE + 1] == unchanged[: CHANGE + 1]
     assert eager[CHANGE + 1] != unchanged[CHANGE + 1]
+
+
+ALIASES = {"table": dict[str, int], "function": Callable[..., int]}
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_an_alias_of_a_type_is_no_object_with_attributes_of_its_own(name):
+    """`Loss = Callable[..., Tensor]` in a model's file: its `__dict__` is that of the class, which is no dict."""
+    holder = types.SimpleNamespace(alias=ALIASES[name], beta=1.0)
+    followed(lambda: setattr(holder, "beta", 1.0) or holder, lambda h: h.beta if h.alias else 0.0, change_beta)
+
+
+def change_beta(holder):
+    holder.beta = 3.0
 
 
 class Slots:

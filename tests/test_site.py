@@ -79,7 +79,7 @@ def test_the_files(built, pages):
         "source/lessons/solutions/01_halves.py.html", "source/tests/test_identities_x.py.html",
     }  # fmt: skip
     assert set(json.loads(text_of(built, site.LISTED))) == names - {site.LISTED}
-    totals = "2 lessons, 2 numbered formulas, 5 checks, 1 figures, 2 errata refuted by a check, 1 errata of wording"
+    totals = "2 lessons, 3 numbered formulas, 6 checks, 1 figures, 2 errata refuted by a check, 1 errata of wording"
     assert built[2].endswith(f"index.html: {totals}, 2 identities")
 
 
@@ -126,9 +126,17 @@ def test_formulas_are_mathml_with_number_and_check(built, pages):
     assert pages["01_halves.html"].tags.count("math") >= 5
     assert {"eq-1.1", "check-1.1", "check-1.1a", "check-1.1b"} <= set(pages["01_halves.html"].ids)
     assert "\\frac" not in html and "\\tag" not in html and "$" not in html.replace("$$", "")
-    assert html.count('class="verdict"') == 4  # 1.1 and its three parts, beside the formula
+    assert html.count('class="verdict"') == 5  # 1.1 and its three parts, beside the formula, and 1.2
     assert '<a href="#eq-1.1">(1.1)</a>' in html and '<a href="02_thirds.html#eq-2.1">(2.1)</a>' in html
     assert '<a href="02_thirds.html">lesson 2</a>' in html and "&lt;b&gt;no HTML" in html
+
+
+def test_asides_are_folded_and_their_formulas_keep_number_and_check(built, pages):
+    html = text_of(built, "01_halves.html")
+    aside = re.search(r'<details class="aside"><summary>(.*?)</summary>(.*?)</details>', html, re.DOTALL)
+    assert aside and aside[1] == "Aside: what is not a half" and "Aside" not in aside[2] and "**" not in aside[2]
+    assert 'id="eq-1.2"' in aside[2] and 'href="#check-1.2"' in aside[2] and "&gt;" not in aside[2]
+    assert html.count('<details class="aside">') == 1 and "<blockquote>\n<p>A plain quotation" in html
 
 
 def test_checks_stand_on_their_lines_and_link_to_tests_and_errata(built):

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 import minigan as mg
 from minigan import ops, optim
 from minigan.lessons.strategies import arrays, floats
-from minigan.theory import dirac, dynamics
+from minigan.theory import dynamics
 from minigan.theory.dirac import DiracGAN
 
 RULES = {
@@ -229,6 +229,7 @@ SLOPES = {  # (dL_G/d theta, dL_D/d psi) by hand, s = psi theta
     "minimax": lambda s: (-1 / (1 + np.exp(-s)), 1 / (1 + np.exp(-s))),
     "non_saturating": lambda s: (-1 / (1 + np.exp(s)), 1 / (1 + np.exp(-s))),
     "relativistic": lambda s: (-1 / (1 + np.exp(s)), 1 / (1 + np.exp(-s))),
+    "relativistic_average": lambda s: (-2 / (1 + np.exp(s)), 2 / (1 + np.exp(-s))),
     "wasserstein": lambda s: (-1.0, 1.0),
     "hinge": lambda s: (-1.0, 1.0 * (s > -1)),
     "least_squares": lambda s: (s - 1, s),
@@ -236,7 +237,7 @@ SLOPES = {  # (dL_G/d theta, dL_D/d psi) by hand, s = psi theta
 }
 
 
-@pytest.mark.parametrize("loss", dirac.LOSSES)
+@pytest.mark.parametrize("loss", mg.losses.PAIRS)
 @given(point=arrays(2, -1.4, 1.4))
 def test_fields_of_all_losses_by_hand(loss, point):
     theta, psi = point
@@ -281,6 +282,11 @@ def test_instance_noise_against_a_grid(loss):
     gan = DiracGAN(loss=loss, regularizer="instance_noise", sigma=sigma, nodes=40 if loss != "relativistic" else 14)
     found = gan.losses[1](mg.tensor(np.array(theta)), mg.tensor(np.array(psi))).item()
     assert found == pytest.approx(want, abs=2e-3 if loss == "hinge" else 1e-9)  # quadrature meets the hinge's kinks
+
+
+def test_means_over_noise_are_not_taken_pair_by_pair():
+    with pytest.raises(ValueError, match="take 'relativistic'"):
+        DiracGAN(loss="relativistic_average", regularizer="instance_noise")
 
 
 def test_clipping_stays_inside_and_circles():

@@ -7,7 +7,6 @@ the device, as `minigan train --device gpu` keeps it, and `precision=high` allow
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -56,8 +55,7 @@ class GAN:
     def __init__(self, work: Work, shape: tuple[int, ...], device: str, replay: bool) -> None:
         model_class = get(work.name)
         # no peer averages or penalises, and its dense nets have no batch norm
-        named = {f.name for f in dataclasses.fields(model_class.Config)}
-        plain = {k: v for k, v in {"ema": 0.0, "r1": 0.0, "norm": "none"}.items() if k in named}
+        plain = {"ema": 0.0, "r1": 0.0} | ({"norm": "none"} if work.name == "mlp" else {})
         config = model_class.Config(batch_size=work.batch, seed=SEED, **plain)
         model = model_class(config, shape, device=device, replay=replay)
         self.game, self.nets = model.game, (model.generator, model.discriminator)

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -30,22 +30,27 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A data set held in memory.
+    """A data set.
 
     name: the name or path it was asked for by.
-    x: float32; images (N, H, W, C) in [-1, 1], or points (N, d).
+    x: float32; images (N, H, W, C) in [-1, 1], or points (N, d). Where it was loaded lazily, `minigan.data.pixels.Pixels`: images
+        that are stored as whole numbers, in memory or in a file, and read as float32.
     y: int64 labels (N,), or None.
     kind: "images" or "points".
     factors: the true generating factors, each (N,), where the set was generated; else empty.
     modes, sigma: centres (K, d) and the common standard deviation of a mixture; else None.
     log_density: exact log p(x) in nats of the generating law, (M, d) -> (M,) float64; else None.
     source: one line on where the values came from.
+    limits: the smallest and the largest value as they were stored; None where nobody looked.
+    classes: what the labels stand for, by number, where that is known; else empty.
+    notes: what a reader should know of how it was read: arrays or files left out, pictures enlarged.
+    own: read from a user's file, and so in units of their own.
 
     Raises DataError when the parts do not fit together or fewer than two examples are given.
     """
 
     name: str
-    x: np.ndarray
+    x: Any
     y: np.ndarray | None = None
     kind: Literal["images", "points"] = "points"
     factors: dict[str, np.ndarray] = field(default_factory=dict)
@@ -53,6 +58,10 @@ class Dataset:
     sigma: float | None = None
     log_density: Callable[[np.ndarray], np.ndarray] | None = None
     source: str = ""
+    limits: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    own: bool = False
 
     def __post_init__(self) -> None:
         rank = {"images": 4, "points": 2}.get(self.kind)
@@ -86,6 +95,16 @@ class Dataset:
         if self.modes is not None:
             parts.append(f"{len(self.modes)} modes")
         return f"Dataset({self.name!r}: {'; '.join(parts)}{f'; from {self.source}' if self.source else ''})"
+
+    def summary(self) -> str:
+        """One line on what was read: "5,000 images, 64 x 64 x 3, 10 labels, range 0..255"."""
+        shape = " x ".join(map(str, self.x.shape[1:]))
+        parts = [f"{len(self):,} {self.kind}", shape if self.kind == "images" else f"{shape} coordinates"]
+        if self.y is not None:
+            parts.append(f"{len(np.unique(self.y))} labels")
+        low, high = self.limits or (self.x[:].min(), self.x[:].max())
+        parts.append(f"range {low:g}..{high:g}")
+        return "; ".join([", ".join(parts), *self.notes])
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

@@ -8,14 +8,22 @@ from typing import Any
 import numpy as np
 
 from minigan.data.base import DataError, Dataset, stream
+from minigan.data.pixels import Pixels
 
 Examples = Dataset | np.ndarray
+
+
+def _rows(array: Any, indices: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    if isinstance(array, Pixels):
+        return array.take(indices, out=out)
+    # mode="clip" lets NumPy gather straight into `out`; the default mode goes through a second buffer.
+    return np.take(array, indices, axis=0, out=out, mode="clip")
 
 
 class _Set:
     """Arrays whose rows belong together, and the order in which their rows are visited."""
 
-    def __init__(self, name: str, arrays: dict[str, np.ndarray], batch_size: int, seed: int) -> None:
+    def __init__(self, name: str, arrays: dict[str, Any], batch_size: int, seed: int) -> None:
         self.name, self.arrays, self.batch_size, self.seed = name, arrays, batch_size, seed
         lengths = {key: len(array) for key, array in arrays.items()}
         if len(set(lengths.values())) != 1:
@@ -43,8 +51,7 @@ class _Set:
 
     def take(self, step: int, out: Any) -> dict[str, np.ndarray]:
         indices, out = self.indices(step), out or {}
-        # mode="clip" lets NumPy gather straight into `out`; the default mode goes through a second buffer.
-        return {name: np.take(a, indices, axis=0, out=out.get(name), mode="clip") for name, a in self.arrays.items()}
+        return {name: _rows(a, indices, out.get(name)) for name, a in self.arrays.items()}
 
 
 class Loader:
@@ -109,7 +116,8 @@ class Loader:
         self.x = next(iter(first.arrays.values()))
         self.y = data.y if isinstance(data, Dataset) else None
 
-    def _arrays(self, value: Any, name: str) -> dict[str, np.ndarray]:
+    def _arrays(self, value: Any, name: str) -> dict[str, Any]:
+        arrays: dict[str, Any]
         if isinstance(value, Dataset):
             arrays = {"x": value.x}
             if self._labels is not None:
@@ -130,7 +138,7 @@ class Loader:
                     f"Loader: labels={self._labels!r} is for Datasets; for arrays give {{'x': ..., 'y': ...}}"
                 )
             arrays = {"x": _array(value, "")}
-        return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+        return {key: a if isinstance(a, Pixels) else np.ascontiguousarray(a) for key, a in arrays.items()}
 
     def _encoded(self, labels: np.ndarray) -> np.ndarray:
         most = int(labels.max()) + 1
@@ -182,7 +190,7 @@ class Loader:
         return self.y[self.indices(step)]
 
 
-def _array(value: Any, name: str) -> np.ndarray:
+def _array(value: Any, name: str) -> Any:
     where = f" for {name!r}" if name else ""
     if isinstance(value, (list, tuple)):
         raise DataError(
@@ -192,4 +200,4 @@ def _array(value: Any, name: str) -> np.ndarray:
     if not hasattr(value, "dtype") or np.ndim(value) == 0:
         what = "a scalar" if np.ndim(value) == 0 and not hasattr(value, "items") else type(value).__name__
         raise DataError(f"Loader: received {what}{where}, expected an array of examples (N, ...)")
-    return np.asarray(value)
+    return value if isinstance(value, Pixels) else np.asarray(value)

@@ -13,11 +13,11 @@ from typing import IO
 import numpy as np
 
 from minigan.data.base import DataError, Dataset, cache_folder, checked_count
+from minigan.data.download import Remote, fetch
 from minigan.data.images import from_uint8
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CHUNK = 1 << 20
-_TIMEOUT_SECONDS = 15
 _PREFIX = {"train": "train", "test": "t10k"}
 
 
@@ -47,8 +47,8 @@ SOURCES = {
     "fashion": Source(
         "Xiao, Rasul & Vollgraf 2017 (arXiv:1708.07747), clothes",
         (
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         ),
         {
             "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
@@ -59,10 +59,7 @@ SOURCES = {
     ),
     "kmnist": Source(
         "Clanuwat et al. 2018 (arXiv:1812.01718), cursive Japanese",
-        (
-            "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-        ),
+        ("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         {
             "train-images-idx3-ubyte.gz": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
             "train-labels-idx1-ubyte.gz": "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
@@ -185,21 +182,11 @@ def _present(folder: Path, file: str) -> Path | None:
 
 
 def _download(name: str, file: str) -> Path:
-    """The file in the cache folder: kept if its checksum is right, else from the first good mirror."""
-    import pooch
-
-    source, folder = SOURCES[name], cache_folder() / name
-    known_hash = f"sha256:{source.sha256[file]}"
-    fetch = pooch.HTTPDownloader(timeout=_TIMEOUT_SECONDS)
-    failures = []
-    for mirror in source.mirrors:
-        try:
-            return Path(pooch.retrieve(mirror + file, known_hash, fname=file, path=folder, downloader=fetch))
-        # requests' errors are OSErrors; pooch reports a wrong checksum as a ValueError.
-        except (OSError, ValueError) as error:
-            failures.append(f"{mirror}: {type(error).__name__}")
-    raise DataError(
-        f"{name}: {file} is not on this machine and could not be downloaded ({'; '.join(failures)}). "
-        f"Offline: put {file} and its companion into DIR/{name}/ and set MINIGAN_DATA=DIR, or use the data "
-        "set glyphs, which needs no files"
+    """The file in the cache folder, fetched if it is not there as it should be."""
+    source = SOURCES[name]
+    remote = Remote([mirror + file for mirror in source.mirrors], source.sha256[file])
+    way_out = (
+        f"Put {file} and its companion into DIR/{name}/ and set MINIGAN_DATA=DIR, or use the data set glyphs, which needs "
+        "no files"
     )
+    return fetch(name, remote, cache_folder() / name / file, way_out=way_out)

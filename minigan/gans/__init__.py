@@ -20,7 +20,28 @@ __all__ = [
     "RealData", "Unsuitable", "get", "option", "register",
 ]  # fmt: skip
 
-MODELS = {"dcgan": "minigan.gans.dcgan:DCGAN", "mlp": "minigan.gans.mlp:MLP", "toy": "minigan.gans.toy:Toy"}
+MODELS = {
+    "dcgan": "minigan.gans.dcgan:DCGAN",
+    "mlp": "minigan.gans.mlp:MLP",
+    "toy": "minigan.gans.toy:Toy",
+    "lsgan": "minigan.gans.lsgan:LSGAN",
+    "wgan": "minigan.gans.wgan:WGAN",
+    "wgan_gp": "minigan.gans.wgan_gp:WGANGP",
+    "sngan": "minigan.gans.sngan:SNGAN",
+    "dragan": "minigan.gans.dragan:DRAGAN",
+    "r3gan": "minigan.gans.r3gan:R3GAN",
+    "pacgan": "minigan.gans.pacgan:PacGAN",
+    "unrolled": "minigan.gans.unrolled:Unrolled",
+    "cgan": "minigan.gans.cgan:CGAN",
+    "acgan": "minigan.gans.acgan:ACGAN",
+    "projection": "minigan.gans.projection:Projection",
+    "infogan": "minigan.gans.infogan:InfoGAN",
+    "vae": "minigan.gans.vae:VAE",
+    "vaegan": "minigan.gans.vaegan:VAEGAN",
+    "aae": "minigan.gans.aae:AAE",
+    "bigan": "minigan.gans.bigan:BiGAN",
+    "vat": "minigan.gans.vat:VAT",
+}
 DEFAULT = "dcgan"
 
 

@@ -75,13 +75,14 @@ class Model(ABC):
         self.config, self.facts, self.device = config, Facts.of(data), device
         self.random = random.Source(config.seed, device=device)
         self.modules: dict[str, nn.Module] = self._parts("networks", nn.Module)
+        self.prepare()
         for name, network in self.modules.items():
             network.to(device).initialize(self.random, name)
         self.extra: dict[str, Stateful] = self._parts("extra_state", Stateful)
         self.averages = self.average()
         self._bound: dict[str, Condition] = bound(self.conditions, self.needs, self.facts)
         self.game = Game(
-            self._players(), rule=type(self).rule, random=self.random, replay=replay, before=self.before_step(),
+            self._players(), rule=self.order(), random=self.random, replay=replay, before=self.before_step(),
             after=[*([self.averages.update] if self.averages else []), *self.after_step()],
         )  # fmt: skip
 
@@ -93,6 +94,13 @@ class Model(ABC):
     @abstractmethod
     def players(self) -> Sequence[Player] | Sequence[Phase]:
         """Who minimises which loss by which optimizer, in the order in which they move; or phases, each with its players."""
+
+    def prepare(self) -> None:  # noqa: B027 (most models change nothing)
+        """What to change in the networks before their weights are drawn, such as `nn.spectral(self.discriminator)`."""
+
+    def order(self) -> str | Rule:
+        """In which order the players move: `rule` of the class."""
+        return type(self).rule
 
     def generate(self, n: int, **conditions: Tensor) -> Tensor:
         """n examples, from noise of `self.random`; each condition has n rows."""
@@ -123,7 +131,7 @@ class Model(ABC):
         }
         classes = [c.classes for c in self._bound.values() if isinstance(c, Category) and c.classes <= MOST_COLUMNS]
         columns = classes[0] if classes and not given else None
-        count = POINTS if self.needs == "points" else IMAGES
+        count = POINTS if self.facts.shapes and len(self.shape) == 1 else IMAGES
         count = min(map(len, given.values())) if given else math.ceil(count / (columns or 1)) * (columns or 1)
         samples = self.sample(count, **given)
         return {"samples": Picture(samples, columns)} if can_be_drawn(samples) else {}
@@ -162,6 +170,10 @@ class Model(ABC):
         if len(self.facts.classes) != 1:
             raise ModelError(f"{self._name}: classes: expected one entry of labels, needs = {self.needs!r}")
         return next(iter(self.facts.classes.values()))
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """An array, such as examples given to `pictures`, as a tensor where the networks are."""
+        return Tensor(backend.to_device(np.asarray(array), self.device))
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:

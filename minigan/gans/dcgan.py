@@ -20,8 +20,9 @@ from dataclasses import dataclass
 
 from minigan import nn
 from minigan.gans.checks import Check, RealData
+from minigan.gans.choices import GANConfig
 from minigan.gans.class_checks import SAMPLES, class_checks
-from minigan.gans.gan import GAN, GANConfig
+from minigan.gans.gan import GAN
 from minigan.gans.options import option
 from minigan.gans.protocol import Unsuitable
 
@@ -36,6 +37,7 @@ class DCGANConfig(GANConfig):
     )
     net: str = option("s4", "networks: 5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
     features: int = option(64, "channels f: of the map before the image in G, after the first layer in D", low=1)
+    norm: str = option("batch", "normalisation in G", choices=("none", "batch"))
     dropout: float = option(0.3, "rate of dropout in D (s4)", low=0.0, high=0.99)
 
 
@@ -47,70 +49,88 @@ class DCGAN(GAN):
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
-        height, width, channels = self.shape
-        stages = 2
-        while min(height, width) >> stages > 8:
-            stages += 1
-        if height % (1 << stages) or width % (1 << stages):
-            raise Unsuitable(
-                f"dcgan: got images of {height} x {width}, expected multiples of {1 << stages}; resize the images"
-            )
-        start = (height >> stages, width >> stages)
-        make = self._s4 if self.config.net == "s4" else self._ig
-        generator, discriminator = make(self.config, start, stages, channels)
-        return {"generator": generator, "discriminator": discriminator}
+        config = self.config
+        return convolutional(
+            self.shape, latent=config.latent, net=config.net, features=config.features, norm=config.norm,
+            dropout=config.dropout, pack=config.pack,
+        )  # fmt: skip
 
     def checks(self, real: RealData) -> list[Check]:
         """Targets for legible, even digits (see `class_checks`): what is asked of a run, and not yet measured over seeds."""
         return class_checks(self.sample(SAMPLES, seed=real.seed), real, kl=0.15, score=0.7, cfd=0.15)
 
-    def _s4(
-        self, config: DCGANConfig, start: tuple[int, int], stages: int, channels: int
-    ) -> tuple[nn.Module, nn.Module]:
-        f, wide = config.features, config.features << stages
-        up: list[nn.Module] = [*_dense(config.latent, (*start, wide)), *_up(wide, wide // 2, 5, 1)]
-        down: list[nn.Module] = []
-        before = channels
-        for stage in range(stages):
-            after = f << stage
-            down += [_conv(before, after, 5), nn.Dropout(config.dropout)]
-            before = after
-            up += _up(wide >> stage + 1, wide >> stage + 2, 5, 2) if stage + 1 < stages else []
-        up.append(nn.ConvTranspose(f, channels, 5, stride=2, bias=False, activation="tanh", init="normal"))
-        logit = nn.Dense(start[0] * start[1] * before, 1, init="normal")
-        return nn.Sequential(*up), nn.Sequential(*down, nn.Flatten(), logit)
 
-    def _ig(
-        self, config: DCGANConfig, start: tuple[int, int], stages: int, channels: int
-    ) -> tuple[nn.Module, nn.Module]:
-        f, wide = config.features, config.features << stages - 1
-        up: list[nn.Module] = [*_dense(config.latent, (16 * f,)), *_dense(16 * f, (*start, wide))]
-        down: list[nn.Module] = []
-        before = channels
-        for stage in range(stages):
-            down.append(_conv(before, f << stage, 4))
-            before = f << stage
-            up += _up(wide >> stage, wide >> stage + 1, 4, 2) if stage + 1 < stages else []
-        up.append(nn.ConvTranspose(f, channels, 4, stride=2, bias=False, activation="tanh", init="normal"))
-        hidden = nn.Dense(start[0] * start[1] * before, 16 * f, activation="leaky_relu", init="normal")
-        return nn.Sequential(*up), nn.Sequential(*down, nn.Flatten(), hidden, nn.Dense(16 * f, 1, init="normal"))
+def convolutional(
+    shape: tuple[int, ...], *, latent: int, net: str, features: int, norm: str, dropout: float, pack: int
+) -> dict[str, nn.Module]:
+    """Generator and discriminator for images of that shape; see the file's docstring. D judges `pack` images, joined along the
+    channels.
+
+    Raises:
+        Unsuitable: sides that cannot be halved as often as the networks do.
+    """
+    height, width, channels = shape
+    stages = 2
+    while min(height, width) >> stages > 8:
+        stages += 1
+    if height % (1 << stages) or width % (1 << stages):
+        raise Unsuitable(
+            f"dcgan: got images of {height} x {width}, expected multiples of {1 << stages}; resize the images"
+        )
+    start = (height >> stages, width >> stages)
+    kernel = 5 if net == "s4" else 4
+    up = _Up(norm)
+    if net == "s4":
+        wide = features << stages
+        layers = [*up.dense(latent, (*start, wide)), *up.conv(wide, wide // 2, kernel, 1)]
+    else:
+        wide = features << stages - 1
+        layers = [*up.dense(latent, (16 * features,)), *up.dense(16 * features, (*start, wide))]
+    down: list[nn.Module] = []
+    before = pack * channels
+    for stage in range(stages):
+        down.append(_conv(before, features << stage, kernel))
+        down += [nn.Dropout(dropout)] if net == "s4" and dropout else []
+        before = features << stage
+        outputs = features << stages - 1 - stage
+        layers += up.conv(outputs, outputs // 2, kernel, 2) if stage + 1 < stages else []
+    layers.append(nn.ConvTranspose(features, channels, kernel, stride=2, bias=False, activation="tanh", init="normal"))
+    head = _head(net, start[0] * start[1] * before, features)
+    return {"generator": nn.Sequential(*layers), "discriminator": nn.Sequential(*down, nn.Flatten(), *head)}
 
 
-def _dense(inputs: int, shape: tuple[int, ...]) -> list[nn.Module]:
-    """Dense to a map of that shape, batch norm of every feature, leaky ReLU."""
-    size = math.prod(shape)
-    return [nn.Dense(inputs, size, bias=False, init="normal"), _norm(size), nn.Reshape(*shape)]
+def _head(net: str, size: int, features: int) -> list[nn.Module]:
+    """From the numbers of the last map to a logit."""
+    if net == "s4":
+        return [nn.Dense(size, 1, init="normal")]
+    hidden = nn.Dense(size, 16 * features, activation="leaky_relu", init="normal")
+    return [hidden, nn.Dense(16 * features, 1, init="normal")]
+
+
+class _Up:
+    """A generator's blocks: a layer, its normalisation, leaky ReLU."""
+
+    def __init__(self, norm: str) -> None:
+        self.norm = norm
+
+    def dense(self, inputs: int, shape: tuple[int, ...]) -> list[nn.Module]:
+        """Dense to a map of that shape; batch norm of every feature."""
+        size = math.prod(shape)
+        if self.norm == "none":
+            return [nn.Dense(inputs, size, activation="leaky_relu", init="he"), nn.Reshape(*shape)]
+        return [nn.Dense(inputs, size, bias=False, init="normal"), _norm(size), nn.Reshape(*shape)]
+
+    def conv(self, inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
+        """A transposed convolution."""
+        if self.norm == "none":
+            return [nn.ConvTranspose(inputs, outputs, kernel, stride=stride, activation="leaky_relu", init="he")]
+        layer = nn.ConvTranspose(inputs, outputs, kernel, stride=stride, bias=False, init="normal")
+        return [layer, _norm(outputs)]
 
 
 def _norm(channels: int) -> nn.BatchNorm:
     """Batch norm fused with the leaky ReLU after it."""
     return nn.BatchNorm(channels, activation="leaky_relu", gamma_std=0.02)
-
-
-def _up(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
-    """Transposed convolution, batch norm, leaky ReLU."""
-    layer = nn.ConvTranspose(inputs, outputs, kernel, stride=stride, bias=False, init="normal")
-    return [layer, _norm(outputs)]
 
 
 def _conv(inputs: int, outputs: int, kernel: int) -> nn.Conv:

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 from minigan import nn
 from minigan.gans.checks import Check, RealData
+from minigan.gans.choices import GANConfig
 from minigan.gans.class_checks import SAMPLES, class_checks
-from minigan.gans.gan import GAN, GANConfig
+from minigan.gans.gan import GAN
 from minigan.gans.options import option
 
 
@@ -55,7 +56,7 @@ class MLP(GAN):
         )
         discriminator = nn.Sequential(
             nn.Flatten(),
-            nn.Dense(pixels, 512, activation="leaky_relu"),
+            nn.Dense(self.config.pack * pixels, 512, activation="leaky_relu"),
             nn.Dense(512, 256, activation="leaky_relu"),
             nn.Dense(256, 1),
         )

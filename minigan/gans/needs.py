@@ -20,6 +20,7 @@ import numpy as np
 
 from minigan import data
 from minigan.data import DataError, Dataset
+from minigan.data.tables import Units, standardised
 
 Needs = str | Mapping[str, str]
 SETS = ("images", "points", "examples")
@@ -34,10 +35,12 @@ class Facts:
     Attributes:
         shapes: of one example of each data set in `needs`, by its name there.
         classes: how many there are, for each entry of labels.
+        units: of a user's own points, which are standardised for training, by their names.
     """
 
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     classes: dict[str, int] = field(default_factory=dict)
+    units: dict[str, Units] = field(default_factory=dict)
 
     @classmethod
     def of(cls, given: Facts | tuple[int, ...]) -> Facts:
@@ -49,9 +52,20 @@ class Facts:
         """From what `dataclasses.asdict` gave and JSON kept. Raises ValueError for anything else."""
         try:
             shapes = {str(name): tuple(map(int, shape)) for name, shape in value["shapes"].items()}
-            return cls(shapes, {str(name): int(count) for name, count in value["classes"].items()})
+            units = {str(name): Units.read(both) for name, both in value.get("units", {}).items()}
+            return cls(shapes, {str(name): int(count) for name, count in value["classes"].items()}, units)
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"facts of the data: got {value!r}, expected shapes and classes by name") from error
+
+    def in_units(self, examples: np.ndarray) -> np.ndarray:
+        """Points (n, d) that a model made, in the user's units; other examples as they are."""
+        units = self.units_of(examples)
+        return units.restored(examples) if units else examples
+
+    def units_of(self, examples: np.ndarray) -> Units | None:
+        """The units of points of so many coordinates, which all sets of them share; None for what is not standardised."""
+        fitting = (units for units in self.units.values() if examples.shape[1:] == (len(units.shift),))
+        return next(fitting, None) if examples.ndim == 2 else None
 
 
 class Supply(NamedTuple):
@@ -59,7 +73,7 @@ class Supply(NamedTuple):
 
     Attributes:
         facts: about it.
-        sets: the data sets by their names in `needs`.
+        sets: the data sets by their names in `needs`, in the user's units.
         groups: for each set the arrays whose rows belong together, by the names of a batch's entries: examples and labels.
         bare: whether a batch is its one entry itself, and no mapping.
     """
@@ -133,8 +147,21 @@ def names_of_sets(text: str, needs: Needs) -> dict[str, str]:
     return {name: found[name] for name in wanted}
 
 
-def find(needs: Needs, text: str, *, seed: int) -> Supply:
+def find(
+    needs: Needs,
+    text: str,
+    *,
+    seed: int,
+    options: Mapping[str, Any] | None = None,
+    trained_on: Facts | None = None,
+) -> Supply:
     """Load what a model needs.
+
+    Args:
+        needs, text: see the module, and `names_of_sets`.
+        seed: of generated sets.
+        options: of `minigan.data.load`, for each set.
+        trained_on: the facts of a run that goes on, whose units are kept.
 
     Raises:
         DataError: unknown or unreadable data, or a set without the labels that are needed.
@@ -146,9 +173,12 @@ def find(needs: Needs, text: str, *, seed: int) -> Supply:
     names = names_of_sets(text, needs)
     for name, kind in entries(needs).items():
         if kind in SETS:
-            sets[name] = found = data.load(names[name], seed=seed)
+            sets[name] = found = data.load(names[name], seed=seed, lazy=True, **(options or {}))
             if kind not in (found.kind, "examples"):
                 raise WrongKindError(names[name], kind, found.kind)
+            if found.kind == "points" and found.own and (trained_on is None or name in trained_on.units):
+                facts.units[name] = (trained_on or facts).units_of(found.x) or Units.of(found.x)
+                found = standardised(found, facts.units[name])
             present, facts.shapes[name], groups[name] = name, tuple(found.x.shape[1:]), {name: found.x}
         else:
             groups[present][name] = _labels(sets[present], one_hot=kind == "one-hot")
@@ -159,7 +189,8 @@ def find(needs: Needs, text: str, *, seed: int) -> Supply:
 def _classes(found: Dataset) -> int:
     if found.y is None:
         raise DataError(
-            f"{found.name}: has no labels, and the model needs some: an .npz file gives them as integers called y"
+            f"{found.name}: has no labels, and the model needs some: an .npz file gives them as integers called y, a folder by "
+            "its subfolders, a table by a column called label"
         )
     if found.y.min() < 0:
         raise DataError(f"{found.name}: the labels begin at {found.y.min()}, expected whole numbers from 0 on")

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
+from minigan.data.arrays import interval
+
 
 def option(default: Any, help: str, **limits: Any) -> Any:
-    """A field of a configuration: its default, a line of help, and limits (`low`, `high`, `choices`) checked at the start."""
+    """A field of a configuration: its default, a line of help, and limits (`low`, `high`, `choices`) checked at the start.
+
+    choices: a sequence, or a mapping to a line of help on each.
+    """
     if unknown := sorted(limits.keys() - {"low", "high", "choices"}):
         raise TypeError(f"option: got the limits {', '.join(unknown)}, expected low, high or choices")
     return field(default=default, metadata={"help": help, **limits})
@@ -20,13 +25,18 @@ LOSS_BOUND, SPREAD_BOUND = 1e6, 0.02  # see `minigan.run.divergence`
 class Config:
     """What every run is given: the options of the run itself. A model's own dataclass adds what the model uses.
 
-    Every field is an int, a float, a bool or a str and has a default; a subclass may give these four other defaults.
+    Every field is an int, a float, a bool or a str and has a default; a subclass may give these other defaults.
 
     Raises:
         ValueError: a value outside the limits of its option.
     """
 
-    data: str = option("glyphs", "data set by name, or a path to a .npy or .npz file")
+    data: str = option("glyphs", "data set by name, or a path (see: minigan datasets)")
+    size: str = option("", "resize images: N, or HxW")
+    crop: bool = option(False, "take the middle of images of another aspect, which are refused otherwise")
+    grey: bool = option(False, "images in one channel")
+    range: str = option("", "of arrays of images: A..B become -1 and 1")
+    key: str = option("", "of several arrays in a file the one to read; the column of labels of a table")
     steps: int = option(5000, "steps to train: one update of every player each", low=0)
     batch_size: int = option(64, "examples a step", low=1)
     seed: int = option(0, "seed of all random numbers")
@@ -36,6 +46,11 @@ class Config:
     )
 
     def __post_init__(self) -> None:
+        if self.range:
+            try:
+                interval(self.range)
+            except ValueError as error:
+                raise ValueError(f"range: {error}") from error
         for f in fields(self):
             value, limits = getattr(self, f.name), f.metadata
             if "low" in limits and not value >= limits["low"]:
@@ -43,7 +58,19 @@ class Config:
             if "high" in limits and not value <= limits["high"]:
                 raise ValueError(f"{f.name}: got {value}, expected at most {limits['high']}")
             if "choices" in limits and value not in limits["choices"]:
-                raise ValueError(f"{f.name}: got {value!r}, expected one of {limits['choices']}")
+                raise ValueError(f"{f.name}: got {value!r}, expected one of {tuple(limits['choices'])}")
 
 
-RUN_OPTIONS: dict[str, type] = {n: kind for n, kind in get_type_hints(Config).items() if not n.endswith("_bound")}
+DATA_OPTIONS: dict[str, str] = {  # how the data is read, and what `minigan.data.load` calls it; a dataclass may lack them
+    "size": "size", "crop": "crop", "grey": "grey", "range": "value_range", "key": "key",
+}  # fmt: skip
+OPTIONS_OF_RUNS: dict[str, type] = dict(get_type_hints(Config))
+RUN_OPTIONS: dict[str, type] = {  # what every dataclass of options has
+    name: kind for name, kind in OPTIONS_OF_RUNS.items() if not (name in DATA_OPTIONS or name.endswith("_bound"))
+}
+
+
+def reading(config: Any) -> dict[str, Any]:
+    """How a run's data is to be read, as arguments of `minigan.data.load`; only what was set."""
+    found = {ours: getattr(config, name, None) for name, ours in DATA_OPTIONS.items()}
+    return {name: value for name, value in found.items() if value}

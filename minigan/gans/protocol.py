@@ -17,7 +17,7 @@ from minigan import nn
 from minigan.game import Game
 from minigan.gans.checks import Check, RealData
 from minigan.gans.needs import Facts, Needs, entries
-from minigan.gans.options import RUN_OPTIONS
+from minigan.gans.options import OPTIONS_OF_RUNS, RUN_OPTIONS
 
 
 class ModelError(TypeError):
@@ -148,10 +148,9 @@ def _config_lacks(config: Any) -> list[str]:
         kind = hints[f.name]
         if kind not in _KINDS:
             found.append(f"no Config.{f.name} of type int, float, bool or str (it is {kind!r})")
-        elif f.name in RUN_OPTIONS and kind is not RUN_OPTIONS[f.name]:
-            found.append(
-                f"no Config.{f.name} of type {RUN_OPTIONS[f.name].__name__}, which every run has (it is {kind.__name__})"
-            )
+        elif f.name in OPTIONS_OF_RUNS and kind is not OPTIONS_OF_RUNS[f.name]:
+            wanted = OPTIONS_OF_RUNS[f.name].__name__
+            found.append(f"no Config.{f.name} of type {wanted}, which every run has (it is {kind.__name__})")
         elif f.default is not dataclasses.MISSING and not _is_of(f.default, kind):
             found.append(f"no default of Config.{f.name} that is of its type, {kind.__name__} (it is {f.default!r})")
     return found

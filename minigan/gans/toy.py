@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from minigan import nn
 from minigan.data import mode_statistics
 from minigan.gans.checks import Check, RealData
-from minigan.gans.gan import GAN, GANConfig
+from minigan.gans.choices import GANConfig
+from minigan.gans.gan import GAN
 from minigan.gans.options import option
 
 
@@ -24,7 +25,7 @@ from minigan.gans.options import option
 class ToyConfig(GANConfig):
     """The toy GAN's options."""
 
-    data: str = option("ring8", "data set of points by name, or a path to a .npy or .npz file")
+    data: str = option("ring8", "data set of points by name, or a path to a .npy, .npz or .csv file")
     batch_size: int = option(256, "examples a step", low=1)
     latent: int = option(2, "length of the noise vector z ~ N(0, 1)", low=1)
     steps: int = option(10000, "steps to train: one update of every player each", low=0)
@@ -49,7 +50,7 @@ class Toy(GAN):
         features, config = math.prod(self.shape), self.config
         return {
             "generator": perceptron(config.latent, config.width, features, "relu"),
-            "discriminator": perceptron(features, config.width, 1, "leaky_relu"),
+            "discriminator": perceptron(config.pack * features, config.width, 1, "leaky_relu"),
         }
 
     def checks(self, real: RealData) -> list[Check]:

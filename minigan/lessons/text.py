@@ -19,6 +19,7 @@ TAG = re.compile(r"\\tag\{([^{}]*)\}")
 NUMBER = re.compile(r"\((\d+\.\d+[a-z]?)\)")
 ARTICLE = re.compile(r"\b([Aa]rticles? )(S[0-4])\b")
 LESSON = re.compile(r"\b([Ll]essons? )(\d+)\b")
+ASIDE = re.compile(r"\*\*(Aside: .+?)\.?\*\*")
 JOINER = "&#8288;"  # U+2060: no break here
 SHOWN_AT_MOST = 4  # verdicts beside a formula
 SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "=": "=", ">": ">"}
@@ -56,8 +57,10 @@ class Text:
             "math_inline": self._inline, "math_inline_double": self._block, "math_block": self._block, "text": self._words,
             "link_open": self._link_open, "link_close": self._link_close, "heading_open": self._heading,
             "table_open": lambda *_: '<div class="scroll"><table>\n', "table_close": lambda *_: "</table></div>\n",
+            "blockquote_open": self._quote_open, "blockquote_close": self._quote_close,
         }  # fmt: skip
         self._links: list[bool] = []
+        self._asides: list[bool] = []
 
     def html(self, markdown: str) -> str:
         """A text as HTML."""
@@ -115,6 +118,20 @@ class Text:
 
     def _link_close(self, *_: Any) -> str:
         return "</a>" if self._links.pop() else ""
+
+    def _quote_open(self, tokens: Any, at: int, *_: Any) -> str:
+        """A quotation; one that begins with bold words, "Aside: ...", is folded, and shows those words."""
+        first = tokens[at + 2] if at + 2 < len(tokens) and tokens[at + 1].type == "paragraph_open" else None
+        title = ASIDE.match(first.content) if first is not None else None
+        self._asides.append(title is not None)
+        if first is None or title is None:
+            return "<blockquote>\n"
+        bold = next(i for i, child in enumerate(first.children) if child.type == "strong_close")
+        del first.children[: bold + 1]
+        return f'<details class="aside"><summary>{self.inline(title[1])}</summary>\n'
+
+    def _quote_close(self, *_: Any) -> str:
+        return "</details>\n" if self._asides.pop() else "</blockquote>\n"
 
     def _heading(self, tokens: Any, at: int, *_: Any) -> str:
         level, inside = int(tokens[at].tag[1]), tokens[at + 1]

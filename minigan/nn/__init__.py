@@ -15,11 +15,14 @@ from minigan.nn.layers import (
     Sigmoid,
     Tanh,
 )
+from minigan.nn.minibatch import MinibatchDiscrimination, MinibatchStd
 from minigan.nn.module import Module
 from minigan.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from minigan.nn.operator_norm import SpectralOperator, spectral_operator
 from minigan.nn.parts import Embedding, Lambda, Noise, Residual
 from minigan.nn.resample import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, PixelShuffle, Upsample
 from minigan.nn.reweight import Change, equalized, reweight, spectral, weight_norm
+from minigan.nn.substitute import leaves, substituted
 
 __all__ = [
     "Activation",
@@ -42,6 +45,8 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "MaxPool",
+    "MinibatchDiscrimination",
+    "MinibatchStd",
     "Module",
     "Noise",
     "PixelShuffle",
@@ -50,13 +55,17 @@ __all__ = [
     "Residual",
     "Sequential",
     "Sigmoid",
+    "SpectralOperator",
     "Tanh",
     "Upsample",
     "equalized",
     "init",
     "instance_standardize",
+    "leaves",
     "modulate",
     "reweight",
     "spectral",
+    "spectral_operator",
+    "substituted",
     "weight_norm",
 ]

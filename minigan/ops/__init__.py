@@ -106,7 +106,7 @@ from minigan.ops.shape import (
     transpose,
     unstack,
 )
-from minigan.ops.spectral import power_iteration, spectral_normalize
+from minigan.ops.spectral import conv_power_iteration, power_iteration, spectral_normalize
 
 pow = power  # the name used in formulas
 
@@ -133,6 +133,7 @@ __all__ = [
     "conv",
     "conv_algorithm",
     "conv_plan",
+    "conv_power_iteration",
     "conv_transpose",
     "conv_weight",
     "cos",

@@ -18,9 +18,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minigan.autodiff import Tensor, as_tensor
+from minigan.ops.conv import conv, conv_transpose
 from minigan.ops.elementwise import divide, equal, maximum, stop_gradient, where
 from minigan.ops.linear import matmul
 from minigan.ops.reduction import norm
+from minigan.ops.reduction import sum as total
 from minigan.ops.shape import reshape, swapaxes
 from minigan.switches import no_grad
 
@@ -83,6 +85,40 @@ def power_iteration(w: Any, start: Any, *, steps: int = 1) -> Singular:
             turned = matmul(swapaxes(m, 0, 1), u)
             v = where(equal(norm(turned), 0.0), v, _unit(turned))  # M v = 0, as for a weight of zeros: v stays
     return Singular(bilinear(w, u, v), u, v)
+
+
+def conv_power_iteration(w: Any, start: Any, *, steps: int = 1, **options: Any) -> Singular:
+    """The largest singular value of the map x -> conv(x, w), from below: `steps` times u <- A v / |A v|, v <- A^T u / |A^T u|
+    with A v = conv(v, w) and A^T u = conv_transpose(u, w), its exact adjoint.
+
+    Args:
+        w: a kernel (*kernel, in, out).
+        start: (1, *sizes, in), the v to start from, of any length but 0. Its sizes are those of the images.
+        steps: at least 1.
+        options: stride, padding and dilation, as of :func:`minigan.ops.conv`.
+
+    Returns:
+        sigma, differentiable in w with u and v constant, and u (1, *output sizes, out) and v as constants. Where A v = 0,
+        sigma and u are 0 and v stays the start.
+
+    Raises:
+        ValueError: shapes that do not fit, a start of zeros, or steps < 1.
+    """
+    w, v = as_tensor(w), as_tensor(start)
+    if v.ndim != w.ndim or v.shape[0] != 1 or not bool((v._data != 0).any()):
+        raise ValueError(
+            f"conv_power_iteration: got a start {v.shape} for a kernel {w.shape}, expected (1, *sizes, in), not all zeros"
+        )
+    if steps < 1:
+        raise ValueError(f"conv_power_iteration: got steps {steps}, expected at least 1")
+    sizes = v.shape[1:-1]
+    with no_grad():
+        v = _unit(v)
+        for _ in range(steps):
+            u = _unit(conv(v, w, **options))
+            turned = conv_transpose(u, w, output_size=sizes, **options)
+            v = where(equal(norm(turned), 0.0), v, _unit(turned))
+    return Singular(total(stop_gradient(u) * conv(stop_gradient(v), w, **options)), u, v)
 
 
 def bilinear(w: Any, u: Any, v: Any) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 from minigan import backend, data, gans, room
 from minigan.gans import needs
 from minigan.gans.needs import Facts, Supply, WrongKindError
+from minigan.gans.options import reading
 from minigan.gans.protocol import Unsuitable, check_made
 from minigan.run import references, settings
 from minigan.run.checkpoint import Checkpoint
@@ -26,18 +27,19 @@ from minigan.run.rundir import RunDir
 SOME = 1000  # examples that pictures and metrics get
 
 
-def load_data(reference: Reference, config: Any) -> Supply:
-    """The configuration's data sets.
+def load_data(reference: Reference, config: Any, trained_on: Facts | None = None) -> Supply:
+    """The configuration's data sets. trained_on: the facts of a run that goes on, whose units are kept.
 
     Raises:
         DataError: one is unknown, unreadable, or without the labels that the model needs.
         UsageError: one is not of the kind the model is for; the message names what would fit.
     """
     try:
-        return needs.find(reference.model.needs, config.data, seed=config.seed)
+        options = reading(config)
+        return needs.find(reference.model.needs, config.data, seed=config.seed, options=options, trained_on=trained_on)
     except WrongKindError as error:
         sets = [entry.name for entry in data.catalogue() if entry.kind == error.needed]
-        models = [other for other in gans.MODELS if other_needs(other) == error.found]
+        models = [other for other in gans.MODELS if other_needs(other) in (error.found, "examples")]
         raise UsageError(
             f"{reference.name} is a model for {error.needed}, and {error.given} holds {error.found}: choose --data from "
             f"{', '.join(sets)}, or a model for {error.found}: {', '.join(models) or 'there is none yet'}"
@@ -49,19 +51,34 @@ def other_needs(name: str) -> Any:
     return gans.get(name).needs if gans.MODELS[name].startswith(f"{gans.__name__}.") else None
 
 
+def tell(supply: Supply) -> None:
+    """A line on each data set: what was read."""
+    for found in supply.sets.values():
+        note(f"read {found.summary()} from {found.name}")
+
+
 def checksum(supply: Supply) -> int:
     """CRC-32 of the examples and labels of all data sets."""
     total = 0
     for name in sorted(supply.sets):
-        total = zlib.crc32(supply.sets[name].x.reshape(-1).data, total)
+        x = supply.sets[name].x
+        total = x.checksum(total) if isinstance(x, data.Pixels) else zlib.crc32(x.reshape(-1).data, total)
         labels = supply.sets[name].y
         total = total if labels is None else zlib.crc32(labels.data, total)
     return total
 
 
 def some_of(supply: Supply) -> dict[str, np.ndarray]:
-    """The first examples, by the names in a model's `needs`: what its pictures and metrics may look at."""
-    return {name: np.asarray(part[:SOME]) for name, part in supply.parts.items()}
+    """Examples spread over each data set, by the names in a model's `needs`: what its pictures and metrics may look at.
+
+    Not the first ones, which in a folder of folders are all of one label.
+    """
+    return {name: np.asarray(part[spread(len(part), SOME)]) for name, part in supply.parts.items()}
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """At most `most` places among `count`, evenly spread, in order."""
+    return np.arange(min(count, most)) * count // min(count, most)
 
 
 def new_model(reference: Reference, config: Any, facts: Facts, device: str) -> Any:

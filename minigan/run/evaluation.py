@@ -17,7 +17,7 @@ from minigan.data import DataError
 from minigan.gans.needs import Facts
 from minigan.gans.protocol import check_checks
 from minigan.metrics import Comparison, Metric, MissingError, Side
-from minigan.run import building, checkpoint, references
+from minigan.run import building, checkpoint, places, references
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import CheckpointError, UsageError
 from minigan.run.progress import note
@@ -117,8 +117,13 @@ def measured(
             f"{path} was trained on {config.data}, and not on {beside.config.data}: numbers on different data, or by different "
             "judges, do not compare"
         )
-    supply = building.load_data(reference, config if beside is None else replace(config, seed=beside.config.seed))
-    if supply.facts != (trained_on := Facts.read(saved.facts)):
+    trained_on, config = (
+        Facts.read(saved.facts),
+        places.found_again(folder.path, config, reference.model.needs, saved.near),
+    )
+    read = config if beside is None else replace(config, seed=beside.config.seed)
+    supply = building.load_data(reference, read, trained_on)
+    if supply.facts != trained_on:
         raise CheckpointError(f"{config.data}: holds {supply.facts}; the run was trained on {trained_on}")
     if beside is None and building.checksum(supply) != saved.data_checksum:
         note(f"note: {config.data} is not what it was when the run began; samples are compared with what it is now")

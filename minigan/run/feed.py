@@ -28,9 +28,9 @@ class Feed:
             data.Loader(arrays, batch_size=size, seed=seed, name=name if several else "")
             for name, arrays in supply.groups.items()
         ]
-        self.resident: dict[str, Array] | None = None
+        self.resident: dict[str, Any] | None = None
         if device == "gpu":
-            self.resident = {name: backend.to_device(array, device) for name, array in supply.parts.items()}
+            self.resident = {name: _moved(array, device) for name, array in supply.parts.items()}
         self._names = [list(arrays) for arrays in supply.groups.values()]
 
     def __call__(self, step: int) -> list[Any]:
@@ -64,4 +64,13 @@ class Feed:
             return loader.batch(number, out=out)
         places = backend.to_device(loader.indices(number), "gpu")
         xp = array_module(places)
-        return {name: xp.take(self.resident[name], places, axis=0, out=array) for name, array in out.items()}
+        return {name: _taken(xp, self.resident[name], places, array) for name, array in out.items()}
+
+
+def _moved(array: Any, device: str) -> Any:
+    """Examples on a device: bytes stay bytes there."""
+    return array.to(device) if isinstance(array, data.Pixels) else backend.to_device(array, device)
+
+
+def _taken(xp: Any, array: Any, places: Array, out: Any) -> Array:
+    return array.take(places, out=out) if isinstance(array, data.Pixels) else xp.take(array, places, axis=0, out=out)

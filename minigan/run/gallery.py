@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from minigan.data import Dataset
+from minigan.gans.needs import Facts
 from minigan.gans.protocol import ModelError, Picture, Trainable, can_be_drawn, check_mapping
 from minigan.run import field, plots
+from minigan.run.building import spread
 from minigan.run.references import Reference
 
+SHEET = 64  # real examples that are shown
 MAIN = "samples"  # the picture whose files have no name before them
 
 
@@ -22,16 +25,32 @@ class Gallery:
         reference, model: whose.
         real: the examples that its pictures may show.
         sets: the data sets; of points, the first one is drawn under the generated ones.
+        facts: about them, with the units that points are drawn in.
     """
 
     def __init__(
-        self, reference: Reference, model: Trainable, real: Mapping[str, np.ndarray], sets: Mapping[str, Dataset]
+        self,
+        reference: Reference,
+        model: Trainable,
+        real: Mapping[str, np.ndarray],
+        sets: Mapping[str, Dataset],
+        facts: Facts,
     ) -> None:
+        self.facts = facts
         self.reference, self.model, self.real, self.sets = reference, model, real, sets
         self.points = next((found for found in sets.values() if found.kind == "points"), None)
         self._field: field.Field | None = None
         self.shown: Mapping[str, Picture] = {}  # what was drawn last
         self._painters: dict[str, plots.Painter] = {}
+
+    def save_real(self, folder: Path) -> None:
+        """Sheets of real examples, to compare samples with: real.png, or real-NAME.png where there are several sets of images."""
+        sheets = {name: found for name, found in self.sets.items() if found.kind == "images"}
+        for name, found in sheets.items():
+            some = np.asarray(found.x[spread(len(found), SHEET)])
+            plots.save_picture(
+                folder / f"real{f'-{name}' if len(sheets) > 1 else ''}.png", plots.ImagePainter().picture(some, "")
+            )
 
     def draw(self, step: int) -> dict[str, np.ndarray]:
         """All pictures as they are now, by name: (H, W, 1 or 3) uint8. ModelError for what cannot be drawn."""
@@ -47,6 +66,7 @@ class Gallery:
                     f"{self.reference.name}: pictures(): {name!r}: got {got}, expected a word and Picture(examples), "
                     "examples images (n, H, W, 1 or 3) or points (n, d)"
                 )
+            examples = self.facts.in_units(examples)
             artist = self._painters[name] = plots.painter_of(examples, self.points)
             drawn[name] = artist.picture(examples, f"step {step}", picture.columns)
         self.shown = made
@@ -55,16 +75,18 @@ class Gallery:
 
     def _field_now(self) -> field.Field | None:
         """What D says over the plane, for the animation of `minigan plot`; None for models without such a D."""
-        flat = self.points is not None and self.points.x.shape[1:] == (2,)
+        found = (self.real[name] for name, of in self.sets.items() if of is self.points and name in self.real)
+        real = next(found, None)  # in the model's units
         if (
-            not flat
+            real is None
+            or real.shape[1:] != (2,)
             or MAIN not in self.shown
             or field.critic_of(self.model) is None
             or not hasattr(self.model, "evaluating")
         ):
             return None
         try:
-            return field.of_model(self.model, self.points.x[:1000], self.shown[MAIN].examples)  # type: ignore[union-attr]
+            return field.of_model(self.model, real[:1000], self.shown[MAIN].examples)
         except (TypeError, ValueError, AttributeError):  # its D is no function of points alone: `minigan plot` says so
             return None
 

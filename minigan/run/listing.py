@@ -30,7 +30,15 @@ def datasets() -> str:
     for entry in data.catalogue():
         shape = "x".join(map(str, entry.shape))
         rows.append((entry.name, entry.kind, shape, entry.description, entry.source + _note(entry)))
-    return f"{settings.table(rows, indent='')}\n\nor a path to a .npy or .npz file; downloads are kept in {data.cache_folder()}"
+    return f"{settings.table(rows, indent='')}\n\n{_PATHS}\n\ndownloads and decoded pictures are kept in {data.cache_folder()}"
+
+
+_PATHS = """or a path, with --data PATH:
+  a folder or .zip of pictures   any formats and sizes; subfolders are labels: --size 64 [--crop] [--grey]
+  .npy, .npz                     images (N, H, W[, C]) or points (N, d): --key NAME, --range A..B of images
+  .csv, .tsv, .txt               points, a row each; a column called label holds labels
+  CIFAR                          the binary version: its archive, its folder, or a .bin file
+  ...-idx3-ubyte[.gz]            as MNIST's files"""
 
 
 def _note(entry: data.Entry) -> str:

@@ -18,6 +18,7 @@ from minigan import metrics
 from minigan.data import Dataset
 from minigan.data.base import stream, write_atomically
 from minigan.gans.conditions import Examples
+from minigan.gans.needs import Facts
 from minigan.metrics import Comparison, MissingError, Side
 from minigan.run.progress import note
 from minigan.run.references import Reference
@@ -33,6 +34,7 @@ class Live:
 
     Args:
         folder: of the run. reference, model: what trains. sets: its data. step: at which it begins; later lines are cut.
+        facts: of the data, with the units of points.
         clock: seconds, for tests.
     """
 
@@ -44,9 +46,11 @@ class Live:
         sets: Mapping[str, Dataset],
         *,
         step: int = 0,
+        facts: Facts | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.file, self.reference, self.model, self.clock = folder / NAME, reference, model, clock
+        self.facts = facts or Facts()
         self.began, self.spent, self.cost = clock(), 0.0, 0.0
         translates = any(isinstance(c, Examples) for c in model.conditions.values())
         self.set = next(iter(sets.values())) if len(sets) == 1 and not translates else None
@@ -79,7 +83,7 @@ class Live:
         assert self.set is not None
         count = min(SAMPLES, len(self.set))
         with self.reference.blamed(), np.errstate(all="ignore"):
-            samples = self.model.sample(count)
+            samples = self.facts.in_units(self.model.sample(count))
         if samples.shape[1:] != self.set.x.shape[1:]:
             return {}
         rows = np.sort(stream(0, "live").permutation(len(self.set))[:count])

@@ -10,6 +10,7 @@ import numpy as np
 
 from minigan import backend, data
 from minigan.autodiff import Tensor
+from minigan.gans.needs import Facts
 from minigan.gans.protocol import can_be_drawn
 from minigan.run import building, checkpoint, export, field, figures, places, plots, tables
 from minigan.run.errors import UsageError, shown
@@ -28,7 +29,7 @@ class Unavailable(Exception):  # noqa: N818 - it says what a picture is
 
 class Seen(NamedTuple):
     """What pictures are made of: the model, its samples, real examples by name, those of the samples' shape, the lines of
-    metrics.jsonl."""
+    metrics.jsonl, and the data's facts and its points. Only the last are in the user's units."""
 
     model: Any
     reference: Reference
@@ -37,6 +38,8 @@ class Seen(NamedTuple):
     real: np.ndarray | None
     folder: RunDir
     rows: list[dict[str, Any]]
+    facts: Facts
+    points: data.Dataset | None
 
 
 def plot(path: str, *, csv: str | None = None, tensorboard: str | None = None, model: str | None = None) -> str:
@@ -63,7 +66,7 @@ def plot(path: str, *, csv: str | None = None, tensorboard: str | None = None, m
     device = building.usable_device(saved.device, folder.path)
     with building.kernel_phase(device, quiet=True), np.errstate(all="ignore"):
         restored = building.restored_model(file, reference, saved, config, device)
-        seen = _seen(restored, reference, config, folder)
+        seen = _seen(restored, reference, config, folder, Facts.read(saved.facts))
         made, lacking = _all(seen)
     lines = [f"{path}: step {saved.step}", *(f"  {done}" for done in made), *(f"  no {text}" for text in lacking)]
     return "\n".join(lines)
@@ -86,10 +89,13 @@ def _numbers(folder: RunDir, csv: str | None, tensorboard: str | None) -> str:
     return "\n".join(lines)
 
 
-def _seen(model: Any, reference: Reference, config: Any, folder: RunDir) -> Seen:
+def _seen(model: Any, reference: Reference, config: Any, folder: RunDir, facts: Facts) -> Seen:
     sets: dict[str, np.ndarray] = {}
+    points = None
     try:
-        sets = building.some_of(building.load_data(reference, config))
+        supply = building.load_data(reference, config, facts)
+        sets = building.some_of(supply)
+        points = next((found for found in supply.sets.values() if found.kind == "points"), None)
     except data.DataError as error:
         building.note(f"note: without real examples: {error}")
     samples = np.zeros((0, 0))
@@ -98,7 +104,7 @@ def _seen(model: Any, reference: Reference, config: Any, folder: RunDir) -> Seen
         if "samples" in made:
             samples = made["samples"].examples
     alike = (x for x in sets.values() if len(samples) and x.shape[1:] == samples.shape[1:])
-    return Seen(model, reference, samples, sets, next(alike, None), folder, folder.read_metrics())
+    return Seen(model, reference, samples, sets, next(alike, None), folder, folder.read_metrics(), facts, points)
 
 
 def _all(seen: Seen) -> tuple[list[Path], list[str]]:
@@ -143,9 +149,8 @@ def _samples(seen: Seen) -> np.ndarray:
     if not len(seen.samples) or not can_be_drawn(seen.samples):
         raise Unavailable("the model makes no samples that can be drawn")
     if seen.samples.ndim == 2:
-        sets = building.load_data(seen.reference, seen.model.config).sets.values() if seen.sets else ()
-        real = next((found for found in sets if found.kind == "points"), None)
-        return plots.painter_of(seen.samples, real).picture(seen.samples, f"step {seen.model.game.steps}")
+        samples = seen.facts.in_units(seen.samples)
+        return plots.painter_of(samples, seen.points).picture(samples, f"step {seen.model.game.steps}")
     if seen.real is None:
         raise Unavailable("there are no real examples of the samples' shape")
     return figures.beside(seen.real, seen.samples)

@@ -93,7 +93,7 @@ class Recorder:
 
     def __init__(self, folder: RunDir, job: Job, loop: Loop, gallery: Gallery, saved: Checkpoint | None = None) -> None:
         self.folder, self.job, self.loop, self.gallery = folder, job, loop, gallery
-        self.live = Live(folder.path, job.reference, loop.model, gallery.sets, step=loop.step)
+        self.live = Live(folder.path, job.reference, loop.model, gallery.sets, step=loop.step, facts=job.facts)
         steps = loop.steps
         self.log_every = min(LOG_EVERY, max(1, steps // LOGS))
         self.draw_every = max(1, steps // PICTURES)
@@ -122,6 +122,7 @@ class Recorder:
             note(f"training {self.job.reference.name}{on} in {self.folder.path}")
             with self._or_note("pictures"):
                 self._write_pictures(0, first)
+                self.gallery.save_real(self.folder.samples)
             yield
         except TakenError:  # nothing in that folder is ours
             raise

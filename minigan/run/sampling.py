@@ -11,6 +11,7 @@ import numpy as np
 
 from minigan import data, room
 from minigan.gans.conditions import Examples
+from minigan.gans.needs import Facts
 from minigan.gans.protocol import Trainable, can_be_drawn
 from minigan.run import building, checkpoint, export, places, plots
 from minigan.run.errors import UsageError, command
@@ -37,8 +38,8 @@ def sample(
         path: the run's directory.
         n: how many.
         seed: of the noise; by default the run's, whose first examples are those of the training pictures.
-        out: FILE.npy for an array (n, H, W, C) float32 in [-1, 1], or (n, features); FILE.png for a grid or a scatter plot. By
-            default samples/seed-S-n-N.png in the run's directory, or .npy for what cannot be drawn.
+        out: FILE.npy for an array (n, H, W, C) float32 in [-1, 1], or (n, features) in the data's units; FILE.png for a
+            grid or a scatter plot. By default samples/seed-S-n-N.png in the run's directory, or .npy for what cannot be drawn.
         asked: the model's conditions, as text: {"label": "3"}.
         model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
         of_best: the best checkpoint by the model's number (see `minigan.gans.protocol.Trainable.best`).
@@ -65,11 +66,12 @@ def sample(
     device = building.usable_device(saved.device, folder.path)
     with building.kernel_phase(device, quiet=True), np.errstate(all="ignore"):
         restored = building.restored_model(file, reference, saved, config, device)
-        given = conditions(reference, restored, asked or {}, config)
+        facts = Facts.read(saved.facts)
+        given = conditions(reference, restored, asked or {}, config, facts)
         one = drawn(reference, restored, 1, seed, given)
         check_memory(n, one.size)
         target = target or _default_target(folder, one, n, seed, asked or {})
-        examples = drawn(reference, restored, n, seed, given)
+        examples = facts.in_units(drawn(reference, restored, n, seed, given))
     _write(target, examples, f"{n} samples at step {saved.step}", reference, config)
     words = [word for key, text in (asked or {}).items() for word in ("--set", f"{key}={text}")]
     words += [*(["--best"] if of_best else []), *(["--model", model] if model else [])]
@@ -77,18 +79,23 @@ def sample(
     return f"{target}: {n} examples of {file}, seed {seed}\n{again}"
 
 
-def conditions(reference: Reference, model: Trainable, asked: Mapping[str, str], config: Any) -> dict[str, Any]:
+def conditions(
+    reference: Reference, model: Trainable, asked: Mapping[str, str], config: Any, facts: Facts
+) -> dict[str, Any]:
     """What is asked for, and the run's own examples where a model translates some and none are named."""
-    given = {}
+    given: dict[str, Any] = {}
     with reference.blamed():
         for name, text in asked.items():
             try:
                 given[name] = model.parse_condition(name, text)
             except ValueError as error:
                 raise UsageError(f"--set: {error}") from error
+    for name, examples in given.items():
+        if isinstance(model.conditions[name], Examples) and (units := facts.units_of(examples)):
+            given[name] = units.standardised(examples)
     wanted = {name: c.of for name, c in model.conditions.items() if isinstance(c, Examples) and name not in given}
     if wanted:
-        parts = building.load_data(reference, config).parts
+        parts = building.load_data(reference, config, facts).parts
         given |= {name: parts[of] for name, of in wanted.items()}
     return given
 

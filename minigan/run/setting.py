@@ -77,7 +77,7 @@ class Setting:
             left_out["all metrics"] = "no data set of the run is what samples are to be compared with; see the checks"
             return None
         conditions, n = self.reference.model.conditions, self.n
-        given = sampling.conditions(self.reference, model, {}, self.config)
+        given = sampling.conditions(self.reference, model, {}, self.config, self.supply.facts)
         labels = {
             name: np.arange(n) % self.supply.facts.classes[c.of]
             for name, c in conditions.items()
@@ -86,7 +86,7 @@ class Setting:
         try:
             one = sampling.drawn(self.reference, model, 1, self.seed, given)
             sampling.check_memory(n, one.size)
-            examples = sampling.drawn(self.reference, model, n, self.seed, given | labels)
+            examples = self.supply.facts.in_units(sampling.drawn(self.reference, model, n, self.seed, given | labels))
         except UsageError as error:
             left_out["all metrics"] = str(error)
             return None

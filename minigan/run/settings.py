@@ -13,6 +13,7 @@ from typing import Any
 
 from minigan import data
 from minigan.gans.needs import Needs, names_of_sets
+from minigan.gans.options import DATA_OPTIONS
 from minigan.run.errors import UsageError
 from minigan.run.references import Reference
 
@@ -102,6 +103,8 @@ def restore(model: Any, values: Mapping[str, Any]) -> Any:
         ValueError: other keys, types or limits than this version's.
     """
     kinds = _types(model.Config)
+    # Runs of before there were these options were read without them.
+    values = {**{f.name: f.default for f in fields(model.Config) if f.name in DATA_OPTIONS}, **values}
     if wrong := sorted(kinds.keys() ^ values.keys()):
         raise ValueError(f"settings that are on one side only: {', '.join(wrong)}")
     for key, kind in kinds.items():
@@ -130,8 +133,10 @@ def help_text(reference: Reference) -> str:
     rows = []
     for f in fields(model.Config):
         choices = f.metadata.get("choices")
-        said = f.metadata.get("help", "") + (f": {', '.join(map(str, choices))}" if choices else "")
+        told = choices if isinstance(choices, Mapping) else {}
+        said = f.metadata.get("help", "") + (f": {', '.join(map(str, choices))}" if choices and not told else "")
         rows.append((f.name, str(values[f.name]), said))
+        rows += [("", "", f"  {name}: {line}") for name, line in told.items()]
     about = f" ({model.summary})" if model.summary else ""
     return f"settings of {reference.name}{about}, for --set key=value:\n" + table([("key", "default", ""), *rows])
 

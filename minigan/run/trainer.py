@@ -53,6 +53,7 @@ def train(
     check_free(out)
     backend.module_for(device)
     supply = building.load_data(reference, config)
+    building.tell(supply)
     job = _job(reference, config, supply, device, schedule)
     with Interrupts() as interrupts:
         with building.kernel_phase(device):
@@ -79,7 +80,7 @@ def _job(
 def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Gallery]:
     feed = Feed(supply, model, job.device)
     loop = Loop(job.reference, model, feed, step=step, steps=job.config.steps)
-    return loop, Gallery(job.reference, model, building.some_of(supply), supply.sets)
+    return loop, Gallery(job.reference, model, building.some_of(supply), supply.sets, supply.facts)
 
 
 def _warmed_up(job: Job, loop: Loop, gallery: Gallery) -> dict[str, np.ndarray]:
@@ -241,7 +242,8 @@ def _same_data(
         config = places.found_again(folder.path, config, needs, saved.near)
     else:
         config = replace(config, data=settings.data_path(data, needs))
-    supply, trained_on = building.load_data(reference, config), Facts.read(saved.facts)
+    trained_on = Facts.read(saved.facts)
+    supply = building.load_data(reference, config, trained_on)
     if supply.facts != trained_on:
         raise CheckpointError(f"{config.data}: holds {supply.facts}; the run was trained on {trained_on}")
     if building.checksum(supply) != saved.data_checksum:

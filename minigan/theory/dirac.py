@@ -15,12 +15,11 @@ import numpy as np
 
 from minigan import ops, penalties
 from minigan.autodiff import Tensor
-from minigan.losses import PAIRS, Pair, relativistic, wasserstein
+from minigan.losses import PAIRS, Pair, relativistic_average
 from minigan.theory import dynamics
 from minigan.theory.arrays import plain, tensor_of
 
 REGULARIZERS = ("none", "r1", "r2", "r1_r2", "gradient_penalty", "instance_noise", "consensus")
-LOSSES = {**PAIRS, "wasserstein": wasserstein, "relativistic": relativistic}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class DiracGAN:
 
     Args:
         loss: a name ("minimax", "non_saturating", "wasserstein", "hinge", "least_squares", "least_squares_pearson",
-            "relativistic") or a :class:`minigan.losses.Pair`.
+            "relativistic", "relativistic_average") or a :class:`minigan.losses.Pair`.
         regularizer: what is added.
 
             - "r1", "r2": gamma/2 psi^2, the squared slope of D at the data or at the fakes; "r1_r2": both
@@ -56,21 +55,26 @@ class DiracGAN:
     nodes: int = 10
 
     def __post_init__(self) -> None:
-        if isinstance(self.loss, str) and self.loss not in LOSSES:
-            raise ValueError(f"DiracGAN: got loss {self.loss!r}, expected a Pair or one of {tuple(LOSSES)}")
+        if isinstance(self.loss, str) and self.loss not in PAIRS:
+            raise ValueError(f"DiracGAN: got loss {self.loss!r}, expected a Pair or one of {tuple(PAIRS)}")
         if self.regularizer not in REGULARIZERS:
             raise ValueError(f"DiracGAN: got regularizer {self.regularizer!r}, expected one of {REGULARIZERS}")
         for name in ("gamma", "sigma", "target", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ValueError(f"DiracGAN: got {name} {value}, expected a finite number >= 0")
+        if self.regularizer == "instance_noise" and self.pair is relativistic_average:
+            raise ValueError(
+                "DiracGAN: got loss 'relativistic_average' with instance noise, whose means are over the noise too; take "
+                "'relativistic'"
+            )
         if self.nodes < 1:
             raise ValueError(f"DiracGAN: got {self.nodes} nodes, expected at least 1")
 
     @property
     def pair(self) -> Pair:
         """The two losses, as functions of logits."""
-        return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
+        return PAIRS[self.loss] if isinstance(self.loss, str) else self.loss
 
     @property
     def losses(self) -> list[dynamics.Loss]:

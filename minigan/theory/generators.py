@@ -133,7 +133,7 @@ def _pearson_conjugate(t: Tensor) -> Tensor:
 
 def _split(t: Tensor, low: float, high: float, near: Function, apart: Function) -> Tensor:
     """near(t) in (low, high), around 0, where `apart` would subtract what is nearly equal; apart(t) elsewhere."""
-    inside = Tensor((t.data > low) & (t.data < high))
+    inside = ops.greater(t, low) & ops.less(t, high)
     return ops.where(inside, near(ops.where(inside, t, 0.0)), apart(ops.where(inside, low, t)))
 
 

@@ -1,0 +1,189 @@
+"""What the zoo's models reach: trained on real data, judged on data they have not seen, in one table.
+
+    python bench/zoo/run.py --folder RUNS [--models cgan vae] [--seeds 0 1 2] [--seconds 200] [--out FILE.md]
+
+Each study of STUDIES trains a model with its defaults and the options named there, on the training digits of MNIST, and takes
+the model's own checks (`minigan evaluate` prints the same) on the 10,000 test digits every so many steps. `last` is the value
+at the end, the mean over seeds; `best` the one that is nearest to the target at any time and seed. The judge is minigan's
+classifier of the training digits, in the cache.
+
+A run is saved at each check and goes on from there, so that a long study may be done in pieces: `--seconds` ends one after
+about so long. Where a study is not at its end, the table says at which step it is. Times are CPU seconds of training, the sum
+of all threads."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from step_time import cpu_model, publish
+
+from minigan import data, gans
+from minigan.data import Dataset
+from minigan.gans import needs
+from minigan.gans.checks import Check, RealData
+from minigan.metrics import judge
+from minigan.run.feed import Feed
+
+
+@dataclass(frozen=True)
+class Study:
+    """One row of the table: a model, its options, how long, how often it is looked at."""
+
+    model: str
+    steps: int
+    every: int
+    options: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+    data: str = "mnist"
+
+    @property
+    def name(self) -> str:
+        """Of its folder, and in the table."""
+        return "-".join([self.model, *(f"{k}={v}" for k, v in self.options.items())])
+
+
+STUDIES = [
+    Study("cgan", 2400, 200),
+    Study("acgan", 2400, 200),
+    Study("projection", 2000, 200),
+    Study("infogan", 6000, 250, note="the paper's 95 % after long training"),
+    Study("vae", 6000, 1000),
+    Study("vaegan", 2000, 250),
+    Study("vaegan", 2000, 250, {"likelihood": "pixels"}, "the plain VAE of the same networks"),
+    Study("aae", 6000, 1000),
+    Study("bigan", 6000, 1000, note="the paper's 96.3 % at 25 epochs with 60,000 references; here 4,000"),
+    Study("vat", 1500, 250, note="published: about 2 % after 50,000 updates"),
+    Study("vat", 1500, 250, {"entropy": 0.0}, "smoothness alone"),
+    Study("vat", 1500, 250, {"weight": 0.0, "entropy": 0.0}, "100 labels alone"),
+]
+
+
+def supply_of(wanted: needs.Needs, found: Dataset) -> needs.Supply:
+    """A data set as a model needs it."""
+    assert found.y is not None
+    forms = {"labels": found.y, "one-hot": np.eye(int(found.y.max()) + 1, dtype=np.float32)[found.y]}
+    group = {name: forms.get(kind, found.x) for name, kind in needs.entries(wanted).items()}
+    facts = needs.Facts()
+    for name, kind in needs.entries(wanted).items():
+        if kind in forms:
+            facts.classes[name] = int(found.y.max()) + 1
+        else:
+            facts.shapes[name] = tuple(found.x.shape[1:])
+    return needs.Supply(facts, {next(iter(group)): found}, {next(iter(group)): group}, isinstance(wanted, str))
+
+
+class Run:
+    """One seed of one study, in a folder of its own."""
+
+    def __init__(self, study: Study, seed: int, folder: Path) -> None:
+        self.study, self.seed, self.folder = study, seed, folder / f"{study.name}-seed{seed}"
+        self.rows = [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+
+    _log = property(lambda self: self.folder / "checks.jsonl")
+
+    @property
+    def step(self) -> int:
+        """How far it is."""
+        return self.rows[-1]["step"] if self.rows else 0
+
+    def go_on(self, until: float) -> None:
+        """Train from check to check until the end, or until a check after the time `until`."""
+        model_class, train = gans.get(self.study.model), data.load(self.study.data)
+        config = model_class.Config(**self.study.options, data=self.study.data, steps=self.study.steps, seed=self.seed)
+        supply = supply_of(model_class.needs, train)
+        model = model_class(config, supply.facts)
+        feed = Feed(supply, model, "cpu")
+        real = RealData(supply_of(model_class.needs, unseen(self.study.data)), judge_of=lambda _: judge.for_data(train))
+        if self.step:
+            with np.load(self.folder / "state.npz") as saved:
+                model.load_state(dict(saved))
+        while self.step < self.study.steps and time.monotonic() < until:
+            began, first = time.process_time(), self.step
+            for step in range(first, min(first + self.study.every, self.study.steps)):
+                model.game.step(batches=feed(step))
+            self._keep(model, step + 1, time.process_time() - began, list(model.checks(real)))
+
+    def _keep(self, model: Any, step: int, spent: float, checks: list[Check]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        np.savez(self.folder / "part.npz", **model.state())
+        (self.folder / "part.npz").replace(self.folder / "state.npz")
+        seconds = spent + (self.rows[-1]["seconds"] if self.rows else 0.0)
+        values = {check.name: [check.value, check.target] for check in checks}
+        self.rows.append({"step": step, "seconds": round(seconds, 1), "checks": values})
+        with self._log.open("a") as file:
+            file.write(json.dumps(self.rows[-1]) + "\n")
+        print(f"{self.folder.name}: step {step}", {k: round(v, 3) for k, (v, _) in values.items()}, file=sys.stderr)
+
+
+def unseen(name: str) -> Dataset:
+    """Examples that are not trained on: another seed of what is drawn here, the test half of what is not."""
+    return data.load(name, seed=1, n=10_000) if name == "glyphs" else data.load(name, split="test")
+
+
+def best(target: str, values: list[float]) -> float:
+    """The value nearest to fulfilling the target."""
+    if " to " in target:
+        middle = sum(map(float, target.split(" to "))) / 2
+        return min(values, key=lambda v: abs(v - middle))
+    return (max if target.startswith(">") else min)(values)
+
+
+def lines(study: Study, runs: list[Run]) -> Iterator[str]:
+    """A line of the table for each check."""
+    done = [run for run in runs if run.rows]
+    if not done:
+        yield f"| {study.name} | not run | | | | | | | {study.note} |"
+        return
+    steps = " ".join(
+        sorted({f"{run.step:,}" + ("" if run.step == study.steps else f" of {study.steps:,}") for run in done})
+    )
+    seconds = np.mean([run.rows[-1]["seconds"] for run in done])
+    for name, (_, target) in done[0].rows[-1]["checks"].items():
+        last = [run.rows[-1]["checks"][name][0] for run in done]
+        at_any_time = best(target, [row["checks"][name][0] for run in done for row in run.rows])
+        met = sum(Check(name, value, target).met for value in last)
+        yield (
+            f"| {study.name} | {name} | {np.mean(last):.3f} | {at_any_time:.3f} | {target} | {met} of {len(done)} | "
+            f"{steps} | {seconds:.0f} | {study.note} |"
+        )
+
+
+def main() -> None:
+    """Go on with the studies, and write the table of what is there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="where runs are kept")
+    parser.add_argument("--models", nargs="+", default=[], help="only these, by model or by a study's name")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end about so long after the start")
+    parser.add_argument("--out", type=Path, help="write the table there, too")
+    args = parser.parse_args()
+    until = time.monotonic() + args.seconds
+    chosen = [s for s in STUDIES if not args.models or {s.model, s.name} & set(args.models)]
+    for study in chosen:
+        for seed in args.seeds:
+            run = Run(study, seed, args.folder)
+            if run.step < study.steps and time.monotonic() < until:
+                run.go_on(until)
+    table = [line for study in STUDIES for line in lines(study, [Run(study, s, args.folder) for s in args.seeds])]
+    head = (
+        f"# What the zoo's models reach\n\n{datetime.date.today()}, {cpu_model()}, seeds {args.seeds}. MNIST, trained on 60,000 "
+        "digits, checked on the 10,000 test digits; made by `python bench/zoo/run.py`, which says what the columns mean.\n"
+    )
+    columns = ("model and options", "check", "last", "best", "target", "met", "step", "CPU s", "beside it")
+    ruled = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    publish("\n".join([head, *ruled, *table, ""]), args.out)
+
+
+if __name__ == "__main__":
+    main()

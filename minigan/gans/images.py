@@ -1,0 +1,136 @@
+"""Networks of images that several models share: a small DCGAN with room for a condition.
+
+    Up     code -> dense s/4 x s/4 x 4f -> T 4x4/2 2f -> T 4x4/2 channels, tanh     batch norm and ReLU after both hidden layers
+    Down   image -> conv 4x4/2 f -> conv 4x4/2 2f -> dense 16f                      leaky ReLU (slope .2) after each
+
+s is the image's size, T a transposed convolution, and weights start at N(0, .02^2) (Radford, Metz, Chintala 2015, arXiv
+1511.06434).
+A condition y (N, K) enters in one of two ways:
+
+    maps    K constant maps, one an entry of y, are joined to what each layer reads (Mirza, Osindero 2014, arXiv 1411.1784, where
+            layers are dense and y is joined to their vectors)
+    norms   y chooses gain and offset of each batch norm (Miyato, Koyama 2018, arXiv 1802.05637, section 4.1)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from minigan import nn, ops, optim
+from minigan.autodiff import Tensor
+from minigan.gans.base import Model
+from minigan.gans.options import Config, option
+from minigan.gans.protocol import Unsuitable
+
+NORMAL = "normal"  # N(0, .02^2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragedConfig(Config):
+    """The option of a model whose generator is averaged."""
+
+    ema: float = option(
+        0.995, "decay of the average of weights that samples are drawn from; 0: none", low=0.0, high=0.99999
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageConfig(AveragedConfig):
+    """The options of a model made of these networks."""
+
+    features: int = option(32, "channels f: half those before the image in G, those after the first layer in D", low=1)
+
+
+class Averaged(Model):
+    """A model that samples from averages of the networks in `averaged`: what one step's weights do swings, and their average
+    does not."""
+
+    averaged: ClassVar[tuple[str, ...]] = ("generator",)
+
+    def average(self) -> optim.EMA | None:
+        """With decay `ema`."""
+        chosen = {name: self.modules[name] for name in self.averaged}
+        return optim.EMA(chosen, decay=self.config.ema) if self.config.ema else None
+
+
+def quarter(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of the maps in the middle. Raises Unsuitable: sides that are no multiples of 4."""
+    if len(shape) != 3 or shape[0] % 4 or shape[1] % 4:
+        raise Unsuitable(f"got images of shape {shape}, expected (H, W, C) with H and W multiples of 4; resize them")
+    return shape[0] // 4, shape[1] // 4
+
+
+def with_maps(h: Tensor, y: Tensor | None) -> Tensor:
+    """h (N, *spatial, C) with y's entries (N, K) as constant maps behind its own: (N, *spatial, C + K). None adds nothing."""
+    if y is None:
+        return h
+    spread = ops.reshape(y, (y.shape[0], *(1,) * (h.ndim - 2), y.shape[1]))
+    return ops.concatenate([h, ops.broadcast_to(spread, (*h.shape[:-1], y.shape[1]))], axis=-1)
+
+
+class Up(nn.Module):
+    """From a code (N, inputs) to images (N, *shape) in [-1, 1].
+
+    Args:
+        inputs: length of a code.
+        shape: (H, W, C) of an image, H and W multiples of 4.
+        features: f.
+        maps: K, where a condition enters as maps.
+        norms: K, where it enters by the norms.
+
+    Raises:
+        Unsuitable: another size.
+    """
+
+    def __init__(self, inputs: int, shape: tuple[int, ...], features: int, *, maps: int = 0, norms: int = 0) -> None:
+        start, wide = quarter(shape), 4 * features
+        self.by_norms = bool(norms)
+        self.dense = nn.Dense(inputs + maps, start[0] * start[1] * wide, bias=False, init=NORMAL)
+        self.spread = nn.Reshape(*start, wide)
+        self.middle = nn.ConvTranspose(wide + maps, wide // 2, 4, stride=2, bias=False, init=NORMAL)
+        self.last = nn.ConvTranspose(wide // 2 + maps, shape[-1], 4, stride=2, activation="tanh", init=NORMAL)
+        self.norms = [_norm(wide, norms), _norm(wide // 2, norms)]
+
+    def forward(self, code: Tensor, y: Tensor | None = None) -> Tensor:
+        """G(code) or G(code, y)."""
+        maps = None if self.by_norms else y
+        h = self._normed(0, self.spread(self.dense(with_maps(code, maps))), y)
+        h = self._normed(1, self.middle(with_maps(h, maps)), y)
+        return self.last(with_maps(h, maps))
+
+    def _normed(self, which: int, h: Tensor, y: Tensor | None) -> Tensor:
+        return ops.relu(self.norms[which](h, y)) if self.by_norms else self.norms[which](h)
+
+
+def _norm(channels: int, classes: int) -> nn.Module:
+    return nn.ConditionalBatchNorm(channels, classes) if classes else nn.BatchNorm(channels, activation="relu")
+
+
+class Down(nn.Module):
+    """From images (N, *shape) to vectors (N, 16 f), `outputs` long.
+
+    Args:
+        shape: (H, W, C) of an image, H and W multiples of 4.
+        features: f.
+        maps: K, where a condition enters as maps.
+
+    Raises:
+        Unsuitable: another size.
+    """
+
+    def __init__(self, shape: tuple[int, ...], features: int, *, maps: int = 0) -> None:
+        height, width = quarter(shape)
+        self.outputs = 16 * features
+        self.first = _strided(shape[-1] + maps, features)
+        self.second = _strided(features + maps, 2 * features)
+        self.dense = nn.Dense(height * width * 2 * features, self.outputs, activation="leaky_relu", init=NORMAL)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The features of x, or of x beside y."""
+        h = self.second(with_maps(self.first(with_maps(x, y)), y))
+        return self.dense(ops.flatten(h, 1))
+
+
+def _strided(inputs: int, outputs: int) -> nn.Conv:
+    return nn.Conv(inputs, outputs, 4, stride=2, activation="leaky_relu", init=NORMAL)

@@ -1,0 +1,57 @@
+"""A few labelled examples among many: the first so many of each class that come by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigan.backend import to_numpy
+
+
+class Labelled:
+    """`each` examples of each class, collected from the stream of batches and kept with the run.
+
+    Until a class has as many, those that are there are repeated, so that a batch always has classes * each rows.
+
+    Args:
+        shape: of an example. classes, each: how many.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, classes: int, each: int) -> None:
+        self.x = np.zeros((classes, each, *shape), np.float32)
+        self.counts = np.zeros(classes, np.int64)
+
+    def collect(self, x: Any, y: Any) -> None:
+        """Take what is still missing from a batch of examples (N, *shape) and labels (N,)."""
+        each = self.x.shape[1]
+        if (self.counts == each).all():
+            return
+        x, y = to_numpy(x), to_numpy(y)
+        for k in np.flatnonzero(self.counts < each):
+            found = x[y == k][: each - self.counts[k]]
+            self.x[k, self.counts[k] : self.counts[k] + len(found)] = found
+            self.counts[k] += len(found)
+
+    def batch(self) -> dict[str, np.ndarray]:
+        """All of them: `labelled` (classes * each, *shape) and `label` (classes * each,). Raises ValueError: there are none."""
+        classes, each = self.x.shape[:2]
+        there = np.flatnonzero(np.arange(each) < self.counts[:, None])  # in order of classes
+        if not len(there):
+            raise ValueError("Labelled: got no examples yet; collect(x, y) from a batch first")
+        rows = there[np.arange(classes * each) % len(there)]
+        return {"labelled": self.x.reshape(-1, *self.x.shape[2:])[rows], "label": rows // each}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was collected."""
+        return {"x": self.x.copy(), "counts": self.counts.copy()}
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Restore what `state()` returned. Raises ValueError: of other sizes."""
+        if (
+            state.keys() != {"x", "counts"}
+            or state["x"].shape != self.x.shape
+            or state["counts"].shape != self.counts.shape
+        ):
+            raise ValueError(f"Labelled: got a state of other sizes, expected x {self.x.shape}")
+        self.x[...], self.counts[...] = state["x"], state["counts"]

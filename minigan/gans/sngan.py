@@ -1,0 +1,42 @@
+"""Spectrally normalised GAN (Miyato, Kataoka, Koyama, Yoshida 2018, arXiv 1802.05957).
+
+    W <- W / sigma(W)  in every layer of D, sigma the largest singular value by one power iteration an update   (eq. 8,
+    algorithm 1) min_D  E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))        (eq. 16)
+    min_G  -E D(G(z))        (eq. 17)
+
+Each layer and each leaky ReLU is then 1-Lipschitz, and so is D (eq. 7), on the whole space and not only where a penalty looks, at
+the price of two products of a matrix and a vector. D* for the hinge without the constraint is sign(p - q), the value 2 - 2
+TV(p, q).
+
+What goes wrong: a kernel's matrix is not the convolution (spectral=operator is); two hidden layers of slope at most 1 cannot
+follow a density of width .02, so that on the ring fakes stay around the modes; and a product of norms bounds D loosely.
+
+Networks by the kind of the data, see `nets.py`. All of D's layers are changed, none of G's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minigan.gans.choices import SPECTRAL
+from minigan.gans.nets import Either, EitherConfig
+from minigan.gans.options import option
+from minigan.gans.pairs import EXPLAINED
+
+
+@dataclass(frozen=True, kw_only=True)
+class SNGANConfig(EitherConfig):
+    """Its options."""
+
+    loss: str = option("hinge", "pair of losses", choices=EXPLAINED)
+    spectral: str = option("reshaped", "D's weights over their largest singular value", choices=SPECTRAL)
+    lr: float = option(1e-3, "learning rate (2e-4 in the paper)", low=0.0)
+    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
+    beta2: float = option(0.9, "Adam's beta2", low=0.0, high=0.99999)
+
+
+class SNGAN(Either):
+    """A discriminator whose every layer has norm 1."""
+
+    Config = SNGANConfig
+    summary = "spectral normalisation, hinge (Miyato et al. 2018)"

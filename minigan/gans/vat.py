@@ -1,0 +1,150 @@
+"""Virtual adversarial training (Miyato, Maeda, Koyama, Nakae, Ishii 2015, arXiv 1507.00677; 2017, arXiv 1704.03976): a
+classifier that learns from a few labels, and from many images that it should say the same of when they move a little.
+
+    x (784) --> 600 --> 600 --> logits of 10 classes, batch norm and ReLU between; 100 labels, all other images without
+
+The local distributional smoothness of p at x is the divergence in the worst direction of length eps (2017, eq. 5, 6):
+
+    LDS(x) = KL(p(. | x) || p(. | x + r)),      r = argmax over |r| <= eps
+
+where the left p is held fixed. Near r = 0 the divergence is r^T H r / 2 with H = J^T (diag p - p p^T) J, J the Jacobian of the
+logits, so r is eps times the top eigenvector of H. One power step from a random d gives H d / |H d| (ibid., eq. 11):
+
+    power = "exact"   H d by the Hessian-vector product of the divergence at 0
+    power = "finite"  its gradient at xi d, which is xi H d + O(xi^2): for small xi, rounding is all that is left in float32
+
+With the cross entropy of labelled images, LDS and the two terms of "entropy" (2017, section 4.3; Springenberg 2015, arXiv
+1511.06390: sure of each image, all classes equally often), the classifier minimises
+
+    E_labelled -log p(y | x) + weight E LDS(x) + entropy (E H(p(. | x)) - H(E p(. | x)))
+
+There is no generator; the adversary is the direction r. What goes wrong: with few labels a class may be taken for another as a
+whole, which smoothness then spreads; the balance term counters that where classes are equally frequent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigan import losses, nn, ops, optim
+from minigan.autodiff import Tensor
+from minigan.derivatives import hvp, vjp
+from minigan.gans.base import Model, Stateful
+from minigan.gans.checks import Check, RealData
+from minigan.gans.directions import top_eigenvectors, unit
+from minigan.gans.labelled import Labelled
+from minigan.gans.options import Config, option
+from minigan.gans.protocol import Picture
+from minigan.player import Player
+
+JUDGED, COMPARED, SHOWN = 5000, 20, 10  # images that checks look at; whose direction is compared; in a picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class VATConfig(Config):
+    """VAT's options."""
+
+    steps: int = option(1500, "steps to train the classifier", low=0)
+    batch_size: int = option(250, "images without labels a step", low=1)
+    labels: int = option(10, "labelled images of each class; the first ones that come", low=1)
+    width: int = option(600, "hidden units (the paper: 1200)", low=1)
+    eps: float = option(2.0, "length of r, for pixels in [-1, 1]", low=0.0)
+    weight: float = option(1.0, "of the smoothness LDS", low=0.0)
+    entropy: float = option(1.0, "weight of sure answers and balanced classes", low=0.0)
+    power: str = option("exact", "how H d is found: by hvp (exact) or a gradient (finite)", choices=("exact", "finite"))
+    xi: float = option(0.1, "where that gradient is taken", low=0.0)
+    lr: float = option(2e-3, "Adam's learning rate at the start; it falls linearly to 0", low=0.0)
+
+
+class VAT(Model):
+    """One network, one player."""
+
+    Config = VATConfig
+    summary = "classifier from few labels, smooth where it hurts most (Miyato et al. 2015)"
+    needs = {"x": "images", "y": "labels"}  # noqa: RUF012
+    classifier: nn.Module
+    labelled: Labelled
+
+    def networks(self) -> dict[str, nn.Module]:
+        """See the file's docstring."""
+        pixels, width = math.prod(self.shape), self.config.width
+        hidden = [(pixels, width), (width, width)]
+        layers = [part for i, o in hidden for part in (nn.Dense(i, o, bias=False), nn.BatchNorm(o, activation="relu"))]
+        return {"classifier": nn.Sequential(nn.Flatten(), *layers, nn.Dense(width, self.classes))}
+
+    def players(self) -> list[Player]:
+        """The classifier."""
+        rate = optim.linear(self.config.lr, steps=max(self.config.steps, 1))
+        return [Player("classifier", self.loss, optim.Adam(self.classifier, lr=rate))]
+
+    def extra_state(self) -> dict[str, Stateful]:
+        """The labelled images: no others' labels are ever read."""
+        return {"labelled": Labelled(self.shape, classes=self.classes, each=self.config.labels)}
+
+    def feed(self, batch: Any, number: int) -> Any:
+        """A batch without its labels, and all labelled images."""
+        self.labelled.collect(batch["x"], batch["y"])
+        return {"x": batch["x"], **self.labelled.batch()}
+
+    def loss(self, b: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """The three terms, each reported."""
+        n, logits = len(b.x), self.classifier(ops.concatenate([b.x, b.labelled]))
+        supervised, free = losses.cross_entropy(logits[n:], b.label), logits[:n]
+        r = self.config.eps * self.direction(b.x, free)
+        smoothness = self.divergence(b.x, free, r) / n
+        unsure, mean = losses.cross_entropy(free, p := ops.softmax(free)), ops.mean(p, axis=0)
+        balance = -ops.sum(mean * ops.log(mean + 1e-8))
+        total = supervised + self.config.weight * smoothness + self.config.entropy * (unsure - balance)
+        return total, {"supervised": supervised, "smoothness": smoothness, "unsure": unsure, "balance": balance}
+
+    def divergence(self, x: Tensor, logits: Tensor, r: Tensor) -> Tensor:
+        """The sum over examples of KL(p(. | x) || p(. | x + r)), p(. | x) from fixed logits."""
+        log_p = ops.log_softmax(ops.stop_gradient(logits))
+        return ops.sum(ops.exp(log_p) * (log_p - ops.log_softmax(self.classifier(x + r))))
+
+    def direction(self, x: Tensor, logits: Tensor) -> Tensor:
+        """One step of power iteration from a random direction: unit vectors of x's shape, constants for the derivative."""
+        d = unit(self.random.normal(x.shape, stream="direction"))
+        if self.config.power == "exact":
+            _, moved = hvp(lambda r: self.divergence(x, logits, r), 0.0 * d, d)
+        else:
+            _, moved = vjp(lambda r: self.divergence(x, logits, r), self.config.xi * d, np.ones((), np.float32))
+        return ops.stop_gradient(unit(moved))
+
+    def predicted(self, x: np.ndarray) -> np.ndarray:
+        """The likeliest class of each image (N,)."""
+        with self.evaluating():
+            return self.classifier(self.tensor(x)).numpy().argmax(axis=1)
+
+    def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
+        """The error on images that came without labels, but for the labelled ones among them."""
+        return {"error": float((self.predicted(real["x"]) != real["y"]).mean())}
+
+    def found(self, x: np.ndarray, seed: int) -> np.ndarray:
+        """The directions of images, as training would find them."""
+        with self.evaluating(), self.random.apart(seed, "directions"):
+            return self.direction(given := self.tensor(x), self.classifier(given)).numpy()
+
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+        """Images, the directions that change the answer most (grey is 0), and both added: a row each."""
+        x = real["x"][:SHOWN]
+        r = self.found(x, self.config.seed)
+        loudest = np.abs(r).max(axis=(1, 2, 3), keepdims=True) + 1e-12
+        moved = np.clip(x + self.config.eps * r, -1, 1)
+        return {"directions": Picture(np.concatenate([x, r / loudest, moved]), SHOWN)}
+
+    def checks(self, real: RealData) -> Sequence[Check]:
+        """The classifier's error, and what one power step is worth."""
+        x, y = real["x"][:JUDGED], real["y"][:JUDGED]
+        with self.evaluating():
+            best = top_eigenvectors(self.classifier, self.tensor(x[:COMPARED]))
+        cosines = np.abs((self.found(x[:COMPARED], real.seed).reshape(best.shape) * best).sum(axis=1))
+        return [
+            Check("error", (self.predicted(x) != y).mean(), "<= 0.12"),
+            Check("cosine of direction and top eigenvector", np.median(cosines), ">= 0.7"),
+        ]

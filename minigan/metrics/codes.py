@@ -1,0 +1,86 @@
+"""What a model's codes stand for: categories matched with classes, numbers with slant and width."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigan.metrics.registry import register
+from minigan.theory.transport import discrete_transport
+
+
+def matching_accuracy(found: np.ndarray, labels: np.ndarray, *, categories: int) -> float:
+    """max over maps m of categories to classes, no two to one class, of the share of examples with m(found) = label (Chen et al.
+    2016, arXiv 1606.03657, section 7.2, match by hand). The best map is an optimal transport plan between both.
+
+    With more categories than classes (or the reverse) some stay without a partner, and their examples count as wrong.
+
+    Args:
+        found, labels: (N,) integers from 0 on; categories: how many values `found` can have.
+
+    Raises:
+        ValueError: different lengths, nothing, or a category out of range.
+    """
+    if found.shape != labels.shape or found.ndim != 1 or not len(found):
+        raise ValueError(
+            f"matching_accuracy: got {found.shape} categories and {labels.shape} labels, expected (N,) twice"
+        )
+    if found.min() < 0 or found.max() >= categories or labels.min() < 0:
+        raise ValueError(f"matching_accuracy: got values outside of 0 to {categories - 1}, or labels below 0")
+    side = max(categories, int(labels.max()) + 1)
+    counts = np.zeros((side, side))
+    np.add.at(counts, (found, labels), 1.0)
+    each = np.full(side, 1 / side)
+    plan = np.asarray(discrete_transport(each, each, -counts).plan)
+    return float((plan * side * counts).sum() / len(found))
+
+
+def slant(images: np.ndarray) -> np.ndarray:
+    """(N,) slope by which each image leans to the right: -mu_11 / mu_02 with the central moments of ink (x + 1)/2, x right and y
+    down. An upright stroke has 0, one along (1, -1) has 1. images (N, H, W, C) in [-1, 1]."""
+    _, vertical, mixed = _moments(images)
+    return -mixed / np.maximum(vertical, 1e-12)
+
+
+def width(images: np.ndarray) -> np.ndarray:
+    """(N,) standard deviation of the ink's horizontal place about its slanted axis, in pixels: sqrt(mu_20 - mu_11^2 / mu_02)."""
+    horizontal, vertical, mixed = _moments(images)
+    return np.sqrt(np.maximum(horizontal - mixed**2 / np.maximum(vertical, 1e-12), 0.0))
+
+
+def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """mu_20, mu_02, mu_11 for each image."""
+    ink = (images.astype(np.float64).mean(axis=3) + 1) / 2
+    ink = ink / np.maximum(ink.sum(axis=(1, 2), keepdims=True), 1e-12)
+    y, x = np.indices(ink.shape[1:], dtype=np.float64)
+    mean_x, mean_y = ((ink * place).sum(axis=(1, 2))[:, None, None] for place in (x, y))
+    dx, dy = x - mean_x, y - mean_y
+    return tuple((ink * product).sum(axis=(1, 2)) for product in (dx * dx, dy * dy, dx * dy))
+
+
+def explained(values: np.ndarray, number: np.ndarray, groups: np.ndarray) -> float:
+    """R^2 of the regression of `values` on `number` with an intercept for each group: the share of the variance within groups
+    that a code explains. All (N,); 0 where nothing varies.
+
+    Raises:
+        ValueError: different lengths.
+    """
+    if not values.shape == number.shape == groups.shape or values.ndim != 1:
+        raise ValueError(f"explained: got {values.shape}, {number.shape}, {groups.shape}, expected (N,) three times")
+    a, b = values.astype(np.float64).copy(), number.astype(np.float64).copy()
+    for group in np.unique(groups):
+        a[groups == group] -= a[groups == group].mean()
+        b[groups == group] -= b[groups == group].mean()
+    product = (a * a).sum() * (b * b).sum()
+    return float((a * b).sum() ** 2 / product) if product > 0 else 0.0
+
+
+def slant_and_width(images: np.ndarray, numbers: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """R^2 of slant by one of two numbers, and of width by the other, within groups; which is which is taken as it fits best.
+    images (N, H, W, C), numbers (N, 2), groups (N,)."""
+    lean, wide = slant(images), width(images)
+    pairs = [(explained(lean, numbers[:, i], groups), explained(wide, numbers[:, 1 - i], groups)) for i in (0, 1)]
+    return max(pairs, key=sum)
+
+
+register(matching_accuracy, better="higher")
+register(explained, name="variance explained by a code", better="higher")

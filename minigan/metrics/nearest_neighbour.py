@@ -1,0 +1,40 @@
+"""Is the nearest neighbour of an example of its class? A code is judged by it without being trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigan.metrics.neighbours import squared_distances
+from minigan.metrics.registry import register
+
+
+def nearest_neighbour_accuracy(codes: np.ndarray, labels: np.ndarray, *, queries: int) -> float:
+    """The share of the last `queries` examples whose nearest neighbour (Euclidean) among all before has their label, as Donahue,
+    Krahenbuhl, Darrell 2016 (arXiv 1605.09782, section 4.2) judge an encoder. It grows with the number of references.
+
+    Args:
+        codes: (N, ...), flattened. labels: (N,). queries: 1 to N - 1.
+
+    Raises:
+        ValueError: lengths that do not fit, or no room for queries and references.
+    """
+    if len(codes) != len(labels) or not 0 < queries < len(codes):
+        raise ValueError(
+            f"nearest_neighbour_accuracy: got {len(codes)} codes, {len(labels)} labels, {queries} queries; expected as many "
+            "labels as codes, and at least one query and one reference"
+        )
+    f = np.asarray(codes, np.float64).reshape(len(codes), -1)
+    blocks = squared_distances(f[-queries:], f[:-queries])
+    nearest = np.concatenate([block.argmin(axis=1) for _, block in blocks])
+    return float((labels[:-queries][nearest] == labels[-queries:]).mean())
+
+
+register(nearest_neighbour_accuracy, better="higher")
+
+
+def principal(x: np.ndarray, components: int) -> np.ndarray:
+    """(N, components): the coordinates of the flattened examples along their directions of largest variance."""
+    f = np.asarray(x, np.float64).reshape(len(x), -1)
+    f = f - f.mean(axis=0)
+    _, vectors = np.linalg.eigh(f.T @ f)
+    return f @ vectors[:, ::-1][:, :components]

@@ -1,0 +1,24 @@
+"""How sharp images are, without a network: the energy of their differences."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigan.metrics.registry import register
+
+
+def gradient_energy(images: np.ndarray) -> float:
+    """mean (x[i+1, j] - x[i, j])^2 + mean (x[i, j+1] - x[i, j])^2 over images (N, H, W, C): what blur takes away.
+
+    Only a ratio to that of other images means something, and noise raises it as well as edges.
+
+    Raises:
+        ValueError: another rank, or sides below 2.
+    """
+    if images.ndim != 4 or min(images.shape[1:3]) < 2:
+        raise ValueError(f"gradient_energy: got shape {images.shape}, expected (N, H, W, C) with H and W of at least 2")
+    x = np.asarray(images, np.float64)
+    return float(np.square(np.diff(x, axis=1)).mean() + np.square(np.diff(x, axis=2)).mean())
+
+
+register(gradient_energy, better="")
