@@ -23,6 +23,13 @@ CASES = [
     (BAD, "resume nosuch"), (BAD, "resume file"), (BAD, "resume full"), (USAGE, "resume"),
     (BAD, "sample nosuch"), (USAGE, "sample full -n 0"), (USAGE, "sample full -n x"), (BAD, "sample full"),
     (BAD, "plot nosuch"), (BAD, "plot file"), (BAD, "plot full"), (USAGE, "plot"), (USAGE, "plot run --csv nowhere/m.csv"),
+    (BAD, "evaluate nosuch"), (BAD, "evaluate file"), (BAD, "evaluate full"), (USAGE, "evaluate"),
+    (USAGE, "evaluate run --features a.npy b.npy"), (BAD, "evaluate --features a.npy file"), (USAGE, "compare"),
+    (USAGE, "compare run"), (BAD, "compare nosuch file"), (USAGE, "compare run run --out nowhere/c.png"),
+    (BAD, "best nosuch"), (BAD, "best full"), (BAD, "best run"), (USAGE, "best"),
+    (USAGE, "export run"), (USAGE, "export run --safetensors w.npz"), (BAD, "export nosuch --safetensors w.safetensors"),
+    (BAD, "export run --safetensors w.safetensors"), (USAGE, "train toy --save-every x"), (USAGE, "train toy --out loose"),
+    (USAGE, "train toy --out loose/run"), (USAGE, f"train toy --out new/{LONG}"), (USAGE, "train toy --out full/../full"),
     (USAGE, "models x"), (USAGE, "datasets x"), (USAGE, "doctor x"), (USAGE, "nosuch"), (USAGE, "--nosuch"),
     (USAGE, "lessons nosuch"),
 ]  # fmt: skip
@@ -34,6 +41,7 @@ def _place(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no run, no data")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thing").write_text("")
+    (tmp_path / "loose").symlink_to("nowhere")
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
 
@@ -66,4 +74,5 @@ def test_a_good_folder_is_left_as_it_was(tmp_path):
     assert not (tmp_path / "a").exists()
     (tmp_path / "a").mkdir()
     check_free(str(tmp_path / "a" / "b"))
-    assert (tmp_path / "a").is_dir() and not (tmp_path / "a" / "b").exists()
+    check_free(str(tmp_path / "a" / "b" / ".." / ".." / "c"))
+    assert os.listdir(tmp_path / "a") == [] and not (tmp_path / "c").exists()
