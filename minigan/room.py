@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,9 @@ def training() -> Iterator[None]:
 
 def check_weight(owner: str, shape: tuple[int, ...]) -> None:
     """NoRoomError where a layer's float32 weight does not fit: twice, while it is drawn; in training five times, with a
-    gradient and two moments."""
+    gradient and two moments. ValueError for one that fits into no machine's addresses."""
+    if 4 * math.prod(shape) > sys.maxsize:
+        raise ValueError(f"{owner}: its weight {shape} is larger than any array can be")
     copies, what = (5, "with what its training needs") if _trained else (2, "while it is drawn")
     check(4 * copies * math.prod(shape), f"{owner}: its weight {shape}, {what},", hint="; make the layer smaller")
 

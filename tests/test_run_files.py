@@ -46,8 +46,9 @@ def test_the_files_of_a_run(tmp_path):
     found = rows(run)
     assert [row["step"] for row in found] == list(range(2, 41, 2))
     assert all(np.isfinite([row["discriminator"], row["generator"]]).all() for row in found)
-    samples = set(os.listdir(run / "samples"))
-    assert samples == {"final.png", "progress.gif", *(f"step-{i:06d}.png" for i in range(0, 41, 2))}
+    samples, steps = set(os.listdir(run / "samples")), [f"step-{i:06d}" for i in range(0, 41, 2)]
+    fields = {f"field-{step}.npz" for step in steps}  # what D says, for `minigan plot`
+    assert samples == {"final.png", "progress.gif", *(f"{step}.png" for step in steps), *fields}
     with Image.open(run / "samples" / "progress.gif") as image:
         assert image.n_frames >= 20
     assert sorted(os.listdir(run / "checkpoints")) == [f"step-{i:06d}.npz" for i in (24, 32, 40)]

@@ -56,6 +56,10 @@ class Live:
         self.set = next(iter(sets.values())) if len(sets) == 1 and not translates else None
         self._cut(step)
 
+    def move(self, folder: Path) -> None:
+        """The run's folder has another name from now on."""
+        self.file = folder / NAME
+
     @property
     def due(self) -> bool:
         """Whether one more would keep the share."""

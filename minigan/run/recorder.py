@@ -118,6 +118,7 @@ class Recorder:
                 self._log_if_due()
                 self.save()
             self.folder.appear()
+            self.live.move(self.folder.path)
             on = f" on {self.job.config.data}" if self.job.facts.shapes else ""
             note(f"training {self.job.reference.name}{on} in {self.folder.path}")
             with self._or_note("pictures"):
