@@ -17,7 +17,7 @@ import pytest
 from minigan.cli import main
 from minigan.data import base
 from minigan.gans.protocol import ModelError
-from minigan.run import checkpoint, rundir, safetensors
+from minigan.run import checkpoint, evaluation, rundir, safetensors
 from minigan.run.checkpoint import Checkpoint, DamagedError
 from minigan.run.contest import Contest
 from minigan.run.errors import CheckpointError, UsageError
@@ -417,6 +417,19 @@ def test_the_best_is_kept_beside_the_last(tmp_path, capsys):
     checkpoint.path_of(run, 3).write_bytes(b"damaged")
     assert main(["best", "run"]) == 4  # another is not taken for it
     assert main(["sample", "run", "-n", "4"]) == 0
+    capsys.readouterr()
+    assert list(evaluation.checkpoints_to_evaluate(run)) == ["last"] and "step-000003.npz" in capsys.readouterr().err
+
+
+def test_the_best_is_evaluated_beside_the_last(tmp_path, capsys):
+    (tmp_path / "judged.py").write_text(JUDGED)
+    assert main(["train", "judged.py", "--steps", "20", "--out", "run", *TINY]) == 0
+    chosen = evaluation.checkpoints_to_evaluate(RunDir.open("run"))
+    assert {label: saved.step for label, (_, saved) in chosen.items()} == {"last": 20, "best": 3}
+    capsys.readouterr()
+    assert main(["evaluate", "run", "-n", "50", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["checkpoints"]
+    assert {label: each["step"] for label, each in found.items()} == {"last": 20, "best": 3}
 
 
 def test_a_model_that_says_nothing_has_no_best(run, capsys):
