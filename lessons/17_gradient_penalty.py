@@ -115,8 +115,8 @@ check("17.2", "a linear critic: (‖w‖ − 1)²", by_engine, (math.hypot(0.6, 
 #
 # and between them a barrier: turning an arm means passing slope 0. A critic starts nearly flat. There the penalty pulls
 # with strength $2\lambda$ towards *either* side and the data only with $\theta$: the start decides, as in the picture
-# (another start may come out right). The one-sided penalty charges nothing below 1, and has no such trap. On the line the same argument holds at
-# each point. Let $r(x)$ be the density of the interpolated points. By parts the critic earns
+# (another start may come out right). The one-sided penalty charges nothing below 1, and has no such trap. On the line
+# the same argument holds at each point. Let $r(x)$ be the density of the interpolated points. By parts the critic earns
 # $\int f'(G - F) - \lambda r\,(|f'| - 1)^2\,dx$, and each $x$ chooses its own slope:
 #
 # $$ |f'| = 1 + \frac{|F - G|}{2\lambda r}, \qquad
