@@ -55,6 +55,7 @@ class Study:
 
 STUDIES = [
     Study("cgan", 2400, 200),
+    Study("cgan", 2400, 200, {"dropout": 0.3}),
     Study("acgan", 2400, 200),
     Study("projection", 2000, 200),
     Study("infogan", 6000, 250, note="the paper's 95 % after long training"),

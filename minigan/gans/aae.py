@@ -139,5 +139,5 @@ class AAE(Model):
         return [
             Check("largest error of a code's mean, deviation, correlation", gap, "<= 0.25"),
             Check("MMD between codes and prior", mmd, "<= 0.05"),
-            Check("reconstruction, mean |error| in [-1, 1]", error, "<= 0.1"),
+            Check("reconstruction, mean absolute error in [-1, 1]", error, "<= 0.1"),
         ]
