@@ -207,6 +207,19 @@ def test_a_file_beside_its_paper(name: str) -> None:
     assert all(told.values()) and typing.get_type_hints(model.Config).keys() >= told.keys()
 
 
+def test_dropout_in_d_is_replayed_and_leaves_evaluation_alone(images: data.Dataset) -> None:
+    ends = []
+    for replay in (False, True):
+        model, feed = made("cgan", images, replay=replay, config={"dropout": 0.5})
+        run(model, feed, 0, 5)
+        ends.append(model.state())
+    assert equal(*ends)
+    x, y = images.x[:4], np.eye(10, dtype=np.float32)[:4]
+    assert (model.logits(x, y).numpy() != model.logits(x, y).numpy()).any()
+    with model.evaluating():
+        assert np.array_equal(model.logits(x, y).numpy(), model.logits(x, y).numpy())
+
+
 # -- each loss against its formula -----------------------------------------------------------------------------------
 def softplus(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, x)

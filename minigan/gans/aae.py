@@ -47,7 +47,7 @@ class AAEConfig(Config):
     steps: int = option(6000, "steps to train: one update of every player each", low=0)
     latent: int = option(10, "length of the code z", low=1)
     width: int = option(512, "hidden units", low=2)
-    weight: float = option(0.03, "w: of the adversary in the autoencoder's loss", low=0.0, high=1.0)
+    weight: float = option(0.01, "w: of the adversary in the autoencoder's loss", low=0.0, high=1.0)
     lr: float = option(2e-4, "Adam's learning rate", low=0.0)
 
 
@@ -139,5 +139,5 @@ class AAE(Model):
         return [
             Check("largest error of a code's mean, deviation, correlation", gap, "<= 0.25"),
             Check("MMD between codes and prior", mmd, "<= 0.05"),
-            Check("reconstruction, mean |error| in [-1, 1]", error, "<= 0.1"),
+            Check("reconstruction, mean absolute error in [-1, 1]", error, "<= 0.1"),
         ]

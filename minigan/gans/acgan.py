@@ -41,7 +41,7 @@ class ACGAN(ClassConditional):
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
         config, classes = self.config, self.classes
-        trunk = Down(self.shape, config.features)
+        trunk = Down(self.shape, config.features, dropout=config.dropout)
         return {
             "generator": Up(config.latent + classes, self.shape, config.features),
             "trunk": trunk,

@@ -58,6 +58,7 @@ class BiGAN(Averaged):
     Config = BiGANConfig
     averaged = ("generator", "encoder")
     summary = "GAN with an encoder, judged in pairs (Donahue et al. 2016)"
+    best = "min reconstruction_ratio"
     generator: nn.Module
     encoder: nn.Module
     discriminator: nn.Module

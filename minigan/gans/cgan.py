@@ -39,7 +39,7 @@ class CGAN(ClassConditional):
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
         config, classes = self.config, self.classes
-        trunk = Down(self.shape, config.features, maps=classes)
+        trunk = Down(self.shape, config.features, maps=classes, dropout=config.dropout)
         return {
             "generator": Up(config.latent, self.shape, config.features, maps=classes),
             "trunk": trunk,

@@ -29,6 +29,7 @@ class ConditionalConfig(ImageConfig):
     latent: int = option(64, "length of the noise vector z ~ N(0, 1)", low=1)
     lr: float = option(2e-4, "Adam's learning rate", low=0.0)
     beta1: float = option(0.5, "Adam's beta1", low=0.0, high=0.999)
+    dropout: float = option(0.0, "rate of dropout in D", low=0.0, high=0.99)
 
 
 class ClassConditional(Averaged):

@@ -114,21 +114,26 @@ class Down(nn.Module):
         shape: (H, W, C) of an image, H and W multiples of 4.
         features: f.
         maps: K, where a condition enters as maps.
+        dropout: rate of dropout after both convolutions.
 
     Raises:
         Unsuitable: another size.
     """
 
-    def __init__(self, shape: tuple[int, ...], features: int, *, maps: int = 0) -> None:
+    def __init__(self, shape: tuple[int, ...], features: int, *, maps: int = 0, dropout: float = 0.0) -> None:
         height, width = quarter(shape)
         self.outputs = 16 * features
+        self.drops = [nn.Dropout(dropout) for _ in range(2)] if dropout else []
         self.first = _strided(shape[-1] + maps, features)
         self.second = _strided(features + maps, 2 * features)
         self.dense = nn.Dense(height * width * 2 * features, self.outputs, activation="leaky_relu", init=NORMAL)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The features of x, or of x beside y."""
-        h = self.second(with_maps(self.first(with_maps(x, y)), y))
+        h = self.first(with_maps(x, y))
+        h = self.drops[0](h) if self.drops else h
+        h = self.second(with_maps(h, y))
+        h = self.drops[1](h) if self.drops else h
         return self.dense(ops.flatten(h, 1))
 
 

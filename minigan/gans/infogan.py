@@ -44,7 +44,7 @@ JUDGED, COLUMNS = 2000, 9  # images that checks look at; of a sweep
 class InfoGANConfig(ImageConfig):
     """InfoGAN's options."""
 
-    steps: int = option(2000, "steps to train: one update of every player each", low=0)
+    steps: int = option(3000, "steps to train: one update of every player each", low=0)
     latent: int = option(62, "length of the noise vector z ~ N(0, 1), beside the codes", low=1)
     information: float = option(1.0, "lambda: weight of the bound on the mutual information", low=0.0)
     lr: float = option(2e-4, "Adam's learning rate in D and Q", low=0.0)

@@ -55,7 +55,7 @@ class Projection(ClassConditional):
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
         config, classes = self.config, self.classes
-        trunk = nn.spectral(Down(self.shape, config.features))
+        trunk = nn.spectral(Down(self.shape, config.features, dropout=config.dropout))
         return {
             "generator": Up(config.latent, self.shape, config.features, norms=classes),
             "trunk": trunk,

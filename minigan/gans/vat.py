@@ -18,8 +18,7 @@ With the cross entropy of labelled images, LDS and the two terms of "entropy" (2
 
     E_labelled -log p(y | x) + weight E LDS(x) + entropy (E H(p(. | x)) - H(E p(. | x)))
 
-There is no generator; the adversary is the direction r. What goes wrong: with few labels a class may be taken for another as a
-whole, which smoothness then spreads; the balance term counters that where classes are equally frequent.
+What goes wrong: with few labels a whole class may be taken for another; the balance term counters it where classes are even.
 """
 
 from __future__ import annotations
@@ -66,6 +65,7 @@ class VAT(Model):
 
     Config = VATConfig
     summary = "classifier from few labels, smooth where it hurts most (Miyato et al. 2015)"
+    best = "min error"
     needs = {"x": "images", "y": "labels"}  # noqa: RUF012
     classifier: nn.Module
     labelled: Labelled
