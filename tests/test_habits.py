@@ -267,7 +267,7 @@ NO_METHODS = {  # public, and no method: they need a second tensor, or take none
     ),
     **dict.fromkeys(("conv", "conv_transpose", "conv_weight", "dense", "solve", "lyapunov"), "a second tensor"),
     **dict.fromkeys(("batch_norm", "layer_norm", "group_norm", "instance_norm"), "gamma and beta"),
-    **dict.fromkeys(("power_iteration", "spectral_normalize"), "vectors"),
+    **dict.fromkeys(("power_iteration", "conv_power_iteration", "spectral_normalize"), "vectors"),
 }
 
 
