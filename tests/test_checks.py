@@ -87,7 +87,7 @@ def test_real_data_is_what_a_model_needs_with_modes_and_a_judge_at_the_first_use
 
 
 def test_images_without_labels_have_no_judge(tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((4, 8, 8), np.uint8))
+    np.save(tmp_path / "x.npy", np.full((4, 8, 8), 200, np.uint8))
     supply = find("images", str(tmp_path / "x.npy"), seed=0)
     assert RealData(supply, judge_of=lambda found: 1 / 0).judge() is None
     with pytest.raises(data.DataError, match="images without labels"):

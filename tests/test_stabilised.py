@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -379,7 +380,7 @@ def test_checks_see_whether_a_regulariser_holds():
     real = {"x": POINTS}
 
     class Given(dict):
-        seed = 0
+        seed, sets = 0, {"x": SimpleNamespace(modes=None, sigma=None)}  # of no known law
 
     def met(model):
         return {check.name.split(",")[0]: check.met for check in model.checks(Given(real))}

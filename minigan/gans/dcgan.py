@@ -57,7 +57,8 @@ class DCGAN(GAN):
 
     def checks(self, real: RealData) -> list[Check]:
         """Targets for legible, even digits (see `class_checks`): what is asked of a run, and not yet measured over seeds."""
-        return class_checks(self.sample(SAMPLES, seed=real.seed), real, kl=0.15, score=0.7, cfd=0.15)
+        legible = class_checks(self.sample(SAMPLES, seed=real.seed), real, kl=0.15, score=0.7, cfd=0.15)
+        return [*super().checks(real), *legible]
 
 
 def convolutional(

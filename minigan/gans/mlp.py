@@ -64,7 +64,8 @@ class MLP(GAN):
 
     def checks(self, real: RealData) -> list[Check]:
         """Targets for legible, even digits (see `class_checks`): what is asked of a run, and not yet measured over seeds."""
-        return class_checks(self.sample(SAMPLES, seed=real.seed), real, kl=0.15, score=0.7, cfd=0.15)
+        legible = class_checks(self.sample(SAMPLES, seed=real.seed), real, kl=0.15, score=0.7, cfd=0.15)
+        return [*super().checks(real), *legible]
 
     def _hidden(self, inputs: int, outputs: int) -> list[nn.Module]:
         if self.config.norm == "none":

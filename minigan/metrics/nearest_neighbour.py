@@ -10,7 +10,8 @@ from minigan.metrics.registry import register
 
 def nearest_neighbour_accuracy(codes: np.ndarray, labels: np.ndarray, *, queries: int) -> float:
     """The share of the last `queries` examples whose nearest neighbour (Euclidean) among all before has their label, as Donahue,
-    Krahenbuhl, Darrell 2016 (arXiv 1605.09782, section 4.2) judge an encoder. It grows with the number of references.
+    Krahenbuhl, Darrell 2016 (arXiv 1605.09782, section 4.2) judge an encoder. Bias: it grows with
+    the number of references.
 
     Args:
         codes: (N, ...), flattened. labels: (N,). queries: 1 to N - 1.

@@ -10,7 +10,7 @@ from minigan.metrics.registry import register
 def gradient_energy(images: np.ndarray) -> float:
     """mean (x[i+1, j] - x[i, j])^2 + mean (x[i, j+1] - x[i, j])^2 over images (N, H, W, C): what blur takes away.
 
-    Only a ratio to that of other images means something, and noise raises it as well as edges.
+    Only a ratio to that of other images means something. Bias: none, it is a mean over images; but noise raises it as edges do.
 
     Raises:
         ValueError: another rank, or sides below 2.
