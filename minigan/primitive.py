@@ -103,5 +103,5 @@ def undifferentiable(reason: str) -> Callable[..., Any]:
 def signature_of(forward: Callable[..., Array]) -> inspect.Signature:
     """What the function on tensors takes: as `forward`, without the buffer; for `help` and editors."""
     taken = inspect.signature(forward).parameters.values()
-    inputs = [p.replace(annotation="Any") if p.annotation == "Array" else p for p in taken if p.name != "out"]
+    inputs = [p.replace(annotation="TensorLike") if p.annotation == "Array" else p for p in taken if p.name != "out"]
     return inspect.Signature(inputs, return_annotation="Tensor")

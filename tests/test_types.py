@@ -1,4 +1,4 @@
-"""Public functions say what they take: no argument of layers, losses and penalties is an `Any`."""
+"""Public functions say what they take: no argument of operations, layers, losses and penalties is an `Any`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from minigan import losses, nn, penalties
+from minigan import losses, nn, ops, penalties
 
-MEANT = {("Module", "forward"), ("Module", "astype")}  # what a subclass takes is its own; NumPy's own word for a dtype
+MEANT = {
+    ("Module", "forward"), ("Module", "astype"),  # what a subclass takes is its own; NumPy's own word for a dtype
+    ("getitem", ""), ("index_add", ""),  # an index is a number, a slice, an array, ..., None, or a tuple of them
+}  # fmt: skip
 OPEN = {("Conv", "__init__"), ("ConvTranspose", "__init__")}  # an integer or one an axis, checked by `ops.conv`
 
 
@@ -27,7 +30,7 @@ def public(space: ModuleType) -> dict[tuple[str, str], Any]:
     return found
 
 
-@pytest.mark.parametrize("space", [losses, nn, penalties], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("space", [losses, nn, ops, penalties], ids=lambda m: m.__name__)
 def test_no_public_argument_is_an_any(space: ModuleType) -> None:
     functions = public(space)
     assert len(functions) > 5

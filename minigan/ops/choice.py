@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from minigan.autodiff import Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module, as_float_dtype
 from minigan.checks import number, whole
 from minigan.ops.axes import axis_of
@@ -42,7 +43,7 @@ def _one_hot(indices: Array, *, classes: int, dtype: Any) -> Array:
     return y
 
 
-def one_hot(indices: Any, classes: int, *, dtype: Any = None) -> Tensor:
+def one_hot(indices: TensorLike, classes: int, *, dtype: DTypeLike | None = None) -> Tensor:
     """y[..., k] = 1 where k is the index, else 0: (*shape) to (*shape, classes). A constant for the derivative.
 
     Args:
@@ -58,7 +59,7 @@ def one_hot(indices: Any, classes: int, *, dtype: Any = None) -> Tensor:
     return _one_hot(indices, classes=whole("one_hot", "classes", classes, low=1), dtype=as_float_dtype(dtype))
 
 
-def sequence_mask(lengths: Any, length: int, *, dtype: Any = None) -> Tensor:
+def sequence_mask(lengths: TensorLike, length: int, *, dtype: DTypeLike | None = None) -> Tensor:
     """y[..., t] = (t < lengths[...]): (*shape) to (*shape, length), which elements of padded sequences count.
 
     Args:
@@ -85,7 +86,7 @@ def _straight_through(hard: Array, soft: Array) -> Array:
     return hard.copy()
 
 
-def straight_through(hard: Any, soft: Any) -> Tensor:
+def straight_through(hard: TensorLike, soft: TensorLike) -> Tensor:
     """The value of `hard` with the derivative of `soft`:  d hard = 0, d soft = g (Bengio, Leonard, Courville 2013,
     arXiv 1308.3432). The shapes are equal. `straight_through(round(x), x)` rounds, and passes g through.
 
@@ -98,7 +99,13 @@ def straight_through(hard: Any, soft: Any) -> Tensor:
 
 
 def gumbel_softmax(
-    logits: Any, *, temperature: Any, random: Source, stream: str = "gumbel", axis: int = -1, hard: bool = False
+    logits: TensorLike,
+    *,
+    temperature: TensorLike,
+    random: Source,
+    stream: str = "gumbel",
+    axis: int = -1,
+    hard: bool = False,
 ) -> Tensor:
     """softmax((l + G) / temperature) along `axis`, G independent Gumbel noise: a relaxed draw from softmax(l), nearer to one-hot
     the lower the temperature (Jang, Gu, Poole 2016, arXiv 1611.01144, eq. 2; Maddison, Mnih, Teh 2016, arXiv 1611.00712).

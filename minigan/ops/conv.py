@@ -45,9 +45,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from numpy.typing import DTypeLike
+
 from minigan import backend
 from minigan.activation import LINEAR, SLOPE, Activation, activation_of
-from minigan.autodiff import Tensor, as_tensor, primitive, run
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive, run
 from minigan.backend import Array, array_module
 from minigan.kernels import conv_cost, dispatch, geometry
 from minigan.kernels.conv_cost import algorithm as conv_algorithm
@@ -206,13 +208,13 @@ def _apply(op: Callable[..., Tensor], x: Tensor, w: Tensor, b: Tensor | None, ge
 
 
 def conv(
-    x: Any,
-    w: Any,
-    b: Any = None,
+    x: TensorLike,
+    w: TensorLike,
+    b: TensorLike | None = None,
     *,
-    stride: Any = 1,
+    stride: int | Sequence[int] = 1,
     padding: geometry.Padding = "same",
-    dilation: Any = 1,
+    dilation: int | Sequence[int] = 1,
     activation: str | Activation | None = None,
     slope: float = SLOPE,
 ) -> Tensor:
@@ -238,14 +240,14 @@ def conv(
 
 
 def conv_transpose(
-    g: Any,
-    w: Any,
-    b: Any = None,
+    g: TensorLike,
+    w: TensorLike,
+    b: TensorLike | None = None,
     *,
-    stride: Any = 1,
+    stride: int | Sequence[int] = 1,
     padding: geometry.Padding = "same",
-    output_size: Any = None,
-    dilation: Any = 1,
+    output_size: int | Sequence[int] | None = None,
+    dilation: int | Sequence[int] = 1,
     activation: str | Activation | None = None,
     slope: float = SLOPE,
 ) -> Tensor:
@@ -270,13 +272,13 @@ def conv_transpose(
 
 
 def conv_weight(
-    x: Any,
-    g: Any,
+    x: TensorLike,
+    g: TensorLike,
     *,
-    kernel_size: Any,
-    stride: Any = 1,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
     padding: geometry.Padding = "same",
-    dilation: Any = 1,
+    dilation: int | Sequence[int] = 1,
 ) -> Tensor:
     """sum over n and positions of x[n, o s + k d - p] g[n, o]^T: the derivative of <conv(x, w), g> in w.
 
@@ -328,11 +330,11 @@ def conv_plan(
     w_shape: Sequence[int],
     *,
     which: str = "conv",
-    stride: Any = 1,
+    stride: int | Sequence[int] = 1,
     padding: geometry.Padding = "same",
-    output_size: Any = None,
-    dilation: Any = 1,
-    dtype: Any = None,
+    output_size: int | Sequence[int] | None = None,
+    dilation: int | Sequence[int] = 1,
+    dtype: DTypeLike | None = None,
 ) -> ConvPlan:
     """Which algorithm the CPU takes for a convolution, and what the others would cost: `print(conv_plan(...))`.
 

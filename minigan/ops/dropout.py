@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigan.autodiff import Tensor, as_tensor
+from minigan.autodiff import Tensor, TensorLike, as_tensor
 from minigan.checks import number
 from minigan.kernels.reference import keep_level
 from minigan.random import Source
@@ -28,7 +28,7 @@ def keep_of(owner: str, rate: Any) -> float:
     return keep
 
 
-def dropout(x: Any, *, rate: float, random: Source, stream: str = "dropout") -> Tensor:
+def dropout(x: TensorLike, *, rate: float, random: Source, stream: str = "dropout") -> Tensor:
     """x m / p with independent m ~ Bernoulli(p), p = 1 - rate, so that the mean is x (Srivastava et al. 2014, scaled in
     training as usual);  dx = g m / p, the same mask.
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minigan.activation import FUSED, SLOPE, Activation, activation_of
-from minigan.autodiff import Tensor, as_tensor, cotangents, primitive
+from minigan.autodiff import Tensor, TensorLike, as_tensor, cotangents, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import plain
 from minigan.kernels import dispatch
@@ -305,7 +306,7 @@ def _where_samples(draw: Any) -> Any:
     return (draw.mask(a), draw.array(a), draw.array(b)), {}
 
 
-def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
+def clip(x: TensorLike, low: TensorLike | None = None, high: TensorLike | None = None) -> Tensor:
     """min(max(x, low), high);  dx = g inside the interval, 0 outside, g/2 on its ends.
 
     Raises:
@@ -315,8 +316,8 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
         raise ValueError("clip: got neither low nor high")
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
         raise ValueError(f"clip: got low {low} and high {high}, expected low <= high")
-    x = x if low is None else maximum(x, low)
-    return x if high is None else minimum(x, high)
+    raised = as_tensor(x) if low is None else maximum(x, low)
+    return raised if high is None else minimum(raised, high)
 
 
 # -- activations -----------------------------------------------------------------------------------------------------
@@ -395,7 +396,7 @@ def apply_backward(g: Array, y: Array, *, f: Activation, out: Array | None = Non
     return out
 
 
-def activation(x: Any, kind: str | Activation | None, *, slope: float = SLOPE) -> Tensor:
+def activation(x: TensorLike, kind: str | Activation | None, *, slope: float = SLOPE) -> Tensor:
     """f(x), f by name: linear (or None), relu, leaky_relu, tanh, sigmoid, softplus, elu, gelu, silu; or a value made before.
 
     `slope`, > 0, is that of leaky_relu below zero.
@@ -407,7 +408,7 @@ def activation(x: Any, kind: str | Activation | None, *, slope: float = SLOPE) -
     return apply_fused(x, f=f) if f.fused else COMPOSED[f.kind](x)
 
 
-def activation_backward(g: Any, y: Any, kind: str | Activation | None, *, slope: float = SLOPE) -> Tensor:
+def activation_backward(g: TensorLike, y: TensorLike, kind: str | Activation | None, *, slope: float = SLOPE) -> Tensor:
     """g f'(x), read off y = f(x), for the fused f: linear, relu, leaky_relu, tanh, sigmoid.
 
     Exact but for the rounding of y: where tanh and sigmoid saturate, y (1 - y) and 1 - y^2 err by an epsilon, which may be all.
@@ -421,22 +422,22 @@ def activation_backward(g: Any, y: Any, kind: str | Activation | None, *, slope:
     return apply_backward(g, y, f=f)
 
 
-def relu(x: Any) -> Tensor:
+def relu(x: TensorLike) -> Tensor:
     """max(x, 0);  dx = g [x > 0]."""
     return apply_fused(x, f=_RELU)
 
 
-def leaky_relu(x: Any, *, slope: float = SLOPE) -> Tensor:
+def leaky_relu(x: TensorLike, *, slope: float = SLOPE) -> Tensor:
     """x for x > 0, slope x below;  dx = g (1 or slope). `slope` > 0 (Maas, Hannun, Ng 2013)."""
     return apply_fused(x, f=activation_of("leaky_relu", "leaky_relu", slope))
 
 
-def tanh(x: Any) -> Tensor:
+def tanh(x: TensorLike) -> Tensor:
     """tanh x;  dx = g (1 - y^2)."""
     return apply_fused(x, f=_TANH)
 
 
-def sigmoid(x: Any) -> Tensor:
+def sigmoid(x: TensorLike) -> Tensor:
     """1 / (1 + e^-x), no overflow;  dx = g y (1 - y)."""
     return apply_fused(x, f=_SIGMOID)
 
@@ -451,14 +452,14 @@ def softplus(x: Array, *, out: Array | None = None) -> Array:
     return xp.add(xp.maximum(x, 0), xp.log1p(xp.exp(-xp.abs(x))), out=out)
 
 
-def elu(x: Any, *, alpha: float = 1.0) -> Tensor:
+def elu(x: TensorLike, *, alpha: float = 1.0) -> Tensor:
     """x for x > 0, alpha (e^x - 1) below;  dx = g, below g alpha e^x; at 0, where alpha != 1 makes a kink, g alpha
     (Clevert et al. 2015, arXiv 1511.07289)."""
     positive = greater(x, 0.0)
     return where(positive, x, plain("elu", "alpha", alpha) * expm1(where(positive, 0.0, x)))
 
 
-def gelu(x: Any, *, approximate: str = "none") -> Tensor:
+def gelu(x: TensorLike, *, approximate: str = "none") -> Tensor:
     """x Phi(x) = x erfc(-x / sqrt 2) / 2 (Hendrycks, Gimpel 2016, arXiv 1606.08415); `approximate="tanh"` gives
     x (1 + tanh u) / 2 = x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3). Neither loses digits on the left."""
     if approximate == "none":
@@ -468,7 +469,7 @@ def gelu(x: Any, *, approximate: str = "none") -> Tensor:
     return multiply(x, sigmoid(2 * math.sqrt(2 / math.pi) * add(x, 0.044715 * power(x, 3.0))))
 
 
-def silu(x: Any) -> Tensor:
+def silu(x: TensorLike) -> Tensor:
     """x sigmoid(x), also called swish."""
     return multiply(x, sigmoid(x))
 
@@ -533,7 +534,7 @@ def _mean_softplus_backward(g: Array, x: Array, *, sign: float, out: Array | Non
     return out
 
 
-def mean_softplus(x: Any, *, sign: float = 1.0) -> Tensor:
+def mean_softplus(x: TensorLike, *, sign: float = 1.0) -> Tensor:
     """mean of log(1 + e^(sign x)) over all elements, fused: the logistic GAN losses are sums of these.
 
     With a logit l, -log D = softplus(-l) and -log(1 - D) = softplus(l).  dx = g (sign / n) sigmoid(sign x).
@@ -582,7 +583,7 @@ def equal(a: Array, b: Array) -> Array:
     samples=lambda draw: ((draw.array(draw.shape()),), {"dtype": np.dtype(np.float64)}),
     kinds="b",
 )
-def cast(x: Array, *, dtype: Any) -> Array:
+def cast(x: Array, *, dtype: DTypeLike) -> Array:
     """The same values in another dtype;  dx = g in the input's dtype (none for integers and bools)."""
     return x.astype(dtype)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.autodiff import Placed, Tensor, as_tensor, primitive
+from minigan.autodiff import Placed, Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module, is_gpu_array
 from minigan.checks import is_whole
 from minigan.ops.axes import Axis, axes_of, axis_of
@@ -108,7 +108,7 @@ def _index_add(
     return out
 
 
-def index_add(g: Any, *index: Any, template: tuple[Any, ...], shape: tuple[int, ...]) -> Tensor:
+def index_add(g: TensorLike, *index: Any, template: tuple[Any, ...], shape: tuple[int, ...]) -> Tensor:
     """Zeros of `shape` with g added at an index, repeated places summed: the adjoint of `x[index]`.
 
     The primitive adds up several: `y = sum over parts of E_part g_part`, E the adjoint of a part's `x[index]`, in one array; so
@@ -117,7 +117,7 @@ def index_add(g: Any, *index: Any, template: tuple[Any, ...], shape: tuple[int, 
     return _index_add(as_tensor(g), *index, templates=(template,), shape=tuple(shape))
 
 
-def getitem(x: Any, index: Any) -> Tensor:
+def getitem(x: TensorLike, index: Any) -> Tensor:
     """`x[index]`, as NumPy reads it;  dx = zeros with g added there, at a place named twice both.
 
     Args:
@@ -210,7 +210,7 @@ def _indices(owner: str, indices: Any, like: Tensor) -> Tensor:
     return values
 
 
-def take(x: Any, indices: Any, axis: int = 0) -> Tensor:
+def take(x: TensorLike, indices: TensorLike, axis: int = 0) -> Tensor:
     """Slices of x along `axis` at integer `indices` of any shape;  dx = g added up where an index repeats.
 
     Raises:
@@ -223,12 +223,12 @@ def take(x: Any, indices: Any, axis: int = 0) -> Tensor:
     return getitem(x, (*(slice(None),) * axis, _indices("take", indices, x)))
 
 
-def embedding(weight: Any, indices: Any) -> Tensor:
+def embedding(weight: TensorLike, indices: TensorLike) -> Tensor:
     """Rows of `weight` (vocabulary, features) at integer `indices` of any shape: (*indices.shape, features)."""
     return take(weight, indices, 0)
 
 
-def flip(x: Any, axis: Axis = None) -> Tensor:
+def flip(x: TensorLike, axis: Axis = None) -> Tensor:
     """The order of elements reversed along `axis` (all axes if None);  dx = g flipped."""
     x = as_tensor(x)
     axes = axes_of("flip", axis, x.ndim)
@@ -290,7 +290,7 @@ def _lines(owner: str, x: Tensor, index: Tensor, axis: int) -> None:
         )
 
 
-def gather(x: Any, indices: Any, axis: int = -1) -> Tensor:
+def gather(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tensor:
     """y[..., j, ...] = x[..., indices[..., j, ...], ...] along `axis`, NumPy's take_along_axis: places of its own for each
     line;  dx = zeros with g added at these places, at one named twice both.
 
@@ -314,7 +314,7 @@ def _argsort(x: Array, *, axis: int) -> Array:
     return array_module(x).argsort(x, axis=axis, kind="stable")  # the method of CuPy 13 takes no kind
 
 
-def argsort(x: Any, axis: int = -1) -> Tensor:
+def argsort(x: TensorLike, axis: int = -1) -> Tensor:
     """The integer order that sorts x along `axis` (stable); a constant for the derivative."""
     x = as_tensor(x)
     return _argsort(x, axis=axis_of("argsort", axis, x.ndim))
@@ -342,7 +342,7 @@ def _permute(x: Array, order: Array, *, axis: int, check: bool) -> Array:
     return xp.take_along_axis(x, order, axis)
 
 
-def permute(x: Any, order: Any, axis: int = -1) -> Tensor:
+def permute(x: TensorLike, order: TensorLike, axis: int = -1) -> Tensor:
     """x with its elements along `axis` put into `order`, a permutation for each line:  y_j = x_order(j), dx = g put back,
     which moves every number once. :func:`gather` takes any places. (PyTorch's `permute` is :func:`transpose` here.)
 
@@ -367,7 +367,7 @@ def _sort_samples(draw: Any, count: int) -> Any:
     return (x, np.argsort(draw.array(shape, distinct=True), axis))[:count], {"axis": axis, **more}
 
 
-def sort(x: Any, axis: int = -1) -> Tensor:
+def sort(x: TensorLike, axis: int = -1) -> Tensor:
     """Ascending order along `axis`;  dx = g carried back to where each element came from."""
     x = as_tensor(x)
     axis = axis_of("sort", axis, x.ndim)
@@ -402,12 +402,12 @@ def _extreme(op: Any, name: str, x: Any, axis: Any, keepdims: bool) -> Tensor:
     return reshape(y, (1,) * x.ndim) if flat else expand_dims(y, place)
 
 
-def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
+def argmax(x: TensorLike, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
     """The place of the largest element along `axis`, the first of several; without an axis, in x in C order. Integers, a
     constant for the derivative."""
     return _extreme(_argmax, "argmax", x, axis, keepdims)
 
 
-def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
+def argmin(x: TensorLike, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
     """The place of the smallest element along `axis`, as :func:`argmax`."""
     return _extreme(_argmin, "argmin", x, axis, keepdims)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigan.activation import SLOPE, Activation, activation_of
-from minigan.autodiff import Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array
 from minigan.kernels import dispatch
 from minigan.ops.elementwise import activation as activation_
@@ -42,7 +42,7 @@ def _matmul(a: Array, b: Array, *, out: Array | None = None) -> Array:
     return product(a, b, out)
 
 
-def matmul(a: Any, b: Any) -> Tensor:
+def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     """a @ b, as NumPy does it: (..., n, k) times (..., k, m) with leading axes broadcast; a 1-D operand is a row on the
     left or a column on the right.  da = g b^T, db = a^T g.
 
@@ -99,7 +99,14 @@ def _shifted(z: Array, b: Array | None, f: Activation) -> Array:
     return z
 
 
-def dense(x: Any, w: Any, b: Any = None, *, activation: str | Activation | None = None, slope: float = SLOPE) -> Tensor:
+def dense(
+    x: TensorLike,
+    w: TensorLike,
+    b: TensorLike | None = None,
+    *,
+    activation: str | Activation | None = None,
+    slope: float = SLOPE,
+) -> Tensor:
     """f(x w + b), f an activation, fused.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.ops.axes import Axis, axes_of
 from minigan.ops.elementwise import equal
@@ -37,7 +37,7 @@ def _and(a: Array, b: Array) -> Array:
     return array_module(a, b).logical_and(a, b)
 
 
-def logical_and(a: Any, b: Any) -> Tensor:
+def logical_and(a: TensorLike, b: TensorLike) -> Tensor:
     """a and b, elementwise, of bools: `a & b`.
 
     Raises:
@@ -51,7 +51,7 @@ def _or(a: Array, b: Array) -> Array:
     return array_module(a, b).logical_or(a, b)
 
 
-def logical_or(a: Any, b: Any) -> Tensor:
+def logical_or(a: TensorLike, b: TensorLike) -> Tensor:
     """a or b, elementwise, of bools: `a | b`.
 
     Raises:
@@ -65,7 +65,7 @@ def _xor(a: Array, b: Array) -> Array:
     return array_module(a, b).logical_xor(a, b)
 
 
-def logical_xor(a: Any, b: Any) -> Tensor:
+def logical_xor(a: TensorLike, b: TensorLike) -> Tensor:
     """Either a or b, not both, elementwise, of bools: `a ^ b`.
 
     Raises:
@@ -79,7 +79,7 @@ def _not(x: Array) -> Array:
     return array_module(x).logical_not(x)
 
 
-def logical_not(x: Any) -> Tensor:
+def logical_not(x: TensorLike) -> Tensor:
     """not x, elementwise, of bools: `~x`.
 
     Raises:
@@ -88,7 +88,7 @@ def logical_not(x: Any) -> Tensor:
     return _not(*_masks("logical_not", x))
 
 
-def not_equal(a: Any, b: Any) -> Tensor:
+def not_equal(a: TensorLike, b: TensorLike) -> Tensor:
     """a != b elementwise, as bool; NaN differs from everything, itself included."""
     return _not(equal(a, b))
 
@@ -98,7 +98,7 @@ def _all(x: Array, *, axis: tuple[int, ...]) -> Array:
     return x.all(axis=axis)
 
 
-def all(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+def all(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Whether every element over `axis` is true (nonzero); True where there is none."""
     return _reduced(_all, as_tensor(x), axis, keepdims)
 
@@ -108,7 +108,7 @@ def _any(x: Array, *, axis: tuple[int, ...]) -> Array:
     return x.any(axis=axis)
 
 
-def any(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+def any(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Whether some element over `axis` is true (nonzero); False where there is none."""
     return _reduced(_any, as_tensor(x), axis, keepdims)
 

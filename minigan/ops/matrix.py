@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.ops.linear import matmul
 from minigan.ops.shape import swapaxes
@@ -47,7 +47,7 @@ def _solve(a: Array, b: Array) -> Array:
     return array_module(a, b).linalg.solve(a, b)
 
 
-def solve(a: Any, b: Any) -> Tensor:
+def solve(a: TensorLike, b: TensorLike) -> Tensor:
     """The solution y of a y = b;  db = a^-T g, da = -db y^T.
 
     Args:
@@ -87,7 +87,7 @@ def _lyapunov(r: Array, b: Array) -> Array:
     return v @ ((vt @ b @ v) * inverse) @ vt
 
 
-def lyapunov(r: Any, b: Any) -> Tensor:
+def lyapunov(r: TensorLike, b: TensorLike) -> Tensor:
     """The solution y of r y + y r = b, for r symmetric and positive (semidefinite: the least one, zero where r is).
 
     With r = V diag(s) V^T it is V ((V^T b V)_ij / (s_i + s_j)) V^T; sums s_i + s_j of the size of rounding count as 0. The
@@ -110,7 +110,7 @@ def _sqrtm(a: Array) -> Array:
     return (v * xp.sqrt(values)[..., None, :]) @ xp.swapaxes(v, -1, -2)
 
 
-def sqrtm(a: Any) -> Tensor:
+def sqrtm(a: TensorLike) -> Tensor:
     """The symmetric square root of a symmetric, positive semidefinite matrix: V diag(sqrt(s)) V^T, with eigenvalues below 0
     (rounding) taken as 0.
 

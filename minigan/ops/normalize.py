@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigan.activation import LINEAR, SLOPE, Activation, activation_of
-from minigan.autodiff import Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import plain, whole
 from minigan.kernels import dispatch
@@ -137,9 +137,9 @@ def _batch_norm(
 
 
 def batch_norm(
-    x: Any,
-    gamma: Any,
-    beta: Any,
+    x: TensorLike,
+    gamma: TensorLike,
+    beta: TensorLike,
     *,
     eps: float = 1e-5,
     activation: str | Activation | None = None,
@@ -209,7 +209,7 @@ def _layer_norm(x: Array, gamma: Array, beta: Array, *, eps: float, out: Array |
     return out
 
 
-def layer_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:
+def layer_norm(x: TensorLike, gamma: TensorLike, beta: TensorLike, *, eps: float = 1e-5) -> Tensor:
     """gamma (x - mean) / sqrt(var + eps) + beta with mean and biased variance over the last axis of each element
     (Ba, Kiros, Hinton 2016, arXiv 1607.06450, eq. 3-4).
 
@@ -225,7 +225,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:
 
 
 # -- group and instance norm -----------------------------------------------------------------------------------------
-def group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, eps: float = 1e-5) -> Tensor:
+def group_norm(x: TensorLike, gamma: TensorLike, beta: TensorLike, *, groups: int, eps: float = 1e-5) -> Tensor:
     """gamma (x - mean) / sqrt(var + eps) + beta with mean and biased variance of each element over all its positions and the
     C / groups neighbouring channels of a group (Wu, He 2018, arXiv 1803.08494, eq. 1, 2, 6, 7).
 
@@ -264,7 +264,7 @@ def _group_mean(x: Tensor, groups: int) -> Tensor:
     return reshape(means, (n, 1, channels))
 
 
-def instance_norm(x: Any, gamma: Any, beta: Any, *, eps: float = 1e-5) -> Tensor:
+def instance_norm(x: TensorLike, gamma: TensorLike, beta: TensorLike, *, eps: float = 1e-5) -> Tensor:
     """gamma (x - mean) / sqrt(var + eps) + beta with mean and biased variance of each channel of each element over its
     positions (Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022, eq. 2): group norm with a group a channel.
 

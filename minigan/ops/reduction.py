@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.kernels import dispatch
 from minigan.ops.axes import Axis, axes_of, axis_of
@@ -64,7 +64,7 @@ def _sum(x: Array, *, axis: tuple[int, ...], out: Array | None = None) -> Array:
     return _total(x, axis, out)
 
 
-def sum(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+def sum(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Sum over `axis`;  dx = g broadcast to x's shape. In float32 its error does not grow with its length (see
     `kernels/cpu_sum.py`); integers are added exactly, and bools counted."""
     return _reduce("sum", _sum, x, axis, keepdims)
@@ -74,14 +74,14 @@ def _count(owner: str, x: Tensor, axis: Axis) -> int:
     return math.prod(x.shape[a] for a in axes_of(owner, axis, x.ndim))
 
 
-def mean(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+def mean(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """sum(x) / n over `axis`;  dx = g / n. NaN for n = 0, as the mean of nothing is undefined."""
     x = as_tensor(x)
     n = float(_count("mean", x, axis))
     return divide(sum(x, axis, keepdims=keepdims), n)
 
 
-def var(x: Any, axis: Axis = None, *, keepdims: bool = False, ddof: int = 0) -> Tensor:
+def var(x: TensorLike, axis: Axis = None, *, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """sum((x - mean)^2) / (n - ddof) over `axis`;  dx = 2 g (x - mean) / (n - ddof)."""
     x = as_tensor(x)
     n = _count("var", x, axis)
@@ -117,12 +117,12 @@ def _min(x: Array, *, axis: tuple[int, ...], out: Array | None = None) -> Array:
     return x.min(axis=axis, keepdims=True, out=out)
 
 
-def max(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+def max(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Largest element over `axis`; the cotangent goes to it, in equal parts where several are largest."""
     return _reduce("max", _max, x, axis, keepdims)
 
 
-def min(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+def min(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Smallest element over `axis`; the cotangent goes to it, in equal parts where several are smallest."""
     return _reduce("min", _min, x, axis, keepdims)
 
@@ -151,7 +151,7 @@ def _logsumexp(x: Array, *, axis: tuple[int, ...]) -> Array:
         return xp.log(total) + shift
 
 
-def logsumexp(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+def logsumexp(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """log(sum(e^x)) over `axis`, shifted by max(x) so that nothing overflows;  dx = g softmax(x)."""
     return _reduce("logsumexp", _logsumexp, x, axis, keepdims)
 
@@ -165,7 +165,7 @@ def _softmax(x: Array, *, axis: tuple[int, ...]) -> Array:
     return e / _total(e, axis)
 
 
-def softmax(x: Any, axis: Axis = -1) -> Tensor:
+def softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     """e^x / sum(e^x) over `axis`;  dx = y (g - sum(g y))."""
     x = as_tensor(x)
     return _softmax(x, axis=axes_of("softmax", axis, x.ndim))
@@ -182,7 +182,7 @@ def _log_softmax(x: Array, *, axis: tuple[int, ...]) -> Array:
     return z - xp.log(_total(xp.exp(z), axis))
 
 
-def log_softmax(x: Any, axis: Axis = -1) -> Tensor:
+def log_softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     """x - logsumexp(x) over `axis`;  dx = g - softmax(x) sum(g)."""
     x = as_tensor(x)
     return _log_softmax(x, axis=axes_of("log_softmax", axis, x.ndim))
@@ -209,7 +209,7 @@ def _cumsum(x: Array, *, axis: int, out: Array | None = None) -> Array:
     return out
 
 
-def cumsum(x: Any, axis: int = -1) -> Tensor:
+def cumsum(x: TensorLike, axis: int = -1) -> Tensor:
     """y_k = sum of x_i for i <= k along `axis`, float32 added up in double;  dx_i = sum of g_k for k >= i."""
     x = as_tensor(x)
     return _cumsum(x, axis=axis_of("cumsum", axis, x.ndim))
@@ -234,7 +234,7 @@ def _norm(x: Array, *, axis: tuple[int, ...]) -> Array:
     return scale * xp.sqrt(_total((x / scale) ** 2, axis))
 
 
-def norm(x: Any, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+def norm(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """sqrt(sum(x^2)) over `axis`, without overflow;  dx = g x / |x|, and 0 at x = 0 (where sqrt(sum(x^2)) would give NaN:
     the choice matters for gradient penalties). The second derivative of h(|x|) at 0, with h'(0) = 0, is h''(0) times the
     identity: 2 for the square."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import Tensor, as_tensor, primitive
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import is_whole
 from minigan.kernels import dispatch
@@ -230,7 +230,7 @@ def _window(name: str, x: Any, window: Any, stride: Any) -> tuple[Tensor, Sizes,
     return x, window, stride
 
 
-def avg_pool(x: Any, *, window: int | Sizes, stride: int | Sizes | None = None) -> Tensor:
+def avg_pool(x: TensorLike, *, window: int | Sizes, stride: int | Sizes | None = None) -> Tensor:
     """The mean of each window;  dx = each g / (window's size) given to all positions of its window.
 
     Args:
@@ -248,7 +248,7 @@ def avg_pool(x: Any, *, window: int | Sizes, stride: int | Sizes | None = None) 
     return window_sum(x, window=window, stride=stride, factor=1 / math.prod(window))
 
 
-def max_pool(x: Any, *, window: int | Sizes, stride: int | Sizes | None = None) -> Tensor:
+def max_pool(x: TensorLike, *, window: int | Sizes, stride: int | Sizes | None = None) -> Tensor:
     """The largest element of each window;  dx = g at that element, 0 elsewhere.
 
     Where several are largest the first of the window in C order (last spatial axis fastest) gets all of g. A window
@@ -258,7 +258,7 @@ def max_pool(x: Any, *, window: int | Sizes, stride: int | Sizes | None = None) 
     return _max_pool(x, window=window, stride=stride)
 
 
-def global_avg_pool(x: Any) -> Tensor:
+def global_avg_pool(x: TensorLike) -> Tensor:
     """The mean over all positions: (N, *spatial, C) to (N, C);  dx = g / positions everywhere.
 
     Raises:
@@ -268,7 +268,7 @@ def global_avg_pool(x: Any) -> Tensor:
     return reduction.mean(x, tuple(range(1, x.ndim - 1)))
 
 
-def global_max_pool(x: Any) -> Tensor:
+def global_max_pool(x: TensorLike) -> Tensor:
     """The largest over all positions: (N, *spatial, C) to (N, C); as `ops.max`, g is shared equally where several are largest.
 
     Raises:
@@ -324,7 +324,7 @@ def interpolate_adjoint(g: Array, *, axis: int, scale: int, out: Array | None = 
     return out
 
 
-def upsample(x: Any, *, scale: int | Sizes, mode: str = "nearest") -> Tensor:
+def upsample(x: TensorLike, *, scale: int | Sizes, mode: str = "nearest") -> Tensor:
     """`scale` times as many positions along each spatial axis: y at i scale + r, 0 <= r < scale, is x at i ("nearest"), or
     the linear interpolation along every axis between x's pixel centres, clamped at the edges ("bilinear").
 
@@ -353,7 +353,7 @@ def upsample(x: Any, *, scale: int | Sizes, mode: str = "nearest") -> Tensor:
 
 
 # -- pixels from channels --------------------------------------------------------------------------------------------
-def pixel_shuffle(x: Any, scale: int | Sizes) -> Tensor:
+def pixel_shuffle(x: TensorLike, scale: int | Sizes) -> Tensor:
     """Channels become positions (Shi et al. 2016, arXiv 1609.05158, eq. 4): (N, H, W, r^2 C) to (N, r H, r W, C),
 
         y[n, h r + i, w r + j, c] = x[n, h, w, (i r + j) C + c],   0 <= i, j < r;
@@ -382,7 +382,7 @@ def pixel_shuffle(x: Any, scale: int | Sizes) -> Tensor:
     return reshape(transpose(parts, (0, *order, 1 + 2 * rank)), (x.shape[0], *large, channels))
 
 
-def pixel_unshuffle(x: Any, scale: int | Sizes) -> Tensor:
+def pixel_unshuffle(x: TensorLike, scale: int | Sizes) -> Tensor:
     """Positions become channels, the inverse of :func:`pixel_shuffle`: (N, r H, r W, C) to (N, H, W, r^2 C),
 
         y[n, h, w, (i r + j) C + c] = x[n, h r + i, w r + j, c];   dx = pixel_shuffle(g).

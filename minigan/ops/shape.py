@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import Tensor, as_tensor, primitive, run
+from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive, run
 from minigan.backend import Array, array_module, is_float
 from minigan.checks import is_whole, plain, whole
 from minigan.kernels import dispatch
@@ -30,7 +30,7 @@ def _reshape(x: Array, *, shape: tuple[int, ...]) -> Array:
     return x.reshape(shape)
 
 
-def reshape(x: Any, *shape: Any) -> Tensor:
+def reshape(x: TensorLike, *shape: int | Sequence[int]) -> Tensor:
     """The same elements in C order with another shape (one length may be -1);  dx = g reshaped back."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
@@ -53,7 +53,7 @@ def _transpose(x: Array, *, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
 
 
-def transpose(x: Any, *axes: Any) -> Tensor:
+def transpose(x: TensorLike, *axes: int | Sequence[int]) -> Tensor:
     """Axis i of the result is axis `axes[i]` of x; without `axes`, all axes in reverse.  dx = g transposed back."""
     x = as_tensor(x)
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
@@ -72,7 +72,7 @@ def contiguous(x: Array) -> Array:
     return array_module(x).ascontiguousarray(x).reshape(x.shape)
 
 
-def swapaxes(x: Any, a: int, b: int) -> Tensor:
+def swapaxes(x: TensorLike, a: int, b: int) -> Tensor:
     """Exchange axes a and b."""
     x = as_tensor(x)
     a, b = axis_of("swapaxes", a, x.ndim), axis_of("swapaxes", b, x.ndim)
@@ -81,14 +81,14 @@ def swapaxes(x: Any, a: int, b: int) -> Tensor:
     return _transpose(x, axes=tuple(axes))
 
 
-def expand_dims(x: Any, axis: int) -> Tensor:
+def expand_dims(x: TensorLike, axis: int) -> Tensor:
     """A new axis of length 1 at place `axis` of the result."""
     x = as_tensor(x)
     place = axis_of("expand_dims", axis, x.ndim + 1)
     return reshape(x, (*x.shape[:place], 1, *x.shape[place:]))
 
 
-def squeeze(x: Any, axis: Axis = None) -> Tensor:
+def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
     """Without the axes of length 1 (all of them, or those named)."""
     x = as_tensor(x)
     gone = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else axes_of("squeeze", axis, x.ndim)
@@ -99,7 +99,7 @@ def squeeze(x: Any, axis: Axis = None) -> Tensor:
     return reshape(x, [n for i, n in enumerate(x.shape) if i not in gone])
 
 
-def flatten(x: Any, start: int = 0) -> Tensor:
+def flatten(x: TensorLike, start: int = 0) -> Tensor:
     """All axes from `start` on merged into one; a number, which has none, becomes an array with one element."""
     x = as_tensor(x)
     start = axis_of("flatten", start, max(x.ndim, 1))
@@ -118,7 +118,7 @@ def _broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     return array_module(x).broadcast_to(x, shape)
 
 
-def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
+def broadcast_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
     """x repeated along new axes and axes of length 1;  dx = g summed over them."""
     lengths = shape if isinstance(shape, (tuple, list)) else (shape,)
     return _broadcast_to(as_tensor(x), shape=lengths_of("broadcast_to", "a length", lengths))
@@ -140,7 +140,7 @@ def _sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     return dispatch.kernels_for(x).sum_over(x, axes, None).reshape(shape)
 
 
-def sum_to(x: Any, shape: Sequence[int]) -> Tensor:
+def sum_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
     """The adjoint of `broadcast_to`: x summed over the axes that broadcasting `shape` would repeat."""
     return _sum_to(as_tensor(x), shape=tuple(shape))
 
@@ -169,13 +169,12 @@ def _concatenate(*xs: Array, axis: int, out: Array | None = None) -> Array:
     return array_module(*xs).concatenate(xs, axis=axis, out=out)
 
 
-def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
+def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Join along an existing axis;  each input gets its part of g."""
     if not len(xs):
         raise ValueError("concatenate: got no arrays")
-    xs = [as_tensor(x) for x in xs]
-    xs = _one_dtype(xs)
-    return _concatenate(*xs, axis=axis_of("concatenate", axis, xs[0].ndim))
+    tensors = _one_dtype([as_tensor(x) for x in xs])
+    return _concatenate(*tensors, axis=axis_of("concatenate", axis, tensors[0].ndim))
 
 
 def _one_dtype(xs: list[Tensor]) -> list[Tensor]:
@@ -188,15 +187,15 @@ def _one_dtype(xs: list[Tensor]) -> list[Tensor]:
     return [run("cast", x, dtype=np.dtype(floats[0])) if floats and str(x.dtype) != floats[0] else x for x in xs]
 
 
-def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
+def stack(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Join arrays of one shape along a new axis;  each input gets its part of g."""
-    xs = [as_tensor(x) for x in xs]
-    if xs and any(x.shape != xs[0].shape for x in xs):
-        raise ValueError(f"stack: got shapes {sorted({x.shape for x in xs})}, expected one; see ops.concatenate")
-    return concatenate([expand_dims(x, axis) for x in xs], axis)
+    tensors = [as_tensor(x) for x in xs]
+    if tensors and any(x.shape != tensors[0].shape for x in tensors):
+        raise ValueError(f"stack: got shapes {sorted({x.shape for x in tensors})}, expected one; see ops.concatenate")
+    return concatenate([expand_dims(x, axis) for x in tensors], axis)
 
 
-def split(x: Any, parts: int, axis: int = 0) -> list[Tensor]:
+def split(x: TensorLike, parts: int, axis: int = 0) -> list[Tensor]:
     """Cut into `parts` equal pieces along `axis`;  dx = the pieces of g, joined.
 
     Backward, a piece fills the array that it was cut from with zeros around it. Cut from x one by one, k pieces would move k
@@ -221,7 +220,7 @@ def _halved(x: Tensor, parts: int, length: int, lead: tuple[slice, ...]) -> list
     return _halved(left, half, length, lead) + _halved(right, parts - half, length, lead)
 
 
-def unstack(x: Any, axis: int = 0) -> list[Tensor]:
+def unstack(x: TensorLike, axis: int = 0) -> list[Tensor]:
     """The slices of x along `axis`, without that axis: the inverse of `stack`; as cheap as :func:`split`."""
     x = as_tensor(x)
     axis = axis_of("unstack", axis, x.ndim)
@@ -250,7 +249,9 @@ def _pad(x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Arra
     return y
 
 
-def pad(x: Any, widths: Any, *, mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(
+    x: TensorLike, widths: int | Sequence[int | Sequence[int]], *, mode: str = "constant", value: float = 0.0
+) -> Tensor:
     """`widths[i] = (before, after)` elements more around axis i; one pair, or one number, is for all axes.
 
     Args:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from minigan.autodiff import Tensor, as_tensor
+from minigan.autodiff import Tensor, TensorLike, as_tensor
 from minigan.ops.conv import conv, conv_transpose
 from minigan.ops.elementwise import divide, equal, maximum, stop_gradient, where
 from minigan.ops.linear import matmul
@@ -53,7 +53,7 @@ def _unit(x: Tensor) -> Tensor:
     return x / where(equal(length, 0.0), 1.0, length)
 
 
-def power_iteration(w: Any, start: Any, *, steps: int = 1) -> Singular:
+def power_iteration(w: TensorLike, start: TensorLike, *, steps: int = 1) -> Singular:
     """The largest singular value of a weight, from below: `steps` times u <- M v / |M v|, v <- M^T u / |M^T u|.
 
     Without rounding, sigma = u^T M v grows with every step and never exceeds the true value, which it reaches from every start
@@ -87,7 +87,7 @@ def power_iteration(w: Any, start: Any, *, steps: int = 1) -> Singular:
     return Singular(bilinear(w, u, v), u, v)
 
 
-def conv_power_iteration(w: Any, start: Any, *, steps: int = 1, **options: Any) -> Singular:
+def conv_power_iteration(w: TensorLike, start: TensorLike, *, steps: int = 1, **options: Any) -> Singular:
     """The largest singular value of the map x -> conv(x, w), from below: `steps` times u <- A v / |A v|, v <- A^T u / |A^T u|
     with A v = conv(v, w) and A^T u = conv_transpose(u, w), its exact adjoint.
 
@@ -133,7 +133,7 @@ def bilinear(w: Any, u: Any, v: Any) -> Tensor:
     return matmul(matmul(stop_gradient(u), m), stop_gradient(v))
 
 
-def spectral_normalize(w: Any, u: Any, v: Any, *, eps: float = 1e-12) -> Tensor:
+def spectral_normalize(w: TensorLike, u: TensorLike, v: TensorLike, *, eps: float = 1e-12) -> Tensor:
     """W / s with s = u^T M v, u and v constant in the derivative (Miyato et al. 2018, arXiv 1802.05957, eq. 8, 11, 12).
 
     With G the cotangent of the result Wb = W / s,
