@@ -36,6 +36,9 @@ class Notes:
         self.bad: Array = np.zeros(count, dtype)
         self.squares: Array | None = None
 
+    def __repr__(self) -> str:
+        return f"Notes({len(self.bad)} arrays, squares={self.squares})"
+
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 DEFAULT_DTYPE = np.dtype(np.float32)

@@ -66,14 +66,6 @@ def test_numbers_as_csv_and_events(run, tmp_path, capsys):
     assert main(["plot", str(run), "--csv", str(tmp_path / "nowhere" / "m.csv")]) == 2
 
 
-def test_events_are_read_by_tensorboard(run, tmp_path):
-    loader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    rows = RunDir(run).read_metrics()
-    tables.save_events(tmp_path, rows, 1e9)
-    found = loader.EventAccumulator(str(tmp_path)).Reload()
-    assert [e.step for e in found.Scalars("generator")] == [row["step"] for row in rows]
-
-
 def test_the_check_sum_of_records():
     assert tables.crc32c(b"123456789") == 0xE3069283  # RFC 3720, appendix B.4, and every table of CRCs
     assert tables.crc32c(bytes(32)) == 0x8A9136AA
