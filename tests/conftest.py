@@ -80,3 +80,22 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(note)
     for report in sorted(calls, key=lambda r: -r.duration)[:SLOWEST]:
         terminalreporter.write_line(f"{report.duration:7.2f} s  {report.nodeid}")
+
+
+# -- fixtures ------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished toy run of 10 steps, not to be changed."""
+    from tiny_runs import TINY
+
+    from minigan.cli import main
+
+    path = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["train", "toy", "--steps", "10", "--out", str(path), *TINY]) == 0
+    return path

@@ -13,6 +13,7 @@ import tempfile
 
 import numpy as np
 import pytest
+from tiny_runs import TINY
 
 from minigan.cli import main
 from minigan.data import base
@@ -24,20 +25,7 @@ from minigan.run.errors import CheckpointError, UsageError
 from minigan.run.rundir import RunDir
 from minigan.run.schedule import Schedule
 
-TINY = ["--batch-size", "16", "--set", "width=8"]
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished toy run of 10 steps, not to be changed."""
-    path = tmp_path_factory.mktemp("finished") / "run"
-    assert main(["train", "toy", "--steps", "10", "--out", str(path), *TINY]) == 0
-    return path
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture

@@ -13,27 +13,17 @@ import time
 
 import numpy as np
 import pytest
+from tiny_runs import TINY
 
 import minigan
 from minigan import room
 from minigan.cli import COMMANDS, main
 from minigan.run import checkpoint, rundir
 
-TINY = ["--batch-size", "16", "--set", "width=8"]
 ROOT = os.path.dirname(os.path.dirname(minigan.__file__))
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished toy run of 10 steps, not to be changed."""
-    path = tmp_path_factory.mktemp("finished") / "run"
-    assert main(["train", "toy", "--steps", "10", "--out", str(path), *TINY]) == 0
-    return path
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture

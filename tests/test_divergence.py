@@ -12,10 +12,7 @@ from minigan.run.divergence import Watcher, keep
 from minigan.run.rundir import RunDir
 from tests.test_finite import game_of, points
 
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def train(*words):

@@ -28,9 +28,7 @@ from minigan.run.means import Means
 ROOT = Path(mg.__file__).parent.parent
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 # -- settings --------------------------------------------------------------------------------------------------------

@@ -72,9 +72,7 @@ class Mine(Model):
 SMALL = ["--steps", "6", "--batch-size", "8", "--out", "run"]
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture

@@ -33,9 +33,7 @@ ROOT = Path(minigan.__file__).parent.parent
 MODEL = Path(__file__).parent / "sample_model.py"
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture(autouse=True)

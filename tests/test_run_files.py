@@ -23,9 +23,7 @@ from minigan.run.rundir import RunDir, write_json
 TINY = ["--batch-size", "16", "--set", "width=8"]
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def rows(path) -> list[dict]:

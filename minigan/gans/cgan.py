@@ -61,9 +61,8 @@ class CGAN(ClassConditional):
 
     def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """What D thinks of real images with their label and with the next one: the difference says how much it looks at y."""
-        x, y = real["x"][:200], real["y"][:200]
         with self.evaluating():
-            right, wrong = (self.logits(self.tensor(x), self.tensor(labels)) for labels in (y, np.roll(y, 1, axis=1)))
+            right, wrong = self.with_labels_right_and_wrong(self.logits, real)
             return {
                 "D_right_label": ops.sigmoid(right).mean().item(),
                 "D_wrong_label": ops.sigmoid(wrong).mean().item(),

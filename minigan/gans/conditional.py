@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from minigan.metrics.class_spread import class_spread
 from minigan.player import Player
 
 JUDGED = 2000  # samples that the checks look at
+SHOWN = 200  # real images of a line of metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,13 @@ class ClassConditional(Averaged):
     def both(self, b: Any) -> tuple[Tensor, Tensor]:
         """The batch's images with as many fakes of the same labels behind them, and the labels of all: one pass through D."""
         return ops.concatenate([b.x, self.generate(len(b.x), b.y)]), ops.concatenate([b.y, b.y])
+
+    def with_labels_right_and_wrong(
+        self, score: Callable[[Tensor, Tensor], Tensor], real: Mapping[str, np.ndarray]
+    ) -> tuple[Tensor, Tensor]:
+        """score(x, y) of some real images with their label, and with the next one."""
+        x, y = self.tensor(real["x"][:SHOWN]), real["y"][:SHOWN]
+        return score(x, self.tensor(y)), score(x, self.tensor(np.roll(y, 1, axis=1)))
 
     def checks(self, real: RealData) -> Sequence[Check]:
         """Whether a sample is of the class that was asked for, and whether a class is more than one picture."""

@@ -79,7 +79,6 @@ class Projection(ClassConditional):
 
     def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
         """The mean score of real images with their label and with the next one: the difference is what the projection adds."""
-        x, y = real["x"][:200], real["y"][:200]
         with self.evaluating():
-            right, wrong = (self.scores(self.tensor(x), self.tensor(labels)) for labels in (y, np.roll(y, 1, axis=1)))
+            right, wrong = self.with_labels_right_and_wrong(self.scores, real)
             return {"score_right_label": right.mean().item(), "score_wrong_label": wrong.mean().item()}

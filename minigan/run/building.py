@@ -46,6 +46,17 @@ def load_data(reference: Reference, config: Any, trained_on: Facts | None = None
         ) from error
 
 
+def load_same_kind(reference: Reference, config: Any, saved: Checkpoint) -> Supply:
+    """The data of a run that has a checkpoint, in its units. Errors as :func:`load_data`, and
+    CheckpointError: they have other shapes or classes than those that it was trained on.
+    """
+    trained_on = Facts.read(saved.facts)
+    supply = load_data(reference, config, trained_on)
+    if supply.facts != trained_on:
+        raise CheckpointError(f"{config.data}: holds {supply.facts}; the run was trained on {trained_on}")
+    return supply
+
+
 def other_needs(name: str) -> Any:
     """What a model of minigan's own is trained on; nothing for a registered one, which is not imported for that."""
     return gans.get(name).needs if gans.MODELS[name].startswith(f"{gans.__name__}.") else None

@@ -14,7 +14,6 @@ import numpy as np
 
 from minigan import metrics
 from minigan.data import DataError
-from minigan.gans.needs import Facts
 from minigan.gans.protocol import check_checks
 from minigan.metrics import Comparison, Metric, MissingError, Side
 from minigan.run import building, checkpoint, places, references
@@ -117,14 +116,9 @@ def measured(
             f"{path} was trained on {config.data}, and not on {beside.config.data}: numbers on different data, or by different "
             "judges, do not compare"
         )
-    trained_on, config = (
-        Facts.read(saved.facts),
-        places.found_again(folder.path, config, reference.model.needs, saved.near),
-    )
+    config = places.found_again(folder.path, config, reference.model.needs, saved.near)
     read = config if beside is None else replace(config, seed=beside.config.seed)
-    supply = building.load_data(reference, read, trained_on)
-    if supply.facts != trained_on:
-        raise CheckpointError(f"{config.data}: holds {supply.facts}; the run was trained on {trained_on}")
+    supply = building.load_same_kind(reference, read, saved)
     if beside is None and building.checksum(supply) != saved.data_checksum:
         note(f"note: {config.data} is not what it was when the run began; samples are compared with what it is now")
     device = building.usable_device(saved.device, folder.path)

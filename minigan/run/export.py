@@ -91,8 +91,8 @@ def best(path: str) -> str:
         CheckpointError: there is no usable checkpoint, or none that is the best.
     """
     folder = opened(path)
-    _, newest = checkpoint.latest(folder)
-    file, saved = checkpoint.best(folder)
+    path_of_newest, newest = checkpoint.latest(folder)
+    file, saved = checkpoint.best_of(folder, path_of_newest, newest)
     name = newest.best["name"]
     lines = [
         f"{file}: {name} {newest.best['value']:.6g} at step {saved.step}, the best up to step {newest.step}",

@@ -16,7 +16,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.finite import NotFiniteError
-from minigan.gans.needs import Facts, Supply
+from minigan.gans.needs import Supply
 from minigan.run import building, checkpoint, places, references, settings
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import DONE, CheckpointError, UsageError, command
@@ -242,10 +242,7 @@ def _same_data(
         config = places.found_again(folder.path, config, needs, saved.near)
     else:
         config = replace(config, data=settings.data_path(data, needs))
-    trained_on = Facts.read(saved.facts)
-    supply = building.load_data(reference, config, trained_on)
-    if supply.facts != trained_on:
-        raise CheckpointError(f"{config.data}: holds {supply.facts}; the run was trained on {trained_on}")
+    supply = building.load_same_kind(reference, config, saved)
     if building.checksum(supply) != saved.data_checksum:
         if data is not None:
             raise CheckpointError(
