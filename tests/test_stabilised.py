@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from minigan.gans.choices import ORDERS, GANConfig
 from minigan.gans.dcgan import DCGAN
 from minigan.gans.gan import joined
 from minigan.gans.nets import Either
+from minigan.gans.options import for_images
 from minigan.gans.protocol import Unsuitable
 from minigan.gans.toy import Toy
 from minigan.rules import RULES
@@ -361,6 +363,23 @@ def test_augmentation_is_led_by_how_sure_the_discriminator_is():
     model.augmentation.p.assign(0.7)
     other.load_state(model.state())
     assert other.augmentation.p.item() == np.float32(0.7)
+
+
+@pytest.mark.parametrize(("data", "batch", "beta1"), [("glyphs", 64, 0.5), ("ring8", 256, 0.0)])
+def test_defaults_follow_the_data_and_what_is_set_stays(tmp_path, capsys, data, batch, beta1):
+    words = ["--set", "lr=0.003", "features=2", "width=4", "--steps", "0", "--out", str(tmp_path / "run")]
+    assert main(["train", "sngan", "--data", data, *words]) == 0
+    found = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert (found["batch_size"], found["beta1"], found["lr"], found["steps"]) == (batch, beta1, 0.003, 0)
+    assert main(["train", "sngan", "--help"]) == 0
+    assert "examples a step; 64 for images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_defaults_for_images_are_a_configuration_that_trains(name):
+    config = for_images(gans.get(name).Config, features=2, batch_size=8)
+    assert config.batch_size == 8 and config.latent == 100 and config.lr <= 5e-4
+    steps(gans.get(name)(config, (8, 8, 1)), IMAGES, 2)
 
 
 def test_a_class_may_give_its_pair_and_its_penalties_as_values():

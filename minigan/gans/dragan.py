@@ -26,9 +26,9 @@ from minigan.gans.options import option
 class DRAGANConfig(EitherConfig):
     """Its options."""
 
-    dragan: float = strength("lambda of E (|grad D| - 1)^2 around the data; 10 for images", 0.1)
+    dragan: float = strength("lambda of E (|grad D| - 1)^2 around the data", 0.1, images=10.0)
     penalty_every: int = option(1, "steps from one penalty to the next, which counts as many times", low=1)
-    lr: float = option(1e-3, "learning rate", low=0.0)
+    lr: float = option(1e-3, "learning rate", low=0.0, images=2e-4)
 
 
 class DRAGAN(Either):

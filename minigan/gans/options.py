@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from minigan.data.arrays import interval
+
+C = TypeVar("C")
 
 
 def option(default: Any, help: str, **limits: Any) -> Any:
     """A field of a configuration: its default, a line of help, and limits (`low`, `high`, `choices`) checked at the start.
 
     choices: a sequence, or a mapping to a line of help on each.
+    images: another default where the data are images, for a model of points and of images.
     """
-    if unknown := sorted(limits.keys() - {"low", "high", "choices"}):
-        raise TypeError(f"option: got the limits {', '.join(unknown)}, expected low, high or choices")
+    if unknown := sorted(limits.keys() - {"low", "high", "choices", "images"}):
+        raise TypeError(f"option: got the limits {', '.join(unknown)}, expected low, high, choices or images")
     return field(default=default, metadata={"help": help, **limits})
 
 
@@ -59,6 +62,16 @@ class Config:
                 raise ValueError(f"{f.name}: got {value}, expected at most {limits['high']}")
             if "choices" in limits and value not in limits["choices"]:
                 raise ValueError(f"{f.name}: got {value!r}, expected one of {tuple(limits['choices'])}")
+
+
+def for_images(config: type[C], **values: Any) -> C:
+    """A configuration with those defaults that `option(..., images=...)` names, and `values` above them."""
+    return config(**{**image_defaults(config), **values})
+
+
+def image_defaults(config: Any) -> dict[str, Any]:
+    """By name, the defaults that are others where the data are images."""
+    return {f.name: f.metadata["images"] for f in fields(config) if "images" in f.metadata}
 
 
 DATA_OPTIONS: dict[str, str] = {  # how the data is read, and what `minigan.data.load` calls it; a dataclass may lack them

@@ -27,8 +27,8 @@ class PacGANConfig(EitherConfig):
     """Its options."""
 
     pack: int = option(2, "examples that D judges together: m", low=1)
-    lr: float = option(1e-3, "learning rate (1e-4 in the paper)", low=0.0)
-    beta2: float = option(0.99, "Adam's beta2", low=0.0, high=0.99999)
+    lr: float = option(1e-3, "learning rate (1e-4 in the paper)", low=0.0, images=2e-4)
+    beta2: float = option(0.99, "Adam's beta2", low=0.0, high=0.99999, images=0.999)
 
 
 class PacGAN(Either):

@@ -28,10 +28,10 @@ class R3GANConfig(EitherConfig):
     """Its options."""
 
     loss: str = option("relativistic", "pair of losses", choices=EXPLAINED)
-    r1: float = strength("gamma of gamma/2 E |grad D(x)|^2 on reals", 0.1)
-    r2: float = strength("gamma of gamma/2 E |grad D(G(z))|^2 on fakes", 0.1)
-    penalty_every: int = option(1, "steps from one penalty to the next, which counts as many times", low=1)
-    lr: float = option(1e-3, "learning rate", low=0.0)
+    r1: float = strength("gamma of gamma/2 E |grad D(x)|^2 on reals", 0.1, images=1.0)
+    r2: float = strength("gamma of gamma/2 E |grad D(G(z))|^2 on fakes", 0.1, images=1.0)
+    penalty_every: int = option(1, "steps from one penalty to the next, which counts as many times", low=1, images=4)
+    lr: float = option(1e-3, "learning rate", low=0.0, images=5e-4)
     beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
     beta2: float = option(0.99, "Adam's beta2", low=0.0, high=0.99999)
     norm: str = option("none", "images: normalisation in G", choices=("none", "batch"))

@@ -30,9 +30,9 @@ class SNGANConfig(EitherConfig):
 
     loss: str = option("hinge", "pair of losses", choices=EXPLAINED)
     spectral: str = option("reshaped", "D's weights over their largest singular value", choices=SPECTRAL)
-    lr: float = option(1e-3, "learning rate (2e-4 in the paper)", low=0.0)
-    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
-    beta2: float = option(0.9, "Adam's beta2", low=0.0, high=0.99999)
+    lr: float = option(1e-3, "learning rate (2e-4 in the paper)", low=0.0, images=2e-4)
+    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999, images=0.5)
+    beta2: float = option(0.9, "Adam's beta2", low=0.0, high=0.99999, images=0.999)
 
 
 class SNGAN(Either):

@@ -30,10 +30,10 @@ class WGANConfig(EitherConfig):
     """Its options."""
 
     loss: str = option("wasserstein", "pair of losses", choices=EXPLAINED)
-    clip: float = strength("D's weights are clipped to [-c, c] after every update", 0.1)
+    clip: float = strength("D's weights are clipped to [-c, c] after every update", 0.1, images=0.01)
     optimizer: str = option("rmsprop", "of both players", choices=OPTIMIZERS)
     beta2: float = option(0.99, "RMSProp's rho", low=0.0, high=0.99999)
-    lr: float = option(5e-4, "learning rate (5e-5 in the paper, with clip=0.01)", low=0.0)
+    lr: float = option(5e-4, "learning rate (5e-5 in the paper, with clip=0.01)", low=0.0, images=2e-4)
     d_steps: int = option(5, "updates of D a step", low=1)
 
 

@@ -5,7 +5,7 @@
 
 Along a segment that optimal transport moves mass on, the best 1-Lipschitz critic rises at slope 1 (proposition 1): the penalty
 asks for that slope between fakes and reals. No batch norm in D, whose scores must each depend on one input. lambda is 10 for
-images; the authors' toys take .1, and so does the default here (gp=10 with --data mnist).
+images; the authors' toys take .1.
 
 At p = q the penalty still asks for slope 1, which a constant critic has not: the game has no rest point there, and G circles at a
 distance that falls with the learning rate (Mescheder et al. 2018, arXiv 1801.04406, section 3.2): decay=true helps. One-sided
@@ -29,10 +29,10 @@ class WGANGPConfig(EitherConfig):
     """Its options."""
 
     loss: str = option("wasserstein", "pair of losses", choices=EXPLAINED)
-    gp: float = strength("lambda of E (|grad D| - 1)^2 between fakes and reals; 10 for images", 0.1)
+    gp: float = strength("lambda of E (|grad D| - 1)^2 between fakes and reals", 0.1, images=10.0)
     penalty_every: int = option(1, "steps from one penalty to the next, which counts as many times", low=1)
-    lr: float = option(1e-3, "learning rate (1e-4 in the paper)", low=0.0)
-    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
+    lr: float = option(1e-3, "learning rate (1e-4 in the paper)", low=0.0, images=2e-4)
+    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999, images=0.5)
     beta2: float = option(0.9, "Adam's beta2", low=0.0, high=0.99999)
     d_steps: int = option(1, "updates of D a step (5 in the paper)", low=1)
 

@@ -54,6 +54,7 @@ def train(
     backend.module_for(device)
     supply = building.load_data(reference, config)
     building.tell(supply)
+    config = settings.suited(reference, config, texts, supply.facts)
     job = _job(reference, config, supply, device, schedule)
     with Interrupts() as interrupts:
         with building.kernel_phase(device):
