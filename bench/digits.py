@@ -57,21 +57,22 @@ class Candidate:
         return " ".join([self.model, *(f"{key}={value}" for key, value in self.options.items())])
 
 
+SMALL = {"net": "ig", "features": 32}
 CANDIDATES = [
-    Candidate("dcgan"),
-    Candidate("dcgan", {"net": "ig"}),
-    Candidate("dcgan", {"net": "ig", "features": 32}),
-    Candidate("dcgan", {"r1": 1.0, "dropout": 0.0}),
-    Candidate("lsgan"),
-    Candidate("wgan"),
-    Candidate("wgan_gp"),
-    Candidate("wgan_gp", {"d_steps": 5, "lr": 1e-4}),
-    Candidate("sngan"),
-    Candidate("dragan"),
-    Candidate("pacgan"),
-    Candidate("r3gan"),
-    Candidate("r3gan", {"norm": "batch"}),
-    Candidate("unrolled"),
+    Candidate("dcgan", {"net": "s4", "features": 64}),
+    Candidate("dcgan", {"net": "ig", "features": 64}),
+    Candidate("dcgan", SMALL),
+    Candidate("dcgan", {**SMALL, "features": 16}),
+    Candidate("dcgan", {**SMALL, "r1": 1.0}),
+    Candidate("lsgan", SMALL),
+    Candidate("wgan", SMALL),
+    Candidate("wgan_gp", SMALL),
+    Candidate("wgan_gp", {**SMALL, "d_steps": 5, "lr": 1e-4}),
+    Candidate("sngan", SMALL),
+    Candidate("dragan", SMALL),
+    Candidate("pacgan", SMALL),
+    Candidate("r3gan", SMALL),
+    Candidate("r3gan", {**SMALL, "norm": "batch"}),
 ]
 
 
@@ -142,7 +143,8 @@ def runs(
     began = time.monotonic()
     for seed in args.seeds:
         for candidate in CANDIDATES:
-            if args.models and candidate.model not in args.models:
+            wanted = not args.models or candidate.model in args.models
+            if not wanted or not set(args.only) <= set(candidate.name.split()[1:]):
                 continue
             file = args.folder / f"{candidate.name.replace(' ', '-')}-{args.data}-{args.seconds:g}s-seed{seed}.json"
             if not file.exists():
@@ -191,6 +193,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where numbers, pictures and the judge are kept")
     parser.add_argument("--data", default="mnist", choices=("mnist", "glyphs"))
     parser.add_argument("--models", nargs="*", help="only candidates of these models")
+    parser.add_argument("--only", nargs="*", default=[], metavar="KEY=VALUE", help="only candidates with these options")
     parser.add_argument("--seconds", type=float, default=200.0, help="of the processor, a run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no run after that time")
