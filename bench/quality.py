@@ -2,8 +2,9 @@
 
     python bench/quality.py --folder RUNS [--seeds 0 1 2] [--steps 2000] [--torch-python /path/python] [--out FILE.md]
 
-Each seed trains `dcgan` on the MNIST digits at hand (batch 64) and draws samples every `--every` steps, with batch norm's
-running statistics and no averaging of weights. One judge, minigan's own classifier (minigan/metrics/judge.py), scores all:
+Each seed trains `dcgan` (net=s4 features=64) on the MNIST digits at hand (batch 64) and draws samples every `--every` steps,
+with batch norm's running statistics and no averaging of weights. One judge, minigan's own classifier
+(minigan/metrics/judge.py), scores all:
 
 - classes: how many of the ten make up at least 0.5 % of the samples, each counted as its likeliest class;
 - class KL: KL(samples' class histogram || the digits' own histogram), nats; 0 is best;
@@ -99,7 +100,7 @@ def drawings(folder: Path, args: argparse.Namespace) -> list[tuple[int, Path]]:
 def train_minigan(digits: data.Dataset, seed: int, folder: Path, args: argparse.Namespace) -> None:
     """One run of the zoo's `dcgan`."""
     model_class = get("dcgan")
-    config = model_class.Config(batch_size=args.batch_size, steps=args.steps, seed=seed, ema=0.0)
+    config = model_class.Config(batch_size=args.batch_size, steps=args.steps, seed=seed, ema=0.0, net="s4", features=64)
     model = model_class(config, digits.x.shape[1:])
     loader = data.Loader(digits, batch_size=args.batch_size, seed=seed)
     files = dict(drawings(folder, args))

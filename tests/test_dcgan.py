@@ -16,7 +16,7 @@ def sizes(network: object) -> list[tuple[int, ...]]:
 
 
 def test_s4_has_the_layers_of_the_article() -> None:
-    model = DCGAN(DCGANConfig(), (28, 28, 1))
+    model = DCGAN(DCGANConfig(net="s4", features=64), (28, 28, 1))
     assert sizes(model.generator) == [(100, 12544), (5, 5, 128, 256), (5, 5, 64, 128), (5, 5, 1, 64)]
     assert sizes(model.discriminator) == [(5, 5, 1, 64), (5, 5, 64, 128), (6272, 1)]
     counts = [sum(t.size for t in net.parameters().values()) for net in (model.generator, model.discriminator)]
@@ -24,7 +24,7 @@ def test_s4_has_the_layers_of_the_article() -> None:
 
 
 def test_ig_has_the_layers_of_infogan() -> None:
-    model = DCGAN(DCGANConfig(net="ig", latent=62), (28, 28, 1))
+    model = DCGAN(DCGANConfig(net="ig", features=64, latent=62), (28, 28, 1))
     assert sizes(model.generator) == [(62, 1024), (1024, 6272), (4, 4, 64, 128), (4, 4, 1, 64)]
     assert sizes(model.discriminator) == [(4, 4, 1, 64), (4, 4, 64, 128), (6272, 1024), (1024, 1)]
 

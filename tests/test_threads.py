@@ -9,9 +9,13 @@ from minigan import gans, ops
 from minigan.kernels import conv_cost, threads
 
 MODELS = [
-    ("dcgan", (28, 28, 1), {"batch_size": 12}),  # for so few images algorithms are close to each other
+    (
+        "dcgan",
+        (28, 28, 1),
+        {"net": "s4", "features": 64, "batch_size": 12},
+    ),  # for so few images algorithms are close to each other
     ("dcgan", (28, 28, 3), {"net": "ig", "batch_size": 8, "features": 16}),
-    ("dcgan", (32, 32, 3), {"features": 8, "batch_size": 33}),
+    ("dcgan", (32, 32, 3), {"net": "s4", "features": 8, "batch_size": 33}),
     ("mlp", (12, 12, 1), {"batch_size": 20}),
     ("toy", (2,), {"batch_size": 700}),
 ]

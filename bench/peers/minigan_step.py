@@ -24,6 +24,7 @@ from protocol import (
     report,
 )
 
+DCGAN_28 = {"net": "s4", "features": 64}  # the nets of `protocol.py`
 ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"))
 keep_to(ARGS.threads)
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(ARGS.threads)
@@ -55,7 +56,8 @@ class GAN:
     def __init__(self, work: Work, shape: tuple[int, ...], device: str, replay: bool) -> None:
         model_class = get(work.name)
         # no peer averages or penalises, and its dense nets have no batch norm
-        plain = {"ema": 0.0, "r1": 0.0} | ({"norm": "none"} if work.name == "mlp" else {})
+        own = {"mlp": {"norm": "none"}, "dcgan": DCGAN_28}.get(work.name, {})
+        plain = {"ema": 0.0, "r1": 0.0, **own}
         config = model_class.Config(batch_size=work.batch, seed=SEED, **plain)
         model = model_class(config, shape, device=device, replay=replay)
         self.game, self.nets = model.game, (model.generator, model.discriminator)
@@ -72,7 +74,7 @@ class Critic:
         self.work, self.random = work, mg.random.Source(SEED, device=device)
         if work.size:
             model_class = get("dcgan")
-            nets = model_class(model_class.Config(dropout=0.0, seed=SEED), shape).modules
+            nets = model_class(model_class.Config(dropout=0.0, seed=SEED, **DCGAN_28), shape).modules
             self.nets = nets["generator"], nets["discriminator"]
         else:
             self.nets = perceptron(work.g_sizes), perceptron(work.d_sizes)

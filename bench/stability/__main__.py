@@ -5,7 +5,7 @@
 
 Each run is a file in RUNS, written when it is done: what is there already is not computed again, so the study is done in as
 many pieces as one likes (`--minutes` ends it between two runs), and the table shows what there is. Points: two hidden layers of
-128 units, batch 256, Adam 1e-3 (0, .99), rates falling to 0, averaged weights (.995), 5,000 steps. Digits (MNIST): the DCGAN-28,
+128 units, batch 256, Adam 1e-3 (0, .99), rates falling to 0, averaged weights (.995), 5,000 steps. Digits (MNIST): the DCGAN,
 batch 64, Adam 2e-4 (.5, .999), averaged weights (.99), 2,000 steps. The strengths of the regularisers are in `runs.py`.
 
 Columns, the mean over seeds (and the range), of the last drawing, and the best W1 (or cFD) of the ten;

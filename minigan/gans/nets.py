@@ -22,7 +22,7 @@ class EitherConfig(GANConfig):
     """The options of a GAN for points or for images."""
 
     data: str = option("ring8", "points or images: a data set by name, or a path to a .npy or .npz file")
-    steps: int = option(5000, "steps to train: one update of every player each", low=0, images=700)
+    steps: int = option(5000, "steps to train: one update of every player each", low=0, images=2000)
     batch_size: int = option(256, "examples a step", low=1, images=64)
     latent: int = option(16, "length of the noise vector z ~ N(0, 1)", low=1, images=100)
     decay: bool = option(
@@ -33,8 +33,8 @@ class EitherConfig(GANConfig):
         "decay of the averaged generator that samples are drawn from", 0.995, high=0.99999, images=0.99
     )
     width: int = option(128, "points: units in each hidden layer", low=1)
-    net: str = option("s4", "images: 5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
-    features: int = option(64, "images: channels of the map before the image in G, after the first layer in D", low=1)
+    net: str = option("ig", "images: 5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
+    features: int = option(32, "images: channels of the map before the image in G, after the first layer in D", low=1)
     norm: str = option("batch", "images: normalisation in G", choices=("none", "batch"))
 
 
