@@ -26,11 +26,13 @@ from minigan.kernels.cpu_conv import (
 from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import (
+    adds,
     dense,
     matmul,
     plan_add,
     plan_dense,
     plan_matmul,
+    plan_matmul_add,
     plan_multiply,
 )
 from minigan.kernels.cpu_random import mask, normal, philox, shuffle
@@ -40,6 +42,7 @@ from minigan.kernels.cpu_sum import column_sum, plan_column_sum, sum_over
 __all__ = [
     "activation_backward",
     "adam",
+    "adds",
     "batch_norm",
     "batch_norm_backward",
     "bce_with_logits",
@@ -71,6 +74,7 @@ __all__ = [
     "plan_conv_weight",
     "plan_dense",
     "plan_matmul",
+    "plan_matmul_add",
     "plan_multiply",
     "rmsprop",
     "sgd",

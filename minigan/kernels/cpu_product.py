@@ -103,6 +103,16 @@ def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
     return cpu_gemm.plan(a, b, out) if cpu_gemm.suits(a, b, out) else _thin(a, b, out)
 
 
+def adds(a: Array, b: Array, out: Array) -> bool:
+    """See :func:`minigan.kernels.reference.adds`."""
+    return a.ndim == b.ndim == 2 and cpu_gemm.suits(a, b, out)
+
+
+def plan_matmul_add(a: Array, b: Array, c: Array, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_matmul_add`: a bias for each row."""
+    return cpu_gemm.plan(a, b, out, c) if adds(a, b, out) else None
+
+
 def matmul(a: Array, b: Array, out: Array | None) -> Array:
     """a @ b: by our own kernels where they suit, else by the BLAS."""
     if a.ndim == b.ndim == 2:
