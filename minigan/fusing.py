@@ -1,11 +1,13 @@
-"""Sums that a product makes on its way out: of two recorded calls, y = a b and y + c, one kernel.
+"""What a product does on its way out: of two recorded calls one kernel, where the second reads nothing but the first.
 
-Where a weight is used twice, as by a gradient penalty, its gradient is a sum of products. Added afterwards, each product is
-written, read again and written again; added while it is in registers, c is read once. The bits are the same: the sum over k ends
-in a single-precision register either way, and c is added to that.
+    y = a b,  y + c        Where a weight is used twice, as by a gradient penalty, its gradient is a sum of products.
+    y = a b,  f'(z) y      The chain rule through a dense layer behind a (leaky) ReLU, whose f' is read off its result.
 
-That is so for a product whose result nothing but the sum reads, and which nobody holds when the step has ended. The product is
-then made where the sum stood, since c may be computed in between; so a and b have to live as long, and no effect may lie between.
+Done afterwards, the product is written, read again and written again; done while it is in registers, only c, or f(z), is read.
+The bits are the same: the sum over k ends in a single-precision register either way.
+
+That is so for a product whose result no other call reads, and which nobody holds when the step has ended. It is then made where
+the second call stood, since c may be computed in between; so a and b have to live as long, and no effect may lie between.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from minigan.activation import Activation
 from minigan.arena import Place
 from minigan.backend import Array
 from minigan.kernels import dispatch
@@ -26,23 +29,37 @@ PRODUCTS = {
 }  # which factors are turned
 
 
-class ProductPlusArray:
-    """The operation a b + c of recorded calls; it stands where the sum was and has its name."""
+class Ending:
+    """A product with what follows it, as an operation of recorded calls. It stands where the second call was and has its name.
 
-    name, takes_out, view = "add", True, False
+    Attributes:
+        product: the number of the call that it takes over.
+        beside: c of a b + c, or the y of f'(z) a b.
+    """
 
-    def __init__(self, product: str) -> None:
-        self.turns = PRODUCTS[product]
+    takes_out, view = True, False
 
-    def forward(self, a: Array, b: Array, c: Array, *, out: Array) -> Array:
-        """a b + c into `out`, which is none of them."""
-        dispatch.kernels_for(out).matmul(*self.factors(a, b), out)
-        out += c
+    def __init__(self, second: str, turns: tuple[bool, bool], product: int = 0, beside: Any = None) -> None:
+        self.name, self.turns, self.product, self.beside = second, turns, product, beside
+
+    def forward(self, a: Array, b: Array, c: Array, *, out: Array, f: Activation | None = None) -> Array:
+        """Into `out`, which is none of them."""
+        kernels = dispatch.kernels_for(out)
+        kernels.matmul(*self.factors(a, b), out)
+        if f is None:
+            out += c
+        else:
+            kernels.activation_backward(out, c, f, out)
         return out
 
-    def plan(self, a: Array, b: Array, c: Array, *, out: Array) -> Any:
-        """See `minigan.kernels.reference.plan_matmul_add`."""
-        return dispatch.kernels_for(out).plan_matmul_add(*self.factors(a, b), c, out)
+    def plan(self, a: Array, b: Array, c: Array, *, out: Array, f: Activation | None = None) -> Any:
+        """See `plan_matmul_add` and `plan_matmul_backward` in `minigan.kernels.reference`."""
+        kernels, factors = dispatch.kernels_for(out), self.factors(a, b)
+        return (
+            kernels.plan_matmul_add(*factors, c, out)
+            if f is None
+            else kernels.plan_matmul_backward(*factors, c, f, out)
+        )
 
     def factors(self, *factors: Array) -> list[Array]:
         """As `matmul` takes them."""
@@ -50,58 +67,59 @@ class ProductPlusArray:
 
 
 def nothing() -> None:
-    """What is left of a product that is made with its sum."""
+    """What is left of a product that is made with what follows it."""
 
 
-def sums_of_products(noted: Sequence[Any]) -> dict[int, tuple[int, Place]]:
-    """For the number of each sum that can be made by a product: the product's number, and the other term.
+def endings(noted: Sequence[Any]) -> dict[int, Ending]:
+    """By their numbers the calls that can be made together with a product.
 
     Args:
         noted: the calls of a recording; see `minigan.replay`.
     """
     made: dict[int, int] = {}  # the storage of a product's result, to the number of the product
-    found: dict[int, tuple[int, Place]] = {}
+    found: dict[int, Ending] = {}
     for i, call in enumerate(noted):
         if call.kind == "effect":
             made = {}
             continue
-        if call.function.name == "add":
-            ways = [
-                (made[id(y.storage)], c)
-                for y, c in (call.inputs, call.inputs[::-1])
-                if _ends_in(y, c, call.out, i, noted, made)
-            ]
-            if ways:
-                found[i] = max(ways, key=lambda way: way[0])  # the later product keeps its factors for a shorter time
-        for place in call.inputs:  # read by something else than the sum
+        name, inputs = call.function.name, call.inputs
+        ways = [inputs, inputs[::-1]] if name == "add" else [inputs] if _is_slope(call) else []
+        products = [(made[id(y.storage)], c) for y, c in ways if _ends_in(y, c, call.out, i, noted, made)]
+        if products:
+            j, c = max(products, key=lambda way: way[0])  # the later product keeps its factors for a shorter time
+            found[i] = Ending(name, PRODUCTS[noted[j].function.name], j, c)
+        for place in inputs:  # read by something else than what may follow
             if isinstance(place, Place):
                 made.pop(id(place.storage), None)
-        if call.function.name in PRODUCTS:
-            a, b = call.inputs
-            if _can_add(call.function.name, a, b, call.out):
-                made[id(call.out.storage)] = i
+        if name in PRODUCTS and _has_kernel(PRODUCTS[name], inputs[0], inputs[1], call.out):
+            made[id(call.out.storage)] = i
     return found
 
 
+def _is_slope(call: Any) -> bool:
+    """Whether a call multiplies by the derivative of a piecewise linear activation."""
+    return call.function.name == "activation_backward" and call.params["f"].below is not None
+
+
 def _ends_in(y: Any, c: Any, out: Any, i: int, noted: Sequence[Any], made: dict[int, int]) -> bool:
-    """Whether y is a product that only call number i, y + c, reads, that nobody holds, and that is like c and the sum."""
-    if (
-        not all(isinstance(place, Place) for place in (y, c, out))
-        or id(y.storage) not in made
-        or y.storage is c.storage
-    ):
+    """Whether y is a product that only call number i reads, that nobody holds, and that lies as c and the result do."""
+    if not isinstance(y, Place) or id(y.storage) not in made or (isinstance(c, Place) and y.storage is c.storage):
         return False
     alone = y.storage.last == i and y.storage.kept is None and y.storage.owner() is None
-    like = y[2:5] == c[2:5] == out[2:5]  # shape, strides, dtype
-    return alone and like and y == noted[made[id(y.storage)]].out
+    return alone and _layout(y) == _layout(c) == _layout(out) and y == noted[made[id(y.storage)]].out
 
 
-def _can_add(product: str, a: Any, b: Any, out: Any) -> bool:
-    """Whether the product of such arrays is one of those that add: a question of shapes and strides, not of where they lie."""
+def _layout(value: Any) -> tuple[Any, ...]:
+    dtype = value.dtype if isinstance(value, Place) else value.dtype.str
+    return value.shape, value.strides, dtype
+
+
+def _has_kernel(turns: tuple[bool, bool], a: Any, b: Any, out: Any) -> bool:
+    """Whether a product of such arrays is one that can go on: a question of shapes and strides, not of where they lie."""
     if not isinstance(out, Place):
         return False
     a, b, like = (_like(v) if isinstance(v, Place) else v for v in (a, b, out))
-    return bool(dispatch.kernels_for(a).adds(*ProductPlusArray(product).factors(a, b), like))
+    return bool(dispatch.kernels_for(a).goes_on(*Ending("", turns).factors(a, b), like))
 
 
 def _like(place: Place) -> np.ndarray:
@@ -109,4 +127,4 @@ def _like(place: Place) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(np.empty(1, place.dtype), place.shape, place.strides)
 
 
-__all__ = ["ProductPlusArray", "nothing", "sums_of_products"]
+__all__ = ["Ending", "endings", "nothing"]

@@ -22,7 +22,7 @@ from minigan.arena import Arena, Place, Places
 from minigan.autodiff import Tensor, Version
 from minigan.backend import Array
 from minigan.effects import raw
-from minigan.fusing import ProductPlusArray, nothing, sums_of_products
+from minigan.fusing import endings, nothing
 from minigan.primitive import Primitive
 from minigan.reach import code_of, inner, is_engine
 from minigan.scheduled import Scheduled
@@ -189,20 +189,18 @@ class Recording:
         self._noted.append(_Noted("effect", event.op, [*first, *rest], [self._place(t) for t in targets], {}))
 
     def _fuse(self) -> None:
-        """Let products make the sums that they can, see `minigan.fusing`; once, when nobody else holds the step's arrays."""
+        """Let products do what follows them, see `minigan.fusing`; once, when nobody else holds the step's arrays."""
         if self._fused:
             return
         self._fused = True
-        for i, (j, other) in sums_of_products(self._noted).items():
-            product = self._noted[j]
+        for i, ending in endings(self._noted).items():
+            product = self._noted[ending.product]
             for value in product.inputs:
                 if isinstance(value, Place):
                     value.storage.last = max(value.storage.last, i)
             self._places.drop(product.out.storage)
-            self._noted[i] = self._noted[i]._replace(
-                function=ProductPlusArray(product.function.name), inputs=[*product.inputs, other]
-            )
-            self._noted[j] = product._replace(kind="nothing")
+            self._noted[i] = self._noted[i]._replace(function=ending, inputs=[*product.inputs, ending.beside])
+            self._noted[ending.product] = product._replace(kind="nothing")
 
     def _place(self, value: Any, *, fresh: bool = False, stays: bool = False) -> Any:
         return self._places.of(raw(value), len(self._noted), fresh=fresh, stays=stays)

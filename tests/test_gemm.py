@@ -55,6 +55,9 @@ def test_a_matrix_added_on_the_way_out_is_added_as_afterwards(m, k, n, left, wid
     cpu_gemm.matmul(a, b, plain)
     cpu_gemm.matmul(a, b, out, c)
     assert (out == plain + c).all()
+    for slope in (0.0, 0.25):
+        cpu_gemm.plan(a, b, out, c, slope, masks=True)()
+        assert (out == np.where(c > 0, plain, np.float32(slope) * plain)).all()
 
 
 @pytest.mark.parametrize("shape", [(64, 1024, 784), (1024, 64, 784), (512, 128, 128), (8, 2048, 32), (130, 300, 33)])

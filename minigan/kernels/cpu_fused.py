@@ -26,13 +26,14 @@ from minigan.kernels.cpu_conv import (
 from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import (
-    adds,
     dense,
+    goes_on,
     matmul,
     plan_add,
     plan_dense,
     plan_matmul,
     plan_matmul_add,
+    plan_matmul_backward,
     plan_multiply,
 )
 from minigan.kernels.cpu_random import mask, normal, philox, shuffle
@@ -42,7 +43,6 @@ from minigan.kernels.cpu_sum import column_sum, plan_column_sum, sum_over
 __all__ = [
     "activation_backward",
     "adam",
-    "adds",
     "batch_norm",
     "batch_norm_backward",
     "bce_with_logits",
@@ -54,6 +54,7 @@ __all__ = [
     "dense",
     "ema",
     "follow_statistics",
+    "goes_on",
     "interpolate",
     "interpolate_adjoint",
     "layer_norm",
@@ -75,6 +76,7 @@ __all__ = [
     "plan_dense",
     "plan_matmul",
     "plan_matmul_add",
+    "plan_matmul_backward",
     "plan_multiply",
     "rmsprop",
     "sgd",
