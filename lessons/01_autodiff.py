@@ -431,8 +431,18 @@ def operations(width):
     def note(event):
         nonlocal count
         if event.kind == "apply" and not event.op.view:
-            inner = 2 * event.inputs[0].shape[-1] if event.op.name in ("matmul", "dense") else 1
-            count += event.output.size * inner
+            name, first = (
+                event.op.name,
+                event.inputs[0].shape,
+            )  # matmul_nt is a b^T, matmul_tn is a^T b
+            inner = (
+                first[-2]
+                if name == "matmul_tn"
+                else first[-1]
+                if name in ("matmul", "matmul_nt", "dense")
+                else 0.5
+            )
+            count += int(2 * inner * event.output.size)
 
     shapes = (2, width), (width, width), (width, 1)
     weights = [mg.tensor(np.full(s, 0.1), requires_grad=True) for s in shapes]

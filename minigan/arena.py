@@ -86,6 +86,10 @@ class Places:
         """The run is over; no more calls come."""
         self._living = {}
 
+    def drop(self, storage: Storage) -> None:
+        """No call uses it."""
+        self._storages.remove(storage)
+
     def laid_out(self, arena: Arena, user: Any) -> Callable[[Any], Any]:
         """A function that gives the arrays again, for what :meth:`of` returned: in the arena, where nobody holds them."""
         held = {id(s): owner for s in self._storages if (owner := s.owner()) is not None}

@@ -106,6 +106,8 @@ def _replay(recording: Recording, tape: _Tape) -> str | None:
     first = None
     for i, (call, (name, made)) in enumerate(zip(recording.calls, recording.made, strict=True)):
         row = tape.rows[i] if i < len(tape.rows) else None
+        if made is None:
+            continue
         if row is not None and row[0] == name and row[3] is not None:
             for target, (_, kept) in zip(made, row[3], strict=False):
                 target[...] = kept

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigan.arena import Arena, Places
+from minigan.arena import Arena, Place, Places
 from minigan.autodiff import Tensor, Version
 from minigan.backend import Array
 from minigan.effects import raw
+from minigan.fusing import endings, nothing
 from minigan.primitive import Primitive
 from minigan.reach import code_of, inner, is_engine
 from minigan.scheduled import Scheduled
@@ -69,10 +70,11 @@ class _Noted(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Calls that know where their arrays lie, and for each its name and the arrays it writes."""
+    """Calls that know where their arrays lie, and for each its name and the arrays it writes; None for a product that a later
+    call makes."""
 
     calls: list[Callable[[], Any]]
-    made: list[tuple[str, list[Array]]]
+    made: list[tuple[str, list[Array] | None]]
     kept: list[Any]  # a planned kernel knows addresses only
 
 
@@ -106,6 +108,7 @@ class Recording:
         self._noted: list[_Noted] = []
         self._places = Places()
         self._plan: _Plan | None = None
+        self._fused = False
         self._of_users: list[int] = []  # calls that are a user's effects
         self._last = 0  # of the calls, the last that might depend on Python
         self._check: Callable[[], None] | None = None
@@ -143,8 +146,8 @@ class Recording:
         return self._planned().calls
 
     @property
-    def made(self) -> list[tuple[str, list[Array]]]:
-        """For each call its name and the arrays it writes."""
+    def made(self) -> list[tuple[str, list[Array] | None]]:
+        """For each call its name and the arrays it writes; None where a later call does its work."""
         return self._planned().made
 
     def forget(self) -> None:
@@ -185,14 +188,33 @@ class Recording:
         first = [self._place(value, fresh=fresh, stays=stays) for value in event.inputs[:1]]
         self._noted.append(_Noted("effect", event.op, [*first, *rest], [self._place(t) for t in targets], {}))
 
+    def _fuse(self) -> None:
+        """Let products do what follows them, see `minigan.fusing`; once, when nobody else holds the step's arrays."""
+        if self._fused:
+            return
+        self._fused = True
+        for i, ending in endings(self._noted).items():
+            product = self._noted[ending.product]
+            for value in product.inputs:
+                if isinstance(value, Place):
+                    value.storage.last = max(value.storage.last, i)
+            self._places.drop(product.out.storage)
+            self._noted[i] = self._noted[i]._replace(function=ending, inputs=[*product.inputs, ending.beside])
+            self._noted[ending.product] = product._replace(kind="nothing")
+
     def _place(self, value: Any, *, fresh: bool = False, stays: bool = False) -> Any:
         return self._places.of(raw(value), len(self._noted), fresh=fresh, stays=stays)
 
     def _planned(self) -> _Plan:
         """The calls, planned for where their arrays lie; from here on nobody may see an array that a replay does not fill."""
         if self._plan is None:
+            self._fuse()
             array, plan = self._places.laid_out(self.arena, self), _Plan([], [], [])
             for noted in self._noted:
+                if noted.kind == "nothing":
+                    plan.calls.append(nothing)
+                    plan.made.append((noted.function.name, None))
+                    continue
                 arrays = [array(value) for value in noted.inputs]
                 if noted.kind == "effect":
                     plan.calls.append(self._effect(len(plan.calls), noted.function, arrays))

@@ -206,6 +206,8 @@ FORMULAS: dict[str, Formula] = {
     "mean_softplus_backward": lambda g, x, sign: g * sign * special.expit(sign * x) / x.size,
     # linear and normalisation
     "matmul": lambda a, b: np.einsum("...ij,...jk->...ik", a, b),
+    "matmul_nt": lambda a, b: np.einsum("...ij,...kj->...ik", a, b),
+    "matmul_tn": lambda a, b: np.einsum("...ji,...jk->...ik", a, b),
     "conv": conv,
     "conv_transpose": conv_transpose,
     "conv_weight": conv_weight,

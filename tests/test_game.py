@@ -147,7 +147,7 @@ def test_no_weight_gradient_of_a_frozen_player_is_computed():
         }
         made = []
         with mg.hook(
-            lambda e, made=made: made.append(e.output.shape) if e.kind == "apply" and e.op.name == "matmul" else None
+            lambda e, made=made: made.append(e.output.shape) if e.kind == "apply" and "matmul" in e.op.name else None
         ):
             player.gradients(x, [other])
         assert made and shapes and not shapes & set(made)

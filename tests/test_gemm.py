@@ -42,6 +42,24 @@ def test_products_of_any_layout_with_and_without_epilogue(m, k, n, left, right, 
     assert (np.abs(out - want) <= 1e-6 * (scale + 1)).all()
 
 
+@given(
+    st.integers(8, 150), st.integers(16, 140), st.integers(32, 200), st.sampled_from(["rows", "columns"]),
+    st.integers(0, 5), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_a_matrix_added_on_the_way_out_is_added_as_afterwards(m, k, n, left, wider, seed):
+    """Also to the tiles that overlap, and where the rows of the matrix lie apart; bit for bit."""
+    r = np.random.default_rng(seed)
+    a, b, out = layouts(left, (m, k), r), layouts("rows", (k, n), r), np.full((m, n), np.nan, np.float32)
+    c = r.standard_normal((m, n + wider)).astype(np.float32)[:, :n]
+    plain = np.full((m, n), np.nan, np.float32)
+    cpu_gemm.matmul(a, b, plain)
+    cpu_gemm.matmul(a, b, out, c)
+    assert (out == plain + c).all()
+    for slope in (0.0, 0.25):
+        cpu_gemm.plan(a, b, out, c, slope, masks=True)()
+        assert (out == np.where(c > 0, plain, np.float32(slope) * plain)).all()
+
+
 @pytest.mark.parametrize("shape", [(64, 1024, 784), (1024, 64, 784), (512, 128, 128), (8, 2048, 32), (130, 300, 33)])
 def test_the_shapes_of_the_networks_and_any_number_of_threads_agree_bit_for_bit(shape, monkeypatch):
     m, k, n = shape

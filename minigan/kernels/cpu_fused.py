@@ -27,10 +27,13 @@ from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import (
     dense,
+    goes_on,
     matmul,
     plan_add,
     plan_dense,
     plan_matmul,
+    plan_matmul_add,
+    plan_matmul_backward,
     plan_multiply,
 )
 from minigan.kernels.cpu_random import mask, normal, philox, shuffle
@@ -51,6 +54,7 @@ __all__ = [
     "dense",
     "ema",
     "follow_statistics",
+    "goes_on",
     "interpolate",
     "interpolate_adjoint",
     "layer_norm",
@@ -71,6 +75,8 @@ __all__ = [
     "plan_conv_weight",
     "plan_dense",
     "plan_matmul",
+    "plan_matmul_add",
+    "plan_matmul_backward",
     "plan_multiply",
     "rmsprop",
     "sgd",

@@ -88,16 +88,17 @@ def _prefetch(builder: Any, address: Any, level: int) -> None:
     builder.call(function, [builder.inttoptr(address, byte), _I32(0), _I32(4 - level), _I32(1)])
 
 
-def leaky_relu(builder: Any, slope: Any) -> Callable[[Any], Any]:
-    """f on vectors: f(v) = v where v > 0, else slope v, which is 0 for slope 0 also where v is infinite; NaN stays NaN."""
+def _times(builder: Any, slope: Any) -> Callable[[Any], Any]:
+    """v -> slope v on vectors, which is 0 for slope 0 also where v is infinite."""
     zero, slopes = ir.Constant(_VECTOR, [0.0] * LANES), _broadcast(builder, slope)
     flat = builder.fcmp_ordered("==", slope, _FLOAT(0.0))
+    return lambda v: builder.select(flat, zero, builder.fmul(slopes, v))
 
-    def f(v: Any) -> Any:
-        below = builder.select(flat, zero, builder.fmul(slopes, v))
-        return builder.select(builder.fcmp_ordered("<=", v, zero), below, v)
 
-    return f
+def leaky_relu(builder: Any, slope: Any) -> Callable[[Any], Any]:
+    """f on vectors: f(v) = v where v > 0, else slope v, which is 0 for slope 0 also where v is infinite; NaN stays NaN."""
+    zero, times = ir.Constant(_VECTOR, [0.0] * LANES), _times(builder, slope)
+    return lambda v: builder.select(builder.fcmp_ordered("<=", v, zero), times(v), v)
 
 
 def fused_multiply_add(builder: Any) -> Any:
@@ -107,7 +108,9 @@ def fused_multiply_add(builder: Any) -> Any:
     return builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
 
 
-def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, Any], Any], ahead: Any, every: int) -> None:
+def _tile_of(
+    builder: Any, args: list[Any], asking: Callable[[Any, Any], Any], ahead: Any, every: int, matrix: Any = None
+) -> None:
     """C[0:TALL, 0:WIDTH] = f(bias + sum over runs and k < depth of A[:, k] B[k, :]), f the leaky ReLU, all in registers.
 
     A product has one run; a convolution has one for each stretch of taps whose inputs lie together. Run r is three integers at
@@ -116,6 +119,9 @@ def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, Any], Any], a
     Addresses and strides in bytes: A[i, k] at a + i row + k step; B[k, j] at b + k b_step + 4 j; C[i, j] at c + i c_row + 4 j;
     bias[j] at bias + 4 j.
     f is that of :func:`leaky_relu`; slope 1: identity.
+
+    matrix: None, or (bias_row, masks). There is a bias for each row then, bias[i, j] at bias + i bias_row + 4 j; and where
+    `masks` is not 0 that is a layer's y, and C = the sum where y > 0, elsewhere the sum times the slope.
 
     Meanwhile cache lines that will be needed soon are asked for: once in `every` rounds of the loop `asking(builder, ahead)` asks
     for one and returns the next value of its counter `ahead`. ROUNDS rounds are written out, since a processor that starts two
@@ -153,12 +159,33 @@ def _tile_of(builder: Any, args: list[Any], asking: Callable[[Any, Any], Any], a
             rounds(ROUNDS)
         with cgutils.for_range(builder, builder.and_(depth, _I64(ROUNDS - 1))):
             rounds(1)
-    shift, leaky = [load_vector(builder, bias, 4 * LANES * j) for j in range(VECTORS)], leaky_relu(builder, slope)
-    for i in range(TALL):
-        for j in range(VECTORS):
-            v = leaky(builder.fadd(builder.load(sums[VECTORS * i + j]), shift[j]))
-            store_vector(builder, v, builder.add(c, _I64(4 * LANES * j)))
-        c = builder.add(c, c_row)
+    leaky, times = leaky_relu(builder, slope), _times(builder, slope)
+
+    def ending(of: Callable[[Any, Any], Any], row: Any) -> None:
+        """Store of(sum, bias), the bias of the next row `row` bytes further on; None: it is the same."""
+        to, at = c, bias
+        for i in range(TALL):
+            if i == 0 or row is not None:
+                beside = [load_vector(builder, at, 4 * LANES * j) for j in range(VECTORS)]
+            for j in range(VECTORS):
+                v = of(builder.load(sums[VECTORS * i + j]), beside[j])
+                store_vector(builder, v, builder.add(to, _I64(4 * LANES * j)))
+            to, at = builder.add(to, c_row), at if row is None else builder.add(at, row)
+
+    def shifted(v: Any, b: Any) -> Any:
+        return leaky(builder.fadd(v, b))
+
+    def masked(v: Any, y: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", y, zero), v, times(v))
+
+    if matrix is None:
+        ending(shifted, None)
+        return
+    with builder.if_else(builder.icmp_signed("==", matrix[1], _I64(0))) as (added, multiplied):
+        with added:
+            ending(shifted, matrix[0])
+        with multiplied:
+            ending(masked, matrix[0])
 
 
 def _microkernel(
@@ -203,6 +230,8 @@ def _grid_microkernel(
     c: Any,
     c_row: Any,
     bias: Any,
+    bias_row: Any,
+    masks: Any,
     soon: Any,
     pace: Any,
     bits: Any,
@@ -214,7 +243,7 @@ def _grid_microkernel(
     soon + (l mod 2^bits) near + (l / 2^bits) far."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        soon, pace, bits, near, far = args[8:13]
+        soon, pace, bits, near, far = args[10:15]
 
         def asking(builder: Any, ahead: Any) -> Any:
             line = builder.lshr(ahead, _I64(16))
@@ -223,10 +252,10 @@ def _grid_microkernel(
             _prefetch(builder, builder.add(soon, offset), 2)
             return builder.add(ahead, builder.mul(pace, _I64(GRID_ROUNDS)))
 
-        _tile_of(builder, [*args[:8], args[13]], asking, _I64(0), every=GRID_ROUNDS)
+        _tile_of(builder, [*args[:8], args[15]], asking, _I64(0), every=GRID_ROUNDS, matrix=args[8:10])
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 13, types.float32), codegen
+    return types.void(*[types.int64] * 15, types.float32), codegen
 
 
 def _copy_row(typing: Any, source: Any, target: Any) -> Any:
@@ -313,13 +342,15 @@ def _copy_columns(tile: int, skip: int, c: int, c_row: int) -> None:
 
 @compile_task
 def _tiles(
-    p: Array, a: int, a_row: int, a_column: int, a_tile: int, rows: int, c: int, column: int, panel: int, slope: float,
+    p: Array, a: int, a_row: int, a_column: int, a_tile: int, first: int, rows: int, column: int, panel: int, slope: float,
     ahead: int,
 ) -> None:  # fmt: skip
-    """All tiles of one panel of C (packed at `panel`) and `rows` rows of A, from the addresses `a` and `c` on; within a tile the
-    rows of A are `a_row` bytes apart, and its first row lies `a_tile` bytes a row from `a`. The panel that is `ahead` columns of
-    panels further on is asked for meanwhile; 0: none."""
-    b, b_row, b_column, c_row, depth, n, bias, panels = p[3], p[4], p[5], p[7], p[9], p[10], p[11], p[14]
+    """All tiles of one panel of C (packed at `panel`) and `rows` rows of it from `first` on, whose A begins at the address `a`;
+    within a tile the rows of A are `a_row` bytes apart, and its first row lies `a_tile` bytes a row from `a`. The panel that is
+    `ahead` columns of panels further on is asked for meanwhile; 0: none."""
+    b, b_row, b_column, c_row, depth, n, panels = p[3], p[4], p[5], p[7], p[9], p[10], p[14]
+    bias_column, bias_row, masks = p[18], p[19], p[20]
+    c, bias = p[6] + first * c_row, p[11] + first * bias_row
     runs = panel + 4 * WIDTH * (DEEPEST + TALL)
     run = words_at(runs, 3)
     run[1], run[2] = panel, depth
@@ -327,7 +358,6 @@ def _tiles(
     j = min(start, n - WIDTH)
     tile = panel + 4 * WIDTH * DEEPEST
     parts = (rows + TALL - 1) // TALL
-    shift = bias + 4 * j * p[18]
     following = b + min((column + ahead) * WIDTH, n - WIDTH) * b_column
     asks = ahead > 0 and column + ahead < panels
     for part in range(parts):
@@ -340,23 +370,20 @@ def _tiles(
             bits = 2 if parts <= 8 else 1 if parts <= 16 else 0
             soon = following + min(WIDTH * part // parts, WIDTH - (1 << bits)) * b_column
             pace, near, far = (1 << bits << 16) // LINE, b_column, 4 * LINE
-        run[0] = a + i * a_tile
-        if j == start:
-            target = c + i * c_row + 4 * j
-            grid_microkernel(
-                runs, 1, a_row, a_column, 4 * WIDTH, target, c_row, shift, soon, pace, bits, near, far, slope
-            )
-        else:  # the columns to the left belong to another task, which may have finished them
-            grid_microkernel(
-                runs, 1, a_row, a_column, 4 * WIDTH, tile, 4 * WIDTH, shift, soon, pace, bits, near, far, slope
-            )
+        run[0], shift = a + i * a_tile, bias + i * bias_row + j * bias_column
+        apart = j != start  # the columns to the left belong to another task, which may have finished them
+        to, to_row = (tile, 4 * WIDTH) if apart else (c + i * c_row + 4 * j, c_row)
+        grid_microkernel(
+            runs, 1, a_row, a_column, 4 * WIDTH, to, to_row, shift, bias_row, masks, soon, pace, bits, near, far, slope
+        )
+        if apart:
             _copy_columns(tile, start - j, c + i * c_row + 4 * start, c_row)
 
 
 def _block(parameters: int, index: int, thread: int) -> None:
     """One block of rows of one panel of C; see `plan` for the parameters."""
-    p = words_at(parameters, 19)
-    a, a_row, a_column, c, c_row, m, row_blocks = p[0], p[1], p[2], p[6], p[7], p[8], p[13]
+    p = words_at(parameters, 21)
+    a, a_row, a_column, m, row_blocks = p[0], p[1], p[2], p[8], p[13]
     slope = floats_at(parameters + 8 * 12, 1)[0]
     panel = p[15] + thread * p[16]
     block, column = index % row_blocks, index // row_blocks
@@ -365,7 +392,7 @@ def _block(parameters: int, index: int, thread: int) -> None:
         last = m
     pack(p[3], p[4], p[5], p[9], min(column * WIDTH, p[10] - WIDTH), panel)
     ahead = p[17] if block == row_blocks - 1 else 0  # the panel that this thread is likely to take next
-    _tiles(p, a + first * a_row, a_row, a_column, a_row, last - first, c + first * c_row, column, panel, slope, ahead)
+    _tiles(p, a + first * a_row, a_row, a_column, a_row, first, last - first, column, panel, slope, ahead)
 
 
 def _strip(parameters: int, index: int, thread: int) -> None:
@@ -375,7 +402,7 @@ def _strip(parameters: int, index: int, thread: int) -> None:
     packed first, tile by tile as (depth, TALL): what a tile reads lies together and stays in the first-level cache beside its
     panel of B. The strip is then used for every panel of B, which is small.
     """
-    p = words_at(parameters, 19)
+    p = words_at(parameters, 21)
     a_column, m, depth, panels = p[2], p[8], p[9], p[14]
     slope = floats_at(parameters + 8 * 12, 1)[0]
     panel = p[15] + thread * p[16]
@@ -389,7 +416,7 @@ def _strip(parameters: int, index: int, thread: int) -> None:
                 target[i] = source[part * TALL + i]
     for column in range(panels):
         pack(p[3], p[4], p[5], depth, min(column * WIDTH, p[10] - WIDTH), panel)
-        _tiles(p, strip, 4, 4 * TALL, 4 * depth, STRIP, p[6] + first * p[7], column, panel, slope, 1)
+        _tiles(p, strip, 4, 4 * TALL, 4 * depth, first, STRIP, column, panel, slope, 1)
 
 
 _block_task = later(_block)
@@ -423,25 +450,32 @@ def suits(a: Array, b: Array, out: Array) -> bool:
 _nothing = np.zeros(WIDTH, np.float32)
 
 
-def plan(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float = 1.0) -> Job:
-    """The product as a job that can be run again and again while the arrays stay where they are; see :func:`matmul`."""
+def plan(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float = 1.0, *, masks: bool = False) -> Job:
+    """The product as a job that can be run again and again while the arrays stay where they are; see :func:`matmul`.
+
+    masks: `bias` is y, a matrix, and out = f'(y) a b, f the leaky ReLU: what a layer's derivative goes through next.
+    """
+    step = (0, 0) if bias is None else (0, 4) if bias.ndim == 1 else bias.strides
     (m, depth), n = a.shape, b.shape[1]
     size = threads.THREADS
     panels = -(-n // WIDTH)
     # Enough tasks to share evenly, and no more: each has to pack its panel of B.
     row_blocks = max(1, min(m // (4 * TALL), -(-TASKS * size // panels))) if size > 1 else 1
-    p = np.empty(19, np.int64)
+    p = np.empty(21, np.int64)
     p[:12] = (
         address_of(a), *a.strides, address_of(b), *b.strides, address_of(out), out.strides[0],
         m, depth, n, address_of(_nothing if bias is None else bias),
     )  # fmt: skip
     p[12:13].view(np.float32)[0] = slope
-    p[13:] = row_blocks, panels, _scratch_address(size), 4 * SCRATCH, size, int(bias is not None)
+    p[13:] = row_blocks, panels, _scratch_address(size), 4 * SCRATCH, size, step[1], step[0], masks
     if a.strides[0] == 4 and depth <= SHALLOW and m >= 2 * STRIP:
         return team().job(_strip_task(), p, -(-m // STRIP))
     return team().job(_block_task(), p, row_blocks * panels)
 
 
 def matmul(a: Array, b: Array, out: Array, bias: Array | None = None, slope: float = 1.0) -> None:
-    """out = f(a b + bias), f the leaky ReLU with `slope` (1: the identity; only with a bias). Ask :func:`suits` first."""
+    """out = f(a b + bias), f the leaky ReLU with `slope` (1: the identity; only with a bias). Ask :func:`suits` first.
+
+    bias: a row of as many numbers as `out` has columns, or a matrix of its shape with columns side by side, which is not `out`.
+    """
     plan(a, b, out, bias, slope)()

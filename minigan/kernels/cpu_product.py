@@ -103,6 +103,22 @@ def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
     return cpu_gemm.plan(a, b, out) if cpu_gemm.suits(a, b, out) else _thin(a, b, out)
 
 
+def goes_on(a: Array, b: Array, out: Array) -> bool:
+    """See :func:`minigan.kernels.reference.goes_on`."""
+    return a.ndim == b.ndim == 2 and cpu_gemm.suits(a, b, out)
+
+
+def plan_matmul_add(a: Array, b: Array, c: Array, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_matmul_add`: a bias for each row."""
+    return cpu_gemm.plan(a, b, out, c) if goes_on(a, b, out) else None
+
+
+def plan_matmul_backward(a: Array, b: Array, y: Array, f: Activation, out: Array) -> Job | None:
+    """See :func:`minigan.kernels.reference.plan_matmul_backward`."""
+    below = f.below
+    return None if below is None or not goes_on(a, b, out) else cpu_gemm.plan(a, b, out, y, below, masks=True)
+
+
 def matmul(a: Array, b: Array, out: Array | None) -> Array:
     """a @ b: by our own kernels where they suit, else by the BLAS."""
     if a.ndim == b.ndim == 2:

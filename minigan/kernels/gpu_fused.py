@@ -26,6 +26,7 @@ from minigan.kernels.gpu_gemm import matmul
 from minigan.kernels.gpu_launch import MAX_BLOCKS, THREADS, blocks, check, kind_code, launch
 from minigan.kernels.reference import (
     column_sum,
+    goes_on,
     interpolate,
     interpolate_adjoint,
     keep_level,
@@ -40,6 +41,8 @@ from minigan.kernels.reference import (
     plan_conv_weight,
     plan_dense,
     plan_matmul,
+    plan_matmul_add,
+    plan_matmul_backward,
     plan_multiply,
     sum_over,
     unbiased,
@@ -60,6 +63,7 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "dense",
     "ema",
     "follow_statistics",
+    "goes_on",
     "index_add",
     "interpolate",
     "interpolate_adjoint",
@@ -81,6 +85,8 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "plan_conv_weight",
     "plan_dense",
     "plan_matmul",
+    "plan_matmul_add",
+    "plan_matmul_backward",
     "plan_multiply",
     "rmsprop",
     "sgd",

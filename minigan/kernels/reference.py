@@ -71,6 +71,22 @@ def plan_matmul(a: Array, b: Array, out: Array) -> None:
     """A function that does `matmul` into `out` for arrays that stay where they are, or None where nothing is gained."""
 
 
+def goes_on(a: Array, b: Array, out: Array) -> bool:
+    """Whether a product of arrays of such shapes and strides has `plan_matmul_add` and `plan_matmul_backward`; what they hold is
+    not read."""
+    return False
+
+
+def plan_matmul_add(a: Array, b: Array, c: Array, out: Array) -> None:
+    """A function that does out = a b + c, the sum rounded once after the product, as `matmul` and then `add` do; or None. `c` has
+    the shape and strides of `out` and is another array."""
+
+
+def plan_matmul_backward(a: Array, b: Array, y: Array, f: Activation, out: Array) -> None:
+    """A function that does out = f'(z) (a b) with y = f(z), f piecewise linear, as `matmul` and then `activation_backward` do; or
+    None. `y` has the shape and strides of `out` and is another array."""
+
+
 def plan_dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> None:
     """The same for `dense`."""
 

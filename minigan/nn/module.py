@@ -262,8 +262,8 @@ class Module:
 
 def _flops(event: Event) -> int:
     first, result = event.inputs[0], event.output
-    if event.op.name in ("dense", "matmul"):
-        return 2 * int(first.shape[-1]) * int(result.size)
+    if event.op.name in ("dense", "matmul", "matmul_nt", "matmul_tn"):
+        return 2 * int(first.shape[-2 if event.op.name == "matmul_tn" else -1]) * int(result.size)
     if event.op.name in ("conv", "conv_transpose"):  # each element of the smaller side meets a whole kernel
         kernel, small = event.inputs[1].shape, result if event.op.name == "conv" else first
         return 2 * math.prod(kernel) * math.prod(small.shape[:-1])

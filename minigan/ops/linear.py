@@ -13,7 +13,7 @@ from minigan.kernels import dispatch
 from minigan.ops.elementwise import activation as activation_
 from minigan.ops.elementwise import add, apply_backward, apply_fused, draw_activation, rows
 from minigan.ops.reduction import sum as sum_
-from minigan.ops.shape import reshape, swapaxes
+from minigan.ops.shape import reshape
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -21,18 +21,28 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     return dispatch.kernels_for(a).matmul(a, b, out)
 
 
-def _matmul_samples(draw: Any) -> Any:
-    n, k, m = (draw.integer(0, 3) for _ in range(3))
-    a, b = draw.broadcastable(max_ndim=2)
-    return (draw.array((*a, n, k)), draw.array((*b, k, m))), {}
+# Three products, each derivative of which is one of them: no cotangent is a transposed view, so that gradients lie in memory as
+# their weights do, and are added and used without being turned.
+#     matmul     a b      da = g b^T    db = a^T g
+#     matmul_nt  a b^T    da = g b      db = g^T a
+#     matmul_tn  a^T b    da = b g^T    db = a g
+def turned(a: Array) -> Array:
+    """a^T of the last two axes, a view."""
+    return a.swapaxes(-1, -2)
+
+
+def _product_samples(left: bool, right: bool) -> Any:
+    def samples(draw: Any) -> Any:
+        n, k, m = (draw.integer(0, 3) for _ in range(3))
+        a, b = draw.broadcastable(max_ndim=2)
+        return (draw.array((*a, *((k, n) if left else (n, k)))), draw.array((*b, *((m, k) if right else (k, m))))), {}
+
+    return samples
 
 
 @primitive(
-    (
-        lambda g, _y, _a, b: _matmul(g, swapaxes(b, -1, -2)),
-        lambda g, _y, a, _b: _matmul(swapaxes(a, -1, -2), g),
-    ),
-    samples=_matmul_samples,
+    (lambda g, _y, _a, b: _matmul_nt(g, b), lambda g, _y, a, _b: _matmul_tn(a, g)),
+    samples=_product_samples(False, False),
     plan=lambda a, b, out: dispatch.kernels_for(a).plan_matmul(a, b, out),
     kinds="n",
     broadcasts=True,
@@ -40,6 +50,30 @@ def _matmul_samples(draw: Any) -> Any:
 )
 def _matmul(a: Array, b: Array, *, out: Array | None = None) -> Array:
     return product(a, b, out)
+
+
+@primitive(
+    (lambda g, _y, _a, b: _matmul(g, b), lambda g, _y, a, _b: _matmul_tn(g, a)),
+    samples=_product_samples(False, True),
+    plan=lambda a, b, out: dispatch.kernels_for(a).plan_matmul(a, turned(b), out),
+    kinds="n",
+    broadcasts=True,
+    name="matmul_nt",
+)
+def _matmul_nt(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    return product(a, turned(b), out)
+
+
+@primitive(
+    (lambda g, _y, _a, b: _matmul_nt(b, g), lambda g, _y, a, _b: _matmul(a, g)),
+    samples=_product_samples(True, False),
+    plan=lambda a, b, out: dispatch.kernels_for(a).plan_matmul(turned(a), b, out),
+    kinds="n",
+    broadcasts=True,
+    name="matmul_tn",
+)
+def _matmul_tn(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    return product(turned(a), b, out)
 
 
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:
@@ -64,8 +98,8 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 def _dense_cotangents(needs: Any, g: Tensor, y: Tensor, x: Tensor, w: Tensor, *_b: Any, f: Activation) -> Any:
     """With z = x w + b, y = f(z) and d = g f'(z):  dx = d w^T,  dw = x^T d,  db = sum of d over rows."""
     d = g if f.kind == "linear" else apply_backward(g, y, f=f)
-    dx = _matmul(d, swapaxes(w, 0, 1)) if needs[0] else None
-    dw = _matmul(swapaxes(x, 0, 1), d) if needs[1] else None
+    dx = _matmul_nt(d, w) if needs[0] else None
+    dw = _matmul_tn(x, d) if needs[1] else None
     return [dx, dw] + [sum_(d, 0) if need else None for need in needs[2:]]
 
 
