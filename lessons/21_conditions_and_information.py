@@ -145,9 +145,12 @@ by_class = np.array([divergences.jsd(p[k], q[k]) for k in range(3)])
 check("21.2", "its value: 2 E_y JSD − log 4", value, 2 * prior @ by_class - math.log(4), atol=1e-6)
 check("21.3", "blind to y: less", divergences.jsd(prior @ p, prior @ q), prior @ by_class, atol=0,
       relation="<=")  # fmt: skip
-even = np.full(3, 1 / 3)
-check("21.3a", "labels exchanged: nothing at all", divergences.jsd(even @ p, even @ p[[1, 2, 0]]), 0.0,
-      atol=1e-15)  # fmt: skip
+other = p[[1, 2, 0]]  # a generator that exchanges the labels
+entropy = divergences.entropy
+each = entropy((p + other) / 2) - (entropy(p) + entropy(other)) / 2
+check("21.3a", "labels exchanged: blind to y, nothing; else this",
+      [divergences.jsd(p.mean(axis=0), other.mean(axis=0)), divergences.jsd(p, other).mean()],
+      [0, each.mean()], atol=1e-14)  # fmt: skip
 
 # %% [markdown]
 # ## 2. Ask for the label: what an AC-GAN minimises
@@ -224,13 +227,19 @@ check("21.7", "at q = p the generator is pulled away", pull,
 
 
 # %%
-def minimised(p, weight, twin=0.0, steps=300):
-    """The tables q that minimise the objective, by mirror descent: q times exp(−slope), normalised."""
+def slope(q, p, prior, weight, twin=0.0):
+    """The derivative of the objective in q(x|y), over the prior, by hand."""
+    both, true = prior[:, None] * q, prior[:, None] * p
+    mixture, posterior = both.sum(axis=0), true / true.sum(axis=0)
+    source = np.log(2 * mixture / (mixture + true.sum(axis=0)))
+    return source - weight * np.log(posterior) + twin * np.log(both / mixture)
+
+
+def minimised(p, weight, twin=0.0, steps=400):
+    """The tables q that minimise the objective, by mirror descent: q times exp(−slope/2), normalised."""
     prior, q = np.full(len(p), 1 / len(p)), np.full(p.shape, 1 / p.shape[1])
     for _ in range(steps):
-        x = mg.tensor(q, requires_grad=True)
-        slope = mg.grad(objective(x, p, prior, weight, twin), x).data
-        q = np.maximum(q * np.exp(-slope), 1e-300)
+        q = np.maximum(q * np.exp(-slope(q, p, prior, weight, twin) / 2), 1e-300)
         q = q / q.sum(axis=1, keepdims=True)
     return q
 
@@ -264,6 +273,10 @@ show(fig, "exact",
      alt="The exact AC-GAN optimum: two laws that stop at the boundary; with two classifiers both equal the data.")  # fmt: skip
 
 # %%
+told = [mg.grad(objective(x := mg.tensor(q, requires_grad=True), p, prior, 1.3, t), x).data
+        for t in (0.0, 1.3)]  # fmt: skip
+check("21.8d", "the slope of J, by hand and by the engine", told,
+      [prior[:, None] * slope(q, p, prior, 1.3, t) for t in (0.0, 1.3)], atol=1e-13)  # fmt: skip
 check("21.8", "the mixture that mirror descent finds", one_sided.mean(axis=0), solved(bell, 1.0), atol=2e-4)  # fmt: skip
 check(
     "21.8a", "nothing on the other side of the boundary", one_sided[0] @ (grid > 0), 0.0, atol=1e-3
@@ -320,10 +333,11 @@ split = lambda logs: (logs - np.log(np.exp(logs).sum(axis=0)), np.log(np.exp(log
 (real_label, real_x), (fake_label, fake_x) = split(real), split(fake)
 check("21.11", "the logit in two parts", real - fake, real_label - fake_label + real_x - fake_x,
       atol=1e-12)  # fmt: skip
-features = np.stack([at[0], np.ones(50)])
-V = np.stack([m - n, -(m**2 - n**2) / 2], axis=1)
-psi = (real - fake) - V @ features
-check("21.12", "less ⟨V_y, φ⟩: the same for all labels", psi, psi.mean(axis=0), atol=1e-12)
+features, sd = np.stack([at[0], np.ones(50)]), 1.5  # and fakes with a variance of their own
+a, b = (np.stack([means, -(means**2) / 2], axis=1) for means in (m, n))
+psi = real - log_normal(at, n[:, None], sd) - (a - b / sd**2) @ features
+check("21.12", "less ⟨V_y, φ⟩: the same ψ(x) for all labels", psi,
+      np.tile(at**2 * (1 / sd**2 - 1) / 2 + np.log(sd), (6, 1)), atol=1e-12)  # fmt: skip
 check("21.13", "Gaussians of variance 1", real - fake, (m - n)[:, None] * at - (m**2 - n**2)[:, None] / 2,
       atol=1e-12)  # fmt: skip
 widths = np.exp(0.3 * own)[:, None]
@@ -397,7 +411,7 @@ model = InfoGAN(InfoGAN.Config(seed=0, latent=4, lr=1e-3, generator_lr=1e-3, ema
 batches, rows = mg.data.Loader(x, batch_size=128, seed=0), []
 for step in range(sized(500, 350)):
     model.game.step(batches.batch(step))
-    if step % 10 == 0:
+    if step % 20 == 0:
         with mg.no_grad():
             code = model.Q(model.trunk(x[:1000])).numpy()[:, :10].argmax(axis=1)
             made = model.generate(500, *model.drawn(500)).numpy()
@@ -432,13 +446,13 @@ print(f"information above 90 % at step {rows[full, 0]:.0f}; then {rows[full, 2]:
 check("21.15a", "the information is full while most samples are off the data", rows[full, 2], 0.5,
       atol=0, relation="<=")  # fmt: skip
 check("21.15b", "at the end: full", rows[-1, 1], 0.93, atol=0, relation=">=")
-check("21.16a", "and the classes not found", rows[-5:, 3].mean(), 0.7, atol=0, relation="<=")
+check("21.16a", "and the classes not found", rows[-3:, 3].mean(), 0.7, atol=0, relation="<=")
 
 # %% [markdown]
 # > **Aside: transfer.** Article S0, sections 4.2.3 and 4.3.3, transfers a style by `generator(z)`: the source image does not
 # > occur. Article S2, 6.1.1, has CycleGAN consist of *one* generator and one discriminator. Let the source $x$ be one of $n$
 # > equally likely images, the target one of $n$ paintings. One discriminator sees only the law of the results. It accepts
-# > paintings drawn regardless of $x$, and each of $n!$ dictionaries, alike:
+# > paintings drawn regardless of $x$, and each of $n!$ dictionaries, alike (and rejects one painting for all):
 # >
 # > $$ \operatorname{JSD} = 0 \quad\text{with}\quad I(x; \text{generator}(z)) = 0, \qquad I(x; G(x)) = \log n . \tag{21.17} $$
 # >
@@ -456,9 +470,11 @@ n = 4
 paintings = np.full(n, 1 / n)
 regardless = np.outer(paintings, paintings)  # the joint law of source and result
 dictionaries = [np.eye(n)[list(order)] / n for order in itertools.permutations(range(n))]
-seen = [divergences.jsd(paintings, law.sum(axis=0)) for law in (regardless, *dictionaries)]
-check("21.17", "one discriminator accepts them all", seen, np.zeros(1 + math.factorial(n)), atol=1e-15,
-      errata="S2.12")  # fmt: skip
+always = np.eye(n)[[0] * n] / n  # one painting for all
+seen = [divergences.jsd(paintings, law.sum(axis=0)) for law in (always, regardless, *dictionaries)]
+rejected = ((n - 1) / n * math.log(2) + math.log(2 / (n + 1)) / n + math.log(2 * n / (n + 1))) / 2
+check("21.17", "one discriminator: always one painting is seen; the others all pass", seen,
+      [rejected] + [0] * (1 + math.factorial(n)), atol=1e-15, errata="S2.12")  # fmt: skip
 told = [information.mutual_information(law) for law in (regardless, *dictionaries)]
 check("21.17a", "what generator(z) keeps of the source, and what a translation", told[:2],
       [0, math.log(n)], atol=1e-14, errata=("S0.17", "S2.12"))  # fmt: skip
@@ -471,9 +487,9 @@ check("21.17c", "without the source no F closes it", again(regardless, rows_of(r
       divergences.entropy(paintings), atol=0.1, relation="!=", errata="S0.17")  # fmt: skip
 rho = 0.98
 correlated = lambda n: rho ** np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-counting = [n**2 / correlated(n).sum() for n in (1000, 2000)]
-check("21.18", "of 1000 frames more, so many more count", counting[1] - counting[0],
-      1000 * (1 - rho) / (1 + rho), atol=0, rtol=3e-3, errata="S0.17")  # fmt: skip
+counting = [n**2 / correlated(n).sum() for n in (1000, 500)]
+check("21.18", "with 500 frames more, so many more count", counting[0] - counting[1],
+      500 * (1 - rho) / (1 + rho), atol=0, rtol=0.01, errata="S0.17")  # fmt: skip
 check("21.18a", "of 1000", counting[0], 11, atol=0, relation="<=", errata="S0.17")
 
 # %% [markdown]
