@@ -18,6 +18,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from scipy.special import gammaln
 
 from minigan.lessons import check, figure, grade, show, sized
 from minigan.lessons.figures import BLACK, BLUE, GREEN, GREY, ORANGE
@@ -306,15 +307,30 @@ show(fig, "coins",
      alt="Expected loss against theta: W1 with one toss is a line falling to theta 1; Cramér is least at 0.7.")  # fmt: skip
 
 # %% [markdown]
-# The same effect sits in the score that most papers report. The **Fréchet distance** of Gaussians is
-# $\lVert\mu_1 - \mu_2\rVert^2 + \operatorname{tr}\left(\Sigma_1 + \Sigma_2 - 2(\Sigma_1\Sigma_2)^{1/2}\right)$, the squared
-# $W_2$. Estimate it with $n$ samples of the *right* law $N(0, I_d)$. The mean misses by $\mathbb{E}\lVert\hat\mu\rVert^2
-# = \frac dn$. Write $\hat\Sigma = I + E$; then $\operatorname{tr}(2I + E - 2(I + E)^{1/2}) \approx \frac14\lVert E\rVert^2$,
-# with $\mathbb{E}\lVert E\rVert^2 \approx \frac{d^2 + d}n$. Together
+# ## 5. The same in the score that papers report
+#
+# The **Fréchet distance** of Gaussians is $\lVert\mu_1 - \mu_2\rVert^2 + \operatorname{tr}\left(\Sigma_1 + \Sigma_2 -
+# 2(\Sigma_1\Sigma_2)^{1/2}\right)$, the squared $W_2$. Estimate it with $n$ samples of the *right* law $N(0, I_d)$. The
+# mean misses by $\mathbb{E}\lVert\hat\mu\rVert^2 = \frac dn$. Write $\hat\Sigma = I + E$; then
+# $\operatorname{tr}(2I + E - 2(I + E)^{1/2}) \approx \frac14\lVert E\rVert^2$, with
+# $\mathbb{E}\lVert E\rVert^2 \approx \frac{d^2 + d}n$. Together
 #
 # $$ \mathbb{E}\,\widehat{\mathrm{FD}} \approx \frac dn + \frac{d(d + 1)}{4n} \qquad (d \ll n), \tag{15.14} $$
 #
-# for a *perfect* generator. It grows with the square of the dimension, and compares badly across different $n$.
+# for a *perfect* generator. Usually the data are a sample as well, of $m$. Both errors add up, in (15.14) and in the
+# difference of the covariances alike, so
+#
+# $$ \mathbb{E}\,\widehat{\mathrm{FD}} \approx \left(\frac1n + \frac1m\right)\left(d + \frac{d(d + 1)}4\right),
+# \qquad\text{about } \frac{d^2}{2n} \text{ for } n = m \tag{15.15} $$
+#
+# ([`equal_laws`](../minigan/metrics/frechet.py#equal_laws) has it for any covariance). It grows with the square of the
+# dimension. A perfect generator with few samples gets a worse score than a wrong one with many, and numbers for different
+# $n$ do not compare. But the bias is a series in $\frac1n$, so its first term can be *extrapolated* away: take the score
+# of all samples twice, and subtract that of halves (Chong and Forsyth 2019). On the line, where both standard deviations
+# are drawn from known laws, the rest is known too. For equal laws of variance 1 and $n = m$
+#
+# $$ \mathbb{E}\,\widehat{\mathrm{FD}}_n = \frac3n + \frac3{4n^2} + \dots, \qquad
+# 2\,\mathbb{E}\,\widehat{\mathrm{FD}}_n - \mathbb{E}\,\widehat{\mathrm{FD}}_{n/2} = -\frac{3}{2n^2} + \dots \tag{15.16} $$
 
 # %%
 dimension, n, repeats = 4, 2000, sized(500, 300)
@@ -328,6 +344,61 @@ print(
     f"perfect samples, n = {n}: Fréchet distance {np.mean(distances):.4f}, predicted {expected:.4f}"
 )
 check("15.14", "E FD ≈ d/n + d(d + 1)/4n", np.mean(distances), expected, atol=0, rtol=0.04)
+
+
+def on_the_line(n, m):
+    """E FD of n and m draws of N(0, 1), exactly: (difference of means)² + (difference of deviations)²."""
+    mean_deviation = lambda k: math.sqrt(2 / (k - 1)) * math.exp(gammaln(k / 2) - gammaln((k - 1) / 2))  # fmt: skip
+    return 1 / n + 1 / m + 2 - 2 * mean_deviation(n) * mean_deviation(m)
+
+
+check("15.15", "one dimension, n = 4000 and m = 1000", on_the_line(4000, 1000),
+      (1 / 4000 + 1 / 1000) * (1 + 1 * (1 + 1) / 4), atol=0, rtol=1e-3)  # fmt: skip
+left = np.array([[on_the_line(n, n) * n, (2 * on_the_line(n, n) - on_the_line(n / 2, n / 2)) * n**2]
+                 for n in (500.0, 1000.0)])  # fmt: skip
+check("15.16", "n E FD, and n² times what extrapolation leaves", left,
+      [[3 + 3 / (4 * 500), -3 / 2], [3 + 3 / (4 * 1000), -3 / 2]], atol=0.02)  # fmt: skip
+
+
+# %%
+def score(x, y):
+    """The Fréchet distance of two samples."""
+    return transport.frechet_distance(x.mean(axis=0), np.cov(x.T), y.mean(axis=0), np.cov(y.T))
+
+
+def scores(scale, n, d=8):
+    """(mean score, mean extrapolated score) of n data and n fakes that are `scale` times as wide."""
+    random, found = np.random.default_rng(n), []
+    for _ in range(sized(60, 30)):
+        x, y = random.standard_normal((n, d)), scale * random.standard_normal((n, d))
+        halves = (score(x[: n // 2], y[: n // 2]) + score(x[n // 2 :], y[n // 2 :])) / 2
+        found.append((whole := score(x, y), 2 * whole - halves))
+    return np.mean(found, axis=0)
+
+
+sizes = np.array([100, 200, 400, 800])
+measured = {scale: np.array([scores(scale, n) for n in sizes]) for scale in (1.0, 1.15)}
+truth = {scale: 8 * (scale - 1) ** 2 for scale in measured}
+fig, ax = figure(width=6.0, height=2.9)
+looks = (("perfect", BLUE, "-"), ("15 % too wide", ORANGE, "--"))
+for (scale, rows), (name, colour, dash) in zip(measured.items(), looks, strict=True):
+    ax.plot(1 / sizes, rows[:, 0], "o", color=colour, linestyle=dash, label=name)
+    ax.plot(
+        1 / sizes, rows[:, 1], "x", color=colour, linestyle="none", label=f"{name}, extrapolated"
+    )
+    ax.axhline(truth[scale], color=colour, linewidth=0.8, linestyle=":")
+ax.set(xlabel="$1/n$", ylabel="Fréchet distance, $d$ = 8", xlim=(0, None))
+ax.legend(fontsize=8)
+show(fig, "frechet",
+     alt="Scores rise with 1/n, perfect ones at n = 100 above wrong ones at 800; extrapolated ones are level.")  # fmt: skip
+check("15.15a", "perfect, d = 8, measured", measured[1.0][1:, 0], 2 / sizes[1:] * (8 + 8 * 9 / 4), atol=0,
+      rtol=0.1)  # fmt: skip
+check("15.15b", "perfect with 100 samples: worse than wrong with 800", measured[1.0][0, 0],
+      measured[1.15][-1, 0], atol=0, relation=">=")  # fmt: skip
+for letter, scale in zip("ab", measured, strict=True):
+    bias = np.abs(measured[scale][1:] - truth[scale])
+    check(f"15.16{letter}", f"{scale}: extrapolation leaves at most a fifth of the bias", bias[:, 1],
+          bias[:, 0] / 5, atol=0, relation="<=")  # fmt: skip
 
 # %% [markdown]
 # ## Exercises
@@ -416,5 +487,5 @@ grade("15.E4", coin_gradient, coin_property, m=st.integers(1, 5), share=floats(0
 # - M. Bellemare et al., *The Cramer Distance as a Solution to Biased Wasserstein Gradients* (2017, arXiv 1705.10743).
 # - A. Gretton et al., *A Kernel Two-Sample Test* (2012, Journal of Machine Learning Research 13).
 # - M. J. Chong, D. Forsyth, *Effectively Unbiased FID and Inception Score* (2019, arXiv 1911.07023): the bias (15.14) in
-#   practice.
+#   practice, and (15.16).
 # - Next: lesson 16, a network as the 1-Lipschitz critic, and what clipping its weights does to it.
