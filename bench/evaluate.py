@@ -74,11 +74,15 @@ def study(args: argparse.Namespace) -> list[str]:
         lines.append(row(metric["name"], metric["better"] or "-", *map(shown, cells)))
     checks = found[0]["checks"]["last"]
     if checks:
-        lines += ["", row("the model's own checks", "target", *heads), "|---" * (len(heads) + 2) + "|"]
+        lines += [
+            "",
+            row("the model's own checks", "target", *heads, "where the target comes from"),
+            "|---" * (len(heads) + 3) + "|",
+        ]
     for number, check in enumerate(checks):
         each = [run["checks"]["last"][number] for run in found]
         marks = [f"{shown(c['value'])} {'met' if c['met'] else '**not met**'}" for c in each]
-        lines.append(row(check["name"], check["target"], *marks))
+        lines.append(row(check["name"], check["target"], *marks, check["source"] or "-"))
     return [*lines, ""]
 
 

@@ -61,6 +61,12 @@ def test_met_cannot_be_written_by_hand():
         Check("", 1.0, "> 2")
 
 
+def test_a_source_is_a_text_and_no_part_of_the_verdict():
+    assert Check("x", 3, "> 2").source == "" and Check("x", 3, "> 2", "Goodfellow et al. 2014, table 1").met
+    with pytest.raises(TypeError, match="expected a text"):
+        Check("x", 3, "> 2", source=2014)
+
+
 @pytest.mark.parametrize("made", [None, 3, {"a": Check("a", 1, "> 0")}, [("a", 1, "> 0")], "checks"])
 def test_a_model_returns_a_list_of_checks(made):
     with pytest.raises(ModelError, match=r"m: checks\(\) returned .* expected a list of Check"):

@@ -132,7 +132,9 @@ def test_images_are_judged_and_the_judge_is_named(place, capsys):
     assert rows["cFD"]["floor"] < rows["cFD"]["values"]["last"] and rows["cFD"]["bias"] > 0
     text = Path("images/evaluation.txt").read_text()
     assert f"judge {kept.sha256[:12]} of glyphs" in text and "never with an FID" in text
-    assert [check["name"] for check in found["checks"]["last"]] == ["classes", "class KL", "legible", "cFD / blank"]
+    assert [check["name"] for check in found["checks"]["last"]] == ["classes", "confidence", "legible"]
+    assert "where the target comes from" in text and all(check["source"] in text for check in found["checks"]["last"])
+    assert all(check["source"] for check in found["checks"]["last"])
 
 
 def test_the_best_is_beside_the_last_where_there_is_one(place, capsys, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 from minigan import data
 from minigan.data import DataError
+from minigan.data.pixels import Pixels
 from minigan.metrics import judge
 from minigan.metrics.judge import Recipe
 
@@ -52,6 +53,28 @@ def test_it_is_recorded_and_found_again(kept, glyphs, monkeypatch):
 def test_its_accuracy_is_that_on_examples_it_has_not_seen(kept, glyphs):
     _, held_out = judge.split(len(glyphs), held_out=150)
     assert kept[1].record.accuracy == kept[1].accuracy(glyphs.x[held_out], glyphs.y[held_out])
+
+
+def test_images_that_stay_bytes_have_the_same_judge_and_are_read_a_part_at_a_time(monkeypatch, tmp_path):
+    """A set larger than memory is judged: never more of it becomes floats than a part."""
+    monkeypatch.setenv("MINIGAN_CACHE", str(tmp_path))
+    read: list[int] = []
+
+    class Watched(Pixels):
+        def __getitem__(self, index):
+            found = super().__getitem__(index)
+            read.append(len(found))
+            return found
+
+    stored = np.random.default_rng(0).integers(0, 256, (12_000, 4, 4, 1), dtype=np.uint8)
+    y = np.arange(12_000) % 2
+    small = Recipe(steps=2, shift=0)
+    one, other = (
+        judge.for_data(data.Dataset("mine", x, y, "images"), recipe=small)
+        for x in (Watched(stored), np.asarray(Pixels(stored)))
+    )
+    assert one.sha256 == other.sha256 and one.record == other.record
+    assert max(read) <= 5000
 
 
 def test_other_data_another_recipe_another_seed_are_another_judge(glyphs):

@@ -123,8 +123,19 @@ def test_folders_are_labels(tmp_path: Path) -> None:
     (tmp_path / "set" / ".DS_Store").write_text("x")
     put(tmp_path / "set" / "lone.png", BYTES[5])
     found = load(str(tmp_path / "set"))
-    assert found.y is None and "1 pictures lie beside the folders (lone.png" in found.summary()
-    assert "1 files that are no pictures left out (notes.txt)" in found.summary()
+    assert found.y is None and "1 picture beside the folders (lone.png" in found.summary()
+    assert "1 other file left out (notes.txt)" in found.summary()
+
+
+def test_rows_that_may_be_images_are_told(tmp_path: Path) -> None:
+    """They are points by their shape, and would be trained on as such."""
+    for columns, said in ((784, "reshape(-1, 28, 28)"), (3072, "reshape(-1, 32, 32, 3)"), (783, ""), (2, ""), (49, "")):
+        rows = np.random.default_rng(0).integers(0, 256, (3, columns))
+        np.save(tmp_path / "rows.npy", rows)
+        np.savetxt(tmp_path / "rows.csv", rows, delimiter=",")
+        for name in ("rows.npy", "rows.csv"):
+            summary = load(str(tmp_path / name)).summary()
+            assert said in summary and ("taken for points" in summary) is bool(said)
 
 
 def test_a_zip_is_the_folder(tmp_path: Path) -> None:

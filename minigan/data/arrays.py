@@ -65,8 +65,19 @@ def load_arrays(
     if values.ndim == 2:
         x = finite(path, values)
         low, high = float(x.min()), float(x.max())
+        notes = (*notes, *hint_of_images(x.shape[1]))
         return Dataset(path, x, labels, "points", source=path, limits=(low, high), notes=notes, own=True)
     return images_of(path, values, labels, bounds, notes=notes, lazy=lazy)
+
+
+def hint_of_images(coordinates: int) -> tuple[str, ...]:
+    """A note on points that may be images in rows: as many coordinates as a square grey or colour image has pixels."""
+    for channels in (1, 3):
+        side = math.isqrt(coordinates // channels)
+        if side >= 8 and side * side * channels == coordinates:
+            shape = (-1, side, side, *(channels,) * (channels > 1))
+            return (f"taken for points: if a row is an image, save it as .npy after reshape{shape}",)
+    return ()
 
 
 def _bounds(path: str, text: str | None) -> tuple[float, float] | None:

@@ -107,6 +107,11 @@ class Dataset:
         return "; ".join([", ".join(parts), *self.notes])
 
 
+def counted(n: int, what: str) -> str:
+    """ "1 picture", "2,000 pictures"."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
 def stream(seed: int, name: str) -> np.random.Generator:
     """An independent random stream, a pure function of (seed, name).
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigan.data import archives
-from minigan.data.base import READ_ERRORS, DataError, Dataset, cache_folder, checked_count, write_atomically
+from minigan.data.base import READ_ERRORS, DataError, Dataset, cache_folder, checked_count, counted, write_atomically
 from minigan.data.decoding import FORMATS, Form, Header, Opener, PictureError, Where, decode_all, header
 from minigan.data.pixels import Pixels, extremes, pieces
 from minigan.kernels.threads import THREADS
@@ -57,7 +57,7 @@ def load_pictures(
     labels, classes, notes = _labelled(found)
     if others:
         more = ", ..." if len(others) > 3 else ""
-        notes.append(f"{len(others):,} files that are no pictures left out ({', '.join(others[:3])}{more})")
+        notes.append(f"{counted(len(others), 'other file')} left out ({', '.join(others[:3])}{more})")
     try:
         opener = Opener()
         headers = [header(picture.where, opener) for picture in found]
@@ -67,7 +67,7 @@ def load_pictures(
         raise DataError(str(error)) from error
     notes += unkept
     if small := sum(each.width < form.width or each.height < form.height for each in headers):
-        notes.append(f"{small:,} pictures enlarged")
+        notes.append(f"{counted(small, 'picture')} enlarged")
     low, high = extremes(stored)
     pixels = Pixels(stored)
     try:
@@ -149,7 +149,7 @@ def _labelled(found: Sequence[Picture]) -> tuple[np.ndarray | None, tuple[str, .
         return None, (), []
     if "." in names:
         beside = [picture.path for picture, folder in zip(found, folders, strict=True) if folder == root]
-        return None, (), [f"no labels: {len(beside):,} pictures lie beside the folders ({beside[0]}, ...)"]
+        return None, (), [f"no labels: {counted(len(beside), 'picture')} beside the folders ({beside[0]}, ...)"]
     places = {name: number for number, name in enumerate(names)}
     labels = np.array([places[str(folder.relative_to(root))] for folder in folders], np.int64)
     return labels, tuple(names), []

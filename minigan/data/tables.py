@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigan.data.arrays import hint_of_images
 from minigan.data.base import DataError, Dataset, checked_count
 
 LABELS = (
@@ -57,9 +58,10 @@ def load_table(path: str, *, n: int | None = None, key: str | None = None) -> Da
         x = np.ascontiguousarray(x, np.float32)
     if not np.isfinite(x).all():
         raise DataError(f"{path}: some numbers are too large for float32; expected less than 3e38: scale them")
+    notes = () if column is None else (f"labels from the column {heads[column]!r}",)
     return Dataset(
         path, x, labels, "points", source=path, limits=(float(x.min()), float(x.max())), own=True,
-        notes=(f"labels from the column {heads[column]!r}",) if column is not None else (),
+        notes=(*notes, *hint_of_images(x.shape[1])),
     )  # fmt: skip
 
 

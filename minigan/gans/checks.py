@@ -36,20 +36,24 @@ class Check:
         name: in the field's words.
         value: what was measured; NaN and Inf meet no target.
         target: a relation and a number (">= .95", "< 3", "== 8"), or a range with both ends ("0.9 to 1.1").
+        source: where the target comes from, in a few words: a paper's table, or the data, steps and seeds that were measured.
 
     Raises:
-        ValueError: a target of another form, or an empty range. TypeError: a value that is no number.
+        ValueError: a target of another form, or an empty range. TypeError: a value that is no number, a source that is no text.
     """
 
     name: str
     value: float
     target: str
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise TypeError(f"Check: got the name {self.name!r}, expected a text")
         if np.ndim(self.value) or not isinstance(self.value, (int, float, np.number, np.ndarray)):
             raise TypeError(f"Check {self.name!r}: got the value {self.value!r}, expected one number: call .item()")
+        if not isinstance(self.source, str):
+            raise TypeError(f"Check {self.name!r}: got the source {self.source!r}, expected a text")
         object.__setattr__(self, "value", float(self.value))
         _test_of(self.name, self.target)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigan.metrics.inputs import blocks
 from minigan.metrics.registry import register
 from minigan.theory.transport import discrete_transport
 
@@ -48,9 +49,14 @@ def width(images: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(horizontal - mixed**2 / np.maximum(vertical, 1e-12), 0.0))
 
 
-def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _moments(images: np.ndarray) -> tuple[np.ndarray, ...]:
     """mu_20, mu_02, mu_11 for each image."""
-    ink = (images.astype(np.float64).mean(axis=3) + 1) / 2
+    found = [_moments_of_few(part) for (part,) in blocks(images)]
+    return tuple(np.concatenate(each) for each in zip(*found, strict=True))
+
+
+def _moments_of_few(images: np.ndarray) -> tuple[np.ndarray, ...]:
+    ink = (images.mean(axis=3) + 1) / 2
     ink = ink / np.maximum(ink.sum(axis=(1, 2), keepdims=True), 1e-12)
     y, x = np.indices(ink.shape[1:], dtype=np.float64)
     mean_x, mean_y = ((ink * place).sum(axis=(1, 2))[:, None, None] for place in (x, y))

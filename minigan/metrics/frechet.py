@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.metrics.inputs import rows, two_sets, whole
+from minigan.metrics.inputs import blocks, rows, two_sets, whole
 from minigan.metrics.registry import register
 from minigan.theory.transport_gaussian import frechet_distance as of_gaussians
 
@@ -14,9 +14,13 @@ from minigan.theory.transport_gaussian import frechet_distance as of_gaussians
 def moments(features: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean (d,) and covariance (d, d), divided by N - 1, in float64. ValueError for fewer than 2 rows, NaN, another rank."""
     x = rows("moments", "features", features)
-    mean = x.mean(axis=0)
-    x = x - mean
-    return mean, x.T @ x / (len(x) - 1)
+    mean, products = np.zeros(x.shape[1]), np.zeros((x.shape[1], x.shape[1]))
+    for (part,) in blocks(x):
+        mean += part.sum(axis=0) / len(x)
+    for (part,) in blocks(x):
+        part -= mean
+        products += part.T @ part
+    return mean, products / (len(x) - 1)
 
 
 def frechet_distance(real: Any, fake: Any) -> float:

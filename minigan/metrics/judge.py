@@ -35,6 +35,7 @@ FEATURES = 128
 FORMAT = 1  # raised when the network or its training changes, so that judges of older versions are not used
 HELD_OUT = 0.15  # share of the examples that a judge is tested on and never sees
 LEAST_EXAMPLES = 100
+PART = 5000  # images that are floats at a time, where they are stored as bytes
 # With He's larger weights and the full rate from the start, the second step's loss was 14, units died, and one judge ended
 # at 98.3 % where others reached 99.2 %.
 INIT = "uniform_fan_in"
@@ -130,16 +131,19 @@ class Judge:
         judge.fit(images, labels, recipe or Recipe())
         return judge
 
-    def fit(self, images: np.ndarray, labels: np.ndarray, recipe: Recipe) -> float:
-        """Minimise the mean of -log p(label | image); returns the last batch's loss."""
-        rng, count = stream(recipe.seed, "judge's batches"), len(images)
+    def fit(self, images: Any, labels: np.ndarray, recipe: Recipe, *, rows: np.ndarray | None = None) -> float:
+        """Minimise the mean of -log p(label | image), over all images or those at `rows`; returns the last batch's loss. Of
+        images that are stored as bytes (`minigan.data.pixels.Pixels`) only a batch at a time becomes floats.
+        """
+        rows = np.arange(len(images)) if rows is None else rows
+        rng, count = stream(recipe.seed, "judge's batches"), len(rows)
         schedule = optim.warm_up(optim.linear(recipe.lr, steps=recipe.steps), steps=max(1, recipe.warm_up))
         adam = optim.Adam(self.network, lr=schedule)
         loss, order = Tensor(np.zeros((), np.float32)), np.empty(0, np.int64)
         for _ in range(recipe.steps):
             while len(order) < recipe.batch_size:
                 order = np.concatenate([order, rng.permutation(count)])
-            chosen, order = order[: recipe.batch_size], order[recipe.batch_size :]
+            chosen, order = rows[order[: recipe.batch_size]], order[recipe.batch_size :]
             offsets = rng.integers(-recipe.shift, recipe.shift + 1, (len(chosen), 2))
             loss = self._loss(shifted(images[chosen], offsets), labels[chosen])
             adam.step(grad(loss, list(adam.parameters.values())))
@@ -172,9 +176,12 @@ class Judge:
         """p(class | image), (N, classes) float64; rows sum to 1."""
         return np.exp(self.log_probabilities(images))
 
-    def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """The share of images whose likeliest class is the label."""
-        return float((self.log_probabilities(images).argmax(axis=1) == labels).mean())
+    def accuracy(self, images: Any, labels: np.ndarray, *, rows: np.ndarray | None = None) -> float:
+        """The share of images, of all or of those at `rows`, whose likeliest class is the label."""
+        rows = np.arange(len(images)) if rows is None else rows
+        parts = np.array_split(rows, -(-len(rows) // PART))
+        right = sum(int((self.log_probabilities(images[p]).argmax(axis=1) == labels[p]).sum()) for p in parts)
+        return right / len(rows)
 
     def _check(self, images: np.ndarray) -> None:
         if images.ndim != 4 or images.shape[1:] != self.shape or images.dtype != np.float32:
@@ -229,7 +236,8 @@ def checksum(found: Dataset) -> str:
     """SHA-256 of the examples and labels."""
     assert found.y is not None
     total = hashlib.sha256(f"{found.x.shape}".encode())
-    total.update(np.ascontiguousarray(found.x).data)
+    for start in range(0, len(found), PART):
+        total.update(np.ascontiguousarray(found.x[start : start + PART]).data)
     total.update(np.ascontiguousarray(found.y).data)
     return total.hexdigest()
 
@@ -294,11 +302,11 @@ def _trained_for(found: Dataset, recipe: Recipe) -> Judge:
     assert found.y is not None
     train, held_out = split(len(found), held_out=round(HELD_OUT * len(found)), seed=recipe.seed)
     judge = Judge(found.x.shape[1:], classes=int(found.y.max()) + 1, seed=recipe.seed)
-    judge.fit(found.x[train], found.y[train], recipe)
+    judge.fit(found.x, found.y, recipe, rows=train)
     seen = train[: len(held_out)]
     judge.record = Record(
         data=found.name, checksum=checksum(found), recipe=asdict(recipe), seed=recipe.seed,
-        trained_on=len(train), held_out=len(held_out), accuracy=judge.accuracy(found.x[held_out], found.y[held_out]),
-        accuracy_seen=judge.accuracy(found.x[seen], found.y[seen]),
+        trained_on=len(train), held_out=len(held_out), accuracy=judge.accuracy(found.x, found.y, rows=held_out),
+        accuracy_seen=judge.accuracy(found.x, found.y, rows=seen),
     )  # fmt: skip
     return judge

@@ -42,7 +42,7 @@ def kernel_inception_distance(
     x, y = two_sets(owner, real, fake, least=size)
     rng, kernel, found = stream(seed, owner), polynomial_kernel(3), []
     for _ in range(whole(owner, "subsets", subsets, low=1)):
-        parts = (each[rng.choice(len(each), size, replace=False)] for each in (x, y))
+        parts = (each[rng.choice(len(each), size, replace=False)].astype(np.float64) for each in (x, y))
         found.append(float(mmd_squared(*parts, kernel=kernel, unbiased=True)))
     return KID(float(np.mean(found)), float(np.std(found)))
 

@@ -33,12 +33,10 @@ def copying(fake: Any, training: Any, held_out: Any) -> float:
     Source: Meehan, Chaudhuri, Dasgupta 2020 (arXiv 2004.05675), section 3, without cells.
     """
     x, h = rows("copying", "fake", fake, least=1), rows("copying", "held_out", held_out, least=1)
-    t = np.asarray(training)  # may be large: it stays as it is, and is made float64 a block at a time
-    if t.ndim != 2 or not t.size or t.dtype.kind not in "fiu" or not np.isfinite(t).all():
-        raise ValueError(f"copying: training: got {t.dtype} of shape {t.shape}, expected finite numbers (N, d), N >= 1")
+    t = rows("copying", "training", training, least=1)
     if not x.shape[1] == t.shape[1] == h.shape[1]:
         raise ValueError(f"copying: got {x.shape[1]}, {t.shape[1]} and {h.shape[1]} coordinates, expected as many")
-    distances = np.concatenate([nearest(x, t), nearest(h, t)])
+    distances = np.concatenate([nearest(x, t)[0], nearest(h, t)[0]])
     return auroc(-distances, np.arange(len(distances)) < len(x))
 
 

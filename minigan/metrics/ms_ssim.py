@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigan.metrics.images import pairs
-from minigan.metrics.inputs import whole
+from minigan.metrics.inputs import blocks, whole
 from minigan.metrics.registry import register
 from minigan.metrics.ssim import TAPS, maps
 
@@ -47,9 +47,13 @@ def ms_ssim(x: Any, y: Any, *, data_range: float, scales: int = len(WEIGHTS)) ->
             f"ms_ssim: got images {a.shape} and scales={count}, expected at least {TAPS << count - 1} pixels a side, or "
             f"{f'scales={most}' if most else 'larger images'}"
         )
+    return np.concatenate([_of_scales(p, q, float(data_range), count) for p, q in blocks(a, b)])
+
+
+def _of_scales(a: np.ndarray, b: np.ndarray, data_range: float, count: int) -> np.ndarray:
     weights, value = np.array(WEIGHTS[:count]) / sum(WEIGHTS[:count]), np.ones((len(a), a.shape[-1]))
     for scale, weight in enumerate(weights):
-        luminance, structure = maps(a, b, float(data_range), "gaussian")
+        luminance, structure = maps(a, b, data_range, "gaussian")
         part = luminance * structure if scale == count - 1 else structure
         value *= part.mean(axis=(1, 2)).clip(0) ** weight
         a, b = _halved(a), _halved(b)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigan.metrics.neighbours import squared_distances
+from minigan.metrics.frechet import moments
+from minigan.metrics.inputs import blocks, rows
+from minigan.metrics.neighbours import nearest
 from minigan.metrics.registry import register
 
 
@@ -17,17 +19,16 @@ def nearest_neighbour_accuracy(codes: np.ndarray, labels: np.ndarray, *, queries
         codes: (N, ...), flattened. labels: (N,). queries: 1 to N - 1.
 
     Raises:
-        ValueError: lengths that do not fit, or no room for queries and references.
+        ValueError: lengths that do not fit, no room for queries and references, NaN or Inf.
     """
     if len(codes) != len(labels) or not 0 < queries < len(codes):
         raise ValueError(
             f"nearest_neighbour_accuracy: got {len(codes)} codes, {len(labels)} labels, {queries} queries; expected as many "
             "labels as codes, and at least one query and one reference"
         )
-    f = np.asarray(codes, np.float64).reshape(len(codes), -1)
-    blocks = squared_distances(f[-queries:], f[:-queries])
-    nearest = np.concatenate([block.argmin(axis=1) for _, block in blocks])
-    return float((labels[:-queries][nearest] == labels[-queries:]).mean())
+    f = rows("nearest_neighbour_accuracy", "codes", np.asarray(codes).reshape(len(codes), -1))
+    _, places = nearest(f[-queries:], f[:-queries])
+    return float((labels[:-queries][places] == labels[-queries:]).mean())
 
 
 register(nearest_neighbour_accuracy, better="higher")
@@ -35,7 +36,7 @@ register(nearest_neighbour_accuracy, better="higher")
 
 def principal(x: np.ndarray, components: int) -> np.ndarray:
     """(N, components): the coordinates of the flattened examples along their directions of largest variance."""
-    f = np.asarray(x, np.float64).reshape(len(x), -1)
-    f = f - f.mean(axis=0)
-    _, vectors = np.linalg.eigh(f.T @ f)
-    return f @ vectors[:, ::-1][:, :components]
+    f = np.asarray(x).reshape(len(x), -1)
+    mean, covariance = moments(f)
+    directions = np.linalg.eigh(covariance)[1][:, ::-1][:, :components]
+    return np.concatenate([(part - mean) @ directions for (part,) in blocks(f)])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigan.metrics.images import pairs
+from minigan.metrics.inputs import blocks
 from minigan.metrics.registry import register
 
 
@@ -25,7 +26,7 @@ def psnr(x: Any, y: Any, *, data_range: float) -> np.ndarray:
         ValueError: unequal or other shapes, NaN or Inf, a range that is not positive.
     """
     a, b = pairs("psnr", x, y, data_range)
-    error = np.square(a - b).mean(axis=(1, 2, 3))
+    error = np.concatenate([np.square(p - q).mean(axis=(1, 2, 3)) for p, q in blocks(a, b)])
     with np.errstate(divide="ignore"):
         return 10 * np.log10(float(data_range) ** 2 / error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigan.metrics.inputs import blocks
 from minigan.metrics.registry import register
 
 
@@ -17,8 +18,10 @@ def gradient_energy(images: np.ndarray) -> float:
     """
     if images.ndim != 4 or min(images.shape[1:3]) < 2:
         raise ValueError(f"gradient_energy: got shape {images.shape}, expected (N, H, W, C) with H and W of at least 2")
-    x = np.asarray(images, np.float64)
-    return float(np.square(np.diff(x, axis=1)).mean() + np.square(np.diff(x, axis=2)).mean())
+    energies = [
+        np.square(np.diff(part, axis=axis)).mean(axis=(1, 2, 3)) for (part,) in blocks(images) for axis in (1, 2)
+    ]
+    return float(np.concatenate(energies).sum() / len(images))
 
 
 register(gradient_energy, better="")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigan.metrics.images import filtered, pairs
+from minigan.metrics.inputs import blocks
 from minigan.metrics.registry import register
 
 K1, K2 = 0.01, 0.03
@@ -67,8 +68,8 @@ def ssim(x: Any, y: Any, *, data_range: float, window: str = "gaussian") -> np.n
     """
     a, b = pairs("ssim", x, y, data_range)
     check_window("ssim", a.shape, window)
-    luminance, structure = maps(a, b, float(data_range), window)
-    return (luminance * structure).mean(axis=(1, 2, 3))
+    products = (np.multiply(*maps(p, q, float(data_range), window)) for p, q in blocks(a, b))
+    return np.concatenate([each.mean(axis=(1, 2, 3)) for each in products])
 
 
 register(ssim, name="SSIM", better="higher")

@@ -76,7 +76,7 @@ def histogram(real: np.ndarray, made: np.ndarray) -> np.ndarray:
 def norms(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], ending: str) -> np.ndarray | None:
     """The norms of gradients over the steps, on a logarithmic axis; None where there are none."""
     drawn = figure(7.2, 4.2)
-    axes = drawn.add_axes((0.11, 0.12, 0.86, 0.79))
+    axes = drawn.add_axes((0.14, 0.12, 0.83, 0.79))  # room for labels such as 6 x 10^-1
     some = False
     for number, key in enumerate(keys):
         found = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), (int, float)) and row[key] > 0]
@@ -112,14 +112,23 @@ def field(now: Field, real: np.ndarray, title: str, reach: float, longest: float
         cmap="PRGn",
         vmin=-reach,
         vmax=reach,
-        aspect="auto",
+        aspect="equal",
         interpolation="bilinear",
     )
     axes.contour(now.scores, [0.0], extent=extent, colors=BLACK, linewidths=0.8) if _crosses(now.scores) else None
     axes.scatter(*real[:500].T, s=5, color=BLUE, alpha=0.5, linewidths=0, label="real")
     axes.scatter(*now.points.T, s=14, color=ORANGE, edgecolors="white", linewidths=0.4, label="generated", zorder=3)
     scale = 0.06 * float((now.high - now.low).max()) / (longest or 1.0)
-    look = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "width": 0.004, "color": BLACK, "zorder": 4}
+    # Below the points: near the end arrows are many and short, and would hide what they start from.
+    look = {
+        "angles": "xy",
+        "scale_units": "xy",
+        "scale": 1.0,
+        "width": 0.003,
+        "color": BLACK,
+        "alpha": 0.7,
+        "zorder": 2,
+    }
     axes.quiver(*now.points.T, *(scale * now.arrows).T, **look)
     axes.set(xlim=extent[:2], ylim=extent[2:], xlabel="$x_1$", ylabel="$x_2$")
     axes.set_title(title, fontsize=11)

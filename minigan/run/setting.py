@@ -7,6 +7,7 @@ distance it is the floor that no generator can be expected to go below.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -26,11 +27,12 @@ from minigan.metrics import judge as judges
 from minigan.metrics.judge import Judge
 from minigan.run import sampling
 from minigan.run.errors import UsageError
-from minigan.run.progress import phase
+from minigan.run.progress import note, phase
 from minigan.run.references import Reference
 
 SAMPLES = {"images": 5000, "points": 2500}  # where nobody says how many; at most half of the data
 LEAST = 20  # samples: fewer say nothing
+MOST_TRAINING = 2**27  # numbers in the training examples among which copies are looked for: half a gigabyte
 HELD_OUT = 1000  # real examples that take no part as training examples in the search for copies
 
 
@@ -110,10 +112,15 @@ class Setting:
 
     @cached_property
     def _unseen(self) -> dict[str, Side]:
-        """A few of the others, and all real examples but those few."""
+        """A few of the others, and all real examples but those few, or as many of them as `MOST_TRAINING` allows."""
         start = self.n
         few = self._order[start : start + min(HELD_OUT, self.n)]
-        return {"held_out": self.side(few), "training": self.side(np.setdiff1d(self._order, few))}
+        rest = np.setdiff1d(self._order, few)
+        most = max(self.n, MOST_TRAINING // math.prod(self.set.x.shape[1:]))
+        if len(rest) > most:
+            note(f"note: copies are looked for among {most:,} of {len(rest):,} training examples, which fit in memory")
+            rest = np.sort(stream(self.seed, "training examples").permutation(rest)[:most])
+        return {"held_out": self.side(few), "training": self.side(rest)}
 
     def comparison(self, fake: Side) -> Comparison:
         """Examples with the real ones."""

@@ -89,8 +89,10 @@ class Evaluation:
             )
         for label, found in self.checks.items():
             if found:
-                cells = [(c.name, cell(c.value), c.target, "met" if c.met else "NOT met") for c in found]
-                lines += ["", settings.table([(f"checks, {label}", "value", "target", ""), *cells], indent="")]
+                cells = [(c.name, cell(c.value), c.target, "met" if c.met else "NOT met", c.source) for c in found]
+                told = "where the target comes from" if any(c.source for c in found) else ""
+                head = (f"checks, {label}", "value", "target", "", told)
+                lines += ["", settings.table([head, *cells], indent="")]
         reasons: dict[str, list[str]] = {}
         for name, why in self.left_out.items():
             reasons.setdefault(why, []).append(name)

@@ -266,7 +266,7 @@ def sliced_wasserstein(
         raise ValueError(f"sliced_wasserstein: got shapes {x.shape} and {y.shape}, expected (n, d) and (m, d)")
     for name, points in (("x", x), ("y", y)):
         finite(name, points)
-    u = Tensor(array_module(x._data).asarray(_directions(directions, x.shape[1], seed), dtype=x.dtype))
+    u = Tensor(array_module(x._data).asarray(unit_directions(directions, x.shape[1], seed), dtype=x.dtype))
     lines = [ops.matmul(u, ops.transpose(points)) for points in (x, y)]
     if x.shape[0] == y.shape[0]:
         distances = _power_mean(ops.sort(lines[0]) - ops.sort(lines[1]), 1.0 / x.shape[0], order)
@@ -276,7 +276,8 @@ def sliced_wasserstein(
     return _power_mean(distances, 1.0 / u.shape[0], order)
 
 
-def _directions(directions: Any, d: int, seed: int) -> np.ndarray:
+def unit_directions(directions: Any, d: int, seed: int) -> np.ndarray:
+    """(k, d) float64 of length 1: k of them drawn uniformly on the sphere, or those that were given, divided by their lengths."""
     if isinstance(directions, (int, np.integer)):
         if directions < 1:
             raise ValueError(f"directions: got {directions}, expected at least 1, or (k, {d}) of them")
