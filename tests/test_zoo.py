@@ -492,7 +492,7 @@ def test_flowgan_of_images(images: data.Dataset) -> None:
         ends.append(built.state())
     assert equal(*ends)
     found = {check.name: check for check in built.checks(RealData(supply))}
-    assert found["largest |z - f(G(z))|, codes of the data"].met and 4 < found["bits a pixel"].value < 12
+    assert found["largest |x - G(f(x))|"].met and 4 < found["bits a pixel"].value < 12
     between = built.pictures({"x": images.x})["between"]
     assert (
         np.abs(between.examples[0] - images.x[0]).max() < 0.02

@@ -129,8 +129,9 @@ class FlowGAN(Averaged):
         samples, seed = self.sample(SAMPLES, seed=real.seed), real.seed
         with self.evaluating(), self.random.apart(seed, "checks"):
             z, log_p = self.code(self.tensor(x))
-            error = self.generator.unbounded_code(self.generator.inverse(z))[0].numpy() - z.numpy()
-        made = [Check("largest |z - f(G(z))|, codes of the data", float(np.abs(error).max()), "<= 1e-5")]
+            y = self.generator.inverse(z)
+            error = (self.generator.inverse(self.generator.unbounded_code(y)[0]) - y).numpy()
+        made = [Check("largest |x - G(f(x))|", float(np.abs(error).max()), "<= 1e-5")]
         if self.generator.images:
             bits = -log_p.numpy().mean() / math.log(2) / x[0].size
             return [
