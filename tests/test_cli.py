@@ -16,8 +16,9 @@ import pytest
 from tiny_runs import TINY
 
 import minigan
-from minigan import room
+from minigan import gans, room
 from minigan.cli import COMMANDS, main
+from minigan.gans.protocol import FAMILIES
 from minigan.run import checkpoint, rundir
 
 ROOT = os.path.dirname(os.path.dirname(minigan.__file__))
@@ -99,6 +100,14 @@ def test_tables(capsys):
     assert main(["models"]) == 0
     out = capsys.readouterr().out
     assert "mlp" in out and "(default)" in out and "points" in out
+    listed = out.splitlines()
+    for name, reference in gans.MODELS.items():  # each once, behind its family's line
+        (at,) = [i for i, line in enumerate(listed) if line.startswith(f"  {name} ")]
+        over = next(line for line in reversed(listed[:at]) if not line.startswith(" "))
+        model = gans.get(name)
+        assert over == f"{model.family}: {FAMILIES[model.family]}"
+        if reference.startswith("minigan.gans."):
+            assert model.family != "own" and 0 < len(model.summary) <= 90
     assert main(["datasets"]) == 0
     out = capsys.readouterr().out
     assert "ring8" in out and "28x28x1" in out and "download" in out

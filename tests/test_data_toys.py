@@ -20,9 +20,10 @@ MAKERS: dict[str, Callable[..., Dataset]] = {
     "moons": toys.moons,
     "line": toys.line,
     "gauss1d": toys.gauss1d,
+    "gauss2d": toys.gauss2d,
 }
 # A noise wide enough for a lattice of step sigma / 2 to be small.
-COARSE = {"ring8": 0.2, "grid25": 0.3, "swiss_roll": 0.1, "moons": 0.1, "line": 0.1, "gauss1d": 0.5}
+COARSE = {"ring8": 0.2, "grid25": 0.3, "swiss_roll": 0.1, "moons": 0.1, "line": 0.1, "gauss1d": 0.5, "gauss2d": 0.5}
 
 
 def density(data: Dataset, x: np.ndarray) -> np.ndarray:

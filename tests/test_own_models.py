@@ -405,6 +405,7 @@ def test_the_traceback_is_there_for_who_wants_it(model, capsys, monkeypatch):
         ),
         (("class MyConfig(Config):", "class MyConfig:"), "no Config.steps"),
         (("plain: bool = False", "plain: tuple = ()"), "no Config.plain of type int, float, bool or str"),
+        (('needs = "points"', 'needs = "points"; family = "gan"'), "no family among two-player, stabilised"),
         (('needs = "points"', 'needs = ["points"]'), "needs: got ['points']"),
         (('needs = "points"', 'needs = "pionts"'), "needs: got 'pionts'"),
         (('needs = "points"', 'needs = {"y": "labels", "x": "points"}'), "behind the data set"),
@@ -463,7 +464,7 @@ from minigan.gans import Config
 
 class Dirac:
     """A Dirac-GAN (Mescheder et al. 2018, arXiv 1801.04406): two numbers and no data, and nothing inherited."""
-    Config, summary, needs, conditions, best = Config, "two numbers", {}, {}, None
+    Config, summary, family, needs, conditions, best = Config, "two numbers", "own", {}, {}, None
 
     def __init__(self, config, data, *, device="cpu"):
         self.config, self.modules = config, {}

@@ -59,6 +59,7 @@ _ENTRIES = (
     Entry("moons", "points", (2,), "two interlocking half circles", _TOY, False),
     Entry("line", "points", (2,), "a noisy segment", _TOY, False),
     Entry("gauss1d", "points", (1,), "2 (or 3) Gaussians on the line", _TOY, False),
+    Entry("gauss2d", "points", (2,), "one Gaussian in the plane", _TOY, False),
 )
 
 
@@ -70,7 +71,7 @@ _MAKERS: dict[str, Callable[..., Dataset]] = {
     "glyphs": draw_glyphs,
     "letters": _letters,
     **{name: partial(idx_dataset, name) for name in SOURCES},
-    **{name: getattr(toys, name) for name in ("ring8", "grid25", "swiss_roll", "moons", "line", "gauss1d")},
+    **{name: getattr(toys, name) for name in ("ring8", "grid25", "swiss_roll", "moons", "line", "gauss1d", "gauss2d")},
 }
 
 

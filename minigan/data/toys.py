@@ -150,6 +150,14 @@ def gauss1d(n: int = 10_000, seed: int = 0, *, modes: int = 2, spacing: float = 
     return _mixture("gauss1d", n, seed, centres[:, None], sigma)
 
 
+def gauss2d(n: int = 10_000, seed: int = 0, *, sigma: float = 0.8) -> Dataset:
+    """One Gaussian around (1, -1/2): what has a closed form beside N(0, I). x (n, 2), y 0.
+
+    Raises DataError for n < 2 or sigma <= 0.
+    """
+    return _mixture("gauss2d", n, seed, np.array([[1.0, -0.5]]), sigma)
+
+
 def _segment(u: np.ndarray) -> np.ndarray:
     return np.stack([4 * u - 2, 2 * u - 1], axis=-1)
 

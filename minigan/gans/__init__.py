@@ -41,6 +41,9 @@ MODELS = {
     "aae": "minigan.gans.aae:AAE",
     "bigan": "minigan.gans.bigan:BiGAN",
     "vat": "minigan.gans.vat:VAT",
+    "density": "minigan.gans.density:Density",
+    "flowgan": "minigan.gans.flowgan:FlowGAN",
+    "dagan": "minigan.gans.dagan:DAGAN",
 }
 DEFAULT = "dcgan"
 

@@ -56,6 +56,7 @@ class AAE(Model):
 
     Config = AAEConfig
     summary = "adversarial autoencoder (Makhzani et al. 2015)"
+    family = "autoencoders"
     encoder: nn.Module
     decoder: nn.Module
     discriminator: nn.Module

@@ -65,6 +65,7 @@ class Model(ABC):
 
     Config: ClassVar[type[Any]] = Config
     summary: ClassVar[str] = ""  # one line for `minigan models`
+    family: ClassVar[str] = "own"  # under which of `minigan.gans.protocol.FAMILIES` it stands there
     needs: ClassVar[Needs] = "images"  # see minigan.gans.needs
     conditions: ClassVar[Mapping[str, Any]] = {}  # what `generate` takes beside n, see minigan.gans.conditions
     best: ClassVar[str | None] = None  # "min NAME" or "max NAME": by which number of its metrics a run is judged

@@ -54,6 +54,7 @@ class DCGAN(GAN):
 
     Config = DCGANConfig
     summary = "deep convolutional GAN (Radford et al. 2015)"
+    family = "two-player"
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

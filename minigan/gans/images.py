@@ -2,6 +2,8 @@
 
     Up     code -> dense s/4 x s/4 x 4f -> T 4x4/2 2f -> T 4x4/2 channels, tanh     batch norm and ReLU after both hidden layers
     Down   image -> conv 4x4/2 f -> conv 4x4/2 2f -> dense 16f                      leaky ReLU (slope .2) after each
+    Through  image -> conv 4x4/2 f -> conv 4x4/2 2f -> [a code as maps beside it] -> two of conv 3x3 4f -> T 4x4/2 2f -> T 4x4/2
+           channels, tanh: from an image to another one                             batch norm after all but the ends
 
 s is the image's size, T a transposed convolution, and weights start at N(0, .02^2) (Radford, Metz, Chintala 2015, arXiv
 1511.06434).
@@ -139,3 +141,38 @@ class Down(nn.Module):
 
 def _strided(inputs: int, outputs: int) -> nn.Conv:
     return nn.Conv(inputs, outputs, 4, stride=2, activation="leaky_relu", init=NORMAL)
+
+
+class Through(nn.Module):
+    """From images (N, *shape) and codes (N, inputs) to other images (N, *shape) in [-1, 1].
+
+    Args:
+        shape: (H, W, C) of an image, H and W multiples of 4.
+        features: f.
+        inputs: length of a code.
+
+    Raises:
+        Unsuitable: another size.
+    """
+
+    def __init__(self, shape: tuple[int, ...], features: int, inputs: int) -> None:
+        quarter(shape)
+        wide = 4 * features
+        self.down = nn.Sequential(
+            _strided(shape[-1], features),
+            nn.Conv(features, wide // 2, 4, stride=2, bias=False, init=NORMAL),
+            nn.BatchNorm(wide // 2, activation="leaky_relu"),
+        )
+        self.up = nn.Sequential(
+            nn.Conv(wide // 2 + inputs, wide, 3, bias=False, init=NORMAL),
+            nn.BatchNorm(wide, activation="relu"),
+            nn.Conv(wide, wide, 3, bias=False, init=NORMAL),
+            nn.BatchNorm(wide, activation="relu"),
+            nn.ConvTranspose(wide, wide // 2, 4, stride=2, bias=False, init=NORMAL),
+            nn.BatchNorm(wide // 2, activation="relu"),
+            nn.ConvTranspose(wide // 2, shape[-1], 4, stride=2, activation="tanh", init=NORMAL),
+        )
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:  # type: ignore[override]
+        """Another image of x."""
+        return self.up(with_maps(self.down(x), code))

@@ -56,6 +56,7 @@ class InfoGAN(Averaged):
 
     Config = InfoGANConfig
     summary = "GAN whose codes can be read back from images (Chen et al. 2016)"
+    family = "codes"
     conditions = CODES
     generator: nn.Module
     trunk: nn.Module
@@ -93,10 +94,8 @@ class InfoGAN(Averaged):
     def drawn(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """n codes as they are drawn in training."""
         numbers = 2.0 * self.random.uniform((n, 2), stream="numbers") - 1.0
-        category = ops.one_hot(
-            self.random.integers((n,), high=CATEGORIES, stream="category"), CATEGORIES, dtype=numbers.dtype
-        )
-        return category, numbers[:, :1], numbers[:, 1:]
+        which = self.random.integers((n,), high=CATEGORIES, stream="category")
+        return ops.one_hot(which, CATEGORIES, dtype=numbers.dtype), numbers[:, :1], numbers[:, 1:]
 
     def bound(self, h: Tensor, given: Sequence[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """-E log Q(c | x) without its constants, from the trunk's features of G(z, c); and L_I of the category, in nats."""

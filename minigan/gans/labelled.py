@@ -42,6 +42,21 @@ class Labelled:
         rows = there[np.arange(classes * each) % len(there)]
         return {"labelled": self.x.reshape(-1, *self.x.shape[2:])[rows], "label": rows // each}
 
+    def pairs(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """n of them, evenly drawn, each beside another one of its class: two arrays (n, *shape).
+
+        Raises:
+            ValueError: no class has two yet.
+        """
+        enough = np.flatnonzero(self.counts >= 2)
+        if not len(enough):
+            raise ValueError(
+                "Labelled: got no class with two examples yet, expected some; a larger batch_size brings them at once"
+            )
+        k = rng.choice(enough, n, p=self.counts[enough] / self.counts[enough].sum())
+        first = rng.integers(self.counts[k])
+        return self.x[k, first], self.x[k, (first + rng.integers(1, self.counts[k])) % self.counts[k]]
+
     def state(self) -> dict[str, np.ndarray]:
         """What was collected."""
         return {"x": self.x.copy(), "counts": self.counts.copy()}

@@ -42,6 +42,7 @@ class Either(GAN):
     """A two-player GAN whose networks follow the data."""
 
     Config = EitherConfig
+    family = "stabilised"
     needs = "examples"
 
     def networks(self) -> dict[str, nn.Module]:

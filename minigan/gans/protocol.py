@@ -19,6 +19,19 @@ from minigan.gans.checks import Check, RealData
 from minigan.gans.needs import Facts, Needs, entries
 from minigan.gans.options import OPTIONS_OF_RUNS, RUN_OPTIONS
 
+FAMILIES = {  # in the order of `minigan models`
+    "two-player": "a generator against a discriminator",
+    "stabilised": "the same game, held by a loss, a penalty or a constraint",
+    "conditional": "told which class to make",
+    "codes": "noise that comes to mean something, without labels",
+    "autoencoders": "with an encoder, so that an example has a code",
+    "anomaly": "learn what is usual, and score what is not",
+    "semi-supervised": "classifiers from a few labels and many examples without",
+    "density": "densities, or their ratio, as numbers",
+    "augmentation": "make more of a few labelled examples",
+    "own": "models of your own",
+}
+
 
 class ModelError(TypeError):
     """A model is not what the protocol asks for. The message names the model, the member, and what was expected of it."""
@@ -48,7 +61,8 @@ class Trainable(Protocol):
 
     Attributes:
         Config: a dataclass of options, among them `minigan.gans.options.RUN_OPTIONS`.
-        summary: one line for `minigan models`.
+        summary: one line for `minigan models`, at most 90 characters in the zoo.
+        family: under which of FAMILIES it stands there.
         needs: the data it is trained on, see `minigan.gans.needs`.
         conditions: what it can be asked for, by name, see `minigan.gans.conditions`.
         best: by which number of a line of `metrics.jsonl` a run is judged, "min NAME" or "max NAME": the best checkpoint is kept
@@ -60,6 +74,7 @@ class Trainable(Protocol):
 
     Config: type
     summary: str
+    family: str
     needs: Needs
     conditions: Mapping[str, Any]
     best: str | None
@@ -114,6 +129,8 @@ def lacking(model: type) -> list[str]:
             best_of(model.best)  # type: ignore[attr-defined]
         except TypeError as error:
             found.append(f"no {error}")
+    if "family" not in missing and model.family not in FAMILIES:  # type: ignore[attr-defined]
+        found.append(f"no family among {', '.join(FAMILIES)} (it is {model.family!r})")  # type: ignore[attr-defined]
     if "needs" not in missing:
         try:
             entries(model.needs)  # type: ignore[attr-defined]

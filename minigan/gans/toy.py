@@ -43,6 +43,7 @@ class Toy(GAN):
 
     Config = ToyConfig
     summary = "GAN for points in the plane"
+    family = "two-player"
     needs = "points"
 
     def networks(self) -> dict[str, nn.Module]:

@@ -51,6 +51,7 @@ class VAE(Model):
 
     Config = VAEConfig
     summary = "variational autoencoder (Kingma, Welling 2013)"
+    family = "autoencoders"
     best = "min autoencoder"
     encoder: nn.Module
     decoder: nn.Module

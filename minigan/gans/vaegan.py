@@ -57,6 +57,7 @@ class VAEGAN(Averaged):
 
     Config = VAEGANConfig
     summary = "VAE with a discriminator's features for pixels (Larsen et al. 2015)"
+    family = "autoencoders"
     rule = "simultaneous"
     averaged = ("encoder", "decoder")
     encoder: nn.Module

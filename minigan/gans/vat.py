@@ -65,6 +65,7 @@ class VAT(Model):
 
     Config = VATConfig
     summary = "classifier from few labels, smooth where it hurts most (Miyato et al. 2015)"
+    family = "semi-supervised"
     best = "min error"
     needs = {"x": "images", "y": "labels"}  # noqa: RUF012
     classifier: nn.Module
@@ -135,8 +136,7 @@ class VAT(Model):
         x = real["x"][:SHOWN]
         r = self.found(x, self.config.seed)
         loudest = np.abs(r).max(axis=(1, 2, 3), keepdims=True) + 1e-12
-        moved = np.clip(x + self.config.eps * r, -1, 1)
-        return {"directions": Picture(np.concatenate([x, r / loudest, moved]), SHOWN)}
+        return {"directions": Picture(np.concatenate([x, r / loudest, np.clip(x + self.config.eps * r, -1, 1)]), SHOWN)}
 
     def checks(self, real: RealData) -> Sequence[Check]:
         """The classifier's error, and what one power step is worth."""

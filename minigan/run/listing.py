@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minigan import data, gans
 from minigan.gans.needs import kind_of
+from minigan.gans.protocol import FAMILIES
 from minigan.run import references, settings
 from minigan.run.errors import command
 
@@ -11,17 +12,24 @@ SHOWN = ("data", "steps", "batch_size", "lr")
 
 
 def models() -> str:
-    """The zoo as a table: name, kind, a line on each, and its most important defaults."""
+    """The zoo by family, a line each: name, kind, what it is, and its most important defaults."""
     rows: list[tuple[object, ...]] = [("name", "for", "what", *SHOWN)]
+    families = []
     for name in gans.MODELS:
         reference = references.resolve(name)
         model, values = reference.model, settings.defaults(reference)
         mark = " (default)" if name == gans.DEFAULT else ""
         rows.append((name, kind_of(model.needs), model.summary + mark, *(values.get(key, "") for key in SHOWN)))
-    return (
-        f"{settings.table(rows, indent='')}\n\nall settings of a model: {command('train', 'MODEL', '--help')}\n"
-        f"a model of your own: {command('train', 'path/to/model.py')}"
-    )
+        families.append(model.family)
+    head, *lines = settings.table(rows, indent="  ").splitlines()
+    listed = [head]
+    for family, what in FAMILIES.items():
+        if of_it := [line for line, its in zip(lines, families, strict=True) if its == family]:
+            listed += [f"{family}: {what}", *of_it]
+    return "\n".join([
+        *listed, "", f"all settings of a model: {command('train', 'MODEL', '--help')}",
+        f"a model of your own: {command('train', 'path/to/model.py')}",
+    ])  # fmt: skip
 
 
 def datasets() -> str:
