@@ -31,11 +31,3 @@ def nearest_neighbour_accuracy(codes: np.ndarray, labels: np.ndarray, *, queries
 
 
 register(nearest_neighbour_accuracy, better="higher")
-
-
-def principal(x: np.ndarray, components: int) -> np.ndarray:
-    """(N, components): the coordinates of the flattened examples along their directions of largest variance."""
-    f = np.asarray(x, np.float64).reshape(len(x), -1)
-    f = f - f.mean(axis=0)
-    _, vectors = np.linalg.eigh(f.T @ f)
-    return f @ vectors[:, ::-1][:, :components]
