@@ -7,6 +7,9 @@ the model's own checks (`minigan evaluate` prints the same) on the first 1,000 t
 says how many) every so many steps. `last` is the value at the end, the mean over seeds; `best` the one that is nearest to the
 target at any time and seed. The judge is minigan's classifier of the training digits, in the cache.
 
+A detector of anomalies (`gans/anomaly.py`) trains on four in five of the training digits of nine classes, and is judged by one in
+five of the test digits of these, up to 2,000, and all of the tenth; its baseline, PCA, is fitted on the other test digits.
+
 A run is saved at each check and goes on from there, so that a long study may be done in pieces: `--seconds` ends one after
 about so long. Where a study is not at its end, the table says at which step it is. Times are CPU seconds of training, the sum
 of all threads."""

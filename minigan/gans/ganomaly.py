@@ -39,7 +39,7 @@ class GANomalyConfig(Config):
     """GANomaly's options."""
 
     held_out: int = held_out()
-    steps: int = option(900, "steps to train: one update of every player each", low=0)
+    steps: int = option(600, "steps to train: one update of every player each", low=0)
     latent: int = option(100, "length of the code z", low=1)
     features: int = option(32, "channels after the first convolution of each encoder and of D (the paper: 64)", low=1)
     w_adv: float = option(1.0, "weight of the features' error L_adv", low=0.0)

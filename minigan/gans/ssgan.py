@@ -51,9 +51,9 @@ class SSGANConfig(Config):
     labels: int = labels()
     latent: int = option(100, "length of the noise vector z, uniform on [0, 1]", low=1)
     width: int = option(600, "w: units of G's layers (the paper: 500) and of D's first (1000)", low=4)
-    noise: float = option(0.3, "standard deviation of the noise on D's images; .5 before its other layers", low=0.0)
+    noise: float = option(0.6, "standard deviation of the noise on D's images; .5 before its other layers", low=0.0)
     weight: float = option(1.0, "of L_unsupervised (1/2 in the authors' program)", low=0.0)
-    lr: float = option(1e-3, "Adam's learning rate at the start; it falls linearly to 0", low=0.0)
+    lr: float = option(3e-3, "Adam's learning rate at the start; it falls linearly to 0", low=0.0)
 
 
 class SSGAN(FewLabels):
@@ -68,15 +68,11 @@ class SSGAN(FewLabels):
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
-        pixels, latent, width, last = (
-            math.prod(self.shape),
-            self.config.latent,
-            self.config.width,
-            self.config.width // 4,
-        )
+        pixels, width, last = math.prod(self.shape), self.config.width, self.config.width // 4
         image = [nn.Dense(width, pixels, activation="tanh"), nn.Reshape(*self.shape)]
+        hidden = [*normed(self.config.latent, width, "relu"), *normed(width, width, "relu")]
         return {
-            "generator": nn.Sequential(*normed(latent, width, "relu"), *normed(width, width, "relu"), *image),
+            "generator": nn.Sequential(*hidden, *image),
             "body": nn.Sequential(*self.layers()),
             "head": nn.Dense(last, self.classes),
             "alone": nn.Sequential(*self.layers(), nn.Dense(last, self.classes)),
