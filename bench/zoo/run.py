@@ -76,7 +76,7 @@ STUDIES = [
     Study("ssgan", 3000, 500, note="published: 0.93 % after 300 epochs (180,000 updates)"),
     Study("ssaae", 3000, 500, note="published: 1.9 %, networks of 1,000 units"),
     *(Study("ganomaly", EPOCH, EPOCH, {"held_out": digit}, ONE_EPOCH) for digit in range(10)),
-    Study("fanogan", 2400, 400, {"held_out": 2}),
+    Study("fanogan", 1800, 300, {"held_out": 2}),
 ]
 
 

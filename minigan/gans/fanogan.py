@@ -51,8 +51,8 @@ class FAnoGANConfig(WGANGPConfig):
 
     data: str = option("glyphs", "data set by name, or a path (see: minigan datasets)")
     held_out: int = held_out()
-    steps: int = option(2400, "steps to train, in both phases", low=1)
-    gan_steps: int = option(1500, "steps of the first phase, G and D; the others train the encoder", low=1)
+    steps: int = option(1800, "steps to train, in both phases", low=1)
+    gan_steps: int = option(1200, "steps of the first phase, G and D; the others train the encoder", low=1)
     kappa: float = option(1.0, "weight of the features' error", low=0.0)
     encoder_lr: float = option(2e-4, "Adam's learning rate of the encoder", low=0.0)
     batch_size: int = option(64, "examples a step", low=1)
