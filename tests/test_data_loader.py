@@ -164,3 +164,22 @@ def test_what_is_no_data_is_refused(data: Any, options: Any, words: str) -> None
         Loader(data, batch_size=3, seed=0, **options)
     with pytest.raises(ValueError, match="labels='x'"):
         Loader(labelled(5), batch_size=3, seed=0, labels="x")
+
+
+def test_chosen_rows_are_visited_once_an_epoch_and_no_others() -> None:
+    rows = np.array([3, 17, 4, 9, 30, 12])
+    loader = Loader({"x": np.arange(40), "y": 10 * np.arange(40)}, batch_size=3, seed=5, rows=rows)
+    assert loader.steps_per_epoch == 2
+    for epoch in range(4):
+        batches = [loader.batch(2 * epoch + k) for k in range(2)]
+        assert sorted(np.concatenate([b["x"] for b in batches])) == sorted(rows)
+        assert all(np.array_equal(b["y"], 10 * b["x"]) for b in batches)
+    everything = Loader(np.arange(40), batch_size=3, seed=5, rows=np.arange(40))
+    assert np.array_equal(everything.batch(7), Loader(np.arange(40), batch_size=3, seed=5).batch(7))
+    with pytest.raises(DataError, match="2 examples do not fill one batch of 3"):
+        Loader(np.arange(40), batch_size=3, seed=0, rows=rows[:2])
+    for wrong in (np.array([40]), np.array([-1]), np.array([0.5]), np.zeros((2, 2), int)):
+        with pytest.raises(ValueError, match="whole numbers"):
+            Loader(np.arange(40), batch_size=1, seed=0, rows=wrong)
+    with pytest.raises(ValueError, match="rows are of a single set"):
+        Loader({"a": toys.ring8(40), "b": toys.ring8(40)}, batch_size=1, seed=0, rows=rows)

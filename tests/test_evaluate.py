@@ -16,10 +16,11 @@ from minigan.gans.mlp import MLP
 from minigan.gans.toy import Toy
 from minigan.metrics import judge
 from minigan.metrics.frechet import frechet_distance
-from minigan.run import evaluation, live
+from minigan.run import building, evaluation, live
 from minigan.run.evaluation import measured
 from minigan.run.live import Live
 from minigan.run.references import resolve
+from minigan.run.setting import Setting
 
 N = 100
 
@@ -274,6 +275,17 @@ def test_labels_that_are_asked_for_are_judged(tmp_path, monkeypatch, capsys):
     rows = {row["name"]: row for row in found["metrics"]}
     assert 0 <= rows["label accuracy"]["values"]["last"] <= 1 and rows["label accuracy"]["real"] > 0.3
     assert "--slow" in found["left_out"]["classifier accuracy score"]
+
+
+def test_samples_are_compared_with_the_examples_that_are_trained_on():
+    found = resolve("fanogan")
+    config = found.model.Config(held_out=3)
+    supply = building.load_data(found, config)
+    setting = Setting(found, config, supply, None, seed=0)
+    rows = found.model.trains_on(config, supply.parts)
+    drawn = [setting.real.labels, setting.other.labels, *(side.labels for side in setting._unseen.values())]
+    assert setting.n == len(rows) // 2 and not (np.concatenate(drawn) == 3).any()
+    assert len(setting._unseen["training"].labels) + len(setting._unseen["held_out"].labels) == len(rows)
 
 
 def test_a_game_without_data_has_its_own_checks_only(tmp_path, monkeypatch, capsys):

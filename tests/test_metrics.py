@@ -27,7 +27,8 @@ from minigan.metrics.kid import kernel_inception_distance
 from minigan.metrics.label_accuracy import label_accuracy
 from minigan.metrics.memorisation import copying
 from minigan.metrics.ms_ssim import WEIGHTS, most_scales, ms_ssim
-from minigan.metrics.nearest_neighbour import nearest_neighbour_accuracy, principal
+from minigan.metrics.nearest_neighbour import nearest_neighbour_accuracy
+from minigan.metrics.principal import principal
 from minigan.metrics.precision_recall import precision_recall
 from minigan.metrics.psnr import psnr
 from minigan.metrics.sharpness import gradient_energy

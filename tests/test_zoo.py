@@ -16,15 +16,17 @@ import pytest
 from minigan import data, gans, ops
 from minigan.autodiff import Tensor, grad, tensor
 from minigan.batch import tensors_of
-from minigan.gans import flows, needs
+from minigan.gans import anomaly, flows, needs
 from minigan.gans.checks import Check, RealData
 from minigan.gans.directions import top_eigenvectors
 from minigan.gans.flows import Flow
 from minigan.gans.labelled import Labelled
 from minigan.gans.latents import Posterior, off_prior
+from minigan.gans.protocol import Histogram
 from minigan.metrics import codes
 from minigan.metrics.class_spread import class_spread
-from minigan.metrics.nearest_neighbour import nearest_neighbour_accuracy, principal
+from minigan.metrics.nearest_neighbour import nearest_neighbour_accuracy
+from minigan.metrics.principal import principal, principal_residual
 from minigan.metrics.sharpness import gradient_energy
 from minigan.random import Source
 from minigan.run import plots
@@ -44,6 +46,10 @@ ZOO: dict[str, dict[str, Any]] = {
     "density": {},
     "flowgan": {"layers": 4, "width": 8},
     "dagan": {"features": 2, "latent": 3, "labels": 3},
+    "ssgan": {"width": 16, "labels": 2, "latent": 4},
+    "ssaae": {"width": 8, "labels": 2, "latent": 3},
+    "ganomaly": {"latent": 4, "features": 2},
+    "fanogan": {"latent": 4, "features": 2, "gan_steps": 15},
 }
 ASKED = {
     "cgan": {"label": 3},
@@ -51,13 +57,15 @@ ASKED = {
     "projection": {"label": 3},
     "infogan": {"category": 3, "first": 0.5},
     "dagan": {"source": np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)},
+    "ssaae": {"label": 3},
 }
-SILENT = ("vat",)  # make no examples
+SILENT = ("vat", "ganomaly")  # make no examples
 HELD = {
     "vat": {"weight": 0.0},  # direction and target of LDS count as constants in its derivative, so it is tested apart
     "density": {"divergence": "js"},  # e^l of weights ten times as large is no number
     "flowgan": {"r1": 0.0},  # what a lazy term adds to a gradient is no part of the loss that is told
     "dagan": {"gp": 0.0},
+    "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
 SIZE, BATCH = 8, 20
 STEP = 1e-8  # in float64: kinks of ReLUs within it are few, and rounding is about 1e-8 of a loss
@@ -151,7 +159,7 @@ def test_gradients_are_those_of_the_losses(name: str, images: data.Dataset) -> N
     entries = batch if isinstance(batch, dict) else {"x": batch}
     given = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in entries.items()}
     whole = tensors_of(given if isinstance(batch, dict) else given["x"])
-    players = model.game.players
+    players = [player for phase in model.game.phases for player in phase.players]
     if name == "projection":  # the derivative of a spectral norm is exact where power iteration has arrived
         with no_grad():
             for _ in range(60):
@@ -169,7 +177,8 @@ def test_gradients_are_those_of_the_losses(name: str, images: data.Dataset) -> N
     rng = np.random.default_rng(1)
     for player in players:
         restored()
-        _, slopes = player.gradients(whole, [p for p in players if p is not player])
+        own = {id(t) for t in player.parameters}
+        _, slopes = player.gradients(whole, [p for p in players if not own & {id(t) for t in p.parameters}])
         directions = [rng.normal(size=t.shape) for t in player.parameters]
         analytic = sum((g.data * u).sum() for g, u in zip(slopes, directions, strict=True))
         values = []
@@ -195,6 +204,10 @@ def test_samples_pictures_numbers_and_checks(name: str, images: data.Dataset) ->
     assert equal(before, model.state())  # looking leaves no trace
     assert pictures and checks and len({c.name for c in checks}) == len(checks)
     for picture in pictures.values():
+        if isinstance(picture, Histogram):
+            assert plots.HistogramPainter().picture(picture, "").dtype == np.uint8
+            assert all(len(v) and v.min() >= 0 and v.max() <= 1 for v in picture.groups.values())
+            continue
         drawn = plots.painter_of(picture.examples, None).picture(picture.examples, "", picture.columns)
         assert drawn.dtype == np.uint8 and np.isfinite(picture.examples).all()
         assert picture.examples.ndim == 2 or np.abs(picture.examples).max() <= 1
@@ -541,6 +554,129 @@ def test_dagans_penalty_and_its_derivative(images: data.Dataset) -> None:
             t.assign(t.data - h * d)
     wanted = sum((s.numpy() * d).sum() for s, d in zip(slopes, directions, strict=True))
     assert (found[0] - found[1]) / (2 * STEP) == pytest.approx(wanted, rel=1e-4)
+def test_ssgan(images: data.Dataset) -> None:
+    model, feed = made("ssgan", images, replay=False, config={"weight": 0.6})
+    (batch,) = feed(0)
+    model.body.eval()  # no noise: a batch of its own then has the same logits
+    model.alone.eval()
+    b = fixed(model, batch)
+    fake = model.generate(BATCH)
+    l_few, l_x, l_fake = (model.logits(x).numpy().astype(np.float64) for x in (b.labelled, b.x, fake))
+    real_share, fake_share = (np.exp(v).sum(1) / (np.exp(v).sum(1) + 1) for v in (l_x, l_fake))  # D(x) = Z / (Z + 1)
+    joined = np.concatenate([l_fake, np.zeros((BATCH, 1))], axis=1)  # the class K + 1, whose logit is 0
+    assert 1 - fake_share == pytest.approx(np.exp(log_softmax(joined))[:, -1], rel=1e-6)
+    supervised = -log_softmax(l_few)[np.arange(20), batch["label"]].mean()
+    wanted = supervised - 0.6 * (np.log(real_share).mean() + np.log(1 - fake_share).mean())
+    assert values(model.discriminator_loss(fixed(model, batch))) == pytest.approx(wanted, rel=1e-5)
+    f, g = model.body(b.x).numpy(), model.body(fake).numpy()
+    wanted = ((f.mean(0) - g.mean(0)) ** 2).sum()
+    assert values(model.generator_loss(fixed(model, batch))) == pytest.approx(wanted, rel=1e-4)
+    own = log_softmax(model.alone(b.labelled).numpy())[np.arange(20), batch["label"]]
+    assert values(model.alone_loss(b)) == pytest.approx(-own.mean(), rel=1e-5)
+
+
+def test_ssaae(images: data.Dataset) -> None:
+    model, feed = made("ssaae", images, replay=False)
+    (batch,) = feed(0)
+    b = fixed(model, batch)
+    h = model.encoder(b.x).numpy()
+    y, z = np.exp(log_softmax(h[:, :10])), h[:, 10:]
+    again = model.decoder(np.concatenate([y, z], axis=1).astype(np.float32)).numpy()
+    assert values(model.reconstruction_loss(b)) == pytest.approx(((again - batch["x"]) ** 2).mean(), rel=1e-4)
+    drawn = [t.numpy() for t in model.prior(BATCH)]
+    assert (drawn[0].sum(1) == 1).all() and drawn[1].shape == (BATCH, 3)
+    pairs = [(model.D_y, drawn[0], y), (model.D_z, drawn[1], z)]
+    logits = [(d(prior).numpy(), d(code.astype(np.float32)).numpy()) for d, prior, code in pairs]
+    wanted = sum(softplus(-l_prior).mean() + softplus(l_code).mean() for l_prior, l_code in logits)
+    assert values(model.discriminators_loss(fixed(model, batch))) == pytest.approx(wanted, rel=1e-5)
+    wanted = sum(softplus(-l_code).mean() for _, l_code in logits)
+    assert values(model.regularization_loss(b)) == pytest.approx(wanted, rel=1e-5)
+    own = log_softmax(model.encoder(b.labelled).numpy()[:, :10])[np.arange(20), batch["label"]]
+    assert values(model.labels_loss(b)) == pytest.approx(-own.mean(), rel=1e-5)
+
+
+def test_ganomaly(images: data.Dataset) -> None:
+    model, feed = made("ganomaly", images, replay=False, config={"w_adv": 2.0, "w_con": 7.0, "w_enc": 3.0})
+    (batch,) = feed(0)
+    x = Tensor(batch)
+    z = model.encoder(x)
+    made_of = model.decoder(z)
+    z, twice = z.numpy(), model.again(made_of).numpy()
+    f, g, l_x, l_made = (
+        t.numpy() for t in (model.trunk(x), model.trunk(made_of), *(model.head(model.trunk(i)) for i in (x, made_of)))
+    )
+    wanted = softplus(-l_x).mean() + softplus(l_made).mean()
+    assert values(model.discriminator_loss(x)) == pytest.approx(wanted, rel=1e-5)
+    wanted = 2 * ((f - g) ** 2).mean() + 7 * np.abs(batch - made_of.numpy()).mean() + 3 * ((z - twice) ** 2).mean()
+    assert values(model.generator_loss(x)) == pytest.approx(wanted, rel=1e-5)
+    with model.evaluating():
+        z = model.encoder(x)
+        wanted = np.abs(z.numpy() - model.again(model.decoder(z)).numpy()).mean(1)
+    assert model.scores(batch) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_fanogan(images: data.Dataset) -> None:
+    model, feed = made("fanogan", images, replay=False, config={"kappa": 0.4})
+    (batch,) = feed(0)
+    x = Tensor(batch)
+    again = model.generator(model.encoder(x)).numpy()
+    f, g, l_x = batch, again, model.discriminator(x).numpy()
+    *below, last = model.discriminator.layers
+    for layer in below:
+        f, g = layer(f), layer(g)
+    f, g = f.numpy(), g.numpy()
+    assert np.array_equal(last(f).numpy(), l_x)
+    image, of_features = ((batch - again) ** 2).mean((1, 2, 3)), ((f - g) ** 2).mean(1)
+    wanted = (image + 0.4 * of_features).mean()
+    assert values(model.encoder_loss(x)) == pytest.approx(wanted, rel=1e-5)
+    with model.evaluating():
+        assert values(ops.mean(model.score(x))) == pytest.approx(model.encoder_loss(x)[0].item(), rel=1e-5)
+    with pytest.raises(gans.Unsuitable, match="leaves none to the encoder"):
+        made("fanogan", images, config={"gan_steps": 30})
+
+
+def test_fanogans_encoder_leaves_generator_and_critic_as_they_are(images: data.Dataset) -> None:
+    model, feed = made("fanogan", images)
+    run(model, feed, 0, 15)
+    before = {k: v.copy() for k, v in model.state().items()}
+    run(model, feed, 15, 20)
+    after = model.state()
+    frozen = [k for k in after if k.startswith(("generator/", "discriminator/"))]  # weights and running statistics
+    assert frozen and all(np.array_equal(before[k], after[k]) for k in frozen)
+    assert any(not np.array_equal(before[k], after[k]) for k in after if k.startswith("encoder/"))
+
+
+# -- anomalies: who is trained on ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["ganomaly", "fanogan"])
+def test_a_detector_never_trains_on_what_it_is_judged_by(name: str, images: data.Dataset) -> None:
+    model, feed = made(name, images, config={"held_out": 4})
+    seen = {x.tobytes() for number in range(30) for batch in feed(number) for x in batch}
+    x, strange = model.unseen({"x": images.x, "y": images.y})
+    judged = {image.tobytes() for image in x}
+    assert not seen & judged
+    assert seen | judged == {image.tobytes() for image in images.x}  # nothing is lost
+    assert strange.sum() == 20 and {image.tobytes() for image in images.x[images.y == 4]} <= judged
+    kept = anomaly.kept(images.x)
+    order = np.random.default_rng(0).permutation(200)
+    assert np.array_equal(anomaly.kept(images.x[order]), kept[order])  # by content, in any order
+    assert 0.1 < kept.mean() < 0.3
+    stored = np.rint(127.5 * (images.x + 1)).astype(np.uint8)
+    assert np.array_equal(anomaly.kept(data.Pixels(stored)), kept)  # and however it is stored
+    with pytest.raises(gans.Unsuitable, match="expected a class of the data, 0 to 9"):
+        made(name, images, config={"held_out": 10})
+
+
+def test_the_residual_of_principal_directions() -> None:
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 5)) + 3
+    assert principal_residual(plane, plane, 2) == pytest.approx(np.zeros(200), abs=1e-9)
+    off = plane + rng.normal(size=plane.shape)
+    centred = off - plane.mean(axis=0)
+    basis = np.linalg.svd(plane - plane.mean(axis=0), full_matrices=False)[2][:2]
+    wanted = ((centred - centred @ basis.T @ basis) ** 2).sum(1)
+    assert principal_residual(plane, off, 2) == pytest.approx(wanted)
+    with pytest.raises(ValueError, match="expected examples of one shape"):
+        principal_residual(plane, off[:, :3], 2)
 
 
 # -- VAT: the direction ----------------------------------------------------------------------------------------------

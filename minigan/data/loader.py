@@ -23,14 +23,16 @@ def _rows(array: Any, indices: np.ndarray, out: np.ndarray | None) -> np.ndarray
 class _Set:
     """Arrays whose rows belong together, and the order in which their rows are visited."""
 
-    def __init__(self, name: str, arrays: dict[str, Any], batch_size: int, seed: int) -> None:
-        self.name, self.arrays, self.batch_size, self.seed = name, arrays, batch_size, seed
+    def __init__(
+        self, name: str, arrays: dict[str, Any], batch_size: int, seed: int, rows: np.ndarray | None = None
+    ) -> None:
+        self.name, self.arrays, self.batch_size, self.seed, self.rows = name, arrays, batch_size, seed, rows
         lengths = {key: len(array) for key, array in arrays.items()}
         if len(set(lengths.values())) != 1:
             raise DataError(
                 f"Loader: rows belong together, but the lengths are {lengths}; for unpaired sets give Datasets"
             )
-        self.length = next(iter(lengths.values()))
+        self.length = next(iter(lengths.values())) if rows is None else len(rows)
         if self.length < batch_size:
             where = f"{name!r}: " if name else ""
             raise DataError(
@@ -45,7 +47,8 @@ class _Set:
         if epoch != self._epoch:
             # One epoch's order is kept: training asks for the steps of an epoch one after another.
             shuffle = f"{self.name}/shuffle/{epoch}" if self.name else f"shuffle/{epoch}"
-            self._order = stream(self.seed, shuffle).permutation(self.length)
+            order = stream(self.seed, shuffle).permutation(self.length)
+            self._order = order if self.rows is None else self.rows[order]
             self._epoch = epoch
         return self._order[place * self.batch_size : (place + 1) * self.batch_size]
 
@@ -71,13 +74,14 @@ class Loader:
         seed: any integer.
         labels: None for none; "integers" for a Dataset's y (batch_size,) int64; "one_hot" for (batch_size, classes) float32.
         classes: how many labels there are; by default one more than the largest.
+        rows: of a single set, the numbers of the examples that are visited, each once an epoch; all by default.
         name: of the order's stream, for a single set. Two loaders of one seed and one length visit in the same order unless
             their names differ.
 
     Raises:
         DataError: a set smaller than a batch, arrays of different lengths, no labels where they are wanted, or something that is
             no data, such as a tuple or list of arrays.
-        ValueError: a batch size below 1, or an unknown kind of labels.
+        ValueError: a batch size below 1, an unknown kind of labels, or rows that are no numbers of examples.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Loader:
         seed: int,
         labels: str | None = None,
         classes: int | None = None,
+        rows: np.ndarray | None = None,
         name: str = "",
     ) -> None:
         if batch_size < 1:
@@ -111,7 +116,9 @@ class Loader:
             self._form = "rows"
         parts = dict(data) if isinstance(data, Mapping) and self._form == "sets" else {name: data}
         for key, value in parts.items():
-            self._sets[key] = _Set(key, self._arrays(value, key), self.batch_size, self.seed)
+            arrays = self._arrays(value, key)
+            chosen = None if rows is None else self._chosen(rows, arrays)
+            self._sets[key] = _Set(key, arrays, self.batch_size, self.seed, chosen)
         first = next(iter(self._sets.values()))
         self.x = next(iter(first.arrays.values()))
         self.y = data.y if isinstance(data, Dataset) else None
@@ -139,6 +146,16 @@ class Loader:
                 )
             arrays = {"x": _array(value, "")}
         return {key: a if isinstance(a, Pixels) else np.ascontiguousarray(a) for key, a in arrays.items()}
+
+    def _chosen(self, rows: np.ndarray, arrays: Mapping[str, Any]) -> np.ndarray:
+        rows, length = np.asarray(rows), len(next(iter(arrays.values())))
+        if self._form == "sets":
+            raise ValueError("Loader: rows are of a single set; give each set a loader of its own")
+        if rows.ndim != 1 or rows.dtype.kind not in "iu" or ((rows < 0) | (rows >= length)).any():
+            raise ValueError(
+                f"Loader: got rows {rows.dtype} {rows.shape}, expected whole numbers (k,) from 0 to {length - 1}"
+            )
+        return rows
 
     def _encoded(self, labels: np.ndarray) -> np.ndarray:
         most = int(labels.max()) + 1

@@ -13,11 +13,11 @@ from minigan.gans.base import Model
 from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Category, Examples, Label, Number
 from minigan.gans.options import Config, option
-from minigan.gans.protocol import ModelError, Picture, Unsuitable, check
+from minigan.gans.protocol import Histogram, ModelError, Picture, Unsuitable, check
 
 __all__ = [
-    "DEFAULT", "MODELS", "Category", "Check", "Config", "Examples", "Label", "Model", "ModelError", "Number", "Picture",
-    "RealData", "Unsuitable", "get", "option", "register",
+    "DEFAULT", "MODELS", "Category", "Check", "Config", "Examples", "Histogram", "Label", "Model", "ModelError", "Number",
+    "Picture", "RealData", "Unsuitable", "get", "option", "register",
 ]  # fmt: skip
 
 MODELS = {
@@ -44,6 +44,10 @@ MODELS = {
     "density": "minigan.gans.density:Density",
     "flowgan": "minigan.gans.flowgan:FlowGAN",
     "dagan": "minigan.gans.dagan:DAGAN",
+    "ssgan": "minigan.gans.ssgan:SSGAN",
+    "ssaae": "minigan.gans.ssaae:SSAAE",
+    "ganomaly": "minigan.gans.ganomaly:GANomaly",
+    "fanogan": "minigan.gans.fanogan:FAnoGAN",
 }
 DEFAULT = "dcgan"
 

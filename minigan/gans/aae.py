@@ -30,7 +30,7 @@ from minigan.gans.base import Model
 from minigan.gans.checks import Check, RealData
 from minigan.gans.latents import beside, normed, off_prior
 from minigan.gans.options import Config, option
-from minigan.gans.protocol import Picture
+from minigan.gans.protocol import Histogram, Picture
 from minigan.player import Player
 
 JUDGED, CODES, SHOWN = (
@@ -124,7 +124,7 @@ class AAE(Model):
             z = self.encoder(self.tensor(x[:CODES])).numpy()
         return off_prior(z, np.random.default_rng(seed).normal(size=z.shape))
 
-    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
         """Samples; and real images beside their reconstructions."""
         x = real["x"][:SHOWN]
         with self.evaluating():

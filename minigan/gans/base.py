@@ -22,7 +22,7 @@ from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Category, Condition, Examples, bound
 from minigan.gans.needs import Facts, Needs
 from minigan.gans.options import Config
-from minigan.gans.protocol import ModelError, Picture, can_be_drawn
+from minigan.gans.protocol import Histogram, ModelError, Picture, can_be_drawn
 from minigan.player import Player
 from minigan.rules import Rule
 from minigan.switches import no_grad
@@ -123,7 +123,19 @@ class Model(ABC):
         """What to call after each step, behind the average's update (see `after` of :class:`minigan.Game`)."""
         return ()
 
-    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+    @classmethod
+    def trains_on(cls, config: Any, data: Mapping[str, Any]) -> np.ndarray | None:
+        """Which rows of a data set the model is trained on, (k,) whole numbers; None, the default, for all.
+
+        The others are never in a batch, and samples are compared with these alone: for what is to be judged on examples that were
+        held out. A function of its arguments only, so that a run that goes on, or is evaluated, finds the same rows.
+
+        Args:
+            config: of the run. data: the set's examples (an array, or `data.Pixels`) and labels, by the names in `needs`.
+        """
+        return None
+
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
         """Samples, as far as they are images or points: every class in turn, and translations of the examples in `real`."""
         if type(self).generate is Model.generate:
             return {}

@@ -34,8 +34,9 @@ from minigan.gans.checks import Check, RealData
 from minigan.gans.images import Averaged, AveragedConfig
 from minigan.gans.latents import beside, normed, reconstruction_ratio
 from minigan.gans.options import option
-from minigan.gans.protocol import Picture
-from minigan.metrics.nearest_neighbour import nearest_neighbour_accuracy, principal
+from minigan.gans.protocol import Histogram, Picture
+from minigan.metrics.nearest_neighbour import nearest_neighbour_accuracy
+from minigan.metrics.principal import principal
 from minigan.player import Player
 
 JUDGED, QUERIES, SHOWN = 5000, 1000, 40  # images that checks look at, of them queries; reconstructions in a picture
@@ -129,7 +130,7 @@ class BiGAN(Averaged):
         z, again = self.code_and_back(x)
         return {"reconstruction_ratio": reconstruction_ratio(x, again), "code_std": float(z.std())}
 
-    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
         """Samples; and real images beside their reconstructions."""
         x = real["x"][:SHOWN]
         return {**super().pictures(real), "reconstructions": beside(x, self.code_and_back(x)[1])}

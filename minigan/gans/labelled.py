@@ -1,12 +1,25 @@
-"""A few labelled examples among many: the first so many of each class that come by."""
+"""A few labelled examples among many, the first of each class that come; and what models that learn from them share."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from minigan.autodiff import Tensor
 from minigan.backend import to_numpy
+from minigan.gans.base import Model, Stateful
+from minigan.gans.options import option
+from minigan.gans.protocol import Picture
+
+JUDGED, ROWS = 5000, 8  # images that checks look at; in a column of a picture
+
+
+def labels() -> Any:
+    """The option that says how many."""
+    return option(10, "labelled images of each class; the first ones that come", low=1)
 
 
 class Labelled:
@@ -70,3 +83,51 @@ class Labelled:
         ):
             raise ValueError(f"Labelled: got a state of other sizes, expected x {self.x.shape}")
         self.x[...], self.counts[...] = state["x"], state["counts"]
+
+
+class FewLabels(Model):
+    """A classifier that is told a few labels and sees many images without.
+
+    A subclass writes `networks`, `players` and :meth:`logits`, and has `labels` in its `Config`. Its losses get images b.x
+    without labels, and the labelled ones b.labelled with b.label.
+    """
+
+    needs = {"x": "images", "y": "labels"}  # noqa: RUF012
+    family = "semi-supervised"
+    best = "min error"
+    labelled: Labelled
+
+    def extra_state(self) -> dict[str, Stateful]:
+        """The labelled images: no others' labels are ever read."""
+        return {"labelled": Labelled(self.shape, classes=self.classes, each=self.config.labels)}
+
+    def feed(self, batch: Any, number: int) -> Any:
+        """A batch without its labels, and all labelled images."""
+        self.labelled.collect(batch["x"], batch["y"])
+        return {"x": batch["x"], **self.labelled.batch()}
+
+    @abstractmethod
+    def logits(self, x: Tensor) -> Tensor:
+        """Of the classes (N, K)."""
+
+    def predicted(self, x: np.ndarray) -> np.ndarray:
+        """The likeliest class of each image (N,)."""
+        with self.evaluating():
+            return self.logits(self.tensor(x)).numpy().argmax(axis=1)
+
+    def error(self, real: Mapping[str, np.ndarray]) -> float:
+        """The share of wrong answers on images that came without labels, but for the labelled ones among them."""
+        return float((self.predicted(real["x"][:JUDGED]) != real["y"][:JUDGED]).mean())
+
+    def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
+        """The error."""
+        return {"error": self.error(real)}
+
+    def told(self, x: np.ndarray) -> Picture:
+        """Images, each in the column of the class that it is given; where no image is given a class, the column is black."""
+        found = self.predicted(x)
+        rows = [np.flatnonzero(found == k)[:ROWS] for k in range(self.classes)]
+        columns = np.full((ROWS, self.classes, *self.shape), -1.0, np.float32)
+        for k, chosen in enumerate(rows):
+            columns[: len(chosen), k] = x[chosen]
+        return Picture(columns.reshape(-1, *self.shape), self.classes)

@@ -51,6 +51,16 @@ class Picture(NamedTuple):
     columns: int | None = None
 
 
+class Histogram(NamedTuple):
+    """Numbers to be drawn as histograms, one over the other on the same bins.
+
+    groups: by name, (n,) each. label: of the axis.
+    """
+
+    groups: Mapping[str, np.ndarray]
+    label: str
+
+
 def can_be_drawn(examples: np.ndarray) -> bool:
     """Whether these are images (n, H, W, C) of 1 or 3 channels, or points (n, d)."""
     return examples.ndim == 2 or (examples.ndim == 4 and examples.shape[-1] in (1, 3))
@@ -90,10 +100,14 @@ class Trainable(Protocol):
     def parse_condition(self, name: str, text: str) -> Any:
         """A condition for :meth:`sample` from the command line. ValueError: there is no such condition, or no such value."""
 
+    @classmethod
+    def trains_on(cls, config: Any, data: Mapping[str, Any]) -> np.ndarray | None:
+        """Which rows of a data set, (k,) whole numbers; None for all. data: its examples and labels, by the names in `needs`."""
+
     def feed(self, batch: Any, number: int) -> Any:
         """What `game.step` gets for the batch of that number; the batch as it was drawn, or something else."""
 
-    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
         """What to draw, by name. real: some examples of the data, by the names in `needs`, the same at every call."""
 
     def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:

@@ -29,7 +29,7 @@ from minigan.gans.base import Model
 from minigan.gans.checks import Check, RealData
 from minigan.gans.latents import Posterior, beside
 from minigan.gans.options import Config, option
-from minigan.gans.protocol import Picture
+from minigan.gans.protocol import Histogram, Picture
 from minigan.player import Player
 
 JUDGED, SHOWN = 5000, 40  # images that checks look at; reconstructions in a picture
@@ -97,7 +97,7 @@ class VAE(Model):
         kl = q.kl()
         return reconstruction + kl, {"reconstruction": reconstruction, "kl": kl}
 
-    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
         """Samples; and real images beside what the mean of their code is decoded to."""
         x = real["x"][:SHOWN]
         with self.evaluating():

@@ -34,7 +34,7 @@ from minigan.gans.checks import Check, RealData
 from minigan.gans.images import Averaged, Down, ImageConfig, Up
 from minigan.gans.latents import Posterior, beside
 from minigan.gans.options import option
-from minigan.gans.protocol import Picture
+from minigan.gans.protocol import Histogram, Picture
 from minigan.metrics.sharpness import gradient_energy
 from minigan.player import Player
 
@@ -125,7 +125,7 @@ class VAEGAN(Averaged):
         with self.evaluating():
             return self.decoder(Posterior.of(self.encoder(self.tensor(x))).mean).numpy()
 
-    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
         """Samples; and real images beside their reconstructions."""
         x = real["x"][:SHOWN]
         return {**super().pictures(real), "reconstructions": beside(x, self.reconstructed(x))}

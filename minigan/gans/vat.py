@@ -33,15 +33,14 @@ import numpy as np
 from minigan import losses, nn, ops, optim
 from minigan.autodiff import Tensor
 from minigan.derivatives import hvp, vjp
-from minigan.gans.base import Model, Stateful
 from minigan.gans.checks import Check, RealData
 from minigan.gans.directions import top_eigenvectors, unit
-from minigan.gans.labelled import Labelled
+from minigan.gans.labelled import FewLabels, labels
 from minigan.gans.options import Config, option
 from minigan.gans.protocol import Picture
 from minigan.player import Player
 
-JUDGED, COMPARED, SHOWN = 5000, 20, 10  # images that checks look at; whose direction is compared; in a picture
+COMPARED, SHOWN = 20, 10  # images whose direction is compared; in a picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,7 @@ class VATConfig(Config):
 
     steps: int = option(1500, "steps to train the classifier", low=0)
     batch_size: int = option(250, "images without labels a step", low=1)
-    labels: int = option(10, "labelled images of each class; the first ones that come", low=1)
+    labels: int = labels()
     width: int = option(600, "hidden units (the paper: 1200)", low=1)
     eps: float = option(2.0, "length of r, for pixels in [-1, 1]", low=0.0)
     weight: float = option(1.0, "of the smoothness LDS", low=0.0)
@@ -60,16 +59,12 @@ class VATConfig(Config):
     lr: float = option(2e-3, "Adam's learning rate at the start; it falls linearly to 0", low=0.0)
 
 
-class VAT(Model):
+class VAT(FewLabels):
     """One network, one player."""
 
     Config = VATConfig
     summary = "classifier from few labels, smooth where it hurts most (Miyato et al. 2015)"
-    family = "semi-supervised"
-    best = "min error"
-    needs = {"x": "images", "y": "labels"}  # noqa: RUF012
     classifier: nn.Module
-    labelled: Labelled
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
@@ -83,14 +78,9 @@ class VAT(Model):
         rate = optim.linear(self.config.lr, steps=max(self.config.steps, 1))
         return [Player("classifier", self.loss, optim.Adam(self.classifier, lr=rate))]
 
-    def extra_state(self) -> dict[str, Stateful]:
-        """The labelled images: no others' labels are ever read."""
-        return {"labelled": Labelled(self.shape, classes=self.classes, each=self.config.labels)}
-
-    def feed(self, batch: Any, number: int) -> Any:
-        """A batch without its labels, and all labelled images."""
-        self.labelled.collect(batch["x"], batch["y"])
-        return {"x": batch["x"], **self.labelled.batch()}
+    def logits(self, x: Tensor) -> Tensor:
+        """The classifier's."""
+        return self.classifier(x)
 
     def loss(self, b: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The three terms, each reported."""
@@ -122,10 +112,6 @@ class VAT(Model):
         with self.evaluating():
             return self.classifier(self.tensor(x)).numpy().argmax(axis=1)
 
-    def metrics(self, real: Mapping[str, np.ndarray]) -> Mapping[str, float]:
-        """The error on images that came without labels, but for the labelled ones among them."""
-        return {"error": float((self.predicted(real["x"]) != real["y"]).mean())}
-
     def found(self, x: np.ndarray, seed: int) -> np.ndarray:
         """The directions of images, as training would find them."""
         with self.evaluating(), self.random.apart(seed, "directions"):
@@ -140,11 +126,11 @@ class VAT(Model):
 
     def checks(self, real: RealData) -> Sequence[Check]:
         """The classifier's error, and what one power step is worth."""
-        x, y = real["x"][:JUDGED], real["y"][:JUDGED]
+        x = real["x"][:COMPARED]
         with self.evaluating():
-            best = top_eigenvectors(self.classifier, self.tensor(x[:COMPARED]))
-        cosines = np.abs((self.found(x[:COMPARED], real.seed).reshape(best.shape) * best).sum(axis=1))
+            best = top_eigenvectors(self.classifier, self.tensor(x))
+        cosines = np.abs((self.found(x, real.seed).reshape(best.shape) * best).sum(axis=1))
         return [
-            Check("error", (self.predicted(x) != y).mean(), "<= 0.12"),
+            Check("error", self.error(real), "<= 0.12"),
             Check("cosine of direction and top eigenvector", np.median(cosines), ">= 0.7"),
         ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigan.metrics.frechet import moments
-from minigan.metrics.inputs import blocks, rows
+from minigan.metrics.inputs import rows
 from minigan.metrics.neighbours import nearest
 from minigan.metrics.registry import register
 
@@ -32,11 +31,3 @@ def nearest_neighbour_accuracy(codes: np.ndarray, labels: np.ndarray, *, queries
 
 
 register(nearest_neighbour_accuracy, better="higher")
-
-
-def principal(x: np.ndarray, components: int) -> np.ndarray:
-    """(N, components): the coordinates of the flattened examples along their directions of largest variance."""
-    f = np.asarray(x).reshape(len(x), -1)
-    mean, covariance = moments(f)
-    directions = np.linalg.eigh(covariance)[1][:, ::-1][:, :components]
-    return np.concatenate([(part - mean) @ directions for (part,) in blocks(f)])

@@ -15,7 +15,7 @@ from minigan.backend import array_module, to_numpy
 from minigan.finite import NotFiniteError
 from minigan.game import Game
 from minigan.gans.options import LOSS_BOUND, SPREAD_BOUND
-from minigan.gans.protocol import Picture
+from minigan.gans.protocol import Histogram, Picture
 from minigan.run.rundir import RunDir, write_durably, write_json
 
 FEWEST = 8  # samples that a spread is taken of
@@ -89,10 +89,12 @@ class Watcher:
                 self._stood[name] = made, sums
         return new
 
-    def see_pictures(self, step: int, made: Mapping[str, Picture]) -> list[str]:
-        """What was drawn at a step; returns new findings."""
+    def see_pictures(self, step: int, made: Mapping[str, Picture | Histogram]) -> list[str]:
+        """What was drawn at a step; returns new findings. Histograms are no examples."""
         new = []
         for name, picture in made.items():
+            if isinstance(picture, Histogram):
+                continue
             real, x = self._spreads.get(picture.examples.shape[1:], 0.0), picture.examples
             if not step or not real or len(x) < FEWEST:
                 continue

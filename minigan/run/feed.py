@@ -13,7 +13,7 @@ from minigan.gans.protocol import Trainable
 class Feed:
     """The batches of each step, a pure function of the step.
 
-    Of several data sets each is visited in an order of its own.
+    Of several data sets each is visited in an order of its own; of each, the examples that the model trains on.
 
     Args:
         supply: the data.
@@ -24,8 +24,9 @@ class Feed:
     def __init__(self, supply: Supply, model: Trainable, device: str) -> None:
         size, seed, several = model.config.batch_size, model.config.seed, len(supply.groups) > 1
         self.model, self.bare, self._parts, self._size = model, supply.bare, supply.parts, size
+        self.rows = {name: model.trains_on(model.config, arrays) for name, arrays in supply.groups.items()}
         self.loaders = [
-            data.Loader(arrays, batch_size=size, seed=seed, name=name if several else "")
+            data.Loader(arrays, batch_size=size, seed=seed, rows=self.rows[name], name=name if several else "")
             for name, arrays in supply.groups.items()
         ]
         self.resident: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigan.data import Dataset
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import ModelError, Picture, Trainable, can_be_drawn, check_mapping
+from minigan.gans.protocol import Histogram, ModelError, Picture, Trainable, can_be_drawn, check_mapping
 from minigan.run import field, plots
 from minigan.run.building import spread
 from minigan.run.references import Reference
@@ -40,8 +40,8 @@ class Gallery:
         self.reference, self.model, self.real, self.sets = reference, model, real, sets
         self.points = next((found for found in sets.values() if found.kind == "points"), None)
         self._field: field.Field | None = None
-        self.shown: Mapping[str, Picture] = {}  # what was drawn last
-        self._painters: dict[str, plots.Painter] = {}
+        self.shown: Mapping[str, Picture | Histogram] = {}  # what was drawn last
+        self._painters: dict[str, plots.Framing] = {}
 
     def save_real(self, folder: Path) -> None:
         """Sheets of real examples, to compare samples with: real.png, or real-NAME.png where there are several sets of images."""
@@ -59,6 +59,10 @@ class Gallery:
         check_mapping(self.reference.name, "pictures", made, "names to Pictures")
         drawn = {}
         for name, picture in made.items():
+            if isinstance(picture, Histogram):
+                self._painters[name] = bars = plots.HistogramPainter()
+                drawn[name] = bars.picture(picture, f"step {step}")
+                continue
             examples = picture.examples if isinstance(picture, Picture) else None
             if not isinstance(examples, np.ndarray) or not can_be_drawn(examples) or not name.isidentifier():
                 got = type(picture).__name__ if examples is None else f"shape {np.shape(examples)}"
@@ -67,7 +71,7 @@ class Gallery:
                     "examples images (n, H, W, 1 or 3) or points (n, d)"
                 )
             examples = self.facts.in_units(examples)
-            artist = self._painters[name] = plots.painter_of(examples, self.points)
+            self._painters[name] = artist = plots.painter_of(examples, self.points)
             drawn[name] = artist.picture(examples, f"step {step}", picture.columns)
         self.shown = made
         self._field = self._field_now()
@@ -77,16 +81,17 @@ class Gallery:
         """What D says over the plane, for the animation of `minigan plot`; None for models without such a D."""
         found = (self.real[name] for name, of in self.sets.items() if of is self.points and name in self.real)
         real = next(found, None)  # in the model's units
+        main = self.shown.get(MAIN)
         if (
             real is None
             or real.shape[1:] != (2,)
-            or MAIN not in self.shown
+            or not isinstance(main, Picture)
             or field.critic_of(self.model) is None
             or not hasattr(self.model, "evaluating")
         ):
             return None
         try:
-            return field.of_model(self.model, real[:1000], self.shown[MAIN].examples)
+            return field.of_model(self.model, real[:1000], main.examples)
         except (TypeError, ValueError, AttributeError):  # its D is no function of points alone: `minigan plot` says so
             return None
 

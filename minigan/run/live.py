@@ -34,7 +34,7 @@ class Live:
 
     Args:
         folder: of the run. reference, model: what trains. sets: its data. step: at which it begins; later lines are cut.
-        facts: of the data, with the units of points.
+        facts: of the data, with the units of points. rows: the examples that are trained on; None for all.
         clock: seconds, for tests.
     """
 
@@ -47,10 +47,11 @@ class Live:
         *,
         step: int = 0,
         facts: Facts | None = None,
+        rows: np.ndarray | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.file, self.reference, self.model, self.clock = folder / NAME, reference, model, clock
-        self.facts = facts or Facts()
+        self.facts, self.rows = facts or Facts(), rows
         self.began, self.spent, self.cost = clock(), 0.0, 0.0
         translates = any(isinstance(c, Examples) for c in model.conditions.values())
         self.set = next(iter(sets.values())) if len(sets) == 1 and not translates else None
@@ -85,12 +86,13 @@ class Live:
 
     def _measured(self) -> dict[str, float]:
         assert self.set is not None
-        count = min(SAMPLES, len(self.set))
+        rows = np.arange(len(self.set)) if self.rows is None else self.rows
+        count = min(SAMPLES, len(rows))
         with self.reference.blamed(), np.errstate(all="ignore"):
             samples = self.facts.in_units(self.model.sample(count))
         if samples.shape[1:] != self.set.x.shape[1:]:
             return {}
-        rows = np.sort(stream(0, "live").permutation(len(self.set))[:count])
+        rows = np.sort(stream(0, "live").permutation(rows)[:count])
         mixture = None if self.set.modes is None or self.set.sigma is None else (self.set.modes, self.set.sigma)
         comparison, found = Comparison(Side(self.set.x[rows]), Side(samples), mixture=mixture), dict[str, float]()
         for metric in metrics.METRICS.values():

@@ -17,6 +17,7 @@ import numpy as np
 
 from minigan.data.base import READ_ERRORS, Dataset, write_atomically
 from minigan.data.images import make_grid, save_gif, save_png
+from minigan.gans.protocol import Histogram
 
 BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#000000", "#8C8C8C"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9")
@@ -134,7 +135,41 @@ class PointPainter:
         return int((held != samples[:, 0]).sum())
 
 
+class HistogramPainter:
+    """Draws groups of numbers on the same bins, each as shares of its own group."""
+
+    def picture(self, shown: Histogram, title: str) -> np.ndarray:
+        """As one RGB picture. The last bin holds the largest half percent, too; the title counts what is NaN or Inf."""
+        finite = {name: np.asarray(v)[np.isfinite(v)] for name, v in shown.groups.items()}
+        together = np.concatenate([*finite.values(), [0.0]])
+        low, high = float(together.min()), float(np.percentile(together, 99.5))
+        bins = np.linspace(low, high if high > low else low + 1.0, 41)
+        drawing = figure(6.4, 4.0)
+        axes = drawing.add_axes((0.1, 0.14, 0.87, 0.76))
+        for (name, values), colour in zip(finite.items(), itertools.cycle(COLOURS), strict=False):
+            weights = np.full(len(values), 1 / max(len(values), 1))
+            axes.hist(
+                values.clip(bins[0], bins[-1]),
+                bins,
+                weights=weights,
+                color=colour,
+                alpha=0.5,
+                label=f"{name} ({len(values):,})",
+            )
+        lost = sum(len(v) for v in shown.groups.values()) - sum(map(len, finite.values()))
+        axes.set_title(f"{title}, {lost} not finite" if lost else title, fontsize=11)
+        axes.set(xlabel=shown.label, ylabel="share of the group")
+        axes.legend(loc="upper right", frameon=False)
+        clean(axes)
+        return pixels(drawing)
+
+    def frame(self, picture: np.ndarray, title: str) -> np.ndarray:
+        """The picture itself: its title is on it already."""
+        return picture
+
+
 Painter = ImagePainter | PointPainter
+Framing = Painter | HistogramPainter  # whose pictures can be collected into an animation
 
 
 def painter(kind: str, shape: Sequence[int], real: Dataset | None = None) -> Painter:
@@ -177,7 +212,7 @@ def step_picture(folder: Path, step: int, prefix: str = "") -> Path:
     return folder / f"{prefix}step-{step:06d}.png"
 
 
-def save_progress(folder: Path, artist: Painter, last: int, prefix: str = "") -> Path | None:
+def save_progress(folder: Path, artist: Framing, last: int, prefix: str = "") -> Path | None:
     """The animation of all step pictures in a folder up to step `last`; None when there are fewer than two.
 
     Pictures of another size, or that cannot be read, are left out. It plays in about five seconds and rests on the last one.

@@ -11,7 +11,7 @@ import numpy as np
 from minigan import backend, data
 from minigan.autodiff import Tensor
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import can_be_drawn
+from minigan.gans.protocol import Picture, can_be_drawn
 from minigan.run import building, checkpoint, export, field, figures, places, plots, tables
 from minigan.run.errors import UsageError, shown
 from minigan.run.recorder import NORM
@@ -101,8 +101,8 @@ def _seen(model: Any, reference: Reference, config: Any, folder: RunDir, facts: 
     samples = np.zeros((0, 0))
     with reference.blamed():
         made = model.pictures(sets) if sets or not model.needs else {}
-        if "samples" in made:
-            samples = made["samples"].examples
+        if isinstance(shown := made.get("samples"), Picture):
+            samples = shown.examples
     alike = (x for x in sets.values() if len(samples) and x.shape[1:] == samples.shape[1:])
     return Seen(model, reference, samples, sets, next(alike, None), folder, folder.read_metrics(), facts, points)
 

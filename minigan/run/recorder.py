@@ -93,7 +93,10 @@ class Recorder:
 
     def __init__(self, folder: RunDir, job: Job, loop: Loop, gallery: Gallery, saved: Checkpoint | None = None) -> None:
         self.folder, self.job, self.loop, self.gallery = folder, job, loop, gallery
-        self.live = Live(folder.path, job.reference, loop.model, gallery.sets, step=loop.step, facts=job.facts)
+        rows = next(iter(loop.feed.rows.values()), None)  # several sets have no live metrics
+        self.live = Live(
+            folder.path, job.reference, loop.model, gallery.sets, step=loop.step, facts=job.facts, rows=rows
+        )
         steps = loop.steps
         self.log_every = min(LOG_EVERY, max(1, steps // LOGS))
         self.draw_every = max(1, steps // PICTURES)

@@ -50,9 +50,17 @@ class Setting:
         self.reference, self.config, self.supply, self.seed = reference, config, supply, seed
         self.real_data = RealData(supply, seed=seed, judge_of=_judge_of)
         self.name = _target(reference.model.conditions, supply)
-        self.n = _count(n, supply.sets[self.name] if self.name else None)
+        self._order = self._shuffled()
+        self.n = _count(n, supply.sets[self.name] if self.name else None, len(self._order))
         self.drawn: dict[str, np.ndarray] = {}
-        self._order = stream(seed, "evaluation").permutation(len(self.set)) if self.name else np.empty(0, np.int64)
+
+    def _shuffled(self) -> np.ndarray:
+        """The examples that samples are compared with, in random order: those that the model trains on."""
+        if not self.name:
+            return np.empty(0, np.int64)
+        rows = self.reference.model.trains_on(self.config, self.supply.groups[self.name])
+        order = stream(self.seed, "evaluation")
+        return order.permutation(len(self.set)) if rows is None else order.permutation(rows)
 
     @property
     def set(self) -> Dataset:
@@ -135,12 +143,12 @@ def _target(conditions: Mapping[str, Any], supply: Supply) -> str:
     return names[0] if len(names) == 1 else ""
 
 
-def _count(n: int | None, found: Dataset | None) -> int:
-    most = len(found) // 2 if found else 0
+def _count(n: int | None, found: Dataset | None, examples: int) -> int:
+    most = examples // 2
     if n is None:
         return min(SAMPLES[found.kind], most) if found else 0
     if found and not LEAST <= n <= most:
-        raise UsageError(f"-n: got {n}, expected {LEAST} to {most}, half of the {len(found)} examples of {found.name}")
+        raise UsageError(f"-n: got {n}, expected {LEAST} to {most}, half of the {examples} examples of {found.name}")
     return n
 
 

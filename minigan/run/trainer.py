@@ -80,6 +80,9 @@ def _job(
 
 def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Gallery]:
     feed = Feed(supply, model, job.device)
+    for rows in feed.rows.values():
+        if rows is not None:
+            note(f"trained on {len(rows):,} of these examples; the others are held out")
     loop = Loop(job.reference, model, feed, step=step, steps=job.config.steps)
     return loop, Gallery(job.reference, model, building.some_of(supply), supply.sets, supply.facts)
 
