@@ -28,8 +28,8 @@ from minigan.metrics.label_accuracy import label_accuracy
 from minigan.metrics.memorisation import copying
 from minigan.metrics.ms_ssim import WEIGHTS, most_scales, ms_ssim
 from minigan.metrics.nearest_neighbour import nearest_neighbour_accuracy
-from minigan.metrics.principal import principal
 from minigan.metrics.precision_recall import precision_recall
+from minigan.metrics.principal import principal
 from minigan.metrics.psnr import psnr
 from minigan.metrics.sharpness import gradient_energy
 from minigan.metrics.sliced_wasserstein import sliced_w1

@@ -554,6 +554,8 @@ def test_dagans_penalty_and_its_derivative(images: data.Dataset) -> None:
             t.assign(t.data - h * d)
     wanted = sum((s.numpy() * d).sum() for s, d in zip(slopes, directions, strict=True))
     assert (found[0] - found[1]) / (2 * STEP) == pytest.approx(wanted, rel=1e-4)
+
+
 def test_ssgan(images: data.Dataset) -> None:
     model, feed = made("ssgan", images, replay=False, config={"weight": 0.6})
     (batch,) = feed(0)

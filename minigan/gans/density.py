@@ -33,7 +33,7 @@ from minigan.gans.base import Model
 from minigan.gans.checks import Check, RealData
 from minigan.gans.options import Config, option
 from minigan.gans.planes import coloured, plane
-from minigan.gans.protocol import Picture, Unsuitable
+from minigan.gans.protocol import Histogram, Picture, Unsuitable
 from minigan.gans.toy import perceptron
 from minigan.player import Player
 from minigan.theory import gaussians
@@ -129,7 +129,7 @@ class Density(Model):
         """See `compared`."""
         return self.compared(real["x"], self.config.seed)
 
-    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
         """Points of q on the data; and over the plane log p/q, by the logit and exact: green where p is larger, else violet."""
         x = plane(real["x"], CELLS)
         with self.evaluating():

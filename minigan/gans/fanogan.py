@@ -59,6 +59,7 @@ class FAnoGANConfig(WGANGPConfig):
     latent: int = option(64, "length of the code z ~ N(0, 1)", low=1)
     gp: float = strength("lambda of E (|grad D| - 1)^2 between fakes and reals", 10.0)
     lr: float = option(2e-4, "learning rate of G and D", low=0.0)
+    beta1: float = option(0.0, "Adam's beta1 in G and D", low=0.0, high=0.999)
     net: str = option("ig", "5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
     features: int = option(32, "channels of the map before the image in G, after the first layer in D", low=1)
     decay: bool = option(False, "learning rates of G and D fall to 0 in a straight line over `steps`")
