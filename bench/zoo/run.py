@@ -3,9 +3,9 @@
     python bench/zoo/run.py --folder RUNS [--models cgan vae] [--seeds 0 1 2] [--seconds 200] [--out FILE.md]
 
 Each study of STUDIES trains a model with its defaults and the options named there, on the training digits of MNIST, and takes
-the model's own checks (`minigan evaluate` prints the same) on the first 1,000 to 5,000 test digits (the cleaner half; each check
-says how many) every so many steps. `last` is the value at the end, the mean over seeds; `best` the one that is nearest to the
-target at any time and seed. The judge is minigan's classifier of the training digits, in the cache.
+the model's own checks (`minigan evaluate` prints the same) on 1,000 to 5,000 test digits drawn at random, the same each time,
+every so many steps. `last` is the value at the end, the mean over seeds; `best` the one that is nearest to the target at any time
+and seed. The judge is minigan's classifier of the training digits, in the cache.
 
 A run is saved at each check and goes on from there, so that a long study may be done in pieces: `--seconds` ends one after
 about so long. Where a study is not at its end, the table says at which step it is. Times are CPU seconds of training, the sum
@@ -179,8 +179,8 @@ def main() -> None:
     table = [line for study in STUDIES for line in lines(study, [Run(study, s, args.folder) for s in args.seeds])]
     head = (
         f"# What the zoo's models reach\n\n{datetime.date.today()}, {cpu_model()}, seeds {args.seeds}. MNIST, trained on 60,000 "
-        "digits, checked on the first 1,000 to 5,000 test digits (the cleaner half), "
-        "as each check takes; made by `python bench/zoo/run.py`, which says what the columns mean.\n"
+        "digits, checked on 1,000 to 5,000 test digits drawn at random, as each check takes; made by `python bench/zoo/run.py`, "
+        "which says what the columns mean.\n"
     )
     columns = ("model and options", "check", "last", "best", "target", "met", "step", "CPU s", "beside it")
     ruled = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
