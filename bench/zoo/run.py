@@ -54,14 +54,13 @@ class Study:
 
 
 STUDIES = [
-    Study("cgan", 2400, 200),
-    Study("cgan", 2400, 200, {"dropout": 0.3}),
-    Study("acgan", 2400, 200),
-    Study("projection", 2000, 200),
-    Study("infogan", 6000, 250, note="the paper's 95 % after long training"),
+    Study("cgan", 1200, 200),
+    Study("acgan", 1200, 200),
+    Study("projection", 1200, 200),
+    Study("infogan", 2500, 250, note="the paper's 95 % after long training"),
     Study("vae", 6000, 1000),
-    Study("vaegan", 2000, 250),
-    Study("vaegan", 2000, 250, {"likelihood": "pixels"}, "the plain VAE of the same networks"),
+    Study("vaegan", 500, 100),
+    Study("vaegan", 500, 100, {"likelihood": "pixels"}, "the plain VAE of the same networks"),
     Study("aae", 6000, 1000),
     Study("bigan", 6000, 1000, note="the paper's 96.3 % at 25 epochs with 60,000 references; here 4,000"),
     Study("vat", 1500, 250, note="published: about 2 % after 50,000 updates"),
