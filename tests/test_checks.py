@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigan import data
-from minigan.gans import Check, ModelError, RealData
+from minigan.gans import Check, ModelError, RealData, checks
 from minigan.gans.needs import find
 from minigan.gans.protocol import check_checks
 
@@ -90,6 +90,36 @@ def test_real_data_is_what_a_model_needs_with_modes_and_a_judge_at_the_first_use
     )
     assert set(images) == {"a", "y"} and len(images) == 2 and not asked
     assert images.judge("a") == "it" == images.judge("a") and [found.name for found in asked] == ["glyphs"]
+
+
+def test_checks_see_examples_in_random_order_with_their_labels(tmp_path):
+    """A folder of folders is sorted by class, MNIST by writer: the first examples must stand for all."""
+    y = np.repeat(np.arange(10), 50)
+    x = np.broadcast_to(y[:, None, None].astype(np.uint8), (500, 4, 4))
+    np.savez(tmp_path / "sorted.npz", x=x, y=y)
+    supply = find({"x": "images", "y": "labels"}, str(tmp_path / "sorted.npz"), seed=0)
+    real, other = RealData(supply, seed=0), RealData(supply, seed=1)
+    assert set(real["y"][:100]) == set(range(10)) and sorted(real["y"]) == sorted(y)
+    shown = (np.asarray(real["x"])[:, 0, 0, 0] + 1) * 127.5
+    assert np.round(shown) == pytest.approx(real["y"]) and np.array_equal(real.sets["x"].y, real["y"])
+    assert np.array_equal(real["x"][:9], real.sets["x"].x[:9]) and not np.array_equal(real["y"], other["y"])
+    seen = []
+    RealData(supply, judge_of=lambda found: seen.append(found)).judge()
+    assert seen[0] is supply.sets["x"]  # the judge is that of the whole set, in its own order
+
+
+def test_checks_look_at_so_many_of_a_large_set(monkeypatch):
+    monkeypatch.setattr(checks, "MOST", 300)
+    real = RealData(find({"x": "images", "y": "labels"}, "glyphs", seed=0))
+    assert (
+        len(real["x"])
+        == len(real["y"])
+        == len(real.sets["x"])
+        == len(next(iter(real.sets["x"].factors.values())))
+        == 300
+    )
+    monkeypatch.setattr(checks, "ROOM", 100 * 28 * 28)
+    assert len(RealData(find({"x": "images", "y": "labels"}, "glyphs", seed=0))["x"]) == 25  # four bytes a pixel
 
 
 def test_images_without_labels_have_no_judge(tmp_path):

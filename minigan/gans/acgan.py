@@ -56,11 +56,9 @@ class ACGAN(ClassConditional):
 
     def discriminator_loss(self, b: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """-L_S - L_C."""
-        x, y = self.both(b)
-        n, h = len(b), self.trunk(x)
-        source, classes = self.source(h), self.classifier(h)
-        real, fake = losses.cross_entropy(classes[:n], y[:n]), losses.cross_entropy(classes[n:], y[n:])
-        adversarial = losses.non_saturating.discriminator(source[:n], source[n:])
+        h, h_fake = self.trunk(b.x), self.trunk(self.generate(len(b), b.y))
+        real, fake = (losses.cross_entropy(self.classifier(features), b.y) for features in (h, h_fake))
+        adversarial = losses.non_saturating.discriminator(self.source(h), self.source(h_fake))
         return adversarial + real + fake, {"class_loss_real": real, "class_loss_fake": fake}
 
     def generator_loss(self, b: Any) -> Tensor:

@@ -2,7 +2,7 @@
 
     z (64) --+                       x (28 x 28) --+
              +--> G --> image                      +--> D --> logit of "a real image of class y"
-    y (10) --+   y joined as maps    y (10) -------+   y joined as maps to what both convolutions read
+    y (10) --+   y joined as maps    y (10) -------+   y joined as maps to what each layer of the trunk reads
 
 The game is Goodfellow's for each class (ibid., eq. 2):
 
@@ -11,9 +11,10 @@ The game is Goodfellow's for each class (ibid., eq. 2):
 with y drawn as in the data, and the non-saturating loss for G. At the optimum D(x | y) = p(x | y) / (p(x | y) + q(x | y)), and
 the value is 2 E_y JSD(p(. | y), q(. | y)) - log 4: every class is matched by itself.
 
-What goes wrong: D can tell a fake by its quality alone and never look at y, so for some hundred steps G does not either; a class
-may shrink to one picture, which no class accuracy shows; and one step's weights favour some classes, so they are averaged. Batch
-norm must sample by its running statistics: by those of a batch of one class, that class is normalised away.
+What goes wrong: where G outruns D, as it does a D without batch norm, classes stay mixed (see `images.py`); D can tell a fake
+by its quality alone and not look at y, so for some hundred steps G does not either; a class may shrink to one picture, which no
+class accuracy shows; and one step's weights favour some classes, so they are averaged. Batch norm must sample by its running
+statistics: by those of a batch of one class, that class is normalised away.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class CGAN(ClassConditional):
 
     def discriminator_loss(self, b: Any) -> Tensor:
         """-E log D(x | y) - E log(1 - D(G(z | y) | y))."""
-        n, logits = len(b), self.logits(*self.both(b))
-        return losses.non_saturating.discriminator(logits[:n], logits[n:])
+        fakes = self.generate(len(b), b.y)
+        return losses.non_saturating.discriminator(self.logits(b.x, b.y), self.logits(fakes, b.y))
 
     def generator_loss(self, b: Any) -> Tensor:
         """-E log D(G(z | y) | y)."""

@@ -12,13 +12,18 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from minigan.data import Dataset
+from minigan.data.base import stream
+from minigan.data.pixels import Pixels
 from minigan.gans.needs import ONLY, Supply
+
+MOST = 20_000  # examples of a set that checks look at
+ROOM = 1 << 28  # bytes that they may take as they are stored
 
 RELATIONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq,
@@ -78,22 +83,36 @@ def _test_of(name: str, target: str) -> Callable[[float], bool]:
 
 
 class RealData(Mapping[str, np.ndarray]):
-    """What a model's checks may look at: all examples of its data, by the names in `needs`.
+    """What a model's checks may look at: examples of its data in a random order, by the names in `needs`; of a large set `MOST`.
+
+    The order is random so that the first thousand stand for all: a folder of folders is sorted by class, and MNIST by writer
+    (the means of a code over its first thousand digits differ from those of all by .3 standard deviations). What belongs
+    together, examples and labels, stays together.
 
     Args:
         supply: the run's data.
-        seed: of the samples that are to be drawn.
+        seed: of the order, and of the samples that are to be drawn.
         judge_of: finds the judge of a data set (see `minigan.metrics.judge.for_data`).
 
     Attributes:
-        sets: the data sets by name: a mixture's `modes` and `sigma`, its exact `log_density`, true factors.
+        sets: the data sets by name, in the same order: a mixture's `modes` and `sigma`, its exact `log_density`, true factors.
         judges: those that were asked for, by the data set's name in `needs`.
         seed: for `self.sample(n, seed=real.seed)`, so that `minigan evaluate --seed` draws others.
     """
 
     def __init__(self, supply: Supply, *, seed: int = 0, judge_of: Callable[[Dataset], Any] | None = None) -> None:
-        self.sets, self.seed = supply.sets, seed
-        self._parts, self._judge_of = supply.parts, judge_of
+        self.seed, self._whole, self._judge_of = seed, supply.sets, judge_of
+        self.sets: dict[str, Dataset] = {}
+        self._parts: dict[str, np.ndarray] = {}
+        for name, found in supply.sets.items():
+            rows = _some(found, stream(seed, f"checks of {name}"))
+            self._parts |= {part: _taken(array, rows) for part, array in supply.groups[name].items()}
+            self.sets[name] = replace(
+                found,
+                x=_taken(found.x, rows),
+                y=None if found.y is None else found.y[rows],
+                factors={factor: values[rows] for factor, values in found.factors.items()},
+            )
         self.judges: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -110,9 +129,20 @@ class RealData(Mapping[str, np.ndarray]):
 
         None for data that no judge can be trained on: points, and images without labels or of one class.
         """
-        found = self.sets[name]
+        found = self._whole[name]
         if self._judge_of is None or found.kind != "images" or found.y is None or len(np.unique(found.y)) < 2:
             return None
         if name not in self.judges:
             self.judges[name] = self._judge_of(found)
         return self.judges[name]
+
+
+def _some(found: Dataset, random: np.random.Generator) -> np.ndarray:
+    """Places of examples, in random order."""
+    stored = found.x.stored if isinstance(found.x, Pixels) else found.x
+    return random.permutation(len(found))[: max(2, min(MOST, ROOM // stored[:1].nbytes))]
+
+
+def _taken(array: Any, rows: np.ndarray) -> Any:
+    """The examples at these places; bytes stay bytes."""
+    return Pixels(array.stored[rows], low=array.low, high=array.high) if isinstance(array, Pixels) else array[rows]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minigan import nn, ops, optim
+from minigan import nn, optim
 from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Label
@@ -26,9 +26,13 @@ SHOWN = 200  # real images of a line of metrics
 class ConditionalConfig(ImageConfig):
     """The options of a class-conditional GAN."""
 
-    steps: int = option(2000, "steps to train: one update of every player each", low=0)
+    steps: int = option(1200, "steps to train: one update of every player each", low=0)
     latent: int = option(64, "length of the noise vector z ~ N(0, 1)", low=1)
-    lr: float = option(2e-4, "Adam's learning rate", low=0.0)
+    lr: float = option(5e-4, "Adam's learning rate", low=0.0)
+    decay: bool = option(
+        True,
+        "learning rates fall to 0 in a straight line over `steps`; a run that is made longer follows the longer line",
+    )
     beta1: float = option(0.5, "Adam's beta1", low=0.0, high=0.999)
     dropout: float = option(0.0, "rate of dropout in D", low=0.0, high=0.99)
 
@@ -56,7 +60,9 @@ class ClassConditional(Averaged):
 
     def players(self) -> list[Player]:
         """Discriminator first, then generator, each with its own Adam."""
-        adam = {"lr": self.config.lr, "beta1": self.config.beta1}
+        config = self.config
+        rate = optim.linear(config.lr, steps=max(1, config.steps)) if config.decay else config.lr
+        adam = {"lr": rate, "beta1": config.beta1}
         judging = {name: network for name, network in self.modules.items() if name != "generator"}
         return [
             Player("discriminator", self.discriminator_loss, optim.Adam(judging, **adam)),
@@ -66,10 +72,6 @@ class ClassConditional(Averaged):
     def generate(self, n: int, label: Tensor) -> Tensor:  # type: ignore[override]
         """n examples G(z, label)."""
         return self.generator(self.random.normal((n, self.config.latent), stream="z"), label)
-
-    def both(self, b: Any) -> tuple[Tensor, Tensor]:
-        """The batch's images with as many fakes of the same labels behind them, and the labels of all: one pass through D."""
-        return ops.concatenate([b.x, self.generate(len(b.x), b.y)]), ops.concatenate([b.y, b.y])
 
     def with_labels_right_and_wrong(
         self, score: Callable[[Tensor, Tensor], Tensor], real: Mapping[str, np.ndarray]

@@ -71,7 +71,7 @@ class DAGAN(Averaged):
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
-        trunk = Down((*self.shape[:-1], 2 * self.shape[-1]), self.config.features)
+        trunk = Down((*self.shape[:-1], 2 * self.shape[-1]), self.config.features, norm=False)
         return {
             "generator": Through(self.shape, self.config.features, self.config.latent),
             "critic": nn.Sequential(trunk, nn.Dense(trunk.outputs, 1, init=NORMAL)),

@@ -86,7 +86,7 @@ class FAnoGAN(Detector, WGANGP):
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
-        below = Down(self.shape, self.config.features)
+        below = Down(self.shape, self.config.features, norm=False)
         encoder = nn.Sequential(below, nn.Dense(below.outputs, self.config.latent))
         return {**super().networks(), "encoder": encoder}
 

@@ -76,7 +76,7 @@ class FlowGAN(Averaged):
         flow = Flow(self.shape, self.config.layers, self.config.width)
         judging = perceptron(math.prod(self.shape), 128, 1, "leaky_relu")
         if flow.images:
-            trunk = Down(self.shape, self.config.features)
+            trunk = Down(self.shape, self.config.features, norm=False)
             judging = nn.Sequential(trunk, nn.Dense(trunk.outputs, 1, init="normal"))
         return {"generator": flow, "discriminator": judging}
 

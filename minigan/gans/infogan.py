@@ -106,11 +106,11 @@ class InfoGAN(Averaged):
 
     def discriminator_loss(self, x: Tensor) -> Tensor:
         """-V(D, G) - lambda L_I."""
-        n, given = len(x), self.drawn(len(x))
-        h = self.trunk(ops.concatenate([x, self.generate(n, *given)]))
-        logits = self.head(h)
-        unread, _ = self.bound(h[n:], given)
-        return losses.non_saturating.discriminator(logits[:n], logits[n:]) + self.config.information * unread
+        given = self.drawn(len(x))
+        real, fake = self.trunk(x), self.trunk(self.generate(len(x), *given))
+        unread, _ = self.bound(fake, given)
+        adversarial = losses.non_saturating.discriminator(self.head(real), self.head(fake))
+        return adversarial + self.config.information * unread
 
     def generator_loss(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """-E log D(G(z, c)) - lambda L_I."""

@@ -55,7 +55,7 @@ class Projection(ClassConditional):
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""
         config, classes = self.config, self.classes
-        trunk = nn.spectral(Down(self.shape, config.features, dropout=config.dropout))
+        trunk = nn.spectral(Down(self.shape, config.features, dropout=config.dropout, norm=False))
         return {
             "generator": Up(config.latent, self.shape, config.features, norms=classes),
             "trunk": trunk,
@@ -70,7 +70,8 @@ class Projection(ClassConditional):
 
     def discriminator_loss(self, b: Any) -> Tensor:
         """E max(0, 1 - f(x, y)) + E max(0, 1 + f(G(z, y), y))."""
-        n, scores = len(b), self.scores(*self.both(b))
+        n, both = len(b), ops.concatenate([b.x, self.generate(len(b), b.y)])  # one step of power iteration for both
+        scores = self.scores(both, ops.concatenate([b.y, b.y]))
         return losses.hinge.discriminator(scores[:n], scores[n:])
 
     def generator_loss(self, b: Any) -> Tensor:

@@ -1,10 +1,11 @@
 """The VAE-GAN (Larsen, Sonderby, Larochelle, Winther 2015, arXiv 1512.09300): a VAE whose error is measured by a discriminator.
 
     x --> encoder --> z ~ q(z | x) --+--> decoder --> x~ --+
-               z_p ~ N(0, I) --------+            x_p -----+--> trunk D_l --> head: logit of "real"
+               z_p ~ N(0, I) --------+            x_p -----+--> D_l: convolutions --> dense --> logit of "real"
                                                   x -------+
 
-Pixels are compared no more; the likelihood is normal in the features of the discriminator's trunk (ibid., eq. 7, 8). With
+Pixels are compared no more; the likelihood is normal in D_l, the discriminator's features after its last convolution and its
+batch norm (ibid., eq. 7, 8). With
 
     L_prior = KL(q(z | x) || N(0, I))      L_like = 1/2 E |D_l(x) - D_l(x~)|^2
     L_GAN   = log D(x) + log(1 - D(x~)) + log(1 - D(x_p))
@@ -15,7 +16,7 @@ the three networks minimise, all moving at once (ibid., eq. 9 and algorithm 1):
 
 (the decoder's half of L_GAN here in its non-saturating form). What goes wrong: gamma weighs faithful against sharp, and D_l
 changes all the time, so L_like has no fixed meaning and should not be read as progress; where D wins, its features carry
-nothing.
+nothing; and where D_l is small beside the prior's term, the encoder gives up and all codes are one.
 
 likelihood = "pixels" leaves the discriminator out of both other losses and measures 1/2 |x - x~|^2 in pixels: the plain VAE of
 the same networks, to compare with.
@@ -47,7 +48,7 @@ class VAEGANConfig(ImageConfig):
 
     steps: int = option(1200, "steps to train: one update of every player each", low=0)
     latent: int = option(20, "length of the code z", low=1)
-    gamma: float = option(0.1, "weight of the feature error in the decoder's loss", low=0.0)
+    gamma: float = option(0.02, "weight of the feature error in the decoder's loss", low=0.0)
     likelihood: str = option("features", "what reconstructions are compared in", choices=("features", "pixels"))
     lr: float = option(3e-4, "Adam's learning rate", low=0.0)
 
@@ -62,7 +63,7 @@ class VAEGAN(Averaged):
     averaged = ("encoder", "decoder")
     encoder: nn.Module
     decoder: nn.Module
-    trunk: nn.Module
+    trunk: Down
     head: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
@@ -98,7 +99,7 @@ class VAEGAN(Averaged):
         """L_like: half the squared distance of both images, in features or in pixels, the mean over examples."""
         if self.config.likelihood == "pixels":
             return 0.5 * ops.sum(ops.square(x - again)) / len(x)
-        return 0.5 * ops.sum(ops.square(self.trunk(x) - self.trunk(again))) / len(x)
+        return 0.5 * ops.sum(ops.square(self.trunk.convolved(x) - self.trunk.convolved(again))) / len(x)
 
     def encoder_loss(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """L_prior + L_like."""
@@ -111,14 +112,14 @@ class VAEGAN(Averaged):
         again, _ = self.again(x)
         if self.config.likelihood == "pixels":
             return self.error(x, again)
-        fakes = self.head(self.trunk(ops.concatenate([again, self.generate(len(x))])))
-        return self.config.gamma * self.error(x, again) + 2.0 * losses.non_saturating.generator(fakes)
+        fakes = (again, self.generate(len(x)))
+        fooled = sum(losses.non_saturating.generator(self.head(self.trunk(fake))) for fake in fakes)
+        return self.config.gamma * self.error(x, again) + fooled
 
     def discriminator_loss(self, x: Tensor) -> Tensor:
         """-L_GAN: one real, two fakes."""
-        n, (again, _) = len(x), self.again(x)
-        logits = self.head(self.trunk(ops.concatenate([x, again, self.generate(n)])))
-        return ops.mean_softplus(logits[:n], sign=-1) + 2.0 * ops.mean_softplus(logits[n:])
+        real, again, drawn = (self.head(self.trunk(each)) for each in (x, self.again(x)[0], self.generate(len(x))))
+        return ops.mean_softplus(real, sign=-1) + ops.mean_softplus(again) + ops.mean_softplus(drawn)
 
     def reconstructed(self, x: np.ndarray) -> np.ndarray:
         """Images decoded from the means of their codes."""
