@@ -28,9 +28,9 @@ class ConditionalConfig(ImageConfig):
 
     steps: int = option(2000, "steps to train: one update of every player each", low=0)
     latent: int = option(64, "length of the noise vector z ~ N(0, 1)", low=1)
-    lr: float = option(2e-4, "Adam's learning rate", low=0.0)
-    beta1: float = option(0.5, "Adam's beta1", low=0.0, high=0.999)
-    dropout: float = option(0.0, "rate of dropout in D", low=0.0, high=0.99)
+    lr: float = option(2e-4, "Adam's learning rate (2e-4: Radford 2015, arXiv 1511.06434)", low=0.0)
+    beta1: float = option(0.5, "Adam's beta1, decay of the mean gradient (.5: ibid.)", low=0.0, high=0.999)
+    dropout: float = option(0.0, "rate of dropout in D (Srivastava 2014, JMLR 15)", low=0.0, high=0.99)
 
 
 class ClassConditional(Averaged):

@@ -20,25 +20,28 @@ from dataclasses import dataclass
 
 from minigan import nn
 from minigan.gans.checks import Check, RealData
-from minigan.gans.choices import GANConfig
+from minigan.gans.choices import NORMS, GANConfig
 from minigan.gans.class_checks import SAMPLES, class_checks
 from minigan.gans.gan import GAN
-from minigan.gans.options import option
+from minigan.gans.options import again, option
 from minigan.gans.protocol import Unsuitable
+
+NETS = {
+    "s4": "5x5 kernels, as in many tutorials after Radford 2015, arXiv 1511.06434",
+    "ig": "4x4 kernels, InfoGAN's (Chen 2016, arXiv 1606.03657, table 1)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DCGANConfig(GANConfig):
     """The DCGAN's options."""
 
-    steps: int = option(700, "steps to train: one update of every player each", low=0)
-    ema: float = option(
-        0.99, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
-    )
-    net: str = option("s4", "networks: 5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
+    steps: int = again(GANConfig, "steps", 700)
+    ema: float = again(GANConfig, "ema", 0.99)
+    net: str = option("s4", "networks, see minigan/gans/dcgan.py", choices=NETS)
     features: int = option(64, "channels f: of the map before the image in G, after the first layer in D", low=1)
-    norm: str = option("batch", "normalisation in G", choices=("none", "batch"))
-    dropout: float = option(0.3, "rate of dropout in D (s4)", low=0.0, high=0.99)
+    norm: str = option("batch", "normalisation in G", choices=NORMS)
+    dropout: float = option(0.3, "rate of dropout in D, s4 only (Srivastava 2014, JMLR 15)", low=0.0, high=0.99)
 
 
 class DCGAN(GAN):

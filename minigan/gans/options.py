@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_type_hints
 
 from minigan.data.arrays import interval
@@ -16,6 +16,21 @@ def option(default: Any, help: str, **limits: Any) -> Any:
     if unknown := sorted(limits.keys() - {"low", "high", "choices"}):
         raise TypeError(f"option: got the limits {', '.join(unknown)}, expected low, high or choices")
     return field(default=default, metadata={"help": help, **limits})
+
+
+def again(base: type[Any], name: str, default: Any, note: str = "") -> Any:
+    """The option of that name of another dataclass, with its help, limits and source, and another default.
+
+    note: behind the help, such as "1e-4 in the paper".
+
+    Raises:
+        TypeError: the other has no such option.
+    """
+    found = {f.name: f.metadata for f in fields(base) if f.default is not MISSING}
+    if name not in found:
+        raise TypeError(f"again: {base.__name__} has no option {name!r}; it has {', '.join(found)}")
+    help = found[name]["help"] + (f" ({note})" if note else "")
+    return option(default, **{**found[name], "help": help})
 
 
 LOSS_BOUND, SPREAD_BOUND = 1e6, 0.02  # see `minigan.run.divergence`
