@@ -21,7 +21,7 @@ OPTIMIZERS = {
 }
 ORDERS = {
     "alternating": "D, then G against the new D (Goodfellow 2014, algorithm 1)",
-    "simultaneous": "both at the same point (Nagarajan, Kolter 2017, arXiv 1706.04156, section 2.3)",
+    "simultaneous": "both at the same point (Nagarajan, Kolter 2017, arXiv 1706.04156)",
     "extragradient": "both look a step ahead and step by the gradients there (Gidel 2018, arXiv 1802.10551)",
 }
 SPECTRAL = {

@@ -57,7 +57,7 @@ class VATConfig(Config):
     entropy: float = option(1.0, "weight of sure answers and balanced classes (ibid., section 4.3)", low=0.0)
     power: str = option("exact", "H d", choices={"exact": "by hvp at r = 0", "finite": "by a gradient at xi d (ibid.)"})
     xi: float = option(0.1, "finite: where that gradient is taken (ibid.)", low=0.0)
-    lr: float = option(2e-3, "Adam's learning rate at the start; it falls linearly to 0 (ibid., section 4)", low=0.0)
+    lr: float = option(2e-3, "Adam's learning rate at the start; it falls linearly to 0 (ibid.)", low=0.0)
 
 
 class VAT(Model):
