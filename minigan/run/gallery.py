@@ -43,6 +43,11 @@ class Gallery:
         self.shown: Mapping[str, Picture] = {}  # what was drawn last
         self._painters: dict[str, plots.Painter] = {}
 
+    @property
+    def samples(self) -> np.ndarray | None:
+        """The samples that were drawn last, in the model's units; None for a model that shows none."""
+        return self.shown[MAIN].examples if MAIN in self.shown else None
+
     def save_real(self, folder: Path) -> None:
         """Sheets of real examples, to compare samples with: real.png, or real-NAME.png where there are several sets of images."""
         sheets = {name: found for name, found in self.sets.items() if found.kind == "images"}
@@ -80,13 +85,13 @@ class Gallery:
         if (
             real is None
             or real.shape[1:] != (2,)
-            or MAIN not in self.shown
+            or self.samples is None
             or field.critic_of(self.model) is None
             or not hasattr(self.model, "evaluating")
         ):
             return None
         try:
-            return field.of_model(self.model, real[:1000], self.shown[MAIN].examples)
+            return field.of_model(self.model, real[:1000], self.samples)
         except (TypeError, ValueError, AttributeError):  # its D is no function of points alone: `minigan plot` says so
             return None
 
