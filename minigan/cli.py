@@ -264,6 +264,24 @@ def _compare(args: argparse.Namespace) -> int:
     return 0
 
 
+def _diagnose_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the run's folder, of a run that has ended or goes on")
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON, for programs")
+    parser.add_argument(
+        "--held-out",
+        metavar="NAME|PATH",
+        help="for data of your own: examples like them that the run was not trained on, to see whether D knows its own by heart",
+    )
+    _model_argument(parser)
+
+
+def _diagnose(args: argparse.Namespace) -> int:
+    from minigan.run import diagnosis
+
+    print(diagnosis.diagnose(args.dir, as_json=args.json, model=args.model, held_out=args.held_out))
+    return 0
+
+
 def _plot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", metavar="DIR", help="the run's folder; the pictures go to DIR/plots")
     parser.add_argument("--csv", metavar="FILE", help="no pictures: the lines of metrics.jsonl as CSV")
@@ -345,6 +363,9 @@ COMMANDS = {
     "resume": Command("go on with an interrupted run, or train a finished one for longer", _resume_arguments, _resume),
     "sample": Command("draw from a trained model", _sample_arguments, _sample),
     "plot": Command("make all pictures of a run, or its numbers as CSV or for TensorBoard", _plot_arguments, _plot),
+    "diagnose": Command(
+        "say what goes wrong in a run, by which numbers, and what to try", _diagnose_arguments, _diagnose
+    ),
     "evaluate": Command("measure a trained model, and print and store the table", _evaluate_arguments, _evaluate),
     "compare": Command("measure several runs side by side, with a picture", _compare_arguments, _compare),
     "best": Command("say which checkpoint is the best by the model's own number", _best_arguments, _best),

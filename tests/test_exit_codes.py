@@ -23,6 +23,8 @@ CASES = [
     (BAD, "resume nosuch"), (BAD, "resume file"), (BAD, "resume full"), (USAGE, "resume"),
     (BAD, "sample nosuch"), (USAGE, "sample full -n 0"), (USAGE, "sample full -n x"), (BAD, "sample full"),
     (BAD, "plot nosuch"), (BAD, "plot file"), (BAD, "plot full"), (USAGE, "plot"), (USAGE, "plot run --csv nowhere/m.csv"),
+    (BAD, "diagnose nosuch"), (BAD, "diagnose file"), (BAD, "diagnose full"), (BAD, "diagnose run"), (USAGE, "diagnose"),
+    (USAGE, "diagnose run --held_out x"),
     (BAD, "evaluate nosuch"), (BAD, "evaluate file"), (BAD, "evaluate full"), (USAGE, "evaluate"),
     (USAGE, "evaluate run --features a.npy b.npy"), (BAD, "evaluate --features a.npy file"), (USAGE, "compare"),
     (USAGE, "compare run"), (BAD, "compare nosuch file"), (USAGE, "compare run run --out nowhere/c.png"),

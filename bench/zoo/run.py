@@ -4,8 +4,8 @@
 
 Each study of STUDIES trains a model with its defaults and the options named there, on the training digits of MNIST or on the
 points that it names, and takes the model's own checks (`minigan evaluate` prints the same), of digits on 1,000 to 5,000 test
-digits drawn at random, the same each time, every so many steps. `last` is the value at the end, the mean over seeds; `best` the one
-that is nearest to the target at any time and seed. The judge is minigan's classifier of the training digits, in the cache.
+digits drawn at random, the same each time, every so many steps. `last` is the value at the end, the mean over seeds; `best` the
+one that is nearest to the target at any time and seed. The judge is minigan's classifier of the training digits, in the cache.
 
 A detector of anomalies (`gans/anomaly.py`) trains on four in five of the training digits of nine classes, and is judged by one in
 five of the test digits of these, up to 2,000, and all of the tenth; its baseline, PCA, is fitted on the other test digits.

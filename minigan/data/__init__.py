@@ -14,15 +14,15 @@ from minigan.data import files, toys
 from minigan.data.base import DataError, Dataset, cache_folder
 from minigan.data.glyphs import draw_glyphs
 from minigan.data.loader import Loader
-from minigan.data.mnist import SOURCES, idx_dataset, read_idx
+from minigan.data.mnist import SOURCES, idx_dataset, only_tested, read_idx
 from minigan.data.pixels import Pixels
 from minigan.data.pool import Pool
 from minigan.data.toys import mode_statistics
 from minigan.data.transforms import colour, invert, resize
 
 __all__ = [
-    "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "cache_folder", "catalogue", "colour", "draw_glyphs", "invert",
-    "load", "mode_statistics", "read_idx", "resize",
+    "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "cache_folder", "catalogue", "colour", "draw_glyphs", "held_out",
+    "invert", "load", "mode_statistics", "read_idx", "resize",
 ]  # fmt: skip
 
 
@@ -140,6 +140,20 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
     except (TypeError, OverflowError) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise DataError(f"{name}: an option has the wrong type: {given} ({error})") from error
+
+
+OTHER = 1_000_003  # added to a seed: another set of the same law
+
+
+def held_out(name: str, *, seed: int = 0, n: int = 1000, **options: Any) -> Dataset | None:
+    """Examples of the same law that are not in `load(name, seed=seed)`: from another seed, or the test half.
+
+    None for data of one's own, of which there are no others, and where `load` itself reads the test half. Options as of `load`.
+    """
+    known = inspect.signature(_MAKERS[name]).parameters if name in _MAKERS else {}
+    if "seed" in known:
+        return load(name, seed=seed + OTHER, n=n, **options)
+    return load(name, split="test", n=n, **options) if "split" in known and not only_tested(name) else None
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:

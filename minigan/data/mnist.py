@@ -161,6 +161,11 @@ def idx_dataset(name: str, *, n: int | None = None, split: str = "any") -> Datas
     return Dataset(name, x, labels[:n].astype(np.int64), "images", source=str(image_file))
 
 
+def only_tested(name: str) -> bool:
+    """Whether split="any" reads the test files, there being no others in $MINIGAN_DATA. Raises DataError as `idx_dataset`."""
+    return _find(name, "any") == _find(name, "test")
+
+
 def _file_names(split: str) -> tuple[str, str]:
     return f"{_PREFIX[split]}-images-idx3-ubyte", f"{_PREFIX[split]}-labels-idx1-ubyte"
 

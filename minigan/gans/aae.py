@@ -47,8 +47,13 @@ class AAEConfig(Config):
     steps: int = option(6000, "steps to train: one update of every player each", low=0)
     latent: int = option(10, "length of the code z", low=1)
     width: int = option(512, "hidden units", low=2)
-    weight: float = option(0.01, "w: of the adversary in the autoencoder's loss", low=0.0, high=1.0)
-    lr: float = option(2e-4, "Adam's learning rate", low=0.0)
+    weight: float = option(
+        0.01,
+        "w: of the adversary in the autoencoder's loss (Makhzani 2015, arXiv 1511.05644, section 2)",
+        low=0.0,
+        high=1.0,
+    )
+    lr: float = option(2e-4, "learning rate of Adam (Kingma, Ba 2014, arXiv 1412.6980)", low=0.0)
 
 
 class AAE(Model):

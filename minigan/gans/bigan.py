@@ -50,7 +50,7 @@ class BiGANConfig(AveragedConfig):
     batch_size: int = option(128, "examples a step", low=1)
     latent: int = option(50, "length of the code z, uniform on [-1, 1]", low=1)
     width: int = option(512, "hidden units in G and E; twice as many in D", low=1)
-    lr: float = option(2e-4, "Adam's learning rate", low=0.0)
+    lr: float = option(2e-4, "learning rate of Adam (Kingma, Ba 2014, arXiv 1412.6980)", low=0.0)
 
 
 class BiGAN(Averaged):

@@ -21,15 +21,23 @@ OPTIMIZERS = {
 }
 ORDERS = {
     "alternating": "D, then G against the new D (Goodfellow 2014, algorithm 1)",
-    "simultaneous": "both at the same point",
+    "simultaneous": "both at the same point (Nagarajan, Kolter 2017, arXiv 1706.04156)",
     "extragradient": "both look a step ahead and step by the gradients there (Gidel 2018, arXiv 1802.10551)",
 }
 SPECTRAL = {
     "none": "weights as they are",
     "reshaped": "over the largest singular value of the kernel as a matrix (Miyato 2018, arXiv 1802.05957)",
-    "operator": "over that of the whole convolution (see minigan/nn/operator_norm.py)",
+    "operator": "over that of the whole convolution (Sedghi 2018, arXiv 1805.10408; minigan/nn/operator_norm.py)",
 }
-AUGMENTATIONS = ("none", "color", "translation", "cutout", "color,translation", "color,translation,cutout")
+NORMS = {"none": "none", "batch": "by each batch's mean and variance (Ioffe, Szegedy 2015, arXiv 1502.03167)"}
+AUGMENTATIONS = {
+    "none": "examples as they are",
+    "color": "brightness, saturation and contrast",
+    "translation": "moved by up to an eighth of the side",
+    "cutout": "half of the side cut out in both directions",
+    "color,translation": "both, one after the other",
+    "color,translation,cutout": "all three, the authors' choice for few images",
+}
 
 
 def strength(help: str, default: float = 0.0, **limits: Any) -> Any:
@@ -52,14 +60,18 @@ class GANConfig(Config):
         "non_saturating", "pair of losses; minigan/losses.py derives each with its optimum", choices=EXPLAINED
     )
     a: float = option(0.0, "least_squares: score that D gives to fakes (Mao 2016, arXiv 1611.04076, eq. 2)")
-    b: float = option(1.0, "least_squares: score that D gives to reals")
-    c: float = option(1.0, "least_squares: score that G wants; a=-1 b=1 c=0 is the Pearson divergence")
+    b: float = option(1.0, "least_squares: score that D gives to reals (ibid.)")
+    c: float = option(
+        1.0, "least_squares: score that G wants; a=-1 b=1 c=0 is the Pearson divergence (ibid., section 3.2)"
+    )
     label_real: float = option(
         1.0, "label of reals, .9 smooths one side (Salimans 2016, arXiv 1606.03498, 3.4)", low=0.0, high=1.0
     )
-    label_fake: float = option(0.0, "label of fakes, .1 smooths the other side too", low=0.0, high=1.0)
+    label_fake: float = option(0.0, "label of fakes, .1 smooths the other side too (ibid.)", low=0.0, high=1.0)
     noise: float = strength("standard deviation of noise on all that D sees (Sonderby 2016, arXiv 1610.04490)")
-    noise_steps: int = option(0, "steps in which that noise falls to 0 in a straight line; 0: it stays", low=0)
+    noise_steps: int = option(
+        0, "steps in which that noise falls to 0 in a straight line, as is done there; 0: it stays", low=0
+    )
     # -- penalties on D's gradient
     r1: float = strength("gamma of R1, gamma/2 E |grad D(x)|^2 on reals (Mescheder 2018, arXiv 1801.04406, eq. 9)")
     r2: float = strength("gamma of R2, the same on fakes (ibid., eq. 10)")
@@ -110,10 +122,14 @@ class GANConfig(Config):
     optimizer: str = option(
         "adam", "of both players (optimistic: Daskalakis 2017, arXiv 1711.00141)", choices=OPTIMIZERS
     )
-    lr: float = option(2e-4, "learning rate", low=0.0)
+    lr: float = option(2e-4, "learning rate (2e-4: Radford 2015, arXiv 1511.06434)", low=0.0)
     d_lr: float = strength("D's learning rate, where it is another one (TTUR: Heusel 2017, arXiv 1706.08500)")
-    beta1: float = option(0.5, "Adam's beta1", low=0.0, high=0.999)
-    beta2: float = option(0.999, "Adam's beta2", low=0.0, high=0.99999)
+    beta1: float = option(
+        0.5, "Adam's beta1, decay of the mean gradient (.5: Radford 2015, arXiv 1511.06434)", low=0.0, high=0.999
+    )
+    beta2: float = option(
+        0.999, "Adam's beta2, decay of the mean square (Kingma, Ba 2014, arXiv 1412.6980)", low=0.0, high=0.99999
+    )
     decay: bool = option(
         False,
         "learning rates fall to 0 in a straight line over `steps`; a run that is made longer follows the longer line",

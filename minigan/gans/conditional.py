@@ -12,9 +12,10 @@ import numpy as np
 from minigan import nn, optim
 from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
+from minigan.gans.choices import GANConfig
 from minigan.gans.conditions import Label
 from minigan.gans.images import Averaged, ImageConfig
-from minigan.gans.options import option
+from minigan.gans.options import again, option
 from minigan.metrics.class_spread import class_spread
 from minigan.player import Player
 
@@ -28,13 +29,10 @@ class ConditionalConfig(ImageConfig):
 
     steps: int = option(1200, "steps to train: one update of every player each", low=0)
     latent: int = option(64, "length of the noise vector z ~ N(0, 1)", low=1)
-    lr: float = option(5e-4, "Adam's learning rate", low=0.0)
-    decay: bool = option(
-        True,
-        "learning rates fall to 0 in a straight line over `steps`; a run that is made longer follows the longer line",
-    )
-    beta1: float = option(0.5, "Adam's beta1", low=0.0, high=0.999)
-    dropout: float = option(0.0, "rate of dropout in D", low=0.0, high=0.99)
+    lr: float = option(5e-4, "Adam's learning rate (2e-4: Radford 2015, arXiv 1511.06434)", low=0.0)
+    decay: bool = again(GANConfig, "decay", True)
+    beta1: float = option(0.5, "Adam's beta1, decay of the mean gradient (.5: ibid.)", low=0.0, high=0.999)
+    dropout: float = option(0.0, "rate of dropout in D (Srivastava 2014, JMLR 15)", low=0.0, high=0.99)
 
 
 class ClassConditional(Averaged):

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 
 from minigan import nn
 from minigan.gans.checks import Check, RealData
-from minigan.gans.choices import GANConfig
+from minigan.gans.choices import NORMS, GANConfig
 from minigan.gans.class_checks import SAMPLES, class_checks
 from minigan.gans.gan import GAN
-from minigan.gans.options import option
+from minigan.gans.options import again, option
 from minigan.gans.protocol import Unsuitable
 
 _RECIPE = "MNIST, s4, batch 64, 2,000 steps, by one judge:"
@@ -33,20 +33,22 @@ TARGETS = {
     "confidence": (">= .8", f"{_RECIPE} PyTorch's .80, minigan's .84"),
     "legible": (">= .57", f"{_RECIPE} PyTorch's .575 (5.5 of 9.57), minigan's .62 (5.96)"),
 }  # of 10,000 digits, an architecture of a tutorial written in PyTorch and here; another judge may differ by a few hundredths
+NETS = {
+    "s4": "5x5 kernels, as in many tutorials after Radford 2015, arXiv 1511.06434",
+    "ig": "4x4 kernels, InfoGAN's (Chen 2016, arXiv 1606.03657, table 1)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DCGANConfig(GANConfig):
     """The DCGAN's options."""
 
-    steps: int = option(2500, "steps to train: one update of every player each", low=0)
-    ema: float = option(
-        0.99, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
-    )
-    net: str = option("ig", "networks: 5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
+    steps: int = again(GANConfig, "steps", 2500)
+    ema: float = again(GANConfig, "ema", 0.99)
+    net: str = option("ig", "networks, see minigan/gans/dcgan.py", choices=NETS)
     features: int = option(32, "channels f: of the map before the image in G, after the first layer in D", low=1)
-    norm: str = option("batch", "normalisation in G", choices=("none", "batch"))
-    dropout: float = option(0.3, "rate of dropout in D (s4)", low=0.0, high=0.99)
+    norm: str = option("batch", "normalisation in G", choices=NORMS)
+    dropout: float = option(0.3, "rate of dropout in D, s4 only (Srivastava 2014, JMLR 15)", low=0.0, high=0.99)
 
 
 class DCGAN(GAN):

@@ -17,18 +17,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minigan.gans.choices import strength
 from minigan.gans.nets import Either, EitherConfig
-from minigan.gans.options import option
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class DRAGANConfig(EitherConfig):
     """Its options."""
 
-    dragan: float = strength("lambda of E (|grad D| - 1)^2 around the data", 0.1, images=10.0)
-    penalty_every: int = option(1, "steps from one penalty to the next, which counts as many times", low=1)
-    lr: float = option(1e-3, "learning rate", low=0.0, images=2e-4)
+    dragan: float = again(EitherConfig, "dragan", 0.1, images=10.0)
+    penalty_every: int = again(EitherConfig, "penalty_every", 1)
+    lr: float = again(EitherConfig, "lr", 1e-3, images=2e-4)
 
 
 class DRAGAN(Either):

@@ -38,7 +38,10 @@ class AveragedConfig(Config):
     """The option of a model whose generator is averaged."""
 
     ema: float = option(
-        0.995, "decay of the average of weights that samples are drawn from; 0: none", low=0.0, high=0.99999
+        0.995,
+        "decay of the averaged weights that samples are drawn from (Yazici 2018, arXiv 1806.04498); 0: none",
+        low=0.0,
+        high=0.99999,
     )
 
 

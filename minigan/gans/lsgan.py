@@ -18,15 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minigan.gans.nets import Either, EitherConfig
-from minigan.gans.options import option
-from minigan.gans.pairs import EXPLAINED
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class LSGANConfig(EitherConfig):
     """Its options."""
 
-    loss: str = option("least_squares", "pair of losses", choices=EXPLAINED)
+    loss: str = again(EitherConfig, "loss", "least_squares")
 
 
 class LSGAN(Either):

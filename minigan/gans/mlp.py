@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from minigan import nn
 from minigan.gans.checks import Check, RealData
-from minigan.gans.choices import GANConfig
+from minigan.gans.choices import NORMS, GANConfig
 from minigan.gans.class_checks import SAMPLES, class_checks
 from minigan.gans.gan import GAN
-from minigan.gans.options import option
+from minigan.gans.options import again, option
 
 _RECIPE = "glyphs, batch 64, 1,000 steps, seeds 0 to 2:"
 TARGETS = {
@@ -34,14 +34,12 @@ TARGETS = {
 class MLPConfig(GANConfig):
     """The MLP GAN's options."""
 
-    steps: int = option(4000, "steps to train: one update of every player each", low=0)
-    lr: float = option(1e-3, "Adam's learning rate", low=0.0)
-    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
-    r1: float = option(1.0, "gamma of the R1 penalty gamma/2 E |grad D(x)|^2 on reals; 0 for none", low=0.0)
-    ema: float = option(
-        0.99, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
-    )
-    norm: str = option("batch", "normalisation of the generator's hidden layers", choices=("none", "batch"))
+    steps: int = again(GANConfig, "steps", 4000)
+    lr: float = again(GANConfig, "lr", 1e-3)
+    beta1: float = again(GANConfig, "beta1", 0.0)
+    r1: float = again(GANConfig, "r1", 1.0)
+    ema: float = again(GANConfig, "ema", 0.99)
+    norm: str = option("batch", "normalisation of the generator's hidden layers", choices=NORMS)
 
 
 class MLP(GAN):

@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass
 
 from minigan import nn
-from minigan.gans.choices import GANConfig, strength
-from minigan.gans.dcgan import convolutional
+from minigan.gans.choices import GANConfig
+from minigan.gans.dcgan import DCGANConfig, convolutional
 from minigan.gans.gan import GAN
-from minigan.gans.options import option
+from minigan.gans.options import again, option
 from minigan.gans.toy import perceptron
 
 
@@ -22,20 +22,15 @@ class EitherConfig(GANConfig):
     """The options of a GAN for points or for images."""
 
     data: str = option("ring8", "points or images: a data set by name, or a path to a .npy or .npz file")
-    steps: int = option(5000, "steps to train: one update of every player each", low=0, images=2000)
-    batch_size: int = option(256, "examples a step", low=1, images=64)
-    latent: int = option(16, "length of the noise vector z ~ N(0, 1)", low=1, images=100)
-    decay: bool = option(
-        True,
-        "learning rates fall to 0 in a straight line over `steps`; a run that is made longer follows the longer line",
-    )
-    ema: float = strength(
-        "decay of the averaged generator that samples are drawn from", 0.995, high=0.99999, images=0.99
-    )
+    steps: int = again(GANConfig, "steps", 5000, images=2000)
+    batch_size: int = again(GANConfig, "batch_size", 256, images=64)
+    latent: int = again(GANConfig, "latent", 16, images=100)
+    decay: bool = again(GANConfig, "decay", True)
+    ema: float = again(GANConfig, "ema", 0.995, images=0.99)
     width: int = option(128, "points: units in each hidden layer", low=1)
-    net: str = option("ig", "images: 5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
-    features: int = option(32, "images: channels of the map before the image in G, after the first layer in D", low=1)
-    norm: str = option("batch", "images: normalisation in G", choices=("none", "batch"))
+    net: str = again(DCGANConfig, "net", "ig", "images")
+    features: int = again(DCGANConfig, "features", 32, "images")
+    norm: str = again(DCGANConfig, "norm", "batch", "images")
 
 
 class Either(GAN):

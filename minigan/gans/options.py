@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar, get_type_hints
 
 from minigan.data.arrays import interval
@@ -19,6 +19,23 @@ def option(default: Any, help: str, **limits: Any) -> Any:
     if unknown := sorted(limits.keys() - {"low", "high", "choices", "images"}):
         raise TypeError(f"option: got the limits {', '.join(unknown)}, expected low, high, choices or images")
     return field(default=default, metadata={"help": help, **limits})
+
+
+def again(base: type[Any], name: str, default: Any, note: str = "", **limits: Any) -> Any:
+    """The option of that name of another dataclass, with its help, limits and source, and another default.
+
+    note: behind the help, such as "1e-4 in the paper".
+    limits: other ones than there; the default for images is not taken over.
+
+    Raises:
+        TypeError: the other has no such option.
+    """
+    found = {f.name: {**f.metadata} for f in fields(base) if f.default is not MISSING}
+    if name not in found:
+        raise TypeError(f"again: {base.__name__} has no option {name!r}; it has {', '.join(found)}")
+    help = found[name]["help"] + (f" ({note})" if note else "")
+    found[name].pop("images", None)
+    return option(default, **{**found[name], "help": help, **limits})
 
 
 LOSS_BOUND, SPREAD_BOUND = 1e6, 0.02  # see `minigan.run.divergence`

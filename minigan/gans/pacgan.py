@@ -19,16 +19,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minigan.gans.nets import Either, EitherConfig
-from minigan.gans.options import option
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class PacGANConfig(EitherConfig):
     """Its options."""
 
-    pack: int = option(2, "examples that D judges together: m", low=1)
-    lr: float = option(1e-3, "learning rate (1e-4 in the paper)", low=0.0, images=2e-4)
-    beta2: float = option(0.99, "Adam's beta2", low=0.0, high=0.99999, images=0.999)
+    pack: int = again(EitherConfig, "pack", 2)
+    lr: float = again(EitherConfig, "lr", 1e-3, "1e-4 in PacGAN's paper", images=2e-4)
+    beta2: float = again(EitherConfig, "beta2", 0.99, images=0.999)
 
 
 class PacGAN(Either):

@@ -32,14 +32,14 @@ from minigan import losses, nn, ops
 from minigan.autodiff import Tensor
 from minigan.gans.conditional import ClassConditional, ConditionalConfig
 from minigan.gans.images import Down, Up
-from minigan.gans.options import option
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionConfig(ConditionalConfig):
     """The options of the projection GAN."""
 
-    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
+    beta1: float = again(ConditionalConfig, "beta1", 0.0)
 
 
 class Projection(ClassConditional):

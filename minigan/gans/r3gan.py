@@ -17,24 +17,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minigan.gans.choices import strength
 from minigan.gans.nets import Either, EitherConfig
-from minigan.gans.options import option
-from minigan.gans.pairs import EXPLAINED
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class R3GANConfig(EitherConfig):
     """Its options."""
 
-    loss: str = option("relativistic", "pair of losses", choices=EXPLAINED)
-    r1: float = strength("gamma of gamma/2 E |grad D(x)|^2 on reals", 0.1, images=1.0)
-    r2: float = strength("gamma of gamma/2 E |grad D(G(z))|^2 on fakes", 0.1, images=1.0)
-    penalty_every: int = option(1, "steps from one penalty to the next, which counts as many times", low=1, images=4)
-    lr: float = option(1e-3, "learning rate", low=0.0, images=5e-4)
-    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
-    beta2: float = option(0.99, "Adam's beta2", low=0.0, high=0.99999)
-    norm: str = option("none", "images: normalisation in G", choices=("none", "batch"))
+    loss: str = again(EitherConfig, "loss", "relativistic")
+    r1: float = again(EitherConfig, "r1", 0.1, images=1.0)
+    r2: float = again(EitherConfig, "r2", 0.1, images=1.0)
+    penalty_every: int = again(EitherConfig, "penalty_every", 1, images=4)
+    lr: float = again(EitherConfig, "lr", 1e-3, images=5e-4)
+    beta1: float = again(EitherConfig, "beta1", 0.0)
+    beta2: float = again(EitherConfig, "beta2", 0.99)
+    norm: str = again(EitherConfig, "norm", "none")
 
 
 class R3GAN(Either):

@@ -18,21 +18,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minigan.gans.choices import SPECTRAL
 from minigan.gans.nets import Either, EitherConfig
-from minigan.gans.options import option
-from minigan.gans.pairs import EXPLAINED
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class SNGANConfig(EitherConfig):
     """Its options."""
 
-    loss: str = option("hinge", "pair of losses", choices=EXPLAINED)
-    spectral: str = option("reshaped", "D's weights over their largest singular value", choices=SPECTRAL)
-    lr: float = option(1e-3, "learning rate (2e-4 in the paper)", low=0.0, images=2e-4)
-    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999, images=0.5)
-    beta2: float = option(0.9, "Adam's beta2", low=0.0, high=0.99999, images=0.999)
+    loss: str = again(EitherConfig, "loss", "hinge")
+    spectral: str = again(EitherConfig, "spectral", "reshaped")
+    lr: float = again(EitherConfig, "lr", 1e-3, "2e-4 in SNGAN's paper", images=2e-4)
+    beta1: float = again(EitherConfig, "beta1", 0.0, images=0.5)
+    beta2: float = again(EitherConfig, "beta2", 0.9, images=0.999)
 
 
 class SNGAN(Either):

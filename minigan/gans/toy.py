@@ -18,7 +18,7 @@ from minigan.data import mode_statistics
 from minigan.gans.checks import Check, RealData
 from minigan.gans.choices import GANConfig
 from minigan.gans.gan import GAN
-from minigan.gans.options import option
+from minigan.gans.options import again, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +26,13 @@ class ToyConfig(GANConfig):
     """The toy GAN's options."""
 
     data: str = option("ring8", "data set of points by name, or a path to a .npy, .npz or .csv file")
-    batch_size: int = option(256, "examples a step", low=1)
-    latent: int = option(2, "length of the noise vector z ~ N(0, 1)", low=1)
-    steps: int = option(10000, "steps to train: one update of every player each", low=0)
-    lr: float = option(2e-3, "Adam's learning rate", low=0.0)
-    beta2: float = option(0.99, "Adam's beta2", low=0.0, high=0.99999)
-    r1: float = option(0.1, "gamma of the R1 penalty gamma/2 E |grad D(x)|^2 on reals; 0 for none", low=0.0)
-    ema: float = option(
-        0.995, "decay of the averaged generator that samples are drawn from; 0 for none", low=0.0, high=0.99999
-    )
+    batch_size: int = again(GANConfig, "batch_size", 256)
+    latent: int = again(GANConfig, "latent", 2)
+    steps: int = again(GANConfig, "steps", 10000)
+    lr: float = again(GANConfig, "lr", 2e-3)
+    beta2: float = again(GANConfig, "beta2", 0.99)
+    r1: float = again(GANConfig, "r1", 0.1)
+    ema: float = again(GANConfig, "ema", 0.995)
     width: int = option(128, "units in each hidden layer", low=1)
 
 

@@ -19,17 +19,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minigan.gans.nets import Either, EitherConfig
-from minigan.gans.options import option
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnrolledConfig(EitherConfig):
     """Its options."""
 
-    unroll: int = option(5, "steps of D that G looks ahead: K", low=0, images=2)
-    unroll_lr: float = option(0.3, "eta of these steps", low=0.0, images=0.01)
-    lr: float = option(1e-3, "learning rate", low=0.0, images=2e-4)
-    beta2: float = option(0.99, "Adam's beta2", low=0.0, high=0.99999, images=0.999)
+    unroll: int = again(EitherConfig, "unroll", 5, images=2)
+    unroll_lr: float = again(EitherConfig, "unroll_lr", 0.3, images=0.01)
+    lr: float = again(EitherConfig, "lr", 1e-3, images=2e-4)
+    beta2: float = again(EitherConfig, "beta2", 0.99, images=0.999)
 
 
 class Unrolled(Either):

@@ -41,9 +41,9 @@ class VAEConfig(Config):
 
     steps: int = option(6000, "steps to train: one update of both networks each", low=0)
     batch_size: int = option(128, "examples a step", low=1)
-    latent: int = option(20, "length of the code z", low=1)
+    latent: int = option(20, "length of the code z (20: Kingma, Welling 2013, arXiv 1312.6114, figure 2)", low=1)
     width: int = option(400, "hidden units of encoder and decoder", low=1)
-    lr: float = option(1e-3, "Adam's learning rate", low=0.0)
+    lr: float = option(1e-3, "learning rate of Adam (Kingma, Ba 2014, arXiv 1412.6980)", low=0.0)
 
 
 class VAE(Model):

@@ -40,6 +40,7 @@ from minigan.metrics.sharpness import gradient_energy
 from minigan.player import Player
 
 JUDGED, SHOWN = 2000, 40  # images that checks look at; reconstructions in a picture
+LIKELIHOODS = {"features": "D's trunk (Larsen 2015, eq. 7)", "pixels": "pixels: a plain VAE, and D does nothing"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,11 @@ class VAEGANConfig(ImageConfig):
 
     steps: int = option(1200, "steps to train: one update of every player each", low=0)
     latent: int = option(20, "length of the code z", low=1)
-    gamma: float = option(0.02, "weight of the feature error in the decoder's loss", low=0.0)
-    likelihood: str = option("features", "what reconstructions are compared in", choices=("features", "pixels"))
-    lr: float = option(3e-4, "Adam's learning rate", low=0.0)
+    gamma: float = option(
+        0.02, "weight of the feature error in the decoder's loss (Larsen 2015, arXiv 1512.09300, algorithm 1)", low=0.0
+    )
+    likelihood: str = option("features", "what reconstructions are compared in", choices=LIKELIHOODS)
+    lr: float = option(3e-4, "learning rate of Adam (Kingma, Ba 2014, arXiv 1412.6980)", low=0.0)
 
 
 class VAEGAN(Averaged):

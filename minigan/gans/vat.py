@@ -51,12 +51,12 @@ class VATConfig(Config):
     batch_size: int = option(250, "images without labels a step", low=1)
     labels: int = labels()
     width: int = option(600, "hidden units (the paper: 1200)", low=1)
-    eps: float = option(2.0, "length of r, for pixels in [-1, 1]", low=0.0)
-    weight: float = option(1.0, "of the smoothness LDS", low=0.0)
-    entropy: float = option(1.0, "weight of sure answers and balanced classes", low=0.0)
-    power: str = option("exact", "how H d is found: by hvp (exact) or a gradient (finite)", choices=("exact", "finite"))
-    xi: float = option(0.1, "where that gradient is taken", low=0.0)
-    lr: float = option(2e-3, "Adam's learning rate at the start; it falls linearly to 0", low=0.0)
+    eps: float = option(2.0, "length of r, for pixels in [-1, 1] (Miyato 2017, arXiv 1704.03976, eq. 6)", low=0.0)
+    weight: float = option(1.0, "of the smoothness LDS (ibid., eq. 8)", low=0.0)
+    entropy: float = option(1.0, "weight of sure answers and balanced classes (ibid., section 4.3)", low=0.0)
+    power: str = option("exact", "H d", choices={"exact": "by hvp at r = 0", "finite": "by a gradient at xi d (ibid.)"})
+    xi: float = option(0.1, "finite: where that gradient is taken (ibid.)", low=0.0)
+    lr: float = option(2e-3, "Adam's learning rate at the start; it falls linearly to 0 (ibid.)", low=0.0)
 
 
 class VAT(FewLabels):

@@ -19,22 +19,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minigan.gans.choices import OPTIMIZERS, strength
 from minigan.gans.nets import Either, EitherConfig
-from minigan.gans.options import option
-from minigan.gans.pairs import EXPLAINED
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class WGANConfig(EitherConfig):
     """Its options."""
 
-    loss: str = option("wasserstein", "pair of losses", choices=EXPLAINED)
-    clip: float = strength("D's weights are clipped to [-c, c] after every update", 0.1, images=0.01)
-    optimizer: str = option("rmsprop", "of both players", choices=OPTIMIZERS)
-    beta2: float = option(0.99, "RMSProp's rho", low=0.0, high=0.99999)
-    lr: float = option(5e-4, "learning rate (5e-5 in the paper, with clip=0.01)", low=0.0, images=2e-4)
-    d_steps: int = option(5, "updates of D a step", low=1)
+    loss: str = again(EitherConfig, "loss", "wasserstein")
+    clip: float = again(EitherConfig, "clip", 0.1, "0.01 there, with lr=5e-5", images=0.01)
+    optimizer: str = again(EitherConfig, "optimizer", "rmsprop")
+    beta2: float = again(EitherConfig, "beta2", 0.99, "here RMSProp's rho")
+    lr: float = again(EitherConfig, "lr", 5e-4, "5e-5 in WGAN's paper", images=2e-4)
+    d_steps: int = again(EitherConfig, "d_steps", 5)
 
 
 class WGAN(Either):

@@ -18,23 +18,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minigan.gans.choices import strength
 from minigan.gans.nets import Either, EitherConfig
-from minigan.gans.options import option
-from minigan.gans.pairs import EXPLAINED
+from minigan.gans.options import again
 
 
 @dataclass(frozen=True, kw_only=True)
 class WGANGPConfig(EitherConfig):
     """Its options."""
 
-    loss: str = option("wasserstein", "pair of losses", choices=EXPLAINED)
-    gp: float = strength("lambda of E (|grad D| - 1)^2 between fakes and reals", 0.1, images=10.0)
-    penalty_every: int = option(1, "steps from one penalty to the next, which counts as many times", low=1)
-    lr: float = option(1e-3, "learning rate (1e-4 in the paper)", low=0.0, images=2e-4)
-    beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999, images=0.5)
-    beta2: float = option(0.9, "Adam's beta2", low=0.0, high=0.99999)
-    d_steps: int = option(1, "updates of D a step (5 in the paper)", low=1)
+    loss: str = again(EitherConfig, "loss", "wasserstein")
+    gp: float = again(EitherConfig, "gp", 0.1, images=10.0)
+    penalty_every: int = again(EitherConfig, "penalty_every", 1)
+    lr: float = again(EitherConfig, "lr", 1e-3, "1e-4 in WGAN-GP's paper", images=2e-4)
+    beta1: float = again(EitherConfig, "beta1", 0.0, images=0.5)
+    beta2: float = again(EitherConfig, "beta2", 0.9)
+    d_steps: int = again(EitherConfig, "d_steps", 1)
 
 
 class WGANGP(Either):

@@ -42,6 +42,16 @@ def radii(x: np.ndarray, k: int) -> np.ndarray:
     return out
 
 
+def nearest_other(x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """(K,): the squared distance of each of the rows x[chosen] to the nearest other row of x, float64."""
+    out = np.empty(len(chosen))
+    for part, block in squared_distances(x[chosen], x):
+        own = chosen[part]
+        block[np.arange(len(own)), own] = np.inf
+        out[part] = block.min(axis=1)
+    return out
+
+
 def nearest(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N,) and (N,): the squared distance of each row of x to the nearest of y, float64, and which that is (the first of equal
     ones). Only blocks of both become float64.

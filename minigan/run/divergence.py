@@ -16,9 +16,8 @@ from minigan.finite import NotFiniteError
 from minigan.game import Game
 from minigan.gans.options import LOSS_BOUND, SPREAD_BOUND
 from minigan.gans.protocol import Histogram, Picture
+from minigan.run.course import FEWEST, spread
 from minigan.run.rundir import RunDir, write_durably, write_json
-
-FEWEST = 8  # samples that a spread is taken of
 
 
 def not_finite(numbers: Mapping[str, float], modules: Mapping[str, nn.Module]) -> str:
@@ -53,7 +52,7 @@ class Watcher:
     def __init__(self, config: Any, real: Mapping[str, np.ndarray]) -> None:
         self.loss_bound = float(getattr(config, "loss_bound", LOSS_BOUND))
         self.spread_bound = float(getattr(config, "spread_bound", SPREAD_BOUND))
-        self._spreads = {x.shape[1:]: _spread(x) for x in real.values() if len(x) >= FEWEST and x.dtype.kind == "f"}
+        self._spreads = {x.shape[1:]: spread(x) for x in real.values() if len(x) >= FEWEST and x.dtype.kind == "f"}
         self._stood: dict[str, tuple[int, list[float]]] = {}
         self._low: dict[str, int] = {}
         self.found: dict[str, str] = {}
@@ -98,7 +97,7 @@ class Watcher:
             real, x = self._spreads.get(picture.examples.shape[1:], 0.0), picture.examples
             if not step or not real or len(x) < FEWEST:
                 continue
-            ratio = _spread(x) / real
+            ratio = spread(x) / real
             self._low[name] = self._low.get(name, 0) + 1 if ratio < self.spread_bound else 0
             text = (
                 f"step {step}: the {name} vary {ratio:.2g} times as much as the data, less than {self.spread_bound:g} "
@@ -110,11 +109,6 @@ class Watcher:
 
 def _sum(array: Any) -> float:
     return float(array.sum(dtype=np.float64))
-
-
-def _spread(x: np.ndarray) -> float:
-    """The mean over coordinates of the standard deviation over examples."""
-    return float(np.asarray(x, np.float32).std(axis=0, dtype=np.float64).mean())
 
 
 def keep(folder: RunDir, error: NotFiniteError, batches: Sequence[Any], about: Mapping[str, Any]) -> None:

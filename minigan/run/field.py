@@ -10,6 +10,7 @@ import numpy as np
 from minigan import backend, ops
 from minigan.autodiff import Tensor, grad
 from minigan.data.base import READ_ERRORS
+from minigan.gans.gan import joined
 from minigan.run.rundir import write_durably
 from minigan.switches import enable_grad
 
@@ -38,9 +39,15 @@ def critic_of(model: Any) -> Any:
 
 
 def scores(model: Any, x: np.ndarray) -> np.ndarray:
-    """D(x) for examples, in evaluation mode. Raises what the network does where it is no function of examples alone."""
+    """D(x) for examples, in evaluation mode: one number each, or of a PacGAN for each pack of them. Raises what the network does
+    where it is no function of examples alone."""
     with model.evaluating():
-        return backend.to_numpy(critic_of(model)(Tensor(backend.to_device(x, model.device))).data).reshape(-1)
+        return backend.to_numpy(_judged(model, Tensor(backend.to_device(x, model.device))).data).reshape(-1)
+
+
+def _judged(model: Any, x: Tensor) -> Tensor:
+    pack = getattr(model.config, "pack", 1)
+    return critic_of(model)(joined(x[: len(x) // pack * pack], pack))
 
 
 def of_model(model: Any, real: np.ndarray, samples: np.ndarray) -> Field:
@@ -51,16 +58,25 @@ def of_model(model: Any, real: np.ndarray, samples: np.ndarray) -> Field:
     x1, x2 = (np.linspace(a, b, CELLS, dtype=np.float32) for a, b in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(x1, x2), axis=-1).reshape(-1, 2)
     points = np.ascontiguousarray(samples[:ARROWS], np.float32)
-    return Field(low, high, scores(model, grid).reshape(CELLS, CELLS), points, _arrows(model, points))
+    return Field(low, high, scores(model, grid).reshape(CELLS, CELLS), points, directions(model, points, real))
 
 
-def _arrows(model: Any, points: np.ndarray) -> np.ndarray:
-    x = Tensor(backend.to_device(points, model.device))
+def directions(model: Any, samples: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Where the generator's loss falls: -n dL/dx for each of n samples, of their shape.
+
+    L is the mean of the pair's generator loss, or of -D where there is no pair. real: what a relativistic loss compares with.
+    Raises what the network does where it is no function of examples alone.
+    """
+    count = len(samples)
+    x = Tensor(backend.to_device(samples, model.device))
+    beside = Tensor(backend.to_device(real[np.arange(count) % len(real)], model.device))
     x.requires_grad = True
     with model.evaluating(), enable_grad():
-        found = critic_of(model)(x)
-        loss = model.pair.generator(found) * len(points) if hasattr(model, "pair") else -ops.sum(found)
-        return -backend.to_numpy(grad(loss, x).data)
+        found, pair = _judged(model, x), getattr(model, "pair", None)
+        if pair is None:
+            return backend.to_numpy(grad(ops.sum(found), x).data)
+        loss = pair.generator(found, _judged(model, beside).detach() if pair.relativistic else None)
+        return -count * backend.to_numpy(grad(loss, x).data)
 
 
 def path_of(folder: Path, step: int) -> Path:

@@ -43,6 +43,11 @@ class Gallery:
         self.shown: Mapping[str, Picture | Histogram] = {}  # what was drawn last
         self._painters: dict[str, plots.Framing] = {}
 
+    @property
+    def samples(self) -> np.ndarray | None:
+        """The samples that were drawn last, in the model's units; None for a model that shows none."""
+        return main.examples if isinstance(main := self.shown.get(MAIN), Picture) else None
+
     def save_real(self, folder: Path) -> None:
         """Sheets of real examples, to compare samples with: real.png, or real-NAME.png where there are several sets of images."""
         sheets = {name: found for name, found in self.sets.items() if found.kind == "images"}
@@ -81,17 +86,16 @@ class Gallery:
         """What D says over the plane, for the animation of `minigan plot`; None for models without such a D."""
         found = (self.real[name] for name, of in self.sets.items() if of is self.points and name in self.real)
         real = next(found, None)  # in the model's units
-        main = self.shown.get(MAIN)
         if (
             real is None
             or real.shape[1:] != (2,)
-            or not isinstance(main, Picture)
+            or self.samples is None
             or field.critic_of(self.model) is None
             or not hasattr(self.model, "evaluating")
         ):
             return None
         try:
-            return field.of_model(self.model, real[:1000], main.examples)
+            return field.of_model(self.model, real[:1000], self.samples)
         except (TypeError, ValueError, AttributeError):  # its D is no function of points alone: `minigan plot` says so
             return None
 

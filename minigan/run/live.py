@@ -5,7 +5,6 @@ They go to `live.jsonl`, not to `metrics.jsonl`: when they are taken depends on 
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,10 +15,11 @@ import numpy as np
 
 from minigan import metrics
 from minigan.data import Dataset
-from minigan.data.base import stream, write_atomically
+from minigan.data.base import stream
 from minigan.gans.conditions import Examples
 from minigan.gans.needs import Facts
 from minigan.metrics import Comparison, MissingError, Side
+from minigan.run import lines
 from minigan.run.progress import note
 from minigan.run.references import Reference
 
@@ -106,33 +106,15 @@ class Live:
         return found
 
     def _write(self, row: dict[str, Any]) -> None:
-        clean = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
-        }
         try:
-            with open(self.file, "a", encoding="utf-8") as file:
-                file.write(json.dumps(clean) + "\n")
+            lines.append(self.file, row)
         except OSError as error:
             note(f"note: {self.file} cannot be written ({error}); there are no more metrics in it")
             self.set = None
 
     def _cut(self, step: int) -> None:
-        """Leave out the lines after a step, which are about to be made again, and what is no line."""
         try:
-            lines = self.file.read_text(encoding="utf-8", errors="replace").splitlines()
-            kept = [line for line in lines if _step_of(line) <= step]
-            if kept != lines:
-                write_atomically(self.file, lambda file: file.write("".join(f"{line}\n" for line in kept).encode()))
-        except FileNotFoundError:
-            return
+            lines.cut(self.file, step)
         except OSError as error:
             note(f"note: {self.file} cannot be read and written ({error})")
             self.set = None
-
-
-def _step_of(line: str) -> float:
-    try:
-        step = json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return math.inf
-    return step if isinstance(step, int) else math.inf

@@ -17,6 +17,7 @@ from minigan.gans.protocol import ModelError, check_mapping
 from minigan.run import checkpoint, environment, places, plots
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.contest import Contest
+from minigan.run.course import Course
 from minigan.run.divergence import Watcher, keep, not_finite
 from minigan.run.errors import DONE, Diverged, TakenError, command, shown
 from minigan.run.gallery import Gallery
@@ -97,6 +98,7 @@ class Recorder:
         self.live = Live(
             folder.path, job.reference, loop.model, gallery.sets, step=loop.step, facts=job.facts, rows=rows
         )
+        self.course = Course(folder.path, gallery.real, step=loop.step)
         steps = loop.steps
         self.log_every = min(LOG_EVERY, max(1, steps // LOGS))
         self.draw_every = max(1, steps // PICTURES)
@@ -122,9 +124,12 @@ class Recorder:
                 self.save()
             self.folder.appear()
             self.live.move(self.folder.path)
+            self.course.move(self.folder.path)
             on = f" on {self.job.config.data}" if self.job.facts.shapes else ""
             note(f"training {self.job.reference.name}{on} in {self.folder.path}")
             with self._or_note("pictures"):
+                if first:
+                    self.course.take(0, self.gallery.samples)
                 self._write_pictures(0, first)
                 self.gallery.save_real(self.folder.samples)
             yield
@@ -176,8 +181,9 @@ class Recorder:
         return drawn
 
     def _drawn(self, step: int) -> dict[str, np.ndarray]:
-        """The pictures as they are now, looked at for collapse."""
+        """The pictures as they are now, looked at for collapse, and a line of `course.jsonl`."""
         pictures = self.gallery.draw(step)
+        self.course.take(step, self.gallery.samples)
         self._warn(self.watcher.see_pictures(step, self.gallery.shown))
         return pictures
 
@@ -292,7 +298,8 @@ class Recorder:
         advice = f"a smaller learning rate (--set lr={smaller:g})" if smaller else "gentler settings"
         return Diverged(
             f"diverged: {what} at step {self.loop.step}; {kept}{where}.\n"
-            f"Try {advice}, another --seed, or another loss (see: {command('train', self.job.reference.name, '--help')})"
+            f"Try {advice}, another --seed, or another loss (see: {command('train', self.job.reference.name, '--help')}).\n"
+            f"What its numbers are signs of: {command('diagnose', self.folder.path)}"
         )
 
     def _try_to_save(self) -> None:
@@ -343,6 +350,7 @@ class Recorder:
         if stopped:
             go_on = command("resume", self.folder.path)
             text = f"{self.folder.path}: stopped at step {step} of {self.loop.steps}; to go on:\n  {go_on}"
+            text += "".join(f"\n{line}" for line in _warned(self.folder.path, self.watcher.warnings))
             return Result(interrupts.code, text)
         final = [path for path in pictures if path.stem.endswith("final")]
         files = [*final, saved, *(path for path in pictures if path not in final)]
@@ -388,10 +396,17 @@ def _not_told(changes: Sequence[dict[str, Any]], folder: RunDir) -> dict[str, An
     return {f"set.{k}": v for change in changes if change["step"] >= told for k, v in change["set"].items()}
 
 
+def _warned(folder: Path, warnings: Sequence[str]) -> list[str]:
+    """What looks wrong, and which command says more."""
+    told = [f"warning: {text}" for text in warnings]
+    return [*told, f"what to make of it: {command('diagnose', folder)}"] if told else []
+
+
 def _summary(folder: Path, step: int, files: list[Path], warnings: list[str]) -> str:
     lines = [f"{folder}: all {step} steps are done", *(f"  {file}" for file in files)]
-    lines += [*(f"warning: {text}" for text in warnings), "next:"]
     lines += [
+        *_warned(folder, warnings),
+        "next:",
         f"  {command('sample', folder, '-n', 1000)}",
         f"  {command('resume', folder, '--steps', 2 * max(step, 1))}",
     ]

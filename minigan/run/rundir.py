@@ -11,7 +11,6 @@ import contextlib
 import errno
 import itertools
 import json
-import math
 import os
 import socket
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from minigan.data.base import write_atomically
+from minigan.run import lines
 from minigan.run.errors import CheckpointError, TakenError, UsageError, command, disk_is_full
 
 STATES = ("running", "done", "interrupted", "diverged", "failed")
@@ -219,11 +219,12 @@ class RunDir:
             return (
                 f"{self.path}: {self._who()} was training here at {at}; whether it still does cannot be seen from here"
             )
-        if self._held_by_another():
+        if self.held_by_another():
             return f"{self.path}: {self._who()} is training here, at {at}"
         return f"{self.path}: {self._who()} was training here and has died, after {at}"
 
-    def _held_by_another(self) -> bool:
+    def held_by_another(self) -> bool:
+        """Whether another process of this machine trains here."""
         try:
             with open(self.path / ".lock", "rb") as file:
                 return self._lock is None and not _locked(file, shared=True)
@@ -265,8 +266,7 @@ class RunDir:
 
         A line that cannot be written raises OSError, leaves no half of it behind, and is written with the next one.
         """
-        clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-        self._unwritten.append(json.dumps(clean) + "\n")
+        self._unwritten.append(lines.line(row))
         self.flush_metrics()
 
     def flush_metrics(self, *, durably: bool = False) -> None:
@@ -290,12 +290,7 @@ class RunDir:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All whole lines of metrics.jsonl; what is no JSON object with a step is passed over."""
-        try:
-            lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
-        rows = (_row(line) for line in lines)
-        return [row for row in rows if row is not None]
+        return lines.read(self.metrics)
 
     def cut_metrics(self, step: int) -> None:
         """Keep the lines up to a step: what came after it is about to be computed again."""
@@ -316,14 +311,6 @@ class RunDir:
 
 
 _REWRITE = "restore it, or delete it: the checkpoint holds the same settings"
-
-
-def _row(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 
 
 def _locked(file: IO[bytes], *, shared: bool) -> bool:
