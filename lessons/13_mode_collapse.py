@@ -455,6 +455,29 @@ check("13.20", "accuracy of the best discriminator along the path",
       relation=">=", errata="S0.18")  # fmt: skip
 
 # %% [markdown]
+# **And a network?** (13.18) counts critics, and $p$ real parameters give a continuum. But critics with nearly the same
+# parameters answer nearly alike. A grid of $M = (1/\eta)^p$ stands for all of them, $\log M = p\log\frac1\eta$, and some
+# $p\log p/\varepsilon^2$ points fool the lot (Arora et al. 2017, theorem 3.1, up to constants and logarithms). For critics
+# that are *linear* in $p$ features, $D = \langle w, \varphi(x)\rangle$ with $\lVert w\rVert \le 1$ and $|\varphi_i| \le 1$, no
+# grid is needed: the best one sees the length of $\mathbb{E}_p\varphi - \mathbb{E}_{\hat p}\varphi$, and over $m$ random points
+#
+# $$ \mathbb{E}\max_w\left(\mathbb{E}_p D - \mathbb{E}_{\hat p} D\right)^2 = \frac1m\sum_{i=1}^p\operatorname{Var}\varphi_i
+# \le \frac pm : \tag{13.21} $$
+#
+# $m = p/\varepsilon^2$ points, and the critic sees less than $\varepsilon$ of a loss that is total.
+
+# %%
+waves, phases, points = draws.uniform(0.5, 3, 32), draws.uniform(0, 6, 32), 200
+of_wave = np.exp(-(waves**2) / 2) * np.cos(phases)  # E cos(ωx + b) for x ~ N(0, 1)
+variance = (1 + np.exp(-2 * waves**2) * np.cos(2 * phases)) / 2 - of_wave**2
+samples = draws.standard_normal((sized(1000, 400), points, 1))
+seen = np.array([np.sum((np.cos(waves * s + phases).mean(axis=0) - of_wave) ** 2) for s in samples])
+print(f"32 features, {points} points: the best critic sees {math.sqrt(seen.mean()):.3f} on average")
+check("13.21", "what the best of the linear critics sees, squared", seen.mean(), variance.sum() / points,
+      atol=0, rtol=0.04)  # fmt: skip
+check("13.21a", "at most p/m", seen.mean(), 32 / points, atol=0, relation="<=")
+
+# %% [markdown]
 # ## Exercises
 
 
