@@ -467,15 +467,29 @@ check("13.20", "accuracy of the best discriminator along the path",
 # $m = p/\varepsilon^2$ points, and the critic sees less than $\varepsilon$ of a loss that is total.
 
 # %%
-waves, phases, points = draws.uniform(0.5, 3, 32), draws.uniform(0, 6, 32), 200
-of_wave = np.exp(-(waves**2) / 2) * np.cos(phases)  # E cos(ωx + b) for x ~ N(0, 1)
-variance = (1 + np.exp(-2 * waves**2) * np.cos(2 * phases)) / 2 - of_wave**2
-samples = draws.standard_normal((sized(1000, 400), points, 1))
-seen = np.array([np.sum((np.cos(waves * s + phases).mean(axis=0) - of_wave) ** 2) for s in samples])
-print(f"32 features, {points} points: the best critic sees {math.sqrt(seen.mean()):.3f} on average")
-check("13.21", "what the best of the linear critics sees, squared", seen.mean(), variance.sum() / points,
-      atol=0, rtol=0.04)  # fmt: skip
-check("13.21a", "at most p/m", seen.mean(), 32 / points, atol=0, relation="<=")
+features = draws.uniform(-1, 1, (4, 32))  # φ of the four outcomes, p = 32
+gaps = features[every].mean(axis=1) - law @ features  # for all 4³ ways to memorise m = 3 draws
+variance = law @ features**2 - (law @ features) ** 2
+seen = law[every].prod(axis=1) @ np.sum(gaps**2, axis=1)
+check(
+    "13.21",
+    "what the best of the linear critics sees, squared",
+    seen,
+    variance.sum() / 3,
+    atol=1e-13,
+)
+unit = draws.standard_normal((2000, 32))
+unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+check("13.21a", "no other critic sees more", gaps @ unit.T, np.linalg.norm(gaps, axis=1)[:, None], atol=0,
+      relation="<=")  # fmt: skip
+check("13.21b", "at most p/m", seen, 32 / 3, atol=0, relation="<=")
+waves, phases = draws.uniform(0.5, 3, 32), draws.uniform(0, 6, 32)  # a continuous law, N(0, 1)
+expected = np.exp(-(waves**2) / 2) * np.cos(phases)
+for m in (50, 200, 800):
+    memorised = np.cos(waves * draws.standard_normal((100, m, 1)) + phases).mean(axis=1)
+    print(
+        f"{m} points, 32 waves: {np.linalg.norm(memorised - expected, axis=1).mean():.3f} on average"
+    )
 
 # %% [markdown]
 # ## Exercises
