@@ -455,6 +455,43 @@ check("13.20", "accuracy of the best discriminator along the path",
       relation=">=", errata="S0.18")  # fmt: skip
 
 # %% [markdown]
+# **And a network?** (13.18) counts critics, and $p$ real parameters give a continuum. But critics with nearly the same
+# parameters answer nearly alike. A grid of $M = (1/\eta)^p$ stands for all of them, $\log M = p\log\frac1\eta$, and some
+# $p\log p/\varepsilon^2$ points fool the lot (Arora et al. 2017, theorem 3.1, up to constants and logarithms). For critics
+# that are *linear* in $p$ features, $D = \langle w, \varphi(x)\rangle$ with $\lVert w\rVert \le 1$ and $|\varphi_i| \le 1$, no
+# grid is needed: the best one sees the length of $\mathbb{E}_p\varphi - \mathbb{E}_{\hat p}\varphi$, and over $m$ random points
+#
+# $$ \mathbb{E}\max_w\left(\mathbb{E}_p D - \mathbb{E}_{\hat p} D\right)^2 = \frac1m\sum_{i=1}^p\operatorname{Var}\varphi_i
+# \le \frac pm : \tag{13.21} $$
+#
+# $m = p/\varepsilon^2$ points, and the critic sees less than $\varepsilon$ of a loss that is total.
+
+# %%
+features = draws.uniform(-1, 1, (4, 32))  # φ of the four outcomes, p = 32
+gaps = features[every].mean(axis=1) - law @ features  # for all 4³ ways to memorise m = 3 draws
+variance = law @ features**2 - (law @ features) ** 2
+seen = law[every].prod(axis=1) @ np.sum(gaps**2, axis=1)
+check(
+    "13.21",
+    "what the best of the linear critics sees, squared",
+    seen,
+    variance.sum() / 3,
+    atol=1e-13,
+)
+unit = draws.standard_normal((2000, 32))
+unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+check("13.21a", "no other critic sees more", gaps @ unit.T, np.linalg.norm(gaps, axis=1)[:, None], atol=0,
+      relation="<=")  # fmt: skip
+check("13.21b", "at most p/m", seen, 32 / 3, atol=0, relation="<=")
+waves, phases = draws.uniform(0.5, 3, 32), draws.uniform(0, 6, 32)  # a continuous law, N(0, 1)
+expected = np.exp(-(waves**2) / 2) * np.cos(phases)
+for m in (50, 200, 800):
+    memorised = np.cos(waves * draws.standard_normal((100, m, 1)) + phases).mean(axis=1)
+    print(
+        f"{m} points, 32 waves: {np.linalg.norm(memorised - expected, axis=1).mean():.3f} on average"
+    )
+
+# %% [markdown]
 # ## Exercises
 
 

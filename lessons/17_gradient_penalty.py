@@ -19,11 +19,11 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import norm
 
 import minigan as mg
-from minigan import nn, ops, optim, penalties
+from minigan import losses, nn, ops, optim, penalties
 from minigan.lessons import check, figure, grade, show, sized
 from minigan.lessons.figures import BLACK, BLUE, GREEN, GREY, ORANGE
 from minigan.lessons.strategies import floats
-from minigan.theory import transport
+from minigan.theory import dynamics, transport
 
 x = np.linspace(-5, 5, 201)
 bump = lambda m, s: norm.pdf(x, m, s) / norm.pdf(x, m, s).sum()
@@ -255,6 +255,78 @@ check("17.10", "a ReLU critic: the penalty moves its slopes, and no bias", [to_u
       [by_hand, np.zeros(5)], atol=1e-12)  # fmt: skip
 
 # %% [markdown]
+# ## 4. When does a game need a penalty at all?
+#
+# Nagarajan and Kolter (2017) answer near the solution. Let $D_w$ be 0 there, with gradient $\varphi(x)$ in $w$. For the
+# logistic losses the players move, to first order, by
+#
+# $$ J = \begin{pmatrix} 0 & K \\ -K^\top & -Q \end{pmatrix}, \qquad
+# K = \tfrac12\,\mathbb{E}\,\partial_\theta\varphi(G_\theta(z)), \qquad Q = \tfrac12\,\mathbb{E}\,\varphi\varphi^\top .
+# \tag{17.11} $$
+#
+# $K$ turns, $Q$ brakes: for an eigenvector $(a, b)$ of length 1 the real part of $\lambda$ is $-\bar b^\top Q b \le 0$. It
+# is 0 only for $b = 0$, and then the second row says $K^\top a = 0$. So if $Q$ is positive definite and $K$ has full row
+# rank, the game is *stable with no penalty*. $Q$ is the spread of the data as $D$ sees them. In the Dirac-GAN all data lie
+# at 0 and $Q = 0$; that is why it circles. For data uniform on $[-1, 1]$, $G(z) = \theta z$ and $D(x) = wx^2$, at $\theta = 1$,
+#
+# $$ K = \tfrac13,\; Q = \tfrac1{10}: \quad \lambda = -\tfrac1{20} \pm \sqrt{\tfrac1{400} - \tfrac19}, \qquad
+# \text{Wasserstein: } \lambda = \pm\tfrac23 i, \quad\text{with R1: } -\tfrac{2\gamma}3 \pm \tfrac23\sqrt{\gamma^2 - 1} .
+# \tag{17.12} $$
+#
+# A linear loss has no curvature, $Q = 0$ whatever the data. A Wasserstein critic *needs* its penalty. **Two time scales**
+# (Heusel et al. 2017): let $D$ learn $\kappa$ times as fast. Then
+#
+# $$ \lambda = -\tfrac{\kappa Q}2 \pm \sqrt{\tfrac{\kappa^2Q^2}4 - \kappa K^2} \;\to\; -\frac{K^2}Q
+# \quad\text{(the slower one)}, \tag{17.13} $$
+#
+# fastest at $\kappa = 4K^2/Q^2 = 44$: a fast critic brakes. But where $Q = 0$ it gives $\pm i\sqrt\kappa K$, faster circles.
+# Speed helps a critic that has an answer to settle on.
+
+# %%
+z = (np.arange(4000) + 0.5) / 2000 - 1  # even on [-1, 1]
+
+
+def small_game(pair, kappa=1.0, gamma=0.0):
+    """The losses of theta and w of (17.12)."""
+    scores = lambda theta, w: w * ops.square(theta * z)
+
+    def loss_d(theta, w):
+        of_penalty = gamma / 2 * ops.mean(ops.square(2 * w * z))
+        return kappa * (pair.discriminator(scores(1.0, w), scores(theta, w)) + of_penalty)
+
+    return [lambda theta, w: pair.generator(scores(theta, w)), loss_d]
+
+
+at_rest = lambda *args, **options: dynamics.game_jacobian(small_game(*args, **options), (1.0, 0.0))
+K, Q = np.mean(2 * z * z) / 2, np.mean(z**4) / 2
+check("17.11", "J from K and Q", at_rest(losses.non_saturating), [[0, K], [-K, -Q]], atol=1e-12)
+B, C = draw.standard_normal((3, 5)), draw.standard_normal((5, 9))
+blocks = np.block([[np.zeros((3, 3)), B], [-B.T, -C @ C.T / 9]])
+check(
+    "17.11a", "a random game: stable", dynamics.eigenvalues(blocks).real, 0, atol=0, relation="<="
+)
+vectors = np.linalg.eig(blocks)
+parts = np.linalg.norm(C.T @ vectors[1][3:], axis=0) ** 2 / 9
+check("17.11b", "Re λ = −b*Qb", vectors[0].real, -parts, atol=1e-12)
+gamma = 0.3
+found = [np.sort_complex(dynamics.eigenvalues(J)) for J in (
+    at_rest(losses.non_saturating), at_rest(losses.wasserstein), at_rest(losses.wasserstein, gamma=gamma))]  # fmt: skip
+roots = [(-1 / 20, 1 / 400 - 1 / 9), (0, -4 / 9), (-2 * gamma / 3, 4 / 9 * (gamma**2 - 1))]
+check("17.12", "logistic, Wasserstein, Wasserstein with R1", found,
+      [[a - 1j * math.sqrt(-b), a + 1j * math.sqrt(-b)] for a, b in roots], atol=1e-6)  # fmt: skip
+kappas = np.array([1.0, 10.0, 40.0, 44.0, 50.0, 400.0])
+slowest = np.array(
+    [dynamics.eigenvalues(at_rest(losses.non_saturating, kappa=k)).real.max() for k in kappas]
+)
+print("the slower rate for κ = 1, 10, 40, 44, 50, 400:", np.round(slowest, 3))
+root = np.sqrt((kappas**2 * Q**2 / 4 - kappas * K**2).astype(complex))
+check("17.13", "D faster by κ", slowest, (-kappas * Q / 2 + root).real, atol=1e-6)
+limit = dynamics.eigenvalues(at_rest(losses.non_saturating, kappa=1e5)).real.max()
+check("17.13a", "in the limit", limit, -(K**2) / Q, atol=0, rtol=1e-3)
+circling = dynamics.eigenvalues(at_rest(losses.wasserstein, kappa=9.0))
+check("17.13b", "Wasserstein: faster circles", np.sort_complex(circling), [-2j, 2j], atol=1e-6)
+
+# %% [markdown]
 # ## Exercises
 
 
@@ -318,4 +390,6 @@ grade("17.E3", square_critic_r1_gradient, square_property, w=floats(0.2, 2), x=f
 # - H. Petzka, A. Fischer, D. Lukovnikov, *On the regularization of Wasserstein GANs* (2017, arXiv 1709.08894): one side,
 #   and what random pairs do.
 # - N. Kodali, J. Abernethy, J. Hays, Z. Kira, *On Convergence and Stability of GANs* (2017, arXiv 1705.07215): DRAGAN.
+# - V. Nagarajan, J. Z. Kolter, *Gradient descent GAN optimization is locally stable* (2017, arXiv 1706.04156); M. Heusel et
+#   al., *GANs Trained by a Two Time-Scale Update Rule* (2017, arXiv 1706.08500): section 4.
 # - B. Pearlmutter, *Fast Exact Multiplication by the Hessian* (1994): (17.9) before GANs.

@@ -387,6 +387,22 @@ def test_changed_networks_train_and_replay(change: str) -> None:
     assert eager[0][-1] < eager[0][0]
 
 
+@each_device
+@pytest.mark.parametrize("first", ["the change", "float64"])
+@pytest.mark.parametrize("change", [*CHANGES, "operator"])
+def test_changed_layers_are_drawn_anew_in_double_precision(change: str, first: str, device: str) -> None:
+    """A change takes its weight's dtype and device, whichever came first, and what it draws takes them, too."""
+    made = lambda n: nn.spectral_operator(n, (4, 4, 2)) if change == "operator" else CHANGES[change](n)  # noqa: E731
+    network = nn.Sequential(nn.Conv(2, 3, 3), nn.Flatten(), nn.Dense(48, 1))
+    for convert in (made, lambda n: n.astype(np.float64).to(device))[:: 1 if first == "the change" else -1]:
+        network = convert(network)
+    network.initialize(1)
+    assert {str(t.dtype) for t in network.tensors().values()} == {"float64"}
+    with mg.no_grad():
+        out = network(to_device(np.ones((2, 4, 4, 2)), device))
+    assert out.dtype == np.float64 and out.device == device
+
+
 def test_changes_add_up_and_refuse_what_they_cannot_change() -> None:
     layer = net(nn.spectral(nn.equalized(nn.Dense(4, 3)), steps=200))
     assert np.linalg.norm(layer.weight.numpy(), 2) == pytest.approx(1, rel=1e-6) and len(layer.changes) == 2

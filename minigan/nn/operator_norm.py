@@ -59,8 +59,8 @@ class SpectralOperator(Change):
 
     def start(self, w: Tensor, random: Source, stream: str) -> None:
         """v from a random direction, after a few steps."""
-        drawn = random.normal(self.v.shape, stream=f"{stream}.v").data
-        self.v.assign(conv_power_iteration(w.detach(), drawn, steps=self.WARM_UP, **self.options).v.data)
+        self.v.assign(random.normal(self.v.shape, stream=f"{stream}.v"))  # which makes it of v's dtype
+        self.v.assign(conv_power_iteration(w.detach(), self.v, steps=self.WARM_UP, **self.options).v)
 
     def forward(self, w: Tensor) -> Tensor:
         """W / s."""
@@ -94,7 +94,7 @@ def spectral_operator(network: M, shape: tuple[int, ...], *, steps: int = 1, eps
         xp = backend.module_for(first.device if first is not None else "cpu")
         network.eval()
         try:
-            network(Tensor(xp.zeros((1, *shape), np.float32)))
+            network(Tensor(xp.zeros((1, *shape), np.float32 if first is None else first.dtype)))
         finally:
             network.train(mode)
     if not layers or len(sizes) < len(layers):

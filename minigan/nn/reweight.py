@@ -61,8 +61,8 @@ class Spectral(Change):
 
     def start(self, w: Tensor, random: Source, stream: str) -> None:
         """v from a random direction, after a few steps."""
-        found = power_iteration(w.detach(), random.normal(self.v.shape, stream=f"{stream}.v").data, steps=self.WARM_UP)
-        self.v.assign(found.v.data)
+        self.v.assign(random.normal(self.v.shape, stream=f"{stream}.v"))  # which makes it of v's dtype
+        self.v.assign(power_iteration(w.detach(), self.v, steps=self.WARM_UP).v)
 
     def forward(self, w: Tensor) -> Tensor:
         """W / s."""
@@ -161,6 +161,7 @@ def reweight(layer: M, change: Change, *, name: str = "weight") -> M:
     if not _is_weight(vars(layer).get(name)):
         raise TypeError(f"reweight: {type(layer).__name__} has no parameter {name!r} of two or more axes")
     changed: Any = layer
+    change.astype(vars(layer)[name].dtype).to(vars(layer)[name].device)
     if not isinstance(layer, _Changed):
         object.__setattr__(layer, "__class__", _class_for(type(changed), name))
         changed.changes = []
