@@ -288,6 +288,31 @@ def test_samples_are_compared_with_the_examples_that_are_trained_on():
     assert len(setting._unseen["training"].labels) + len(setting._unseen["held_out"].labels) == len(rows)
 
 
+def test_a_classifier_of_samples_is_tested_on_what_neither_it_nor_its_rival_has_seen(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text(CONDITIONAL)
+    assert main(["train", "model.py", "--steps", "1", "--batch-size", "8", "--out", "run"]) == 0
+    seen: list[np.ndarray] = []
+    fit, accuracy = judge.Judge.fit, judge.Judge.accuracy
+
+    def fitted(self, images, labels, recipe, **words):
+        seen.append(np.asarray(images))
+        return fit(self, images, labels, judge.Recipe(steps=2), **words)
+
+    def tested(self, images, labels, **words):
+        seen.append(np.asarray(images))
+        return accuracy(self, images, labels, **words)
+
+    judge.for_data(data.load("glyphs"))
+    monkeypatch.setattr(judge.Judge, "fit", fitted), monkeypatch.setattr(judge.Judge, "accuracy", tested)
+    found = json.loads(said(capsys, "evaluate", "run", "-n", str(N), "--slow", "--json"))
+    (row,) = (row for row in found["metrics"] if row["name"] == "classifier accuracy score")
+    assert 0 <= row["values"]["last"] <= 1 and 0 <= row["real"] <= 1
+    assert len(seen) == 4 and all(len(images) == N for images in seen)
+    for learned, tried in (seen[:2], seen[2:]):
+        assert not (learned[:, None] == tried[None]).all(axis=(2, 3, 4)).any()
+
+
 def test_a_game_without_data_has_its_own_checks_only(tmp_path, monkeypatch, capsys):
     from test_own_models import DIRAC
 

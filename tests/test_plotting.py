@@ -2,12 +2,14 @@
 
 import csv
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from minigan import gans
 from minigan.cli import main
-from minigan.run import field, tables
+from minigan.run import field, plotting, tables
 from minigan.run.rundir import RunDir
 
 TINY = ["--batch-size", "16", "--set", "width=8"]
@@ -69,3 +71,17 @@ def test_numbers_as_csv_and_events(run, tmp_path, capsys):
 def test_the_check_sum_of_records():
     assert tables.crc32c(b"123456789") == 0xE3069283  # RFC 3720, appendix B.4, and every table of CRCs
     assert tables.crc32c(bytes(32)) == 0x8A9136AA
+
+
+@pytest.mark.parametrize("name", ["vae", "aae", "mlp"])
+def test_what_a_latent_space_holds_is_drawn_of_decoders_too(name: str) -> None:
+    """A VAE's decoder gives logits: they are images only by the model's own `image`."""
+    made = gans.get(name)
+    options = {"latent": 3, **({"width": 8} if hasattr(made.Config, "width") else {})}
+    model = made(made.Config(**options), (8, 8, 1))
+    seen = SimpleNamespace(model=model)
+    images = plotting._generated(seen, np.random.default_rng(0).standard_normal((5, 3)))
+    assert images.shape == (5, 8, 8, 1) and np.abs(images).max() <= 1
+    for draw in (plotting._interpolations, plotting._traversals):
+        picture = draw(seen)
+        assert picture.dtype == np.uint8 and picture.std() > 0

@@ -23,7 +23,8 @@ def classifier_accuracy_score(
 
     Args:
         samples, labels: (N, H, W, C) float32 in [-1, 1], and the classes (N,) that they were asked to be of.
-        real, real_labels: examples that neither generator nor classifier was trained on, and their classes.
+        real, real_labels: examples that the classifier was not trained on, and their classes. (The table's are of the data that
+            the generator was trained on.)
         recipe: of the training.
 
     Bias: downwards with few samples, or a short recipe: compare with the same classifier trained on as many real examples. It
@@ -54,8 +55,8 @@ def classifier_accuracy_score(
 def _measured(c: Comparison) -> float:
     record = c.real.judge.record
     recipe = replace(RECIPES.get(record.data, Recipe()), seed=c.seed)
-    labels, unseen = c.fake.labels, c.held_out
-    return classifier_accuracy_score(c.fake.images, labels, unseen.images, unseen.labels, recipe=recipe)
+    # Of held_out the other real examples, which stand in the samples' place for "real", have some: tested on what they learned.
+    return classifier_accuracy_score(c.fake.images, c.fake.labels, c.real.images, c.real.labels, recipe=recipe)
 
 
 register(classifier_accuracy_score, name="classifier accuracy score", better="higher", measure=_measured, slow=True)

@@ -21,6 +21,7 @@ from minigan.run.rundir import RunDir
 STEPS, STRIPS = 9, 6  # images from one noise vector to another, and pairs of them
 COORDINATES, REACH = 8, 2.5  # latent coordinates that are varied, from -REACH to REACH
 FIELD = "field.gif"
+GENERATORS = ("generator", "decoder")  # the names of networks that make examples of noise
 
 
 class Unavailable(Exception):  # noqa: N818 - it says what a picture is
@@ -176,13 +177,18 @@ def _scored(seen: Seen, x: np.ndarray) -> np.ndarray:
 
 
 def _generated(seen: Seen, z: np.ndarray) -> np.ndarray:
-    """G(z), images; Unavailable where the model has no generator of noise alone."""
-    latent, generator = getattr(seen.model.config, "latent", None), seen.model.modules.get("generator")
+    """G(z), images; Unavailable where the model has no generator of noise alone. What a decoder gives may be no image
+    yet, but logits of its pixels: then the model has a method `image` that makes it one.
+    """
+    latent = getattr(seen.model.config, "latent", None)
+    generator = next((seen.model.modules[name] for name in GENERATORS if name in seen.model.modules), None)
     if latent is None or generator is None or not hasattr(seen.model, "evaluating"):
-        raise Unavailable("the model has no network called generator with an option latent")
+        raise Unavailable(f"the model has no network called {' or '.join(GENERATORS)} with an option latent")
+    as_image = getattr(seen.model, "image", lambda made: made)
     try:
         with seen.model.evaluating():
-            made = backend.to_numpy(generator(Tensor(backend.to_device(z.astype(np.float32), seen.model.device))).data)
+            noise = Tensor(backend.to_device(z.astype(np.float32), seen.model.device))
+            made = backend.to_numpy(as_image(generator(noise)).data)
     except (TypeError, ValueError, AttributeError) as error:
         raise Unavailable(f"its generator is no function of noise alone ({shown(error)})") from error
     if made.ndim != 4 or not can_be_drawn(made):
