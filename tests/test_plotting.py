@@ -1,7 +1,9 @@
 """`minigan plot`: which pictures a model gets, and its numbers for other programs."""
 
 import csv
+import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,3 +71,12 @@ def test_numbers_as_csv_and_events(run, tmp_path, capsys):
 def test_the_check_sum_of_records():
     assert tables.crc32c(b"123456789") == 0xE3069283  # RFC 3720, appendix B.4, and every table of CRCs
     assert tables.crc32c(bytes(32)) == 0x8A9136AA
+
+
+def test_pictures_that_a_model_of_ones_own_does_not_have_are_no_error_of_its_author(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(Path(__file__).parent / "sample_model.py", "mine.py")
+    assert main(["train", "mine.py:Anything", "--steps", "0", "--out", "mine"]) == 0
+    assert main(["plot", "mine"]) == 0
+    said = capsys.readouterr().out
+    assert "no losses: metrics.jsonl has no losses" in said and "no samples: the model makes no samples" in said
