@@ -255,6 +255,19 @@ def test_models_without_a_discriminator_of_examples_say_what_cannot_be_seen(name
     assert bool(reasons["collapse of modes"]) == (name == "vat")
 
 
+def test_a_model_of_ones_own_is_diagnosed_and_imported_only_unchanged(here, capsys):
+    text = (Path(__file__).parent / "sample_model.py").read_text()
+    Path("mine.py").write_text(text)
+    assert main(["train", "mine.py:Anything", "--steps", "0", "--out", "mine"]) == 0
+    found = json.loads(said(capsys, "diagnose", "mine", "--json"))
+    measured = {each["symptom"] for each in found["findings"] if each["evidence"]}
+    assert {"vanishing gradient of the generator", "overfitting of the discriminator", "memorising"} <= measured
+    Path("mine.py").write_text(text + "\n\nclass Broken(Anything):\n    def generate(self, n):\n        return 1 / 0\n")
+    assert "--model" in said(capsys, "diagnose", "mine", code=4)
+    assert "mine.py:" in said(capsys, "diagnose", "mine", "--model", "mine.py:Broken", code=4)
+    assert "TOO EARLY" in said(capsys, "diagnose", "mine", "--model", "mine.py:Anything")
+
+
 # -- the end of a training -------------------------------------------------------------------------------------------
 def test_a_training_with_a_warning_ends_with_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -1,7 +1,9 @@
 """`minigan plot`: which pictures a model gets, and its numbers for other programs."""
 
 import csv
+import shutil
 import struct
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -85,3 +87,12 @@ def test_what_a_latent_space_holds_is_drawn_of_decoders_too(name: str) -> None:
     for draw in (plotting._interpolations, plotting._traversals):
         picture = draw(seen)
         assert picture.dtype == np.uint8 and picture.std() > 0
+
+
+def test_pictures_that_a_model_of_ones_own_does_not_have_are_no_error_of_its_author(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(Path(__file__).parent / "sample_model.py", "mine.py")
+    assert main(["train", "mine.py:Anything", "--steps", "0", "--out", "mine"]) == 0
+    assert main(["plot", "mine"]) == 0
+    said = capsys.readouterr().out
+    assert "no losses: metrics.jsonl has no losses" in said and "no samples: the model makes no samples" in said

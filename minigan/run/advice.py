@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from minigan.gans.needs import Facts
 from minigan.run import building, settings
-from minigan.run.errors import UsageError, command
+from minigan.run.errors import AuthorError, UsageError, command
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir
 
@@ -173,11 +173,7 @@ def _built(symptom: str, reference: Reference, config: Any, facts: Facts, device
                 continue
             changed = replace(config, **new)
             building.new_model(reference, changed, facts, device)
-        except (
-            AttributeError,
-            ValueError,
-            UsageError,
-        ):  # a setting that the model has not, or that does not go with the others
+        except (AttributeError, ValueError, UsageError, AuthorError):  # no such setting, or it does not go with others
             continue
         yield Advice(command_of(reference, changed, device, last=tuple(new)), why)
 

@@ -206,10 +206,14 @@ class Evidence:
     def _of_d(self, measure: Callable[[], np.ndarray]) -> np.ndarray:
         if field.critic_of(self.model) is None or not hasattr(self.model, "evaluating"):
             raise Unmeasured(f"the model has no network called {' or '.join(field.CRITICS)}")
-        try:
-            found = measure()
-        except (TypeError, ValueError, AttributeError) as error:
-            raise Unmeasured(f"its discriminator is no function of examples alone ({shown(error)})") from error
+        found, problem = np.empty(0), ""
+        with self.reference.blamed():
+            try:
+                found = measure()
+            except (TypeError, ValueError, AttributeError) as error:
+                problem = shown(error)
+        if problem:
+            raise Unmeasured(f"its discriminator is no function of examples alone ({problem})")
         if not np.isfinite(found).all():
             raise Unmeasured("what its discriminator says is NaN or Inf")
         return found

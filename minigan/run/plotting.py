@@ -114,11 +114,9 @@ def _all(seen: Seen) -> tuple[list[Path], list[str]]:
     place.mkdir(exist_ok=True)
     made, lacking = [], []
     for name, draw in PICTURES.items():
-        try:
-            with seen.reference.blamed():
-                picture = draw(seen)
-        except Unavailable as reason:
-            lacking.append(f"{name}: {reason}")
+        picture = _drawn(seen, draw)
+        if isinstance(picture, Unavailable):
+            lacking.append(f"{name}: {picture}")
             continue
         path = place / (FIELD if isinstance(picture, list) else f"{name}.png")
         if isinstance(picture, list):
@@ -127,6 +125,15 @@ def _all(seen: Seen) -> tuple[list[Path], list[str]]:
             plots.save_picture(path, picture)
         made.append(path)
     return made, lacking
+
+
+def _drawn(seen: Seen, draw: Callable[[Seen], Any]) -> Any:
+    """A picture, or why there is none, which is no error of the model's author: it must not come out of `blamed`."""
+    with seen.reference.blamed():
+        try:
+            return draw(seen)
+        except Unavailable as reason:
+            return reason
 
 
 def _losses(seen: Seen) -> None:
