@@ -26,7 +26,7 @@ from minigan.gans.options import option
 class UnrolledConfig(EitherConfig):
     """Its options."""
 
-    unroll: int = option(5, "steps of D that G looks ahead: K", low=0)
+    unroll: int = option(5, "steps of D that G looks ahead: K", low=0, high=100)
     unroll_lr: float = option(0.3, "eta of these steps", low=0.0)
     lr: float = option(1e-3, "learning rate", low=0.0)
     beta2: float = option(0.99, "Adam's beta2", low=0.0, high=0.99999)

@@ -34,7 +34,7 @@ class WGANConfig(EitherConfig):
     optimizer: str = option("rmsprop", "of both players", choices=OPTIMIZERS)
     beta2: float = option(0.99, "RMSProp's rho", low=0.0, high=0.99999)
     lr: float = option(5e-4, "learning rate (5e-5 in the paper, with clip=0.01)", low=0.0)
-    d_steps: int = option(5, "updates of D a step", low=1)
+    d_steps: int = option(5, "updates of D a step", low=1, high=1000)
 
 
 class WGAN(Either):

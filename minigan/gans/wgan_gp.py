@@ -34,7 +34,7 @@ class WGANGPConfig(EitherConfig):
     lr: float = option(1e-3, "learning rate (1e-4 in the paper)", low=0.0)
     beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
     beta2: float = option(0.9, "Adam's beta2", low=0.0, high=0.99999)
-    d_steps: int = option(1, "updates of D a step (5 in the paper)", low=1)
+    d_steps: int = option(1, "updates of D a step (5 in the paper)", low=1, high=1000)
 
 
 class WGANGP(Either):

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from minigan.data.base import write_atomically
+from minigan.data.base import open_file, read_file, write_atomically
 from minigan.run.errors import CheckpointError, TakenError, UsageError, command, disk_is_full
 
 STATES = ("running", "done", "interrupted", "diverged", "failed")
@@ -60,6 +60,10 @@ def write_json(path: Path, value: Any) -> None:
 def now() -> str:
     """The time of day, ISO 8601 with its offset."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+class UnreadableError(CheckpointError, OSError):
+    """A file of a run is there and cannot be read: whoever goes on without it may take it for a file that is gone."""
 
 
 class RunDir:
@@ -161,7 +165,7 @@ class RunDir:
         """Hold this directory for this process, until `close`; TakenError when another trains in it."""
         if self._lock is not None:
             return
-        self._lock = open(self.path / ".lock", "ab")  # noqa: SIM115 - held until `close`
+        self._lock = open_file(self.path / ".lock", "ab")  # held until `close`
         for patience in (0.05, 0.1, 0.2, 0.0):  # whoever asks whether it is held, holds it for a moment
             if _locked(self._lock, shared=False):
                 return
@@ -225,7 +229,7 @@ class RunDir:
 
     def _held_by_another(self) -> bool:
         try:
-            with open(self.path / ".lock", "rb") as file:
+            with open_file(self.path / ".lock") as file:
                 return self._lock is None and not _locked(file, shared=True)
         except OSError:  # no lock, no holder
             return False
@@ -233,7 +237,7 @@ class RunDir:
     def read_config(self) -> dict[str, Any] | None:
         """config.json, or None where there is none; CheckpointError when it cannot be read."""
         try:
-            value = json.loads(self.config.read_text(encoding="utf-8"))
+            value = json.loads(read_file(self.config).decode())
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -245,7 +249,7 @@ class RunDir:
     def read_status(self) -> dict[str, Any]:
         """What status.json says; nothing where there is none that can be read."""
         try:
-            value = json.loads(self.status.read_text(encoding="utf-8"))
+            value = json.loads(read_file(self.status).decode())
         except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
@@ -273,8 +277,8 @@ class RunDir:
         """Append what is still to be written. durably: all lines are on the disk when it returns. Raises OSError."""
         text = "".join(self._unwritten).encode()
         # By name each time: a file that was removed would take lines without complaint.
-        handle = os.open(self.metrics, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
+        with open_file(self.metrics, "ab") as file:
+            handle = file.fileno()
             before = os.fstat(handle).st_size
             try:
                 while text:
@@ -284,16 +288,22 @@ class RunDir:
                 raise
             if durably:
                 os.fsync(handle)
-        finally:
-            os.close(handle)
         self._unwritten.clear()
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All whole lines of metrics.jsonl; what is no JSON object with a step is passed over."""
+        """All whole lines of metrics.jsonl; what is no JSON object with a step is passed over.
+
+        Raises:
+            UnreadableError: there is something, and it cannot be read.
+        """
         try:
-            lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = read_file(self.metrics).decode(errors="replace").splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise UnreadableError(
+                f"{self.metrics}: cannot be read ({error}); move it away to go on without it"
+            ) from error
         rows = (_row(line) for line in lines)
         return [row for row in rows if row is not None]
 
@@ -323,7 +333,8 @@ def _row(line: str) -> dict[str, Any] | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+    step = row.get("step") if isinstance(row, dict) else None
+    return row if type(step) is int and 0 <= step < 2**63 else None
 
 
 def _locked(file: IO[bytes], *, shared: bool) -> bool:
