@@ -9,6 +9,7 @@ the step returns, for one) or that a user's effect gets to see, and those on a G
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -125,14 +126,21 @@ class Arena:
         """Its length."""
         return self._block.nbytes
 
+    def release(self) -> None:
+        """Give the block back until somebody asks for one again: its users plan anew then. For a step that is about to be taken
+        without it, and needs as much memory of its own."""
+        for user in self._users:
+            user.forget()
+        if self._block.nbytes:
+            self._block = np.empty(0, np.uint8)
+            gc.collect()  # plans hold themselves in cycles, and with them the block
+
     def block(self, user: Any, length: int) -> np.ndarray:
         """At least `length` bytes for a user with a method `forget()`. Where there are not as many a new block replaces the old
         one, which the other users are told to forget."""
         pages.trim()
         if self._block.nbytes < length:
-            for other in self._users:
-                other.forget()
-            self._block = np.empty(0, np.uint8)  # the old one goes before the new one comes
+            self.release()  # the old one goes before the new one comes
             self._block = pages.block(length)
         self._users.add(user)
         return self._block

@@ -10,7 +10,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TextIO
 
 from minigan import interrupted
 
@@ -63,15 +63,18 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="S", help="seed of all random numbers")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/MODEL-DATA-seedS)")
-    _save_argument(parser, "by default 5 times a run, and every 10 minutes")
+    _save_argument(parser, "by default 5 times a run, and every 10 minutes", "by default for 2 %% of the time")
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value", help="other settings of the model"
     )
 
 
-def _save_argument(parser: argparse.ArgumentParser, default: str) -> None:
+def _save_argument(parser: argparse.ArgumentParser, save: str, live: str) -> None:
     parser.add_argument(
-        "--save-every", metavar="STEPS|SECONDS", help=f"the longest without a checkpoint: 500, or 30s ({default})"
+        "--save-every", metavar="STEPS|SECONDS", help=f"the longest without a checkpoint: 500, or 30s ({save})"
+    )
+    parser.add_argument(
+        "--live-every", metavar="STEPS|SECONDS|0", help=f"metrics while training: each 500, or 30s; 0 for none ({live})"
     )
 
 
@@ -95,7 +98,8 @@ def _train(args: argparse.Namespace) -> int:
             texts[key] = value
     from minigan.run import trainer
 
-    return _ended(trainer.train(name, texts, device=args.device, out=args.out, save_every=args.save_every))
+    when = {"save_every": args.save_every, "live_every": args.live_every}
+    return _ended(trainer.train(name, texts, device=args.device, out=args.out, **when))
 
 
 def _resume_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +114,7 @@ def _resume_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="key=value",
         help="settings to change from here on: lr=1e-4",
     )
-    _save_argument(parser, "as before")
+    _save_argument(parser, "as before", "as before")
     _model_argument(parser)
 
 
@@ -126,11 +130,8 @@ def _resume(args: argparse.Namespace) -> int:
     from minigan.run import settings, trainer
 
     texts = settings.pairs(args.set)
-    return _ended(
-        trainer.resume(
-            args.dir, steps=args.steps, model=args.model, data=args.data, texts=texts, save_every=args.save_every
-        )
-    )
+    when = {"save_every": args.save_every, "live_every": args.live_every}
+    return _ended(trainer.resume(args.dir, steps=args.steps, model=args.model, data=args.data, texts=texts, **when))
 
 
 def _ended(result: Result) -> int:
@@ -474,22 +475,35 @@ def _refuse_empty(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
 
 def _run(argv: Sequence[str]) -> int:
     try:
-        args = _parse(argv)
-        code = COMMANDS[argv[0]].run(args) if args is not None else 0
+        code = _carried_out(argv)
         sys.stdout.flush()
         return code
-    except SystemExit as stop:  # argparse's way to end
-        return stop.code if isinstance(stop.code, int) else 2
     except BrokenPipeError:
         return _without_stdout()
     except (Exception, KeyboardInterrupt) as error:
         return _report(error)
 
 
+def _carried_out(argv: Sequence[str]) -> int:
+    try:
+        args = _parse(argv)
+        return COMMANDS[argv[0]].run(args) if args is not None else 0
+    except SystemExit as stop:  # argparse's way to end
+        return stop.code if isinstance(stop.code, int) else 2
+
+
 def _without_stdout() -> int:
     """Nobody reads stdout any more (`| head`), which is no error; put it aside, so that nothing complains at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _let_go(sys.stdout)
     return 0
+
+
+def _let_go(stream: TextIO) -> None:
+    """Put a stream aside that cannot be written: what is left in it Python would write at its end, and end with 120 for that."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_streams() -> None:
@@ -545,4 +559,6 @@ def program() -> NoReturn:
         code = main()
     finally:
         interrupted.ignore()
+    for stream in (sys.stdout, sys.stderr):
+        _let_go(stream)
     sys.exit(code)

@@ -77,8 +77,8 @@ class _Entry:
         self._ran = None if ran is None or known is None else known | ran
         if self.guards is None or self._ran is None or len(self._ran) != len(known or ()):
             self.guards = Guards(roots, self._ran)
-        self.guards.follow(outline.read)
-        outline.read = []
+        self.guards.follow(outline.read())
+        outline.forget_read()
 
     def check_values(self) -> None:
         """In a replay, after an effect behind which there are calls that depend on Python values."""
@@ -201,6 +201,7 @@ class Replayed:
         """The first run of an entry, or the second, which is recorded."""
         first, outline = entry.outline, Outline(entry.guards)
         call = lambda: _plain(self.function(*map(tensors_of, entry.arguments)))  # noqa: E731
+        self._arena.release()
         with outline.taken():
             recording = Recording(call, arena=self._arena) if first is not None else None
             result = call() if recording is None else recording.result

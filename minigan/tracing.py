@@ -9,7 +9,8 @@ Python. While an outline is taken, reading a tensor's values raises: what Python
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FunctionType, MethodType
@@ -48,13 +49,13 @@ class Outline:
         guards: the Python values that the step can read, which must not change; None for the first run.
 
     Attributes:
-        rows: the events. read: the arrays that the calls read. watch: what Python did beside.
+        rows: the events. watch: what Python did beside.
     """
 
     def __init__(self, guards: Guards | None) -> None:
         self.rows: list[_Row] = []
-        self.read: list[Any] = []
         self.watch = Watch(guards)
+        self._read_by_calls: list[Callable[[], Any]] = []
         self._known: dict[int, Any] = {}  # identities that were met, kept alive
         self._refused: RecordingError | None = None
 
@@ -79,6 +80,14 @@ class Outline:
         if self._refused is not None:  # somebody caught it
             raise self._refused
 
+    def read(self) -> list[Any]:
+        """The arrays that the calls read, as far as somebody still has them (as the arrays whose memory it is)."""
+        return [array for seen in self._read_by_calls if (array := seen()) is not None]
+
+    def forget_read(self) -> None:
+        """Nobody asks for them any more."""
+        self._read_by_calls = []
+
     def _look(self, what: Any) -> None:
         if isinstance(what, (Tensor, str)):
             self._refused = read_by_python(what)
@@ -90,7 +99,7 @@ class Outline:
             self.watch.after_effect(event.op)
         if event.kind == "apply":
             self.watch.depends()
-            self.read += [t._data for t in event.inputs]
+            self._read_by_calls += [_seen(t._data) for t in event.inputs]
             reads = tuple(self._read(t) for t in event.inputs)
             written = [v for v in event.params.values() if isinstance(v, np.ndarray) or backend.is_gpu_array(v)]
             params = {k: v for k, v in event.params.items() if not any(v is w for w in written)}
@@ -107,7 +116,7 @@ class Outline:
                     else:
                         plain.append(part)
             makes = tuple(self._make(t) for value in targets for t in _parts(value))
-            self.read += [t._data if isinstance(t, Tensor) else t for value in rest for t in _parts(value)]
+            self._read_by_calls += [_seen(t._data if isinstance(t, Tensor) else t) for v in rest for t in _parts(v)]
             if plain and users_code(event.op) is None:
                 self.watch.depends()
             self.rows.append(_Row(name_of(event.op), line(), (event.op, plain), tuple(found), makes))
@@ -126,6 +135,13 @@ class Outline:
         identity = value.version if isinstance(value, Tensor) else value
         self._known[id(identity)] = identity
         return identity
+
+
+def _seen(value: Any) -> Callable[[], Any]:
+    """What returns the array whose memory a value is as long as there is one: to hold all arrays of a step would take several
+    times the memory that the step takes."""
+    owner = backend.owner_of(value)
+    return weakref.ref(owner) if isinstance(owner, np.ndarray) else lambda: owner
 
 
 def _parts(value: Any) -> Any:

@@ -89,13 +89,24 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def judged_by_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models have no best, so that a run is saved when its schedule says so, and not where it has become better."""
+    from minigan.gans import Model
+
+    monkeypatch.setattr(Model, "best", None)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished toy run of 10 steps, not to be changed."""
+    """A finished toy run of 10 steps, saved by its schedule alone (it knows of no best); not to be changed."""
     from tiny_runs import TINY
 
     from minigan.cli import main
+    from minigan.gans import Model
 
     path = tmp_path_factory.mktemp("finished") / "run"
-    assert main(["train", "toy", "--steps", "10", "--out", str(path), *TINY]) == 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Model, "best", None)
+        assert main(["train", "toy", "--steps", "10", "--out", str(path), *TINY]) == 0
     return path

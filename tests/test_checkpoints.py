@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture
-def run(finished, tmp_path, capsys):
+def run(finished, tmp_path, capsys, judged_by_nothing):
     """A copy of it, as `run` in the present folder."""
     return RunDir.open(str(shutil.copytree(finished, tmp_path / "run")))
 
@@ -420,8 +420,25 @@ def test_the_best_is_evaluated_beside_the_last(tmp_path, capsys):
     assert {label: each["step"] for label, each in found.items()} == {"last": 20, "best": 3}
 
 
-def test_a_model_that_says_nothing_has_no_best(run, capsys):
-    assert main(["best", "run"]) == 4
+def test_the_best_of_a_model_that_says_nothing_is_by_its_samples(capsys):
+    assert main(["train", "toy", "--steps", "6", "--out", "run", *TINY]) == 0
+    run = RunDir.open("run")
+    capsys.readouterr()
+    assert main(["best", "run"]) == 0
+    assert ": sliced W1 " in capsys.readouterr().out
+    rows = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    best = checkpoint.latest(run)[1].best
+    assert best["value"] == min(row["sliced W1"] for row in rows) == rows[best["step"] - 1]["sliced W1"]
+
+
+@pytest.mark.parametrize("how", ["None", "a number of samples, and there are none to compare with"])
+def test_a_model_that_is_not_judged_has_no_best(how, tmp_path, capsys):
+    more = "    best = None\n" if how == "None" else "    def sample(self, n, **asked): return np.zeros((n, 3))\n"
+    text = JUDGED.replace('    best = "max height"\n', more)
+    (tmp_path / "plain.py").write_text(f"import numpy as np\n{text}")
+    assert main(["train", "plain.py", "--steps", "4", "--out", "plain", *TINY]) == 0
+    capsys.readouterr()
+    assert main(["best", "plain"]) == 4
     assert "by which number to judge" in capsys.readouterr().err
 
 

@@ -373,7 +373,7 @@ def test_divergence(capsys, tmp_path):
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "diverged"
 
 
-def test_divergence_leaves_the_last_good_checkpoint(capsys, tmp_path, monkeypatch):
+def test_divergence_leaves_the_last_good_checkpoint(capsys, tmp_path, monkeypatch, judged_by_nothing):
     from minigan.run import loop
 
     advance = loop.Loop.advance
@@ -396,7 +396,7 @@ def test_divergence_leaves_the_last_good_checkpoint(capsys, tmp_path, monkeypatc
     [
         (OSError(errno.ENOSPC, "No space left on device"), 5, "no room left on the disk"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 5, "no room left on the disk"),
-        (MemoryError("Unable to allocate 9 TiB"), 5, "smaller --batch-size"),
+        (MemoryError("Unable to allocate 9 TiB"), 5, "smaller batch size (--batch-size N)"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )

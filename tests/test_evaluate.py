@@ -17,9 +17,11 @@ from minigan.gans.toy import Toy
 from minigan.metrics import judge
 from minigan.metrics.frechet import frechet_distance
 from minigan.run import building, evaluation, live
+from minigan.run.errors import UsageError
 from minigan.run.evaluation import measured
-from minigan.run.live import Live
+from minigan.run.live import Live, Panel
 from minigan.run.references import resolve
+from minigan.run.schedule import Pace
 from minigan.run.setting import Setting
 
 N = 100
@@ -281,7 +283,7 @@ def test_samples_are_compared_with_the_examples_that_are_trained_on():
     found = resolve("fanogan")
     config = found.model.Config(held_out=3)
     supply = building.load_data(found, config)
-    setting = Setting(found, config, supply, None, seed=0)
+    setting = Setting(found, config, supply, found.model.conditions, None, seed=0)
     rows = found.model.trains_on(config, supply.parts)
     drawn = [setting.real.labels, setting.other.labels, *(side.labels for side in setting._unseen.values())]
     assert setting.n == len(rows) // 2 and not (np.concatenate(drawn) == 3).any()
@@ -373,9 +375,13 @@ def toy(cost: float = 0.0, clock: Clock | None = None):
     return model
 
 
+def panel(model) -> Panel:
+    return Panel(resolve("toy"), model, {"x": data.load("ring8")})
+
+
 def test_live_metrics_keep_their_share_of_the_time(tmp_path):
     clock = Clock()
-    found = Live(tmp_path, resolve("toy"), toy(0.3, clock), {"x": data.load("ring8")}, clock=clock)
+    found = Live(tmp_path, panel(toy(0.3, clock)), clock=clock)
     for step in range(1, 4000):
         clock.now += 0.1
         found.take(step)
@@ -389,23 +395,81 @@ def test_live_metrics_keep_their_share_of_the_time(tmp_path):
 
 def test_live_metrics_of_a_resumed_run_follow_its_last_step(tmp_path):
     (tmp_path / live.NAME).write_text('{"step": 10, "modes": 1}\n{"step": 20, "modes": 2}\nno line\n{"modes": 3}\n')
-    Live(tmp_path, resolve("toy"), toy(), {"x": data.load("ring8")}, step=15)
+    Live(tmp_path, panel(toy()), step=15)
     assert (tmp_path / live.NAME).read_text() == '{"step": 10, "modes": 1}\n'
 
 
 def test_live_metrics_end_with_a_note_or_quietly_where_there_is_nothing_to_measure(tmp_path, capsys):
     clock = Clock()
-    gone = Live(tmp_path / "gone", resolve("toy"), toy(), {"x": data.load("ring8")}, clock=clock)
-    none = Live(tmp_path, resolve("toy"), toy(), {}, clock=clock)
-    nothing = Live(tmp_path, resolve("toy"), toy(), {"x": data.load("ring8")}, clock=clock)
-    nothing.model.sample = lambda n: (_ for _ in ()).throw(NotImplementedError("no examples"))
-    bad = Live(tmp_path, resolve("toy"), toy(), {"x": data.load("ring8")}, clock=clock)
-    bad.model.sample = lambda n: np.full((n, 2), np.nan, np.float32)
+    gone = Live(tmp_path / "gone", panel(toy()), clock=clock)
+    none = Live(tmp_path, Panel(resolve("toy"), toy(), {}), clock=clock)
+    nothing = Live(tmp_path, panel(toy()), clock=clock)
+    nothing.panel.model.sample = lambda n: (_ for _ in ()).throw(NotImplementedError("no examples"))
+    bad = Live(tmp_path, panel(toy()), clock=clock)
+    bad.panel.model.sample = lambda n: np.full((n, 2), np.nan, np.float32)
     clock.now = 100.0
-    assert gone.take(1) and not gone.due and "cannot be written" in capsys.readouterr().err
-    assert not none.due and none.take(1) == {} and nothing.take(1) == {} and not nothing.due
+    assert gone.take(1) and not gone.due(2) and "cannot be written" in capsys.readouterr().err
+    assert not none.due(1) and none.take(1) == {} and nothing.take(1) == {} and not nothing.due(2)
     bad.take(7)
     assert json.loads((tmp_path / live.NAME).read_text())["sliced W1"] is None
+
+
+@pytest.mark.parametrize(("every", "steps"), [("0", []), ("40", [40, 80, 120]), ("2s", [21, 42, 63, 84, 105])])
+def test_live_metrics_as_often_as_somebody_says(every, steps, tmp_path):
+    clock = Clock()
+    found = Live(tmp_path, panel(toy(0.01, clock)), every=Pace.parse(every), clock=clock)
+    for step in range(1, 125):
+        clock.now += 0.1
+        found.take(step)
+    path = tmp_path / live.NAME
+    rows = [json.loads(line)["step"] for line in path.read_text().splitlines()] if path.exists() else []
+    assert rows == steps if every != "2s" else len(rows) in (5, 6)
+    assert (found.wake < np.inf) == (every == "2s")
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "0s", "-2s", "1.5", "infs", "nans"])
+def test_how_often_that_is_no_number(text):
+    with pytest.raises(UsageError, match=r"--live-every: got .* or 0 for never"):
+        Pace.parse(text)
+
+
+def test_how_often_is_kept_with_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = lambda: [json.loads(line)["step"] for line in Path("run/live.jsonl").read_text().splitlines()]  # noqa: E731
+    words = ["train", "toy", "--steps", "7", "--batch-size", "16", "--set", "width=8", "--out", "run"]
+    assert main([*words[:-2], "--live-every", "3", "--out", "run"]) == 0
+    assert told() == [3, 6]
+    assert main(["resume", "run", "--steps", "10"]) == 0
+    assert told() == [3, 6, 9] and json.loads(Path("run/config.json").read_text())["live_every"] == "3"
+    assert main(["resume", "run", "--steps", "14", "--live-every", "0"]) == 0
+    assert told() == [3, 6, 9] and json.loads(Path("run/config.json").read_text())["live_every"] == "0"
+
+
+def test_conditions_that_only_an_instance_has(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("asked.py").write_text(ASKED)
+    assert main(["train", "asked.py", "--steps", "2", "--batch-size", "16", "--set", "width=8", "--out", "run"]) == 0
+    assert main(["evaluate", "run", "-n", "40"]) == 0
+    assert "sliced W1" in capsys.readouterr().out
+    assert main(["sample", "run", "-n", "3", "--set", "shift=2", "--out", "x.npy"]) == 0
+
+
+ASKED = """
+from minigan import gans
+from minigan.gans.toy import Toy
+
+class Asked(Toy):
+    @property
+    def conditions(self):
+        return {"shift": gans.Number(-self.config.width, self.config.width)}
+    @property
+    def best(self):
+        return "max generator"
+    def generate(self, n, shift):
+        return self.fake(n, "z") + shift
+    def pictures(self, real):
+        return {}
+"""
 
 
 def test_a_run_writes_its_live_metrics_and_trains_the_same(tmp_path, monkeypatch):

@@ -37,6 +37,11 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture(autouse=True)
+def _saved_by_schedule(judged_by_nothing):
+    """What is counted here are the saves that a schedule, or a signal, asks for."""
+
+
+@pytest.fixture(autouse=True)
 def _without_pictures(request, monkeypatch):
     """They take longer than the training; those tests that are about them say so in their names."""
     if "pictures" not in request.node.name:
@@ -323,7 +328,11 @@ def test_whatever_fails_between_two_steps_the_run_is_saved_first(error, where, m
         return {}
 
     monkeypatch.setattr(Toy, where, fail)
-    assert main(["train", "toy", "--steps", "20", "--out", "run", *TINY]) in (1, 4, 5)
+    code = main(["train", "toy", "--steps", "20", "--out", "run", *TINY])
+    if where == "pictures" and isinstance(error, MemoryError):  # the training goes on without
+        assert code == 0 and "pictures cannot be written (x)" in capsys.readouterr().err
+        return
+    assert code in (1, 4, 5)
     assert last("run")[0] == "step-000005.npz" and RunDir.open("run").read_state() == "failed"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from minigan import gans
 from minigan.cli import main
 from minigan.gans import needs
 from minigan.losses import EQUILIBRIUM
-from minigan.run import building, checkpoint, feed, interrupts, plots, progress, references, settings
+from minigan.run import building, checkpoint, feed, interrupts, plots, progress, references, rundir, settings
 from minigan.run.errors import CheckpointError, UsageError
 from minigan.run.rundir import RunDir, write_json
 
@@ -30,8 +32,8 @@ def rows(path) -> list[dict]:
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_the_files_of_a_run(tmp_path):
-    assert main(["train", "toy", "--steps", "40", "--out", "run", *TINY]) == 0
+def test_the_files_of_a_run(tmp_path, judged_by_nothing):
+    assert main(["train", "toy", "--steps", "40", "--live-every", "0", "--out", "run", *TINY]) == 0
     run = tmp_path / "run"
     names = {"config.json", "env.json", "metrics.jsonl", "course.jsonl", "status.json", "losses.png", ".lock"}
     clocked = {"live.jsonl"}  # of a run that takes longer than some seconds
@@ -193,7 +195,8 @@ def test_checkpoints_keep_every_bit(tmp_path):
     about = {
         "model": "toy", "origin": {"module": "minigan.gans.toy:Toy"}, "config": {"lr": 0.1},
         "facts": {"shapes": {"x": [2]}, "classes": {}}, "device": "cpu", "data_checksum": 3, "step": 12,
-        "save_every": "30s", "near": {"data": "../x.npy"}, "changes": [{"step": 4, "set": {"lr": 0.1}, "was": {"lr": 0.2}}],
+        "save_every": "30s", "live_every": "0", "near": {"data": "../x.npy"},
+        "changes": [{"step": 4, "set": {"lr": 0.1}, "was": {"lr": 0.2}}],
         "best": {"name": "x", "step": 8, "value": 1e-320}, "means": {"sums": {"D": [0.1 + 0.2, 3]}, "last": {}, "names": ["D"]},
     }  # fmt: skip
     path = checkpoint.save(run, checkpoint.Checkpoint(**about, state=state))
@@ -310,3 +313,38 @@ def test_losses_without_rows_or_with_one(tmp_path):
 def test_smooth_is_a_mean():
     x = np.arange(10.0)
     assert np.allclose(plots.smooth(x, 3)[1:-1], x[1:-1]) and plots.smooth(x, 1).tolist() == x.tolist()
+
+
+# -- what is no file -------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_device_is_neither_waited_for_nor_replaced(tmp_path, capsys):
+    """Opening a pipe waits for a partner that never comes, and /dev/zero has no end; a rename would replace either."""
+    run = rundir.RunDir.create(str(tmp_path / "run"), "")
+    for name in ("config.json", "status.json", "metrics.jsonl", ".lock", "live.jsonl", "model.py", "x.npy", "x.png"):
+        os.mkfifo(run.path / name)
+    with pytest.raises(CheckpointError, match="is no regular file"):
+        run.read_config()
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl: cannot be read .* move it away"):
+        run.read_metrics()
+    assert run.read_status() == {} and run.told() == ""
+    for write in (lambda: run.add_metrics({"step": 1}), run.lock, lambda: run.set_status("done", 1, 1)):
+        with pytest.raises(OSError, match=r"no regular file|No such device"):
+            write()
+    for words in (["train", "model.py"], ["evaluate", "--features", "x.npy", "x.npy"], ["sample", ".", "--out", "x.npy"],
+                  ["compare", ".", ".", "--out", "x.png"], ["plot", ".", "--csv", "x.npy"]):  # fmt: skip
+        with contextlib.chdir(run.path):
+            assert main(words) in (2, 4)
+        said = capsys.readouterr().err
+        assert "regular file" in said and "Traceback" not in said
+    for place in (run.path / "x.npy", Path("/dev/null")):
+        with pytest.raises(FileExistsError, match="is no regular file"):
+            rundir.write_durably(place, lambda file: file.write(b"x"))
+    assert Path("/dev/null").is_char_device() and (run.path / "x.npy").is_fifo()
+
+
+@pytest.mark.parametrize("step", ["-5", "true", "1.5", "99999999999999999999", "null"])
+def test_a_line_with_a_step_that_is_none_is_passed_over(step, tmp_path):
+    run = rundir.RunDir.create(str(tmp_path / "run"), "")
+    run.metrics.write_text(f'{{"step": {step}, "x": 1}}\n{{"step": 3, "x": 1e308, "y": -1e308, "z": 10e400}}\n')
+    assert [row["step"] for row in run.read_metrics()] == [3]
+    assert main(["plot", str(run.path), "--tensorboard", str(tmp_path / "tb")]) == 0  # a float32 has no 1e308

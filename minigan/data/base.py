@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import struct
 import sys
 import tempfile
@@ -143,11 +145,33 @@ def cache_folder() -> Path:
     return Path(os.path.expanduser(root)) / "minigan"
 
 
+NO_FILE = "is there, and is no regular file"
+
+
+def open_file(path: Path, mode: str = "rb") -> IO[bytes]:
+    """An ordinary file, as `open` does it; OSError, and no wait for a partner, for a pipe, and for a device."""
+    opener = lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0), 0o666)  # noqa: E731
+    file = open(path, mode, opener=opener)  # noqa: SIM115 - handed on
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, NO_FILE, str(path))
+    return file
+
+
+def read_file(path: Path) -> bytes:
+    """All bytes of an ordinary file. OSError as :func:`open_file`."""
+    with open_file(path) as file:
+        return file.read()
+
+
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Call write(file) on a temporary neighbour of path, then rename it into place.
 
-    A reader, or a crash half-way, sees the old file or the new one and never a part. Raises OSError.
+    A reader, or a crash half-way, sees the old file or the new one and never a part. Raises OSError; also where there is
+    something else of that name, for a rename would put a file in the place of a pipe, or of /dev/null.
     """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, NO_FILE, str(path))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -68,7 +68,7 @@ class Model(ABC):
     family: ClassVar[str] = "own"  # under which of `minigan.gans.protocol.FAMILIES` it stands there
     needs: ClassVar[Needs] = "images"  # see minigan.gans.needs
     conditions: ClassVar[Mapping[str, Any]] = {}  # what `generate` takes beside n, see minigan.gans.conditions
-    best: ClassVar[str | None] = None  # "min NAME" or "max NAME": by which number of its metrics a run is judged
+    best: str | None = "min sliced W1"  # "min NAME" or "max NAME": by which number a run is judged, see `protocol.py`
     rule: ClassVar[str | Rule] = "alternating"  # in which order the players move
     chunk: ClassVar[int] = 500  # samples made at once
 
@@ -107,6 +107,11 @@ class Model(ABC):
         """n examples, from noise of `self.random`; each condition has n rows."""
         raise NotImplementedError(f"{type(self).__name__} makes no examples: it defines no generate(self, n)")
 
+    @classmethod
+    def makes_examples(cls) -> bool:
+        """Whether there is a `generate`."""
+        return cls.generate is not Model.generate
+
     def average(self) -> optim.EMA | None:
         """The average of those networks that generate with averaged weights: `optim.EMA(self.generator, decay=0.99)`."""
         return None
@@ -137,7 +142,7 @@ class Model(ABC):
 
     def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
         """Samples, as far as they are images or points: every class in turn, and translations of the examples in `real`."""
-        if type(self).generate is Model.generate:
+        if not self.makes_examples():
             return {}
         given: dict[str, Any] = {
             name: real[c.of][:IMAGES] for name, c in self.conditions.items() if isinstance(c, Examples)

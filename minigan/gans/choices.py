@@ -116,7 +116,7 @@ class GANConfig(Config):
     feature_matching: bool = option(
         False, "G minimises |E f(x) - E f(G(z))|^2, f before D's last layer (Salimans 2016, arXiv 1606.03498, 3.1)"
     )
-    unroll: int = option(0, "steps of D that G looks ahead (Metz 2016, arXiv 1611.02163); 0 for none", low=0)
+    unroll: int = option(0, "steps of D that G looks ahead (Metz 2016, arXiv 1611.02163); 0 for none", low=0, high=100)
     unroll_lr: float = option(0.3, "rate of these steps of plain descent (ibid.)", low=0.0)
     # -- how they move
     optimizer: str = option(
@@ -134,7 +134,7 @@ class GANConfig(Config):
         False,
         "learning rates fall to 0 in a straight line over `steps`; a run that is made longer follows the longer line",
     )
-    d_steps: int = option(1, "updates of D a step (Goodfellow 2014, algorithm 1: k; WGAN: 5)", low=1)
+    d_steps: int = option(1, "updates of D a step (Goodfellow 2014, algorithm 1: k; WGAN: 5)", low=1, high=1000)
     rule: str = option("alternating", "in which order the players move", choices=ORDERS)
     ema: float = strength(
         "decay of the averaged generator that samples are drawn from (Yazici 2018, arXiv 1806.04498)", high=0.99999

@@ -66,6 +66,12 @@ def can_be_drawn(examples: np.ndarray) -> bool:
     return examples.ndim == 2 or (examples.ndim == 4 and examples.shape[-1] in (1, 3))
 
 
+def makes_examples(model: Any) -> bool:
+    """Whether a model, or its class, is to be asked for examples: unless it has a method of this name that says no."""
+    asked = getattr(model, "makes_examples", None)
+    return asked is None or bool(asked())
+
+
 class Trainable(Protocol):
     """A model, as the trainer sees it.
 
@@ -76,7 +82,8 @@ class Trainable(Protocol):
         needs: the data it is trained on, see `minigan.gans.needs`.
         conditions: what it can be asked for, by name, see `minigan.gans.conditions`.
         best: by which number of a line of `metrics.jsonl` a run is judged, "min NAME" or "max NAME": the best checkpoint is kept
-            beside the last ones. None: by none.
+            beside the last ones. NAME may be one that the model reports, or a metric that is registered as live, which is then
+            taken at the steps at which the run is judged. None: by none.
         config: the `Config` it was made with.
         modules: its networks by name, to look for NaN in.
         game: who moves, and by which losses.
@@ -140,7 +147,7 @@ def lacking(model: type) -> list[str]:
         found += _config_lacks(model.Config)  # type: ignore[attr-defined]
     if "best" not in missing:
         try:
-            best_of(model.best)  # type: ignore[attr-defined]
+            best_of(None if isinstance(model.best, property) else model.best)  # type: ignore[attr-defined]
         except TypeError as error:
             found.append(f"no {error}")
     if "family" not in missing and model.family not in FAMILIES:  # type: ignore[attr-defined]
@@ -161,10 +168,10 @@ def best_of(text: str | None) -> tuple[str, int]:
     """
     if text is None:
         return "", 1
-    words = text.split() if isinstance(text, str) else []
+    words = text.split(maxsplit=1) if isinstance(text, str) else []
     if len(words) != 2 or words[0] not in ("min", "max"):
         raise TypeError(f'best that is "min NAME" or "max NAME" (it is {text!r})')
-    return words[1], -1 if words[0] == "min" else 1
+    return words[1].strip(), -1 if words[0] == "min" else 1
 
 
 def _config_lacks(config: Any) -> list[str]:
@@ -217,3 +224,7 @@ def check_made(model: Any) -> None:
     """ModelError for an instance without what its constructor should have made."""
     if found := [name for name in MADE if not hasattr(model, name)]:
         raise ModelError(f"{type(model).__name__} cannot be trained: after __init__ it has no {', no '.join(found)}")
+    try:
+        best_of(model.best)  # where it is a property, the class could not tell
+    except TypeError as error:
+        raise ModelError(f"{type(model).__name__} cannot be trained: it has no {error}") from error

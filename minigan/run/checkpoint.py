@@ -58,7 +58,7 @@ class Checkpoint:
         config, facts, device: what the model is built from.
         data_checksum: CRC-32 of the training data, to notice that a file has changed.
         step: steps done.
-        save_every: how often the run is saved, as `--save-every` has it; empty for the default.
+        save_every, live_every: how often the run is saved and measured, as the options have it; empty for the default.
         near: where files of data lie, seen from the run's folder, by the names of the data sets.
         changes: of the settings, in their order: {"step": 400, "set": {"lr": 1e-4}, "was": {"lr": 1e-3}}.
         best: {"name": "share", "step": 400, "value": 0.9} of the best by the model's number; empty before there is one.
@@ -74,6 +74,7 @@ class Checkpoint:
     data_checksum: int
     step: int
     save_every: str = ""
+    live_every: str = ""
     near: dict[str, str] = field(default_factory=dict)
     changes: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
@@ -87,8 +88,9 @@ class Checkpoint:
 
 _KINDS: dict[str, type] = {
     "model": str, "origin": dict, "config": dict, "facts": dict, "device": str, "data_checksum": int, "step": int,
-    "save_every": str, "near": dict, "changes": list, "best": dict, "means": dict,
+    "save_every": str, "live_every": str, "near": dict, "changes": list, "best": dict, "means": dict,
 }  # fmt: skip
+_YOUNGER = {"live_every": ""}  # what files of this format may lack, written before it was there
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
@@ -227,6 +229,7 @@ def load(path: Path) -> Checkpoint:
         _check_format(path, _peek(path).get("format", FORMAT))
         raise DamagedError(f"{path}: {problem}; the file was damaged or changed")
     _check_format(path, about.get("format"))
+    about = _YOUNGER | about
     for name, kind in _KINDS.items():
         if not isinstance(about.get(name), kind):
             raise CheckpointError(f"{path}: {name} is {about.get(name)!r}, expected {kind.__name__}")
@@ -328,7 +331,8 @@ def best_of(run: RunDir, newest: Path, saved: Checkpoint) -> tuple[Path, Checkpo
     if not saved.best:
         raise CheckpointError(
             f"{newest}: knows of no best: either {saved.model} does not say by which number to judge (best = 'min NAME' or "
-            "'max NAME' in its class), or the run has not come to the first of the 20 steps at which it is judged"
+            "'max NAME' in its class), or there is no data set to compare its samples with, or the run has not come to the "
+            "first of the 20 steps at which it is judged"
         )
     path = path_of(run, saved.best["step"])
     return path, saved if path == newest else load(path)

@@ -103,6 +103,10 @@ def _target(out: str | None) -> Path:
         names = (Path("compare.png" if k == 1 else f"compare-{k}.png") for k in range(1, 10**6))
         return next(name for name in names if not name.exists())
     target = Path(out)
-    if target.suffix.lower() != ".png" or target.is_dir() or not target.parent.is_dir():
-        raise UsageError(f"--out: got {out!r}, expected a file name that ends in .png, in a folder that exists")
+    other = target.exists() and not target.is_file()
+    if target.suffix.lower() != ".png" or other or not target.parent.is_dir():
+        raise UsageError(
+            f"--out: got {out!r}, expected a file name that ends in .png, in a folder that exists, where there is nothing yet, "
+            "or a regular file"
+        )
     return target

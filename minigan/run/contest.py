@@ -32,11 +32,15 @@ class Contest:
         """
         value = row.get(self.name)
         if not isinstance(value, (int, float)):
-            known = ", ".join(key for key in row if key != "step")
-            raise ModelError(f"best: the model is judged by {self.name!r}, which no line of metrics.jsonl has: {known}")
+            raise self.unknown(row)
         better = math.isfinite(value) and (not self.best or self.sign * value > self.sign * self.best["value"])
         self._claim = {"name": self.name, "step": row["step"], "value": value} if better else {}
         return better
+
+    def unknown(self, row: Mapping[str, Any]) -> ModelError:
+        """What to raise where nothing of that name is known."""
+        known = ", ".join(key for key in row if key != "step")
+        return ModelError(f"best: the model is judged by {self.name!r}, which no line of metrics.jsonl has: {known}")
 
     def claimed(self, step: int) -> dict[str, Any]:
         """What a checkpoint of that step is to say."""

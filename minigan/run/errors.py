@@ -46,6 +46,11 @@ def disk_is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _FULL
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory for something: NumPy's, Numba's and CuPy's errors, and CUDA's own."""
+    return isinstance(error, MemoryError) or "cudaErrorMemoryAllocation" in str(error)
+
+
 def outcome(error: BaseException) -> tuple[int, str]:
     """(exit code, message) of an error that ended a command."""
     if isinstance(error, (UsageError, backend.DeviceError)):
@@ -58,7 +63,7 @@ def outcome(error: BaseException) -> tuple[int, str]:
         return BAD_INPUT, shown(error)
     if isinstance(error, NoRoomError):
         return NO_ROOM, f"out of memory: {shown(error)}"
-    if isinstance(error, MemoryError):  # CuPy's OutOfMemoryError is one
+    if is_out_of_memory(error):
         return NO_ROOM, f"out of memory ({shown(error)}): use a smaller --batch-size, model or number of samples"
     if isinstance(error, OSError):
         return NO_ROOM, f"{'no room left on the disk' if disk_is_full(error) else 'reading or writing failed'}: {error}"

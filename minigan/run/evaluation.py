@@ -14,6 +14,7 @@ import numpy as np
 
 from minigan import metrics
 from minigan.data import DataError
+from minigan.data.base import open_file
 from minigan.gans.protocol import check_checks
 from minigan.metrics import Comparison, Metric, MissingError, Side
 from minigan.run import building, checkpoint, places, references
@@ -106,6 +107,8 @@ def measured(
     beside: that of another run on the same data, to be measured on the same real examples: data that are drawn here differ from
     seed to seed of a run. UsageError where the data are others.
     """
+    if n is not None and n < LEAST:
+        raise UsageError(f"-n: got {n}, expected at least {LEAST}")
     folder = RunDir.open(path)
     chosen = checkpoints_to_evaluate(folder)
     file, saved = next(iter(chosen.values()))
@@ -122,11 +125,16 @@ def measured(
     if beside is None and building.checksum(supply) != saved.data_checksum:
         note(f"note: {config.data} is not what it was when the run began; samples are compared with what it is now")
     device = building.usable_device(saved.device, folder.path)
-    setting = Setting(reference, config, supply, n, config.seed if seed is None else seed)
-    found = Evaluation(str(folder.path), reference.name, str(config.data), setting.n, setting.seed)
+    seed = config.seed if seed is None else seed
     with building.kernel_phase(device, quiet=True), np.errstate(all="ignore"):
+        models = {
+            label: building.restored_model(file, reference, saved, config, device)
+            for label, (file, saved) in chosen.items()
+        }
+        setting = Setting(reference, config, supply, models["last"].conditions, n, seed)
+        found = Evaluation(str(folder.path), reference.name, str(config.data), setting.n, setting.seed)
         for label, (file, saved) in chosen.items():
-            model_now = building.restored_model(file, reference, saved, config, device)
+            model_now = models[label]
             found.checkpoints[label] = {"file": str(file), "step": saved.step}
             samples = setting.samples(model_now, label, found.left_out)
             if samples is not None:
@@ -214,6 +222,7 @@ def evaluate_features(real: str, fake: str, *, as_json: bool = False, seed: int 
 
 def _features(path: str) -> np.ndarray:
     try:
+        open_file(Path(path)).close()  # of a pipe NumPy would wait for the other end
         values = np.load(path, mmap_mode="r", allow_pickle=False)
         array = np.array(values) if isinstance(values, np.ndarray) and values.dtype.kind in "fiu" else np.empty(0)
     except (OSError, ValueError, EOFError, SyntaxError) as error:

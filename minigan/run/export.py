@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minigan import gans
+from minigan.gans.protocol import makes_examples
 from minigan.run import building, checkpoint, safetensors
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import UsageError, command
@@ -98,5 +100,7 @@ def best(path: str) -> str:
         f"{file}: {name} {newest.best['value']:.6g} at step {saved.step}, the best up to step {newest.step}",
         "next:",
     ]
-    lines += [f"  {command('sample', folder.path, '--best', '-n', 1000)}"]
+    lines += [f"  {command('evaluate', folder.path)}"]
+    if saved.model not in gans.MODELS or makes_examples(gans.get(saved.model)):
+        lines += [f"  {command('sample', folder.path, '--best', '-n', 1000)}"]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minigan.data.base import write_atomically
+from minigan.data.base import open_file, read_file, write_atomically
 
 
 def line(row: Mapping[str, Any]) -> str:
@@ -21,8 +21,8 @@ def line(row: Mapping[str, Any]) -> str:
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
     """One more line. Raises OSError."""
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(line(row))
+    with open_file(path, "ab") as file:
+        file.write(line(row).encode())
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def cut(path: Path, step: int) -> None:
 
 def _texts(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return read_file(path).decode(errors="replace").splitlines()
     except FileNotFoundError:
         return []
 
@@ -50,4 +50,5 @@ def _row(text: str) -> dict[str, Any] | None:
         row = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+    step = row.get("step") if isinstance(row, dict) else None
+    return row if type(step) is int and 0 <= step < 2**63 else None

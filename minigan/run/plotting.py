@@ -80,6 +80,8 @@ def _numbers(folder: RunDir, csv: str | None, tensorboard: str | None) -> str:
     lines = []
     try:
         if csv is not None:
+            if Path(csv).resolve() == folder.metrics.resolve():
+                raise UsageError(f"--csv: {csv} is the file that is read; choose another name")
             tables.save_csv(Path(csv), rows)
             lines.append(f"{csv}: {len(rows)} lines")
         if tensorboard is not None:

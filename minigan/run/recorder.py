@@ -13,21 +13,21 @@ import numpy as np
 
 from minigan.finite import NotFiniteError
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import ModelError, check_mapping
+from minigan.gans.protocol import ModelError, check_mapping, makes_examples
 from minigan.run import checkpoint, environment, places, plots
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.contest import Contest
 from minigan.run.course import Course
 from minigan.run.divergence import Watcher, keep, not_finite
-from minigan.run.errors import DONE, Diverged, TakenError, command, shown
+from minigan.run.errors import DONE, Diverged, TakenError, command, is_out_of_memory, shown
 from minigan.run.gallery import Gallery
 from minigan.run.interrupts import Interrupts
-from minigan.run.live import Live
+from minigan.run.live import Live, Panel, metric_of
 from minigan.run.loop import Loop
 from minigan.run.progress import note
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, write_json
-from minigan.run.schedule import Schedule
+from minigan.run.schedule import Pace, Schedule
 from minigan.version import __version__
 
 LOG_EVERY = 50  # steps; short runs log more often, for at least this many points:
@@ -50,7 +50,7 @@ class Job:
     Attributes:
         reference: the model. config: its options. facts: of the data. checksum: of the data. device: "cpu" or "gpu".
         files: the data sets that are files, by their names in the model's needs.
-        schedule: when to save. changes: of the options, see `minigan.run.checkpoint.Checkpoint`.
+        schedule: when to save. live: when to take metrics. changes: of the options, see `minigan.run.checkpoint.Checkpoint`.
     """
 
     reference: Reference
@@ -60,6 +60,7 @@ class Job:
     device: str
     files: Mapping[str, Path] = field(default_factory=dict)
     schedule: Schedule = field(default_factory=Schedule)
+    live: Pace = field(default_factory=Pace)
     changes: tuple[dict[str, Any], ...] = ()
 
     def about(self) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class Job:
         return {
             "model": self.reference.name, "origin": self.reference.recorded(), "device": self.device,
             "facts": asdict(self.facts), "minigan": __version__, "config": asdict(self.config),
-            "save_every": self.schedule.text, "changes": list(self.changes),
+            "save_every": self.schedule.text, "live_every": self.live.text, "changes": list(self.changes),
         }  # fmt: skip
 
     def checkpoint(self, folder: RunDir, step: int, **rest: Any) -> Checkpoint:
@@ -75,7 +76,8 @@ class Job:
         return Checkpoint(
             model=self.reference.name, origin=self.reference.recorded(), config=asdict(self.config),
             facts=asdict(self.facts), device=self.device, data_checksum=self.checksum, step=step,
-            save_every=self.schedule.text, near=places.near(folder.path, self.files), changes=list(self.changes), **rest,
+            save_every=self.schedule.text, live_every=self.live.text, near=places.near(folder.path, self.files),
+            changes=list(self.changes), **rest,
         )  # fmt: skip
 
 
@@ -95,9 +97,8 @@ class Recorder:
     def __init__(self, folder: RunDir, job: Job, loop: Loop, gallery: Gallery, saved: Checkpoint | None = None) -> None:
         self.folder, self.job, self.loop, self.gallery = folder, job, loop, gallery
         rows = next(iter(loop.feed.rows.values()), None)  # several sets have no live metrics
-        self.live = Live(
-            folder.path, job.reference, loop.model, gallery.sets, step=loop.step, facts=job.facts, rows=rows
-        )
+        self.panel = Panel(job.reference, loop.model, gallery.sets, job.facts, rows)
+        self.live = Live(folder.path, self.panel, step=loop.step, every=job.live)
         self.course = Course(folder.path, gallery.real, step=loop.step)
         steps = loop.steps
         self.log_every = min(LOG_EVERY, max(1, steps // LOGS))
@@ -154,12 +155,14 @@ class Recorder:
     # -- what need not succeed ---------------------------------------------------------------------------------------
     @contextlib.contextmanager
     def _or_note(self, what: str) -> Iterator[None]:
-        """A note, once until it works again, where the block cannot write."""
+        """A note, once until it works again, where the block cannot write, or has no memory for it."""
         try:
             yield
-        except OSError as error:
+        except Exception as error:
+            if not (isinstance(error, OSError) or is_out_of_memory(error)):
+                raise
             if what not in self._notes:
-                note(f"note: {what} cannot be written ({error}); the training goes on, and it is tried again")
+                note(f"note: {what} cannot be written ({shown(error)}); the training goes on, and it is tried again")
             self._notes.add(what)
         else:
             self._notes.discard(what)
@@ -202,8 +205,10 @@ class Recorder:
             self._try_to_save()
         if not last and step % self.draw_every == 0:
             self._draw(step)
-        self.loop.wake = self._saved_at + self.schedule.seconds
-        periods = (self.log_every, self.draw_every, self.schedule.steps)
+        with self._or_note("live.jsonl"):
+            self.live.take(step)
+        self.loop.wake = min(self._saved_at + self.schedule.seconds, self.live.wake)
+        periods = (self.log_every, self.draw_every, self.schedule.steps, self.job.live.steps)
         return min([self.loop.steps, *(step - step % period + period for period in periods if period)])
 
     def _log_if_due(self) -> bool:
@@ -217,10 +222,22 @@ class Recorder:
         due = judged or step == self.loop.steps or step % self.log_every == 0
         if not (due and self.loop.means.pending):
             return False
-        row = self._log()
-        return judged and self.contest.improved(row)
+        row = self._log(judged)
+        return judged and self.contest.name in row and self.contest.improved(row)
 
-    def _log(self) -> dict[str, Any]:
+    def _judged(self, known: Mapping[str, Any]) -> dict[str, float]:
+        """The number by which the model is judged, where it is a metric of samples."""
+        if self.contest.name in known:
+            return {}
+        metric = metric_of(self.contest.name)
+        if metric is None:
+            raise self.contest.unknown(known)
+        found: dict[str, float] = {}
+        with self._or_note(f"{self.contest.name!r}"):
+            found = self.panel.measured([metric])
+        return {name: value for name, value in found.items() if name == self.contest.name}
+
+    def _log(self, judged: bool) -> dict[str, Any]:
         """A line of metrics.jsonl: the means since the line before it, and the settings that were changed since."""
         numbers, present = self.loop.numbers(), time.perf_counter()
         step, then = self._logged
@@ -228,6 +245,7 @@ class Recorder:
         self._logged = self.loop.step, present
         metrics = self._metrics(numbers)
         row = {"step": self.loop.step, **numbers, **metrics, **self._norms(), **self._changed}
+        row |= self._judged(row) if judged else {}
         row["ms_per_step"] = round(pace, 4)
         with self._or_note("metrics.jsonl"):
             self.folder.add_metrics(row)
@@ -235,8 +253,6 @@ class Recorder:
         self.loop.means.restart()
         self.check(numbers)
         self._warn(self.watcher.see_numbers(self.loop.step, numbers, self.loop.model.game))
-        with self._or_note("live.jsonl"):
-            self.live.take(self.loop.step)
         return row
 
     def _warn(self, found: list[str]) -> None:
@@ -354,7 +370,8 @@ class Recorder:
             return Result(interrupts.code, text)
         final = [path for path in pictures if path.stem.endswith("final")]
         files = [*final, saved, *(path for path in pictures if path not in final)]
-        return Result(DONE, _summary(self.folder.path, step, files, self.watcher.warnings))
+        word = ("sample", "-n", 1000) if makes_examples(self.loop.model) else ("evaluate",)
+        return Result(DONE, _summary(self.folder.path, step, files, self.watcher.warnings, word))
 
     def _last_pictures(self, interrupts: Interrupts, *, final: bool) -> list[Path]:
         """Those of the last step, the losses and the animation; none for one who has asked twice to stop."""
@@ -402,12 +419,13 @@ def _warned(folder: Path, warnings: Sequence[str]) -> list[str]:
     return [*told, f"what to make of it: {command('diagnose', folder)}"] if told else []
 
 
-def _summary(folder: Path, step: int, files: list[Path], warnings: list[str]) -> str:
+def _summary(folder: Path, step: int, files: list[Path], warnings: list[str], word: tuple[object, ...]) -> str:
+    """What was made, and what can be done with it. word: a command with its options."""
     lines = [f"{folder}: all {step} steps are done", *(f"  {file}" for file in files)]
     lines += [
         *_warned(folder, warnings),
         "next:",
-        f"  {command('sample', folder, '-n', 1000)}",
+        f"  {command(word[0], folder, *word[1:])}",
         f"  {command('resume', folder, '--steps', 2 * max(step, 1))}",
     ]
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan import gans
+from minigan.data.base import read_file
 from minigan.finite import NotFiniteError
 from minigan.gans.base import Model
 from minigan.gans.protocol import ModelError, Unsuitable, check, lacking
@@ -151,7 +152,7 @@ def _from_file(path: Path, attribute: str) -> Reference:
 def _read(path: Path) -> tuple[Path, bytes]:
     try:
         file = path.resolve()
-        return file, file.read_bytes()
+        return file, read_file(file)
     except (OSError, ValueError) as error:
         raise UsageError(f"{str(path)!r}: cannot be read as a model's file ({error})") from error
 
@@ -228,7 +229,7 @@ def of_run(folder: Path, saved: Checkpoint, chosen: str | None, word: str) -> Re
     file, attribute = Path(str(saved.origin["file"])), str(saved.origin.get("class"))
     again = f"to use that file, or another, say so: {command(word, folder, '--model', f'{file}:{attribute}')}"
     try:
-        code = file.read_bytes()
+        code = read_file(file)
         inside = file.resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder}: its model {str(file)!r} cannot be read ({error}); {again}") from error

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from minigan.data.base import write_atomically
+from minigan.data.base import open_file, read_file, write_atomically
 from minigan.run import lines
 from minigan.run.errors import CheckpointError, TakenError, UsageError, command, disk_is_full
 
@@ -60,6 +60,10 @@ def write_json(path: Path, value: Any) -> None:
 def now() -> str:
     """The time of day, ISO 8601 with its offset."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+class UnreadableError(CheckpointError, OSError):
+    """A file of a run is there and cannot be read: whoever goes on without it may take it for a file that is gone."""
 
 
 class RunDir:
@@ -161,7 +165,7 @@ class RunDir:
         """Hold this directory for this process, until `close`; TakenError when another trains in it."""
         if self._lock is not None:
             return
-        self._lock = open(self.path / ".lock", "ab")  # noqa: SIM115 - held until `close`
+        self._lock = open_file(self.path / ".lock", "ab")  # held until `close`
         for patience in (0.05, 0.1, 0.2, 0.0):  # whoever asks whether it is held, holds it for a moment
             if _locked(self._lock, shared=False):
                 return
@@ -226,7 +230,7 @@ class RunDir:
     def held_by_another(self) -> bool:
         """Whether another process of this machine trains here."""
         try:
-            with open(self.path / ".lock", "rb") as file:
+            with open_file(self.path / ".lock") as file:
                 return self._lock is None and not _locked(file, shared=True)
         except OSError:  # no lock, no holder
             return False
@@ -234,7 +238,7 @@ class RunDir:
     def read_config(self) -> dict[str, Any] | None:
         """config.json, or None where there is none; CheckpointError when it cannot be read."""
         try:
-            value = json.loads(self.config.read_text(encoding="utf-8"))
+            value = json.loads(read_file(self.config).decode())
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -246,7 +250,7 @@ class RunDir:
     def read_status(self) -> dict[str, Any]:
         """What status.json says; nothing where there is none that can be read."""
         try:
-            value = json.loads(self.status.read_text(encoding="utf-8"))
+            value = json.loads(read_file(self.status).decode())
         except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
@@ -273,8 +277,8 @@ class RunDir:
         """Append what is still to be written. durably: all lines are on the disk when it returns. Raises OSError."""
         text = "".join(self._unwritten).encode()
         # By name each time: a file that was removed would take lines without complaint.
-        handle = os.open(self.metrics, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
+        with open_file(self.metrics, "ab") as file:
+            handle = file.fileno()
             before = os.fstat(handle).st_size
             try:
                 while text:
@@ -284,13 +288,20 @@ class RunDir:
                 raise
             if durably:
                 os.fsync(handle)
-        finally:
-            os.close(handle)
         self._unwritten.clear()
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All whole lines of metrics.jsonl; what is no JSON object with a step is passed over."""
-        return lines.read(self.metrics)
+        """All whole lines of metrics.jsonl; what is no JSON object with a step is passed over.
+
+        Raises:
+            UnreadableError: there is something, and it cannot be read.
+        """
+        try:
+            return lines.read(self.metrics)
+        except OSError as error:
+            raise UnreadableError(
+                f"{self.metrics}: cannot be read ({error}); move it away to go on without it"
+            ) from error
 
     def cut_metrics(self, step: int) -> None:
         """Keep the lines up to a step: what came after it is about to be computed again."""

@@ -12,7 +12,7 @@ import numpy as np
 from minigan import data, room
 from minigan.gans.conditions import Examples
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import Trainable, can_be_drawn
+from minigan.gans.protocol import Trainable, can_be_drawn, makes_examples
 from minigan.run import building, checkpoint, export, places, plots
 from minigan.run.errors import UsageError, command
 from minigan.run.references import Reference
@@ -60,6 +60,7 @@ def sample(
         _check_count(n)
     file, saved = checkpoint.chosen(folder, of_best=of_best)
     reference = building.reference_of(folder, file, saved, model, "sample")
+    _check_examples(reference, path)
     config = building.restored_config(file, reference, saved)
     config = places.found_again(folder.path, config, reference.model.needs, saved.near)
     seed = config.seed if seed is None else seed
@@ -109,6 +110,15 @@ def drawn(reference: Reference, model: Trainable, n: int, seed: int, given: Mapp
             raise UsageError(f"{reference.name}: {error}") from error
 
 
+def _check_examples(reference: Reference, path: str) -> None:
+    if not makes_examples(reference.model):
+        what = f" ({reference.model.summary})" if reference.model.summary else ""
+        raise UsageError(
+            f"{reference.name}{what} makes no examples that could be sampled; what it has learned tell "
+            f"{command('evaluate', path)} and {command('plot', path)}"
+        )
+
+
 def check_memory(n: int, elements: int) -> None:
     """MemoryError before it is too late: Linux grants more than there is, and kills whoever uses it."""
     needed = 2 * 4 * n * elements  # float32: the parts, and the whole
@@ -134,8 +144,11 @@ def _target(out: str) -> Path:
     target = Path(out)
     if target.suffix.lower() not in (".npy", ".png"):
         raise UsageError(f"--out: got {out!r}, expected a file name that ends in .npy or .png")
-    if target.is_dir() or not target.parent.is_dir():
-        what = "is a folder" if target.is_dir() else f"is in {target.parent}, which is not a folder that exists"
+    other = target.exists() and not target.is_file()
+    if other or not target.parent.is_dir():
+        what = (
+            "is a folder, or no regular file" if other else f"is in {target.parent}, which is not a folder that exists"
+        )
         raise UsageError(f"--out: {out} {what}")
     return target
 

@@ -40,16 +40,25 @@ class Setting:
     """What a run's models are compared with.
 
     Args:
-        reference, config, supply: of the run. n: samples, None for the default. seed: of samples and of the choice.
+        reference, config, supply: of the run. conditions: of its model, as it was made. n: samples, None for the default.
+        seed: of samples and of the choice.
 
     Attributes:
         n: how many samples. drawn: they, by the checkpoint's label. real_data: for the model's own checks.
     """
 
-    def __init__(self, reference: Reference, config: Any, supply: Supply, n: int | None, seed: int) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        config: Any,
+        supply: Supply,
+        conditions: Mapping[str, Any],
+        n: int | None,
+        seed: int,
+    ) -> None:
         self.reference, self.config, self.supply, self.seed = reference, config, supply, seed
         self.real_data = RealData(supply, seed=seed, judge_of=_judge_of)
-        self.name = _target(reference.model.conditions, supply)
+        self.name = _target(conditions, supply)
         self._order = self._shuffled()
         self.n = _count(n, supply.sets[self.name] if self.name else None, len(self._order))
         self.drawn: dict[str, np.ndarray] = {}
@@ -86,7 +95,7 @@ class Setting:
         if not self.name:
             left_out["all metrics"] = "no data set of the run is what samples are to be compared with; see the checks"
             return None
-        conditions, n = self.reference.model.conditions, self.n
+        conditions, n = model.conditions, self.n
         given = sampling.conditions(self.reference, model, {}, self.config, self.supply.facts)
         labels = {
             name: np.arange(n) % self.supply.facts.classes[c.of]

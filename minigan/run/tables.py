@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,12 +39,20 @@ def save_events(folder: Path, rows: Sequence[Mapping[str, Any]], began: float) -
         numbers = {
             k: v for k, v in row.items() if k != "step" and isinstance(v, (int, float)) and not isinstance(v, bool)
         }
-        values = [_bytes(1, _bytes(1, k.encode()) + b"\x15" + struct.pack("<f", v)) for k, v in numbers.items()]
+        values = [_bytes(1, _bytes(1, k.encode()) + b"\x15" + _single(v)) for k, v in numbers.items()]
         records.append(_record(_double(1, wall) + b"\x10" + _varint(step) + _bytes(5, b"".join(values))))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"events.out.tfevents.{int(began):010d}.minigan"
     write_durably(path, lambda file: file.write(b"".join(records)))
     return path
+
+
+def _single(value: float) -> bytes:
+    """A float32; Inf for a number that is larger."""
+    try:
+        return struct.pack("<f", value)
+    except OverflowError:
+        return struct.pack("<f", math.copysign(math.inf, value))
 
 
 def _varint(n: int) -> bytes:

@@ -21,6 +21,7 @@ from minigan.run import building, checkpoint, places, references, settings
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import DONE, CheckpointError, UsageError, command
 from minigan.run.feed import Feed
+from minigan.run.footprint import Estimate, estimate
 from minigan.run.gallery import Gallery
 from minigan.run.interrupts import Interrupts
 from minigan.run.loop import Loop
@@ -28,11 +29,17 @@ from minigan.run.progress import note
 from minigan.run.recorder import Job, Recorder, Result
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, check_free
-from minigan.run.schedule import Schedule
+from minigan.run.schedule import Pace, Schedule
 
 
 def train(
-    name: str, texts: Mapping[str, str], *, device: str = "cpu", out: str | None = None, save_every: str | None = None
+    name: str,
+    texts: Mapping[str, str],
+    *,
+    device: str = "cpu",
+    out: str | None = None,
+    save_every: str | None = None,
+    live_every: str | None = None,
 ) -> Result:
     """Train a model from the start.
 
@@ -42,6 +49,7 @@ def train(
         device: "cpu" or "gpu".
         out: the run's directory; by default runs/MODEL-DATA-seedS.
         save_every: steps or seconds between two checkpoints, as text: "500", "30s".
+        live_every: the same for metrics, or "0" for none; by default at most 2 % of the time goes into them.
 
     Raises:
         UsageError, DataError, AuthorError, Diverged, MemoryError, OSError: see `minigan.run.errors.outcome`.
@@ -49,21 +57,22 @@ def train(
     reference = references.resolve(name)
     config = settings.build(reference, texts)
     config = replace(config, data=settings.data_path(config.data, reference.model.needs))
-    schedule = Schedule() if save_every is None else Schedule.parse(save_every)
+    schedule, pace = Schedule.of_checkpoint(save_every or ""), Pace.parse(live_every or "")
     check_free(out)
     backend.module_for(device)
     supply = building.load_data(reference, config)
     building.tell(supply)
     config = settings.suited(reference, config, texts, supply.facts)
-    job = _job(reference, config, supply, device, schedule)
+    job = _job(reference, config, supply, device, (schedule, pace))
     with Interrupts() as interrupts:
         with building.kernel_phase(device):
+            memory = estimate(reference, config, supply, device)
             model = building.new_model(reference, config, supply.facts, device)
             loop, gallery = _parts(job, model, supply, step=0)
-            first = _warmed_up(job, loop, gallery)
+            first = _warmed_up(job, loop, gallery, memory)
         sources = [Path(found.name).stem for found in supply.sets.values()]
         default = Path("runs") / "-".join([reference.stem, *sources, f"seed{config.seed}"])
-        return _run(Recorder(RunDir.begin(out, str(default)), job, loop, gallery), interrupts, first)
+        return _run(Recorder(RunDir.begin(out, str(default)), job, loop, gallery), interrupts, first, memory)
 
 
 def _job(
@@ -71,11 +80,11 @@ def _job(
     config: Any,
     supply: Supply,
     device: str,
-    schedule: Schedule,
+    when: tuple[Schedule, Pace],
     changes: Sequence[dict[str, Any]] = (),
 ) -> Job:
     files = places.files_of(config.data, reference.model.needs)
-    return Job(reference, config, supply.facts, building.checksum(supply), device, files, schedule, tuple(changes))
+    return Job(reference, config, supply.facts, building.checksum(supply), device, files, *when, tuple(changes))
 
 
 def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Gallery]:
@@ -87,9 +96,11 @@ def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Ga
     return loop, Gallery(job.reference, model, building.some_of(supply), supply.sets, supply.facts)
 
 
-def _warmed_up(job: Job, loop: Loop, gallery: Gallery) -> dict[str, np.ndarray]:
+def _warmed_up(job: Job, loop: Loop, gallery: Gallery, memory: Estimate) -> dict[str, np.ndarray]:
     """The pictures before training, after the next step: whatever has to be compiled, or does not fit, shows here."""
-    with building.usage_if_unsuitable(job.reference, job.config, job.facts), np.errstate(all="ignore"):
+    memory.check()
+    unsuitable = building.usage_if_unsuitable(job.reference, job.config, job.facts)
+    with memory.holding(), unsuitable, np.errstate(all="ignore"):
         first = gallery.draw(0) if loop.step == 0 else {}
         if loop.step < loop.steps:
             try:
@@ -99,10 +110,11 @@ def _warmed_up(job: Job, loop: Loop, gallery: Gallery) -> dict[str, np.ndarray]:
     return first
 
 
-def _run(recorder: Recorder, interrupts: Interrupts, first: Mapping[str, np.ndarray]) -> Result:
+def _run(recorder: Recorder, interrupts: Interrupts, first: Mapping[str, np.ndarray], memory: Estimate) -> Result:
     """Train to the last step, or until interrupted, and leave everything in the folder."""
     interrupts.unsaved = True
-    with recorder.recording(first), np.errstate(all="ignore"):  # NaN and Inf are looked for in `Recorder.check`
+    # NaN and Inf are looked for in `Recorder.check`
+    with recorder.recording(first), memory.holding(), np.errstate(all="ignore"):
         recorder.loop.run(interrupts, recorder.pause)
         return recorder.finish(interrupts)
 
@@ -116,6 +128,7 @@ def resume(
     data: str | None = None,
     texts: Mapping[str, str] | None = None,
     save_every: str | None = None,
+    live_every: str | None = None,
 ) -> Result:
     """Go on with the run in a directory, from its newest whole checkpoint: the same numbers as if it had never stopped.
 
@@ -125,18 +138,21 @@ def resume(
         model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
         data: where the run's data is now, which must be the same data.
         texts: settings to change from here on, as text; the change is kept in `config.json`, with its step.
-        save_every: as of :func:`train`; by default as before.
+        save_every, live_every: as of :func:`train`; by default as before.
 
     Raises:
         UsageError, CheckpointError, DataError, AuthorError, Diverged, MemoryError, OSError.
     """
     last = None if steps is None else settings.parse("--steps", steps, int)
-    schedule = None if save_every is None else Schedule.parse(save_every)
+    when = (
+        None if save_every is None else Schedule.parse(save_every),
+        None if live_every is None else Pace.parse(live_every),
+    )
     folder = RunDir.open(path)
     folder.check_not_elsewhere()
     folder.lock()
     try:
-        return _resume(folder, last, model, data, texts or {}, schedule)
+        return _resume(folder, last, model, data, texts or {}, when)
     finally:
         folder.close()
 
@@ -147,7 +163,7 @@ def _resume(
     chosen: str | None,
     data: str | None,
     texts: Mapping[str, str],
-    schedule: Schedule | None,
+    when: tuple[Schedule | None, Pace | None],
 ) -> Result:
     file, saved = checkpoint.latest(folder)
     reference = building.reference_of(folder, file, saved, chosen, "resume")
@@ -165,19 +181,21 @@ def _resume(
     changes = [*saved.changes, *([{"step": saved.step, "set": new, "was": old}] if new else [])]
     device = building.usable_device(saved.device, folder.path)
     config, supply = _same_data(folder, reference, saved, config, data)
-    job = _job(reference, config, supply, device, schedule or Schedule.of_checkpoint(saved.save_every), changes)
+    often = when[0] or Schedule.of_checkpoint(saved.save_every), when[1] or Pace.parse(saved.live_every)
+    job = _job(reference, config, supply, device, often, changes)
     with Interrupts() as interrupts:
         with building.kernel_phase(device), _usage_if_set(new):
+            memory = estimate(reference, config, supply, device, option="--set batch_size=")
             model = building.restored_model(file, reference, saved, config, device)
             loop, gallery = _parts(job, model, supply, step=saved.step)
             loop.means.load_state(saved.means)
-            first = _warmed_up(job, loop, gallery)
+            first = _warmed_up(job, loop, gallery, memory)
         folder.remove_parts()
         folder.cut_metrics(saved.step)
         if new:  # the change is part of the run from now on, whatever comes before the next checkpoint
             saved = job.checkpoint(folder, saved.step, best=saved.best, means=saved.means, state=saved.state)
             checkpoint.save(folder, saved)
-        return _run(Recorder(folder, job, loop, gallery, saved), interrupts, first)
+        return _run(Recorder(folder, job, loop, gallery, saved), interrupts, first, memory)
 
 
 @contextmanager
