@@ -161,7 +161,7 @@ def test_sizes_crops_and_grey(tmp_path: Path) -> None:
     x = load(str(tmp_path / "d"), size=8, crop=True, lazy=True).x.stored
     np.testing.assert_array_equal(x[0], np.broadcast_to((200, 100, 50), (8, 8, 3)))
     assert load(str(tmp_path / "d"), size="8x16").x.shape == (2, 8, 16, 3)
-    assert "1 pictures enlarged" in load(str(tmp_path / "d"), size="32x64").summary()
+    assert "1 picture enlarged" in load(str(tmp_path / "d"), size="32x64").summary()
     grey = load(str(tmp_path / "d"), size=8, crop=True, grey=True, lazy=True).x.stored
     assert grey.shape == (2, 8, 8, 1) and abs(int(grey[0, 4, 4, 0]) - (0.299 * 200 + 0.587 * 100 + 0.114 * 50)) < 1
     for size in ("0", "x", "8x", "9999999", "-3", "1x2x3"):
