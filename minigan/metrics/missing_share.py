@@ -17,9 +17,11 @@ LOST = 0.25  # of its share: a cell with fewer samples than that has lost them
 def missing_share(real: Any, fake: Any, *, centres: Any = None, cells: int = CELLS, seed: int = 0) -> float:
     """The share of real examples in cells that samples have left: sum of p_k over the cells k with q_k < p_k / 4.
 
-    A cell is what lies nearest to one of K centres; p_k and q_k are the shares of real examples and of samples in it. At
-    equal laws a cell that n samples should hit m = n p_k times is lost by chance with probability P(Binomial(n, p_k) < m/4), at
-    most exp(-.4 m) (Chernoff): 2e-9 for m = 50. It asks where samples are, not whether they are good.
+    A cell is what lies nearest to one of K centres; p_k and q_k are the shares of real examples and of samples in it. It asks
+    where samples are, not whether they are good.
+
+    Bias: upwards, and next to none where there are many samples. At equal laws a cell that n samples should hit m = n p_k times
+    is lost by chance with probability P(Binomial(n, p_k) < m/4), at most exp(-.4 m) (Chernoff): 2e-9 for m = 50.
 
     Args:
         real: (N, d). fake: (M, d).
