@@ -48,7 +48,7 @@ KINDS = {
     "lr 10": Kind("divergence", "--steps 200 --set lr=10", "--steps 100 --set lr=10"),
     "minimax, D far ahead": Kind(
         "vanishing gradient of the generator",
-        "--steps 300 --set loss=minimax r1=0 d_steps=20",
+        "--steps 300 --set loss=minimax r1=0 d_steps=10 d_lr=1e-2 lr=1e-4",
         "--steps 150 --set loss=minimax r1=0 d_steps=5 d_lr=1e-3",
     ),
     "G ten times as fast, no R1": Kind(

@@ -247,7 +247,8 @@ def test_models_without_a_discriminator_of_examples_say_what_cannot_be_seen(name
     if not os.path.exists("tiny.npz"):
         np.savez("tiny.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 4)
     sets = [f"{key}=4" for key in ("width", "features") if key in resolve(name).model.Config.__dataclass_fields__]
-    assert main(["train", name, "--data", "tiny.npz", "--steps", "0", "--out", name, "--set", *sets]) == 0
+    words = ["--data", "tiny.npz", "--steps", "0", "--batch-size", "8", "--out", name]
+    assert main(["train", name, *words, *(["--set", *sets] if sets else [])]) == 0
     found = json.loads(said(capsys, "diagnose", name, "--json"))
     reasons = {each["symptom"]: each["unmeasured"] for each in found["findings"]}
     assert why in reasons["vanishing gradient of the generator"] and why in reasons["overfitting of the discriminator"]
@@ -315,7 +316,9 @@ def test_missing_share_is_the_weight_of_the_cells_without_samples():
     kept = real[:700]
     assert missing_share(real, kept, centres=centres) == pytest.approx(0.3)
     assert missing_share(real, kept, cells=4) == pytest.approx(0.3)
-    few = np.concatenate([kept, real[700:740]])  # a fifth of a cell is less than a quarter of it
+    wide = rng.standard_normal((2, 1000, 200))  # where each example lies nearest to a centre that it has a part in
+    assert missing_share(*wide) == 0
+    few = np.concatenate([kept, real[700:730]])  # .041 of the samples, less than a quarter of .2
     assert missing_share(real, few, centres=centres) == pytest.approx(0.3)
     np.testing.assert_allclose(sorted(map(tuple, k_means(real, 4).round(0))), sorted(map(tuple, centres)), atol=0)
     assert len(k_means(np.zeros((6, 2)), 3)) == 3

@@ -46,9 +46,7 @@ class InfoGANConfig(ImageConfig):
 
     steps: int = option(3000, "steps to train: one update of every player each", low=0)
     latent: int = option(62, "length of the noise vector z ~ N(0, 1), beside the codes", low=1)
-    information: float = option(
-        1.0, "lambda: weight of the bound on I(c; x) (Chen 2016, arXiv 1606.03657, eq. 6)", low=0.0
-    )
+    information: float = option(1.0, "lambda: of the bound on I(c; x) (Chen 2016, arXiv 1606.03657, eq. 6)", low=0.0)
     lr: float = option(2e-4, "Adam's learning rate in D and Q (ibid., appendix C)", low=0.0)
     generator_lr: float = option(1e-3, "Adam's learning rate in G (ibid.)", low=0.0)
 

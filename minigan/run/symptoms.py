@@ -121,7 +121,7 @@ def vanishing(e: Evidence) -> list[Check]:
     It has no unit. A critic that rises evenly from the samples to the data, a distance of order s, has a pull of order 1,
     whatever its scale; a loss with slope sigma(l) in the logit l, as minimax has it, that factor less. Below .01 D gives the
     samples, on average, less than 1 % (minimax), or is flat around them. Where D tells nothing apart, the gap is small and the
-    pull large.
+    pull large. (Measured on sound runs: 4 to 16.)
     """
     size = math.sqrt(flat(e.real).var(axis=0).sum())
     slope = float(e.slopes().mean())
@@ -140,6 +140,7 @@ SPREAD = 0.5
 def variance(e: Evidence) -> list[Check]:
     """The spread of the samples over that of the data (see `minigan.run.course`). Half of it is a quarter of the variance. Of
     the ring of eight two neighbouring modes alone keep .35, and two opposite ones .71 to 1: what is lost there, `modes` tells.
+    (Sound runs: .94 to 1.04.)
     """
     if not (whole := spread(e.real)):
         raise Unmeasured("all data are one and the same")
@@ -156,7 +157,9 @@ MISSING = 0.1
 )
 def modes(e: Evidence) -> list[Check]:
     """The share of the data in cells that samples have left (see `minigan.metrics.missing_share`): cells around the modes of a
-    mixture, or 20 that k-means finds."""
+    mixture, or 20 that k-means finds. The bound is less than one mode of the ring of eight, or three of the grid of 25. (Sound
+    runs: 0.)
+    """
     share = missing_share(flat(e.real), flat(e.samples), centres=e.modes)
     return [Check("share of the data without samples", share, f"<= {MISSING:g}")]
 
@@ -176,7 +179,7 @@ def oscillation(e: Evidence) -> list[Check]:
 
     In spreads of the data. A normal law that is moved by .25 of its deviation differs from itself by a total variation of
     2 Phi(.125) - 1 = .10: whoever guesses from which of two moments a sample is, by its place alone, is right in 55 % of the
-    cases. The noise is the same at each drawing, so that none of the movement is chance.
+    cases. The noise is the same at each drawing, so that none of the movement is chance. (Sound runs: below .02.)
     """
     centre = e.column("centre")
     late = centre[len(centre) // 2 :]
@@ -220,7 +223,9 @@ COPIES = 0.9
 )
 def memorising(e: Evidence) -> list[Check]:
     """How often a sample is nearer to its nearest training example than a training example is to its nearest other one (see
-    `minigan.metrics.memorisation`)."""
+    `minigan.metrics.memorisation`): .5 at equal laws. Samples that are only smoother than the data lie above that, so the bound
+    is nearer to the 1 of copies. (Sound runs: .02 to .4.)
+    """
     return [
         Check(
             "how often samples are nearer than real ones",
