@@ -57,7 +57,7 @@ class Study:
 
 
 EPOCH = 675  # steps of 64 images: four in five of nine classes, about 43,200 digits
-ONE_EPOCH = "one epoch, fixed beforehand; the paper trains 15 and shows a bar chart without numbers"
+ONE_EPOCH = "one epoch, fixed beforehand; the paper trains 15"
 
 STUDIES = [
     Study("cgan", 2400, 200),
