@@ -59,7 +59,7 @@ class Study:
 
 IMAGES = {"batch_size": 64, "layers": 6, "width": 128}  # what a flow of images takes more of than one of points
 EPOCH = 675  # steps of 64 images: four in five of nine classes, about 43,200 digits
-ONE_EPOCH = "one epoch, fixed beforehand; the paper trains 15 and shows a bar chart without numbers"
+ONE_EPOCH = "one epoch, fixed beforehand; the paper trains 15"
 
 STUDIES = [
     Study("cgan", 1200, 200),

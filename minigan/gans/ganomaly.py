@@ -16,7 +16,7 @@ return as they were and have their code twice; nothing was asked of other images
     A(x) = |z - z^|_1 / length of z,     shown as (A - min A) / (max A - min A) over the images that are judged.
 
 What goes wrong: nothing but luck keeps a stranger's score high. A class that is made of the same strokes as the others, and
-simpler, is encoded well without being seen: held out, digit 1 falls below chance in longer training. And an epoch chosen by its
+simpler, is encoded well without being seen: held out, digit 1 is told worse the longer one trains. And an epoch chosen by its
 AUROC is chosen by the anomalies: fix it beforehand.
 
 Differences: images keep their size (the paper pads 28 pixels to 32), a dense layer makes the code of 7 x 7; f = 32 (64 there).

@@ -159,6 +159,7 @@ class HistogramPainter:
         lost = sum(len(v) for v in shown.groups.values()) - sum(map(len, finite.values()))
         axes.set_title(f"{title}, {lost} not finite" if lost else title, fontsize=11)
         axes.set(xlabel=shown.label, ylabel="share of the group")
+        axes.margins(y=0.25)  # room for the legend
         axes.legend(loc="upper right", frameon=False)
         clean(axes)
         return pixels(drawing)
