@@ -39,6 +39,8 @@ from minigan.gans.options import option
 class ProjectionConfig(ConditionalConfig):
     """The options of the projection GAN."""
 
+    steps: int = option(2000, "steps to train: one update of every player each", low=0)
+    lr: float = option(2e-4, "Adam's learning rate", low=0.0)
     beta1: float = option(0.0, "Adam's beta1", low=0.0, high=0.999)
 
 
