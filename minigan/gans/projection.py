@@ -39,6 +39,8 @@ from minigan.gans.options import again
 class ProjectionConfig(ConditionalConfig):
     """The options of the projection GAN."""
 
+    steps: int = again(ConditionalConfig, "steps", 2000)
+    lr: float = again(ConditionalConfig, "lr", 2e-4)
     beta1: float = again(ConditionalConfig, "beta1", 0.0)
 
 
