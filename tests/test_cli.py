@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture
-def trained(finished, tmp_path, capsys):
+def trained(finished, tmp_path, capsys, judged_by_nothing):
     """A copy of it, as `run` in the present folder."""
     return shutil.copytree(finished, tmp_path / "run")
 
