@@ -476,7 +476,8 @@ def _refuse_empty(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
 def _run(argv: Sequence[str]) -> int:
     try:
         code = _carried_out(argv)
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # by a model's own file, say
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         return _without_stdout()
@@ -500,9 +501,11 @@ def _without_stdout() -> int:
 
 def _let_go(stream: TextIO) -> None:
     """Put a stream aside that cannot be written: what is left in it Python would write at its end, and end with 120 for that."""
+    if stream.closed:
+        return
     try:
         stream.flush()
-    except (OSError, ValueError):
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture
-def trained(finished, tmp_path, capsys):
+def trained(finished, tmp_path, capsys, judged_by_nothing):
     """A copy of it, as `run` in the present folder."""
     return shutil.copytree(finished, tmp_path / "run")
 
@@ -396,7 +396,7 @@ def test_divergence_leaves_the_last_good_checkpoint(capsys, tmp_path, monkeypatc
     [
         (OSError(errno.ENOSPC, "No space left on device"), 5, "no room left on the disk"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 5, "no room left on the disk"),
-        (MemoryError("Unable to allocate 9 TiB"), 5, "smaller batch size (--batch-size N)"),
+        (MemoryError("Unable to allocate 9 TiB"), 5, "smaller --batch-size"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )

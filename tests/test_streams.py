@@ -43,13 +43,27 @@ CASES = [
     *[(f"{TRAINED} {k}", how, 0) for k, how in enumerate((FULL, GONE, ["2>full"]))],
     ("resume run --steps 12", FULL, 0),
     *[(words.replace("OUT", how[0][1:]), how, 5 if how is FULL else 0) for how in (FULL, GONE) for words in PRINT],
+    (f"train closes.py:Mine --steps 2 {' '.join(TINY)} --out closed", [], 0),
     ("sample run -n 4 --out x.npy", FULL, 5), ("evaluate run -n 40", GONE, 0),
     ("compare run run -n 40", GONE, 0), ("doctor", GONE, 0),
 ]  # fmt: skip
 
 
+CLOSES = """
+import sys
+from minigan.gans.toy import Toy
+
+sys.stdout.close()
+sys.stderr.close()
+
+class Mine(Toy):
+    pass
+"""
+
+
 def test_every_command_ends_as_it_should_whoever_reads_it(finished):
     shutil.copytree(finished, "run")
+    Path("closes.py").write_text(CLOSES)
     done = subprocess.run(
         [sys.executable, str(HERE / "stream_driver.py"), json.dumps([[words, how] for words, how, _ in CASES])],
         capture_output=True, text=True, check=True, timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)},
