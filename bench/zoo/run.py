@@ -176,8 +176,9 @@ def lines(study: Study, runs: list[Run]) -> Iterator[str]:
         last = [run.rows[-1]["checks"][name][0] for run in done]
         at_any_time = best(target, [row["checks"][name][0] for run in done for row in run.rows])
         met = sum(Check(name, value, target).met for value in last)
+        said = name.replace("|", r"\|")  # which ends a cell
         yield (
-            f"| {study.name} | {name} | {np.mean(last):.3f} | {at_any_time:.3f} | {target} | {met} of {len(done)} | "
+            f"| {study.name} | {said} | {np.mean(last):.3f} | {at_any_time:.3f} | {target} | {met} of {len(done)} | "
             f"{steps} | {seconds:.0f} | {study.note} |"
         )
 
