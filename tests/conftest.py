@@ -32,7 +32,7 @@ EXAMPLES = "hypothesis examples"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `gpu` or `browser` where there is none; asking costs time, so only if there are such tests."""
+    """Leave out the tests marked `gpu`, `browser` or `mount` where there is none; asking costs time, so only if there are such tests."""
     for marker, problem_of in NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and (problem := problem_of()):
@@ -55,7 +55,14 @@ def browser_problem() -> str:
     return problem()
 
 
-NEEDS = {"gpu": gpu_problem, "browser": browser_problem}
+def mount_problem() -> str:
+    """Why no disk can be mounted, or ""."""
+    from disks import namespace
+
+    return "" if namespace() else "nobody may mount a file system here: needs root, or user namespaces (unshare -rm)"
+
+
+NEEDS = {"gpu": gpu_problem, "browser": browser_problem, "mount": mount_problem}
 NOTES = pytest.StashKey[list[str]]()
 
 
@@ -72,7 +79,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The number of random examples, the tests left out for want of a GPU or a browser, and the slowest tests."""
+    """The number of random examples, the tests left out for want of a GPU, a browser or the right to mount, and the slowest tests."""
     calls = [r for group in terminalreporter.stats.values() for r in group if getattr(r, "when", "") == "call"]
     examples = sum(value for r in calls for key, value in r.user_properties if key == EXAMPLES)
     terminalreporter.write_line(f"{examples} hypothesis examples")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from disks import namespace
 from tiny_runs import TINY
 
 import minigan
@@ -19,15 +19,7 @@ ROOT = Path(minigan.__file__).parent.parent
 MOUNT = 'mount -t tmpfs -o size=1m none disk && cd disk && exec "$@"'
 
 
-def namespace() -> list[str]:
-    """A command in which a file system can be mounted that nobody else sees; as root, or as root of a namespace of users."""
-    for words in (["unshare", "-m"], ["unshare", "-rm"]):
-        probe = [*words, "sh", "-c", "mount -t tmpfs -o size=1m none /tmp"]
-        if shutil.which("unshare") and not subprocess.run(probe, capture_output=True, check=False).returncode:
-            return words
-    pytest.skip("nobody may mount a file system here: needs root, or user namespaces (unshare -rm)")
-
-
+@pytest.mark.mount
 def test_a_disk_that_fills_up_and_one_that_cannot_be_written(tmp_path):
     steps = [
         # Checkpoints of a third of a MiB, and pictures: the last ones find no room, and what is there stays.
@@ -51,8 +43,10 @@ def test_a_disk_that_fills_up_and_one_that_cannot_be_written(tmp_path):
     ]
     (tmp_path / "disk").mkdir()
     driver = [sys.executable, str(HERE / "stream_driver.py"), json.dumps([(command, []) for command, _ in steps])]
+    mounts = namespace()
+    assert mounts is not None
     done = subprocess.run(
-        [*namespace(), "sh", "-c", MOUNT, "sh", *driver], cwd=tmp_path, capture_output=True, text=True, check=False,
+        [*mounts, "sh", "-c", MOUNT, "sh", *driver], cwd=tmp_path, capture_output=True, text=True, check=False,
         timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
