@@ -32,7 +32,7 @@ EXAMPLES = "hypothesis examples"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `gpu`, `browser` or `mount` where there is none; asking costs time, so only if there are such tests."""
+    """Leave out the tests of NEEDS where there is none of it; asking costs time, so only if there are such tests."""
     for marker, problem_of in NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and (problem := problem_of()):
@@ -79,7 +79,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The number of random examples, the tests left out for want of a GPU, a browser or the right to mount, and the slowest tests."""
+    """The number of random examples, the tests left out for want of what NEEDS names, and the slowest tests."""
     calls = [r for group in terminalreporter.stats.values() for r in group if getattr(r, "when", "") == "call"]
     examples = sum(value for r in calls for key, value in r.user_properties if key == EXAMPLES)
     terminalreporter.write_line(f"{examples} hypothesis examples")
