@@ -192,8 +192,8 @@ check("20.4b", "which leaves m − 2 dimensions", np.trace(P), m - 2, atol=1e-13
 leaf = mg.tensor(x, requires_grad=True)
 back = mg.grad(ops.sum(ops.reshape(normalise(leaf), (-1,)) * g), leaf).data
 check("20.5", "the gradient", back, (g - g.mean() - hat * (g * hat).mean()) / s, atol=1e-13)
-check("20.5a", "against shifts and stretches", [back.sum(), back @ (x - x.mean()) / s],
-      [0, g @ hat / s * eps / (x.var() + eps)], atol=1e-13, identity=47)  # fmt: skip
+check("20.5a", "against shifts and stretches", [back.sum(), back @ (x - x.mean())],
+      [0, g @ hat * eps / (x.var() + eps)], atol=1e-13, identity=47)  # fmt: skip
 check("20.5b", "statistics held still: another gradient", g / s, back, atol=0.1, relation="!=")
 first = mg.grad(ops.sum(ops.reshape(normalise(leaf), (-1,)) * g), leaf, create_graph=True)
 second = mg.grad(ops.sum(first * k), leaf).data  # g · d²x̂[·, k]
