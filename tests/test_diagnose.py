@@ -338,7 +338,7 @@ def test_copying_without_held_out_examples_is_that_of_each_against_the_others():
     assert copying_left_out(rng.standard_normal((1000, 3)), rng.standard_normal((1000, 3))) == pytest.approx(
         0.5, abs=0.06
     )
-    with pytest.raises(ValueError, match="N >= 2"):
+    with pytest.raises(ValueError, match="expected at least 2"):
         copying_left_out(fake, training[:1])
 
 

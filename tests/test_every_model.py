@@ -50,7 +50,8 @@ def test_one_seed_is_one_hash_and_a_resumed_run_is_the_unbroken_one(name, tmp_pa
     assert main(["resume", "parts"]) == 0
     assert last("parts") == last("with2") and lines("parts") == lines("with2")
     saved = checkpoint.latest(RunDir.open("parts"))[1]
-    assert saved.best and saved.best["name"] in lines("parts")[saved.best["step"] - 1]
+    assert bool(saved.best) == (gans.get(name).best is not None)
+    assert not saved.best or saved.best["name"] in lines("parts")[saved.best["step"] - 1]
 
 
 @settings(max_examples=min(settings().max_examples, 4))
@@ -68,6 +69,8 @@ def test_a_run_of_any_model_resumes_to_the_same_bytes(tmp_path_factory, data, na
             assert main([*run, "--steps", str(steps), "--out", "parts"]) == 143
         assert main(["resume", "parts"]) == 0
         assert last("parts") == last("whole") and lines("parts") == lines("whole")
+        if gans.get(name).best is None:
+            return
         best = [checkpoint.best(RunDir.open(out))[0] for out in ("whole", "parts")]
         assert best[0].name == best[1].name and best[0].read_bytes() == best[1].read_bytes()
 

@@ -15,7 +15,7 @@ from minigan.gans.options import OPTIONS_OF_RUNS, again, option
 
 SOURCE = re.compile(r"(1[4-9]|2[0-6])\d\d\.\d{4,5}|\bibid\.|[A-Z]\w+ (19|20)\d\d|\bpapers?\b|as is done there")
 NO_PAPERS = {  # sizes, and conveniences of this program: nobody's idea
-    *OPTIONS_OF_RUNS, "latent", "width", "features", "labels", "decay",
+    *OPTIONS_OF_RUNS, "latent", "width", "features", "labels", "decay", "held_out",
 }  # fmt: skip
 
 

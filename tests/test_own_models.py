@@ -111,7 +111,7 @@ def test_options_help_and_run_folder_are_those_of_a_built_in_model(run, model, c
     assert checkpoint.latest(RunDir(run))[1].origin == written["origin"]
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     norms = {"D_gradient_norm", "G_gradient_norm"}
-    assert {"step", "D", "G", "spread", "ms_per_step", *norms} == set(rows[-1])
+    assert {"step", "D", "G", "spread", "sliced W1", "ms_per_step", *norms} == set(rows[-1])
     assert (run / "samples" / "final.png").is_file() and (run / "losses.png").is_file()
 
 

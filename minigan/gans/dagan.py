@@ -16,9 +16,8 @@ At the optimum the difference is W1 between both laws of pairs, and 0 where G(x,
 the class, whichever class that is. So G may be applied to classes that it never saw (ibid., section 4), with few labels.
 
 What goes wrong: a G that returns x is caught, since real pairs are different images; but one that ignores z is not caught at
-once, nor one that leaves the class for a similar one. From few labelled images (`labels` of each class, the first ones that
-come, are all that is ever seen) D learns the few targets by heart, and then nothing new is made. That augmentations look good
-does not tell that a classifier gains by them: `bench/dagan.py` trains classifiers with and without.
+once, nor one that leaves the class for a similar one. Of few labelled images (`labels` of each class, all that is ever seen) D
+learns the targets by heart. That augmentations look good does not tell that a classifier gains by them: see `bench/dagan.py`.
 """
 
 from __future__ import annotations
@@ -53,8 +52,8 @@ class DAGANConfig(ImageConfig):
     features: int = option(16, "channels f after the first layers", low=1)
     labels: int = option(50, "labelled images of each class that are learned from; the first ones that come", low=2)
     latent: int = option(16, "length of the noise vector z ~ N(0, 1)", low=1)
-    gp: float = option(10.0, "lambda of the gradient penalty", low=0.0)
-    lr: float = option(1e-3, "Adam's learning rate; it falls to 0 in a straight line", low=0.0)
+    gp: float = option(10.0, "lambda of the gradient penalty (Gulrajani 2017, arXiv 1704.00028, eq. 3)", low=0.0)
+    lr: float = option(1e-3, "Adam's rate (Kingma 2014, arXiv 1412.6980); it falls to 0 in a straight line", low=0.0)
 
 
 class DAGAN(Averaged):
@@ -63,6 +62,7 @@ class DAGAN(Averaged):
     Config = DAGANConfig
     summary = "another image of the same class, to augment few labels (Antoniou et al. 2017)"
     family = "augmentation"
+    best = None  # by no number: see `checks`
     needs = {"x": "images", "y": "labels"}  # noqa: RUF012
     conditions = {"source": Examples("x")}  # noqa: RUF012
     generator: nn.Module

@@ -38,9 +38,9 @@ from minigan.gans.toy import perceptron
 from minigan.player import Player
 from minigan.theory import gaussians
 
+WAYS = {"js": "Jensen-Shannon", "kl": "KL(p || q): all of p is covered", "reverse_kl": "KL(q || p): one mode"}
 TERMS = {"js": ops.softplus, "kl": ops.exp, "reverse_kl": ops.identity}  # f*(f'(e^l)) without constants
-WIDTH, JUDGED = 128, 20_000  # hidden units; points in checks
-CELLS, LIMIT = 96, 5.0  # of the picture: its side, the log-ratio of full colour
+WIDTH, JUDGED, CELLS, LIMIT = 128, 20_000, 96, 5.0  # hidden units; points in checks; the picture: side, full colour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ class DensityConfig(Config):
     data: str = option("ring8", "p: a generated data set of points in the plane (see: minigan datasets)")
     steps: int = option(3000, "steps to train: one update of every player each", low=0)
     batch_size: int = option(512, "points of p, and as many of q, a step", low=1)
-    noise: float = option(0.3, "s: standard deviation of the noise on the data", low=0.0)
-    divergence: str = option("kl", "what G minimises", choices=tuple(TERMS))
-    generator_lr: float = option(5e-3, "Adam's learning rate in G; 0: q stays N(0, I)", low=0.0)
-    lr: float = option(2e-3, "Adam's learning rate in D; both fall to 0 in a straight line", low=0.0)
+    noise: float = option(0.3, "s: deviation of noise on the data (Sonderby 2016, arXiv 1610.04490)", low=0.0)
+    divergence: str = option("kl", "what G minimises (Nowozin 2016, arXiv 1606.00709, table 1)", choices=WAYS)
+    generator_lr: float = option(5e-3, "Adam's rate (Kingma 2014, arXiv 1412.6980) in G; 0: q stays N(0, I)", low=0.0)
+    lr: float = option(2e-3, "that in D (ibid.); both fall to 0 in a straight line", low=0.0)
 
 
 class Density(Model):

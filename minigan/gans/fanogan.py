@@ -35,10 +35,9 @@ from minigan.autodiff import Tensor
 from minigan.game import Phase
 from minigan.gans.anomaly import Detector, held_out
 from minigan.gans.checks import Check, RealData
-from minigan.gans.choices import strength
 from minigan.gans.held import EXAMPLES, checks_of
 from minigan.gans.images import Down
-from minigan.gans.options import option
+from minigan.gans.options import again, option
 from minigan.gans.protocol import Unsuitable
 from minigan.gans.regularizers import features
 from minigan.gans.wgan_gp import WGANGP, WGANGPConfig
@@ -52,25 +51,25 @@ class FAnoGANConfig(WGANGPConfig):
     data: str = option("glyphs", "data set by name, or a path (see: minigan datasets)")
     held_out: int = held_out()
     steps: int = option(1800, "steps to train, in both phases", low=1)
-    gan_steps: int = option(1200, "steps of the first phase, G and D; the others train the encoder", low=1)
-    kappa: float = option(1.0, "weight of the features' error", low=0.0)
-    encoder_lr: float = option(2e-4, "Adam's learning rate of the encoder", low=0.0)
+    gan_steps: int = option(0, "steps of the first phase, G and D (Schlegl 2019); 0: two thirds", low=0)
+    kappa: float = option(1.0, "weight of the features' error (Schlegl 2019, Medical Image Analysis 54)", low=0.0)
+    encoder_lr: float = option(2e-4, "Adam's rate (Kingma 2014, arXiv 1412.6980) of the encoder", low=0.0)
     batch_size: int = option(64, "examples a step", low=1)
     latent: int = option(64, "length of the code z ~ N(0, 1)", low=1)
-    gp: float = strength("lambda of E (|grad D| - 1)^2 between fakes and reals", 10.0)
-    lr: float = option(2e-4, "learning rate of G and D", low=0.0)
-    beta1: float = option(0.0, "Adam's beta1 in G and D", low=0.0, high=0.999)
-    net: str = option("ig", "5x5 kernels (s4) or InfoGAN's 4x4 kernels (ig)", choices=("s4", "ig"))
+    gp: float = again(WGANGPConfig, "gp", 10.0)
+    lr: float = again(WGANGPConfig, "lr", 2e-4)
+    beta1: float = again(WGANGPConfig, "beta1", 0.0)
+    net: str = again(WGANGPConfig, "net", "ig")
     features: int = option(32, "channels of the map before the image in G, after the first layer in D", low=1)
     decay: bool = option(False, "learning rates of G and D fall to 0 in a straight line over `steps`")
-    ema: float = strength("must be 0: the encoder is trained for the generator as it is", high=0.99999)
+    ema: float = again(WGANGPConfig, "ema", 0.0, "must be 0: the encoder is trained for the generator as it is")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.gan_steps >= self.steps:
+        if self.gan_steps and self.gan_steps >= self.steps:
             raise Unsuitable(
                 f"gan_steps: got {self.gan_steps} of {self.steps} steps, which leaves none to the encoder; give fewer, "
-                f"gan_steps={max(1, self.steps * 5 // 8)}, or more steps"
+                "or more steps"
             )
         if self.ema:
             raise Unsuitable(f"ema: got {self.ema}, expected 0: the encoder is trained for the generator as it is")
@@ -94,7 +93,7 @@ class FAnoGAN(Detector, WGANGP):
         """Two phases."""
         adam = optim.Adam(self.encoder, lr=self.config.encoder_lr, beta1=0.5)
         return [
-            Phase("gan", super().players(), steps=self.config.gan_steps),
+            Phase("gan", super().players(), steps=self.config.gan_steps or max(1, 2 * self.config.steps // 3)),
             Phase("encoder", [Player("encoder", self.encoder_loss, adam)]),
         ]
 

@@ -52,13 +52,13 @@ class FlowGANConfig(AveragedConfig):
     data: str = option("moons", "points or images: a data set by name, or a path (see: minigan datasets)")
     steps: int = option(3000, "steps to train: one update of every player each", low=0)
     batch_size: int = option(256, "examples a step; 64 is usual for images", low=1)
-    layers: int = option(8, "affine couplings in G", low=2)
+    layers: int = option(8, "affine couplings in G (Dinh 2016, arXiv 1605.08803, eq. 7, 8)", low=2)
     width: int = option(64, "hidden units of each; 128 and more for images", low=1)
     features: int = option(16, "images: channels after D's first layer", low=1)
-    adversarial: float = option(0.1, "weight of the game in G's loss; 0: maximum likelihood, without D", low=0.0)
-    likelihood: float = option(1.0, "lambda: weight of -log p(x), in nats a dimension, in G's loss", low=0.0)
-    r1: float = option(0.1, "gamma of the R1 penalty gamma/2 E |grad D(x)|^2 on reals; 0 for none", low=0.0)
-    lr: float = option(1e-3, "Adam's learning rate; it falls to 0 in a straight line", low=0.0)
+    adversarial: float = option(0.1, "weight of the game in G's loss (arXiv 1705.08868); 0: without D", low=0.0)
+    likelihood: float = option(1.0, "lambda (Grover 2017, arXiv 1705.08868): weight of -log p(x) / d", low=0.0)
+    r1: float = option(0.1, "gamma of R1, gamma/2 E |grad D(x)|^2 (Mescheder 2018, arXiv 1801.04406)", low=0.0)
+    lr: float = option(1e-3, "Adam's rate (Kingma 2014, arXiv 1412.6980); it falls to 0 in a straight line", low=0.0)
 
 
 class FlowGAN(Averaged):

@@ -42,16 +42,17 @@ class GANomalyConfig(Config):
     steps: int = option(600, "steps to train: one update of every player each", low=0)
     latent: int = option(100, "length of the code z", low=1)
     features: int = option(32, "channels after the first convolution of each encoder and of D (the paper: 64)", low=1)
-    w_adv: float = option(1.0, "weight of the features' error L_adv", low=0.0)
-    w_con: float = option(50.0, "weight of the images' error L_con", low=0.0)
-    w_enc: float = option(1.0, "weight of the codes' error L_enc", low=0.0)
-    lr: float = option(2e-4, "Adam's learning rate", low=0.0)
+    w_adv: float = option(1.0, "weight of the features' error L_adv (Akcay 2018, arXiv 1805.06725)", low=0.0)
+    w_con: float = option(50.0, "weight of the images' error L_con (ibid.)", low=0.0)
+    w_enc: float = option(1.0, "weight of the codes' error L_enc (ibid.)", low=0.0)
+    lr: float = option(2e-4, "learning rate of Adam (Kingma, Ba 2014, arXiv 1412.6980)", low=0.0)
 
 
 class GANomaly(Detector):
     """Two encoders and a decoder against a discriminator."""
 
     Config = GANomalyConfig
+    best = "min l_con"
     summary = "anomalies are not encoded twice alike (Akcay et al. 2018)"
     encoder: nn.Module
     decoder: nn.Module

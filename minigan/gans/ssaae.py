@@ -48,8 +48,8 @@ class SSAAEConfig(Config):
     labels: int = labels()
     latent: int = option(10, "length of the style z", low=1)
     width: int = option(500, "w: hidden units (the paper: 1000)", low=2)
-    lr: float = option(5e-4, "Adam's learning rate of reconstruction and labels", low=0.0)
-    game_lr: float = option(2e-4, "that of both games", low=0.0)
+    lr: float = option(5e-4, "Adam's rate (Kingma 2014, arXiv 1412.6980) of reconstruction and labels", low=0.0)
+    game_lr: float = option(2e-4, "that of both games (Makhzani 2015, arXiv 1511.05644)", low=0.0)
 
 
 class SSAAE(FewLabels):

@@ -51,9 +51,9 @@ class SSGANConfig(Config):
     labels: int = labels()
     latent: int = option(100, "length of the noise vector z, uniform on [0, 1]", low=1)
     width: int = option(600, "w: units of G's layers (the paper: 500) and of D's first (1000)", low=4)
-    noise: float = option(0.6, "standard deviation of the noise on D's images; .5 before its other layers", low=0.0)
-    weight: float = option(1.0, "of L_unsupervised (1/2 in the authors' program)", low=0.0)
-    lr: float = option(3e-3, "Adam's learning rate at the start; it falls linearly to 0", low=0.0)
+    noise: float = option(0.6, "deviation of noise on D's images; .5 on its layers (the paper's program)", low=0.0)
+    weight: float = option(1.0, "of L_unsupervised (1/2 in the paper's program)", low=0.0)
+    lr: float = option(3e-3, "Adam's rate (Kingma 2014, arXiv 1412.6980); it falls linearly to 0", low=0.0)
 
 
 class SSGAN(FewLabels):

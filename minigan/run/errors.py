@@ -43,7 +43,8 @@ def shown(error: BaseException) -> str:
 
 def disk_is_full(error: BaseException) -> bool:
     """Whether the system refused to write because there is no room."""
-    return isinstance(error, OSError) and error.errno in _FULL
+    cut_short = "requested and" in str(error)  # how NumPy's `tofile` says it, without a number
+    return isinstance(error, OSError) and (error.errno in _FULL or (error.errno is None and cut_short))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

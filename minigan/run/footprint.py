@@ -254,7 +254,7 @@ def _few(batch_size: int) -> list[int]:
 
 def _step(reference: Reference, config: Any, supply: Supply, device: str) -> tuple[list[Noted], int]:
     """The arrays of the first step, and the bytes of its batches."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"), room.training():
+    with warnings.catch_warnings(), np.errstate(all="ignore"), room.training(), reference.blamed():
         warnings.simplefilter("ignore")  # the run's own first step warns
         model = reference.model(config, supply.facts, device=device)
         batches = Feed(supply, model, device)(0)
