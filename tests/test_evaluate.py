@@ -310,8 +310,9 @@ def test_a_classifier_of_samples_is_tested_on_what_neither_it_nor_its_rival_has_
     found = json.loads(said(capsys, "evaluate", "run", "-n", str(N), "--slow", "--json"))
     (row,) = (row for row in found["metrics"] if row["name"] == "classifier accuracy score")
     assert 0 <= row["values"]["last"] <= 1 and 0 <= row["real"] <= 1
-    assert len(seen) == 4 and all(len(images) == N for images in seen)
-    for learned, tried in (seen[:2], seen[2:]):
+    # One classifier of real examples, and one of the samples of each checkpoint.
+    assert len(seen) == 2 * (1 + len(row["values"])) and all(len(images) == N for images in seen)
+    for learned, tried in zip(seen[::2], seen[1::2], strict=True):
         assert not (learned[:, None] == tried[None]).all(axis=(2, 3, 4)).any()
 
 
