@@ -43,7 +43,7 @@ NETS = {
 class DCGANConfig(GANConfig):
     """The DCGAN's options."""
 
-    steps: int = again(GANConfig, "steps", 2500)
+    steps: int = again(GANConfig, "steps", 1800)
     ema: float = again(GANConfig, "ema", 0.99)
     net: str = option("ig", "networks, see minigan/gans/dcgan.py", choices=NETS)
     features: int = option(32, "channels f: of the map before the image in G, after the first layer in D", low=1)
