@@ -37,6 +37,8 @@ def _samples(data: str, runs: Sequence[Run], folder: Path) -> Path:
             axis.set_ylabel(loss if column == 0 else "", fontsize=8)
             if own:
                 _panel(axis, np.load(own[0].samples), real)
+            elif row and column:  # the first row and column carry the names
+                axis.set_visible(False)
     return _saved(figure, folder / f"samples-{data}.png")
 
 
