@@ -39,13 +39,13 @@ class Ending:
 
     takes_out, view = True, False
 
-    def __init__(self, second: str, turns: tuple[bool, bool], product: int = 0, beside: Any = None) -> None:
+    def __init__(self, second: str, turns: tuple[bool, bool], product: int, beside: Any) -> None:
         self.name, self.turns, self.product, self.beside = second, turns, product, beside
 
     def forward(self, a: Array, b: Array, c: Array, *, out: Array, f: Activation | None = None) -> Array:
         """Into `out`, which is none of them."""
         kernels = dispatch.kernels_for(out)
-        kernels.matmul(*self.factors(a, b), out)
+        kernels.matmul(*_factors(self.turns, a, b), out)
         if f is None:
             out += c
         else:
@@ -54,16 +54,17 @@ class Ending:
 
     def plan(self, a: Array, b: Array, c: Array, *, out: Array, f: Activation | None = None) -> Any:
         """See `plan_matmul_add` and `plan_matmul_backward` in `minigan.kernels.reference`."""
-        kernels, factors = dispatch.kernels_for(out), self.factors(a, b)
+        kernels, factors = dispatch.kernels_for(out), _factors(self.turns, a, b)
         return (
             kernels.plan_matmul_add(*factors, c, out)
             if f is None
             else kernels.plan_matmul_backward(*factors, c, f, out)
         )
 
-    def factors(self, *factors: Array) -> list[Array]:
-        """As `matmul` takes them."""
-        return [v.swapaxes(-1, -2) if turn else v for v, turn in zip(factors, self.turns, strict=True)]
+
+def _factors(turns: tuple[bool, bool], *factors: Array) -> list[Array]:
+    """As `matmul` takes them."""
+    return [v.swapaxes(-1, -2) if turn else v for v, turn in zip(factors, turns, strict=True)]
 
 
 def nothing() -> None:
@@ -119,7 +120,7 @@ def _has_kernel(turns: tuple[bool, bool], a: Any, b: Any, out: Any) -> bool:
     if not isinstance(out, Place):
         return False
     a, b, like = (_like(v) if isinstance(v, Place) else v for v in (a, b, out))
-    return bool(dispatch.kernels_for(a).goes_on(*Ending("", turns).factors(a, b), like))
+    return bool(dispatch.kernels_for(a).goes_on(*_factors(turns, a, b), like))
 
 
 def _like(place: Place) -> np.ndarray:

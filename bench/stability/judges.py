@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from quality import scores, the_judge
+from digits import Scored
 from scipy.optimize import linear_sum_assignment
 
 from minigan import data
-from minigan.theory.transport_gaussian import frechet_distance
 
 SAMPLES, TRANSPORTED = 2500, 500
 Judge = Callable[[np.ndarray], dict[str, float]]
@@ -46,24 +45,13 @@ def _of_points(name: str) -> Judge:
 
 @functools.cache
 def _of_digits(folder: Path) -> Judge:
-    digits = data.load("mnist")
-    assert digits.y is not None
-    judge, held_out, _ = the_judge(digits, folder / "judge.npz")
-    histogram = np.bincount(digits.y, minlength=10) / len(digits)
-    order = np.random.default_rng(0).permutation(len(held_out))  # MNIST's halves differ: shuffled before it is halved
-    parts = [judge.features(digits.x[held_out[part]]).astype(np.float64) for part in np.array_split(order, 2)]
-    whole = _moments(np.concatenate(parts))
-    floor = float(frechet_distance(*_moments(parts[0]), *_moments(parts[1])))
+    scored = Scored("mnist", folder)
 
     def judged(samples: np.ndarray) -> dict[str, float]:
-        found = scores(judge, samples, histogram)
-        cfd = float(frechet_distance(*_moments(judge.features(samples).astype(np.float64)), *whole))
+        found = scored(samples)
         return {
-            "modes": found.classes, "reverse_kl": found.class_kl, "good": found.confidence, "w1": cfd, "w1_floor": floor
+            "modes": found["classes"], "reverse_kl": found["class_kl"], "good": found["confidence"], "w1": found["cfd"],
+            "w1_floor": scored.real["cfd"],
         }  # fmt: skip
 
     return judged
-
-
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return features.mean(axis=0), np.cov(features, rowvar=False)
