@@ -166,7 +166,11 @@ def main() -> None:
     """Measure, print, and write the table where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--work", nargs="+", default=["toy", "mlp"], metavar="NAME", help="toy, mlp, dcgan, gp_toy, gp_dcgan"
+        "--work",
+        nargs="+",
+        default=["toy", "mlp"],
+        metavar="NAME",
+        help="toy, mlp, dcgan, gp_toy, gp_dcgan, r1_toy, r1_dcgan",
     )
     parser.add_argument("--peers", nargs="*", default=[], metavar="PEER[:KNOB=VALUE,...]")
     parser.add_argument("--rounds", type=int, default=3)

@@ -24,6 +24,7 @@ rounds factors to TF32, which is JAX's default there and the knob `precision` he
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -170,7 +171,13 @@ def apply_conv_d(params: Params, x: Array, key: Array, drop: float) -> Array:
     return x.reshape(len(x), -1) @ params[-1]["w"] + params[-1]["b"]
 
 
-def make_conv_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.GradientTransformation]:
+def r1(score: Callable[[Params, Array], Array], d: Params, real: Array, work: Work) -> Array:
+    """R1, made up for the steps without it."""
+    slope = jax.grad(lambda x: score(d, x).sum())(real)
+    return work.every * work.r1 / 2 * jnp.square(slope.reshape(work.batch, -1)).sum(axis=1).mean()
+
+
+def make_conv_step(work: Work, concat: bool, flat: bool, penalised: bool) -> tuple[Step, optax.GradientTransformation]:
     """The same for the convolutional nets: batch norm's statistics travel with the state, dropout takes keys."""
     adam = optax.adam(LEARNING_RATE, b1=BETA1, b2=BETA2)
     if flat:
@@ -178,6 +185,10 @@ def make_conv_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.Gr
     bce = optax.sigmoid_binary_cross_entropy
 
     def d_loss(d: Params, real: Array, fake: Array, key: Array) -> Array:
+        penalty = r1(lambda d, x: apply_conv_d(d, x, key, work.drop), d, real, work) if penalised else 0.0
+        return penalty + fit(d, real, fake, key)
+
+    def fit(d: Params, real: Array, fake: Array, key: Array) -> Array:
         if concat:
             logits = apply_conv_d(d, jnp.concatenate([real, fake]), key, work.drop)
             targets = jnp.concatenate([jnp.ones((work.batch, 1)), jnp.zeros((work.batch, 1))])
@@ -244,18 +255,23 @@ def make_critic_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.
     return step, adam
 
 
-def make_step(work: Work, concat: bool, flat: bool) -> tuple[Step, optax.GradientTransformation]:
-    """The full step as a pure function of (state, data, index), and the two optimizers."""
+def make_step(
+    work: Work, concat: bool, flat: bool, penalised: bool = False
+) -> tuple[Step, optax.GradientTransformation]:
+    """The full step as a pure function of (state, data, index), with or without R1, and the two optimizers."""
     if work.penalty:
         return make_critic_step(work, concat, flat)
     if work.size:
-        return make_conv_step(work, concat, flat)
+        return make_conv_step(work, concat, flat, penalised)
     adam = optax.adam(LEARNING_RATE, b1=BETA1, b2=BETA2)
     if flat:
         adam = optax.flatten(adam)
     bce = optax.sigmoid_binary_cross_entropy
 
     def d_loss(d: Params, real: Array, fake: Array) -> Array:
+        return fit(d, real, fake) + (r1(apply_net, d, real, work) if penalised else 0.0)
+
+    def fit(d: Params, real: Array, fake: Array) -> Array:
         if concat:
             targets = jnp.concatenate([jnp.ones((work.batch, 1)), jnp.zeros((work.batch, 1))])
             return 2 * bce(apply_net(d, jnp.concatenate([real, fake])), targets).mean()
@@ -321,12 +337,16 @@ def main() -> None:
     weights = tuple(sum(leaf.size for leaf in jax.tree.leaves(net)) for net in (g, d))
     state = State(g, d, adam.init(g), adam.init(d), key, init_stats(work))
     donate = (0,) if ARGS.pick("donate", "yes") == "yes" else ()
+    if work.r1 and rows > 1:
+        sys.exit("jax_jit: scan is not written for R1 by intervals")
     jitted = jax.jit(step if rows == 1 else scan_steps(step), donate_argnums=donate)
-    indices = index_rows(len(data), work.batch, rows)
+    with_r1 = jax.jit(make_step(work, concat, flat, penalised=True)[0], donate_argnums=donate) if work.r1 else jitted
+    indices, done = index_rows(len(data), work.batch, rows), 0
 
     def advance() -> tuple[Array, Array]:
-        nonlocal state
-        state, losses = jitted(state, data, next(indices))
+        nonlocal state, done
+        state, losses = (jitted if done % work.every else with_r1)(state, data, next(indices))
+        done += 1
         return losses
 
     def wait(losses: tuple[Array, Array]) -> tuple[float, float]:

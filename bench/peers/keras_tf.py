@@ -110,7 +110,7 @@ class Gan:
         self.bce = keras.losses.BinaryCrossentropy(from_logits=True)
         self.normal = tf.random.Generator.from_seed(SEED).normal if generator else tf.random.normal
 
-    def step(self, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(self, real: tf.Tensor, penalised: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """One D update, then one G update.  Each tape differentiates one net's weights only."""
         batch = self.work.batch
         ones, zeros = tf.ones((batch, 1)), tf.zeros((batch, 1))
@@ -122,6 +122,8 @@ class Gan:
             else:
                 d_loss = self.bce(ones, self.d(real, training=True))
                 d_loss += self.bce(zeros, self.d(fake, training=True))
+            if penalised:
+                d_loss += self.r1(real)
         self.d_opt.apply(tape.gradient(d_loss, self.d.trainable_weights), self.d.trainable_weights)
 
         noise = self.normal((batch, self.work.latent))
@@ -130,12 +132,20 @@ class Gan:
         self.g_opt.apply(tape.gradient(g_loss, self.g.trainable_weights), self.g.trainable_weights)
         return d_loss, g_loss
 
+    def r1(self, real: tf.Tensor) -> tf.Tensor:
+        """R1, made up for the steps without it."""
+        with tf.GradientTape() as inner:
+            inner.watch(real)
+            scores = self.d(real, training=True)
+        squares = tf.reduce_sum(tf.square(inner.gradient(scores, real)), axis=list(range(1, len(real.shape))))
+        return self.work.every * self.work.r1 / 2 * tf.reduce_mean(squares)
+
 
 class Critic(Gan):
     """G as it is, and the update of a critic with a gradient penalty (keras.io, "WGAN-GP overriding Model.train_step")."""
 
-    def step(self, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """One update of D."""
+    def step(self, real: tf.Tensor, penalised: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """One update of D, which is penalised always."""
         batch, axes = self.work.batch, list(range(1, len(real.shape)))
         fake = self.g(self.normal((batch, self.work.latent)), training=True)
         u = tf.random.uniform((batch, *(1,) * len(axes)))
@@ -165,6 +175,14 @@ def main() -> None:
     gan = (Critic if work.penalty else Gan)(
         work, args.pick("real_fake", "concat") == "concat", args.pick("rng", "stateful") == "generator"
     )
+    done = 0
+
+    def due() -> bool:
+        """Whether this step has R1; the function is traced once with and once without it."""
+        nonlocal done
+        done += 1
+        return work.r1 > 0 and (done - 1) % work.every == 0
+
     jit = args.pick("jit", "no" if work.size else "yes") == "yes"  # XLA's convolutions are no match for oneDNN's
 
     if args.pick("input", "gather") == "dataset":
@@ -173,21 +191,21 @@ def main() -> None:
         compiled = tf.function(gan.step, jit_compile=jit)
 
         def step() -> tuple[tf.Tensor, tf.Tensor]:
-            return compiled(next(batches))
+            return compiled(next(batches), due())
     else:
         samples = tf.constant(data)
         full = len(data) // work.batch * work.batch
         todo: list[tf.Tensor] = []
 
         @tf.function(jit_compile=jit)
-        def gather_and_step(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return gan.step(tf.gather(samples, index))
+        def gather_and_step(index: tf.Tensor, penalised: bool) -> tuple[tf.Tensor, tf.Tensor]:
+            return gan.step(tf.gather(samples, index), penalised)
 
         def step() -> tuple[tf.Tensor, tf.Tensor]:
             if not todo:
                 order = tf.random.shuffle(tf.range(len(data)))[:full]
                 todo.extend(tf.unstack(tf.reshape(order, (-1, work.batch))))
-            return gather_and_step(todo.pop())
+            return gather_and_step(todo.pop(), due())
 
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
     weights = tuple(sum(w.shape.num_elements() for w in net.trainable_weights) for net in (gan.g, gan.d))

@@ -54,10 +54,11 @@ class GAN:
     """A model of the zoo."""
 
     def __init__(self, work: Work, shape: tuple[int, ...], device: str, replay: bool) -> None:
-        model_class = get(work.name)
-        # no peer averages or penalises, and its dense nets have no batch norm
-        own = {"mlp": {"norm": "none"}, "dcgan": DCGAN_28}.get(work.name, {})
-        plain = {"ema": 0.0, "r1": 0.0, **own}
+        name = work.name.removeprefix("r1_")
+        model_class = get(name)
+        # no peer averages, and its dense nets have no batch norm
+        own = {"mlp": {"norm": "none"}, "dcgan": {**DCGAN_28, "dropout": work.drop}}.get(name, {})
+        plain = {"ema": 0.0, "r1": work.r1, "penalty_every": work.every, **own}
         config = model_class.Config(batch_size=work.batch, seed=SEED, **plain)
         model = model_class(config, shape, device=device, replay=replay)
         self.game, self.nets = model.game, (model.generator, model.discriminator)

@@ -17,6 +17,10 @@ The works of a critic (`gp_toy`, `gp_dcgan`) are one update of WGAN-GP's critic 
 for each example, and Adam(1e-4, beta1=0.5, beta2=0.9) on mean D(fake) - mean D(real) + weight * mean (|grad_x D(x)| - 1)^2;
 the losses returned are that sum and the last mean.  D is without dropout there: the penalty is of one function.
 
+The works of R1 (`r1_toy`, `r1_dcgan`) are the GAN's step with R1 by intervals (Mescheder et al. 2018, arXiv 1801.04406; Karras et
+al. 2019, arXiv 1912.04958, appendix B): in every `every`-th step D's loss has (every r1 / 2) mean |grad_x D(real)|^2 beside it. A
+block of steps is timed whole, so that its mean is of steps with and without. D is without dropout there, too.
+
 `report` warms up, times blocks of steps and prints one JSON line, with the process's peak resident memory after the timed
 steps and the numbers of weights, by which works can be told to be the same.
 """
@@ -73,11 +77,13 @@ class Work:
     tanh_out: bool = True
     size: int = 0
     penalty: float = 0.0  # weight of the gradient penalty; 0: a GAN's step, not a critic's update
+    r1: float = 0.0  # gamma of R1
+    every: int = 1  # steps from one R1 to the next
 
     @property
     def drop(self) -> float:
         """Rate of dropout in the convolutional D."""
-        return 0.0 if self.penalty else DROP
+        return 0.0 if self.penalty or self.r1 else DROP
 
     @property
     def stages(self) -> int:
@@ -120,6 +126,10 @@ WORKS = {
     "gp_toy": Work(
         "gp_toy", 256, 2, g_sizes=(2, 512, 512, 512, 2), d_sizes=(2, 512, 512, 512, 1), tanh_out=False, penalty=0.1
     ),
+    "r1_toy": Work(
+        "r1_toy", 256, 2, g_sizes=(2, 128, 128, 2), d_sizes=(2, 128, 128, 1), tanh_out=False, r1=0.1, every=4
+    ),
+    "r1_dcgan": Work("r1_dcgan", 64, 100, size=28, r1=1.0, every=4),
     "gp_dcgan": Work("gp_dcgan", 64, 100, size=28, penalty=10.0),
 }
 

@@ -153,6 +153,8 @@ def main() -> None:
     what, options = args.pick("what", "auto"), {"mode": args.pick("mode", "default")}
     if what == "auto":
         what = {"toy": "step", "gp_toy": "step", "dcgan": "classic"}.get(args.work.name, "grads")
+    if args.work.r1:
+        sys.exit("torch_compile: R1 by intervals is not written for it")
     if args.work.penalty and what == "classic":
         sys.exit("torch_compile: no backward of a compiled backward (AOTAutograd): what=step or what=grads")
     if args.work.size and not args.work.penalty and what != "classic":

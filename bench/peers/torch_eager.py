@@ -203,6 +203,7 @@ class Gan:
         self.bce = nn.BCEWithLogitsLoss()
         self.ones, self.zeros = (make(work.batch, 1, device=device) for make in (torch.ones, torch.zeros))
         self.targets = torch.cat([self.ones, self.zeros])
+        self.steps = 0
 
     def noise(self) -> Tensor:
         """Fresh z."""
@@ -216,6 +217,9 @@ class Gan:
             d_loss = 2 * self.bce(self.d(torch.cat([real, fake])), self.targets)
         else:
             d_loss = self.bce(self.d(real), self.ones) + self.bce(self.d(fake), self.zeros)
+        if self.work.r1 and self.steps % self.work.every == 0:
+            d_loss = d_loss + self.r1(real)
+        self.steps += 1
         self.d_opt.zero_grad(set_to_none=True)
         d_loss.backward()
         self.d_opt.step()
@@ -233,6 +237,12 @@ class Gan:
             self.d.requires_grad_(True)
         self.g_opt.step()
         return d_loss.detach(), g_loss.detach()
+
+    def r1(self, real: Tensor) -> Tensor:
+        """R1, made up for the steps without it."""
+        x = real.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(self.d(x).sum(), x, create_graph=True)
+        return self.work.every * self.work.r1 / 2 * slope.square().flatten(1).sum(dim=1).mean()
 
 
 class Critic(Gan):
