@@ -1,10 +1,13 @@
 """Does `minigan diagnose` find what runs were made to fail of, and nothing in sound ones?
 
-    python bench/diagnose.py --folder RUNS [--bases ring8 grid25 mlp dcgan] [--kinds sound ...] [--seeds 0 1 2] [--out FILE.md]
+    python bench/diagnose.py --folder RUNS [--bases ring8 grid25 mlp dcgan] [--kinds sound ...] [--seeds 0 1 2] [--cure]
+                             [--out FILE.md]
 
 Each kind is a training of a base (a toy on ring8 or grid25, the MLP and the DCGAN on glyphs) that differs from a sound one in a
 few settings; `made to show` is what it is to be diagnosed as. Rows are kinds, columns what was found: a run counts in each column
-of its verdict. Runs stay in RUNS: what is there already is not trained again, so that the study may be done in pieces.
+of its verdict. With `--cure` the command lines that are advised for it are tried, one after the other, until a run no longer
+shows it, and a second table counts by which of them. Runs stay in RUNS: what is there already is not trained again, so that the
+study may be done in pieces.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import contextlib
 import io
 import json
 import os
+import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from step_time import machine, publish
@@ -65,6 +69,8 @@ KINDS = {
         "--data few-images.npy --steps 500 --batch-size 16 --set r1=0",
     ),
 }
+ORDERS = ("1st", "2nd", "3rd")
+UNCURED = (HEALTHY, "too early to tell")  # nothing to cure; only more steps
 HELD_OUT = {"few-points.npy": "unseen-points.npy", "few-images.npy": "unseen-images.npy"}
 
 
@@ -94,19 +100,48 @@ def words_of(base: str, kind: str) -> list[str] | None:
     ]
 
 
-def verdict(words: list[str], name: str, seed: int) -> list[str]:
-    """What is found in a run, which is trained where it is not there yet."""
+def verdict(words: list[str], name: str) -> dict[str, Any]:
+    """What is found in a run, which is trained where it is not there yet; words: of `minigan train`, without --out."""
     if not (Path(name) / "verdict.json").exists():
         told = io.StringIO()
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
             if not Path(name).exists():
                 at = words.index("--set") if "--set" in words else len(words)
-                code = main(["train", *words[:at], "--seed", str(seed), "--out", name, *words[at:]])
+                code = main(["train", *words[:at], "--out", name, *words[at:]])
                 if code not in (0, 3):
                     raise RuntimeError(f"{name}: exit code {code}: {told.getvalue()}")
-            beside = next((other for few, other in HELD_OUT.items() if few in words), None)
-            (Path(name) / "verdict.json").write_text(diagnose(name, as_json=True, held_out=beside))
-    return json.loads((Path(name) / "verdict.json").read_text())["verdict"]
+            few = (other for file, other in HELD_OUT.items() if any(word.endswith(file) for word in words))
+            (Path(name) / "verdict.json").write_text(diagnose(name, as_json=True, held_out=next(few, None)))
+    found: dict[str, Any] = json.loads((Path(name) / "verdict.json").read_text())
+    return found
+
+
+def seeded(words: list[str], seed: int) -> list[str]:
+    """The same words with a seed, before the settings."""
+    at = words.index("--set") if "--set" in words else len(words)
+    return [*words[:at], "--seed", str(seed), *words[at:]]
+
+
+def cure(found: dict[str, Any], symptom: str, name: str) -> str:
+    """By which of the advised command lines the symptom goes: "1st: healthy" where nothing else comes in its place."""
+    advice = next(finding["advice"] for finding in found["findings"] if finding["symptom"] == symptom)
+    for order, one in zip(ORDERS, advice, strict=False):
+        words = shlex.split(one["command"])
+        after = verdict(words[2:], f"{name}-cure{order}")["verdict"]  # behind `minigan train` or `minigan resume`
+        print(f"{name}, {one['command']}: {', '.join(after)}", flush=True)
+        if symptom not in after:
+            return f"{order}: " + ("healthy" if after == [HEALTHY] else "else")
+    return "by none"
+
+
+def cures(cured: dict[tuple[str, str], list[str]]) -> list[str]:
+    """Which advice helped, a line for each kind."""
+    columns = [*(f"{order}: {how}" for order in ORDERS for how in ("healthy", "else")), "by none"]
+    lines = ["Gone by the first, second or third advice, and then healthy, or with something else:", ""]
+    lines += [f"| base | made so | runs | {' | '.join(columns)} |", "|---" * (len(columns) + 3) + "|"]
+    for (base, kind), how in cured.items():
+        lines.append(f"| {base} | {kind} | {len(how)} | {' | '.join(str(how.count(c) or '') for c in columns)} |")
+    return [*lines, ""]
 
 
 def markdown(found: dict[tuple[str, str], list[list[str]]]) -> str:
@@ -135,6 +170,7 @@ def study() -> None:
     parser.add_argument("--bases", nargs="+", choices=BASES, default=list(BASES))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--cure", action="store_true", help="try what is advised, too")
     parser.add_argument("--out", help="a file for the tables, of what is in the folder")
     args = parser.parse_args()
     out = Path(args.out).resolve() if args.out else None
@@ -142,15 +178,19 @@ def study() -> None:
     os.chdir(args.folder)
     make_files()
     found: dict[tuple[str, str], list[list[str]]] = {}
+    cured: dict[tuple[str, str], list[str]] = {}
     for base in args.bases:
         for kind in args.kinds:
             words = words_of(base, kind)
             for seed in args.seeds if words else []:
                 name = f"{base}-{kind.replace(' ', '_').replace(',', '')}-{seed}"
-                run = verdict(words or [], name, seed)
-                print(f"{name}: {', '.join(run)}", flush=True)
-                found.setdefault((base, kind), []).append(run)
-    publish(markdown(found), out)
+                run = verdict(seeded(words or [], seed), name)
+                print(f"{name}: {', '.join(run['verdict'])}", flush=True)
+                found.setdefault((base, kind), []).append(run["verdict"])
+                shown = KINDS[kind].shown
+                if args.cure and shown in run["verdict"] and shown not in UNCURED:
+                    cured.setdefault((base, kind), []).append(cure(run, shown, name))
+    publish(markdown(found) + "\n".join(cures(cured) if cured else []), out)
 
 
 if __name__ == "__main__":

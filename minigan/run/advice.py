@@ -49,6 +49,13 @@ def _as_fast(config: Any) -> dict[str, Any]:
     return {"d_lr": 0.0} if 0 < config.d_lr < config.lr else {}
 
 
+def _as_slow(config: Any) -> dict[str, Any]:
+    """G at D's rate, where it is faster, and R1 where there is none: on a ring neither helps alone."""
+    if not 0 < config.d_lr < config.lr:
+        return {}
+    return {"lr": config.d_lr, "d_lr": 0.0} | ({} if config.r1 else _penalised(config))
+
+
 def _more_of_d(config: Any) -> dict[str, Any]:
     """Five updates of D a step, in turn with G."""
     if config.d_steps >= 5:
@@ -64,6 +71,11 @@ def _unsaturated(config: Any) -> dict[str, Any]:
 def _once(config: Any) -> dict[str, Any]:
     """One update of D a step."""
     return {"d_steps": 1} if config.d_steps > 1 else {}
+
+
+def _not_ahead(config: Any) -> dict[str, Any]:
+    """One update of D a step, at G's rate where D's is higher."""
+    return _once(config) | ({"d_lr": 0.0} if config.d_lr > config.lr else {})
 
 
 def _unclipped(config: Any) -> dict[str, Any]:
@@ -116,20 +128,20 @@ CHANGES: dict[str, dict[str, Change]] = {  # by symptom: why, and what
     "vanishing gradient of the generator": {
         "a loss that pulls most where D is sure (Goodfellow 2014, section 3)": _unsaturated,
         "a penalty in place of clipping keeps D's slope near 1 (Gulrajani 2017)": _unclipped,
-        "a D that is not ahead": _once,
+        "a D that is not ahead": _not_ahead,
         "noise lets both laws overlap (Sonderby 2016)": _noisy,
         "R1 keeps D from being sure (Mescheder 2018)": _penalised,
         "is it this seed?": _another_seed,
     },
     "collapse of variance": {
-        "D as fast as G: a slow D has one best answer, and G takes it": _as_fast,
+        "G no faster than D, and R1: a slow D has one best answer, and G takes it": _as_slow,
         "R1 keeps D smooth (Mescheder 2018)": _penalised,
         "D sees two samples at once, and whether they are alike (Lin 2017)": _packed,
         "a D that keeps up": _more_of_d,
         "is it this seed?": _another_seed,
     },
     "collapse of modes": {
-        "D as fast as G: a slow D has one best answer, and G takes it": _as_fast,
+        "G no faster than D, and R1: a slow D has one best answer, and G takes it": _as_slow,
         "R1 keeps D smooth (Mescheder 2018)": _penalised,
         "D sees two samples at once, and whether they are alike (Lin 2017)": _packed,
         "a D that keeps up": _more_of_d,
