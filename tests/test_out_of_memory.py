@@ -142,6 +142,15 @@ def test_an_end_of_memory_in_training_says_what_fits(monkeypatch, capsys, judged
     assert main(["resume", "run", "--steps", "13"]) == 0
 
 
+def test_an_end_of_memory_in_the_first_save_says_so_too(monkeypatch, capsys, judged_by_nothing):
+    def short(*args, **how):
+        raise MemoryError("Unable to allocate 3 GiB")
+
+    monkeypatch.setattr(checkpoint, "save", short)
+    assert main(["train", "toy", "--steps", "2", "--out", "run"]) == 5
+    assert "Unable to allocate 3 GiB: a step of toy" in capsys.readouterr().err
+
+
 def test_what_is_an_end_of_memory():
     assert errors.is_out_of_memory(MemoryError()) and errors.is_out_of_memory(room.NoRoomError("x"))
     assert errors.is_out_of_memory(RuntimeError("cudaErrorMemoryAllocation: out of memory"))

@@ -287,15 +287,16 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
     return x - np.logaddexp.reduce(x, axis=1, keepdims=True)
 
 
-def test_acgan(images: data.Dataset) -> None:
-    model, feed = made("acgan", images, replay=False)
+@pytest.mark.parametrize("fakes", [0.0, 1.0])
+def test_acgan(images: data.Dataset, fakes: float) -> None:
+    model, feed = made("acgan", images, replay=False, config={"fakes": fakes})
     (batch,) = feed(0)
     b = fixed(model, batch)
     fake, y = model.generate(BATCH, b.y), batch["y"]
     heads = [(model.source(h).numpy(), model.classifier(h).numpy()) for h in map(model.trunk, (b.x, fake))]
     (s_real, c_real), (s_fake, c_fake) = heads
     l_s = -softplus(-s_real).mean() - softplus(s_fake).mean()
-    l_c = (y * log_softmax(c_real)).sum(1).mean() + (y * log_softmax(c_fake)).sum(1).mean()
+    l_c = (y * log_softmax(c_real)).sum(1).mean() + fakes * (y * log_softmax(c_fake)).sum(1).mean()
     assert values(model.discriminator_loss(fixed(model, batch))) == pytest.approx(-l_s - l_c, rel=1e-5)
     wanted = softplus(-s_fake).mean() - (y * log_softmax(c_fake)).sum(1).mean()
     assert values(model.generator_loss(fixed(model, batch))) == pytest.approx(wanted, rel=1e-5)

@@ -12,6 +12,9 @@ D maximises L_S + L_C, and G maximises L_C - L_S (here with the non-saturating f
 source is p / (p + q) and the classifier is the posterior of the mixture of both, C(y | x) = (p + q)(x, y) / (p + q)(x). So G
 gains by making x that are easy to classify: the game's optimum is not q = p where classes overlap.
 
+The second half of L_C is left out of D's update unless `fakes` is 1, as in the paper: with it the classifier learns to name a bad
+image by the class that was asked for, and G need not draw that class. Without it C(y | x) is the posterior of the data alone.
+
 What goes wrong: for hundreds of steps images and classes are apart, each class being some blob, and then it comes together; G
 prefers typical pictures of a class, so that diversity within a class falls as the accuracy rises.
 """
@@ -19,19 +22,30 @@ prefers typical pictures of a class, so that diversity within a class falls as t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigan import losses, nn, ops
 from minigan.autodiff import Tensor
-from minigan.gans.conditional import ClassConditional
+from minigan.gans.conditional import ClassConditional, ConditionalConfig
 from minigan.gans.images import Down, Up
+from minigan.gans.options import again, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class ACGANConfig(ConditionalConfig):
+    """The options of the AC-GAN."""
+
+    steps: int = again(ConditionalConfig, "steps", 1600)
+    fakes: float = option(0.0, "weight of generated images in the classifier's loss (1: Odena 2016, eq. 3)", low=0.0)
 
 
 class ACGAN(ClassConditional):
     """One trunk with two heads, and a generator that is told the class beside the noise."""
 
+    Config = ACGANConfig
     summary = "GAN with an auxiliary classifier (Odena et al. 2016)"
     least_accuracy = 0.93
     trunk: nn.Module
@@ -55,11 +69,11 @@ class ACGAN(ClassConditional):
         return self.generator(ops.concatenate([z, label], axis=1))
 
     def discriminator_loss(self, b: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """-L_S - L_C."""
+        """-L_S - L_C, the half of L_C that is of fakes with its weight."""
         h, h_fake = self.trunk(b.x), self.trunk(self.generate(len(b), b.y))
         real, fake = (losses.cross_entropy(self.classifier(features), b.y) for features in (h, h_fake))
         adversarial = losses.non_saturating.discriminator(self.source(h), self.source(h_fake))
-        return adversarial + real + fake, {"class_loss_real": real, "class_loss_fake": fake}
+        return adversarial + real + self.config.fakes * fake, {"class_loss_real": real, "class_loss_fake": fake}
 
     def generator_loss(self, b: Any) -> Tensor:
         """-E log P(real | G(z, y)) - E log C(y | G(z, y))."""

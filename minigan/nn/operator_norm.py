@@ -7,7 +7,8 @@ two differ: an input number meets up to r = prod ceil(kernel / stride) windows, 
 
     s_A <= sqrt(r) s_M          (Tsuzuku, Sato, Sugiyama 2018, arXiv 1802.04034; Sedghi et al. 2018, arXiv 1805.10408)
 
-with near equality for smooth kernels, and s_A < s_M is possible, too. After `nn.spectral` a layer of 5x5 taps and stride 2 may
+with near equality for smooth kernels. If one window lies in the image whole, s_M <= s_A (feed A^T one output); where every window
+is cut by the border, s_A < s_M is possible, too. After `nn.spectral` a layer of 5x5 taps and stride 2 may
 stretch by up to 3, three such layers by 27; after `spectral_operator` by 1.
 """
 

@@ -113,8 +113,8 @@ def _warmed_up(job: Job, loop: Loop, gallery: Gallery, memory: Estimate) -> dict
 def _run(recorder: Recorder, interrupts: Interrupts, first: Mapping[str, np.ndarray], memory: Estimate) -> Result:
     """Train to the last step, or until interrupted, and leave everything in the folder."""
     interrupts.unsaved = True
-    # NaN and Inf are looked for in `Recorder.check`
-    with recorder.recording(first), memory.holding(), np.errstate(all="ignore"):
+    # NaN and Inf are looked for in `Recorder.check`. The outer `holding` is for the first save, which `recording` makes
+    with memory.holding(), recorder.recording(first), memory.holding(), np.errstate(all="ignore"):
         recorder.loop.run(interrupts, recorder.pause)
         return recorder.finish(interrupts)
 
