@@ -317,7 +317,7 @@ def test_projection(images: data.Dataset) -> None:
     wanted = np.maximum(0, 1 - f_real).mean() + np.maximum(0, 1 + f_fake).mean()
     assert values(model.discriminator_loss(fixed(model, batch))) == pytest.approx(wanted, rel=1e-5)
     assert values(model.generator_loss(fixed(model, batch))) == pytest.approx(-f_fake.mean(), rel=1e-4, abs=1e-7)
-    assert np.linalg.svd(table, compute_uv=False)[0] == pytest.approx(1, rel=0.2)
+    assert np.linalg.svd(model.psi.weight.numpy(), compute_uv=False)[0] == pytest.approx(1, rel=0.2)
 
 
 def test_infogan(images: data.Dataset) -> None:

@@ -64,7 +64,7 @@ ONE_EPOCH = "one epoch, fixed beforehand; the paper trains 15"
 STUDIES = [
     Study("cgan", 1200, 200),
     Study("acgan", 1600, 200),
-    Study("projection", 2000, 200),
+    Study("projection", 1200, 200),
     Study("infogan", 6000, 250, note="the paper's 95 % after long training"),
     Study("vae", 6000, 1000),
     Study("vaegan", 2000, 250),

@@ -87,34 +87,24 @@ class Up(nn.Module):
         shape: (H, W, C) of an image, H and W multiples of 4.
         features: f.
         maps: K, where a condition enters as maps.
-        norms: K, where it enters by the norms.
 
     Raises:
         Unsuitable: another size.
     """
 
-    def __init__(self, inputs: int, shape: tuple[int, ...], features: int, *, maps: int = 0, norms: int = 0) -> None:
+    def __init__(self, inputs: int, shape: tuple[int, ...], features: int, *, maps: int = 0) -> None:
         start, wide = quarter(shape), 4 * features
-        self.by_norms = bool(norms)
         self.dense = nn.Dense(inputs + maps, start[0] * start[1] * wide, bias=False, init=NORMAL)
         self.spread = nn.Reshape(*start, wide)
         self.middle = nn.ConvTranspose(wide + maps, wide // 2, 4, stride=2, bias=False, init=NORMAL)
         self.last = nn.ConvTranspose(wide // 2 + maps, shape[-1], 4, stride=2, activation="tanh", init=NORMAL)
-        self.norms = [_norm(wide, norms), _norm(wide // 2, norms)]
+        self.norms = [nn.BatchNorm(channels, activation="relu") for channels in (wide, wide // 2)]
 
     def forward(self, code: Tensor, y: Tensor | None = None) -> Tensor:
         """G(code) or G(code, y)."""
-        maps = None if self.by_norms else y
-        h = self._normed(0, self.spread(self.dense(with_maps(code, maps))), y)
-        h = self._normed(1, self.middle(with_maps(h, maps)), y)
-        return self.last(with_maps(h, maps))
-
-    def _normed(self, which: int, h: Tensor, y: Tensor | None) -> Tensor:
-        return ops.relu(self.norms[which](h, y)) if self.by_norms else self.norms[which](h)
-
-
-def _norm(channels: int, classes: int) -> nn.Module:
-    return nn.ConditionalBatchNorm(channels, classes) if classes else nn.BatchNorm(channels, activation="relu")
+        h = self.norms[0](self.spread(self.dense(with_maps(code, y))))
+        h = self.norms[1](self.middle(with_maps(h, y)))
+        return self.last(with_maps(h, y))
 
 
 class Down(nn.Module):

@@ -2,22 +2,24 @@
 
     z (64) --> G --> image             y (10) --> V: a vector a class --+
                ^                                                        <., .> --+
-    y: gain and offset of     x (28 x 28) --> trunk phi --+-------------+        + --> logit
-       each batch norm                                    +--> psi: a number ----+
+    y (10): maps before       x (28 x 28) --> trunk phi --+-------------+        + --> logit
+            each layer                                    +--> psi: a number ----+
 
 The logit of an optimal D of the pair (x, y) is log p(x, y) / q(x, y) = log p(y | x) / q(y | x) + log p(x) / q(x). Where both
 posteriors are softmax models over one feature phi(x), the first term is <V_y, phi(x)> up to a function of x: (ibid., eq. 4)
 
     f(x, y) = <V_y, phi(x)> + psi(phi(x)).
 
-The losses are the hinge's (ibid., eq. 8, 9; Lim, Ye 2017, arXiv 1705.02894), and every weight of D is spectrally normalised:
+The losses are the hinge's (ibid., eq. 8, 9; Lim, Ye 2017, arXiv 1705.02894), and all weights of D but V spectrally normalised:
 
     D minimises  E max(0, 1 - f(x, y)) + E max(0, 1 + f(G(z, y), y))          G minimises  -E f(G(z, y), y)
 
 At the optimum f = sign(p - q), and D's loss is 2 - 2 TV(p, q) <= 2, with equality where q = p.
 
 What goes wrong: nothing seems to happen for some hundred steps, until phi separates classes; a collapsed class shows in the
-diversity only. The paper makes five updates of D a step; one is enough for digits.
+diversity only. The paper makes five updates of D a step; one is enough for digits. In the paper G is told the class by the gains
+and offsets of its batch norms, and V is normalised, too: with Adam's steps a gain of 1 takes thousands of them to change by much,
+and |V| = 1 lets classes count for little, so that after 1,200 steps G draws digits of any class.
 """
 
 from __future__ import annotations
@@ -39,13 +41,11 @@ from minigan.gans.options import again
 class ProjectionConfig(ConditionalConfig):
     """The options of the projection GAN."""
 
-    steps: int = again(ConditionalConfig, "steps", 2000)
-    lr: float = again(ConditionalConfig, "lr", 2e-4)
-    beta1: float = again(ConditionalConfig, "beta1", 0.0)
+    lr: float = again(ConditionalConfig, "lr", 1e-3)
 
 
 class Projection(ClassConditional):
-    """Class vectors in D, class-wise batch norm in G."""
+    """Class vectors in D, class maps in G."""
 
     Config = ProjectionConfig
     summary = "GAN with a projection discriminator (Miyato, Koyama 2018)"
@@ -59,9 +59,9 @@ class Projection(ClassConditional):
         config, classes = self.config, self.classes
         trunk = nn.spectral(Down(self.shape, config.features, dropout=config.dropout, norm=False))
         return {
-            "generator": Up(config.latent, self.shape, config.features, norms=classes),
+            "generator": Up(config.latent, self.shape, config.features, maps=classes),
             "trunk": trunk,
-            "vectors": nn.spectral(nn.Dense(classes, trunk.outputs, bias=False)),
+            "vectors": nn.Dense(classes, trunk.outputs, bias=False),
             "psi": nn.spectral(nn.Dense(trunk.outputs, 1)),
         }
 
