@@ -163,5 +163,13 @@ def _state(generator: Any) -> Any:
     if generator is random or isinstance(generator, random.Random):
         return generator.getstate()
     if isinstance(generator, np.random.Generator):
-        return repr(generator.bit_generator.state)
-    return repr(generator.get_state(legacy=False))
+        return _comparable(generator.bit_generator.state)
+    return _comparable(generator.get_state(legacy=False))
+
+
+def _comparable(state: Any) -> Any:
+    """A generator's state with bytes for its arrays. (To print 624 numbers takes milliseconds, and shows all of them only where
+    nobody has told NumPy to print fewer.)"""
+    if isinstance(state, Mapping):
+        return {key: _comparable(value) for key, value in state.items()}
+    return state.tobytes() if isinstance(state, np.ndarray) else state

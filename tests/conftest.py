@@ -31,8 +31,29 @@ COUNTED = re.compile(r"(\d+) passing.*?, (\d+) failing")  # "passing examples, 0
 EXAMPLES = "hypothesis examples"
 
 
+# Files with a test of 20 s or more, the longest first: begun last, by a worker of pytest-xdist, it would run alone at the end.
+FIRST = [
+    "lessons",
+    "registers",
+    "games_at_random",
+    "readme",
+    "write_your_own_gan",
+    "outside_models",
+    "streams",
+    "disks",
+    "run_files",
+]
+
+
+def _place(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix("test_")
+    return FIRST.index(name) if name in FIRST else len(FIRST)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of NEEDS where there is none of it; asking costs time, so only if there are such tests."""
+    """Long files first. Leave out the tests of NEEDS where there is none of it; asking costs time, so only if there are such
+    tests."""
+    items.sort(key=_place)
     for marker, problem_of in NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and (problem := problem_of()):

@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils, registry
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
@@ -48,7 +49,8 @@ def cache_folder() -> Path:
     A changed source means a new folder, so a stale kernel is never run, nor is one that was compiled for another processor
     sharing the home folder, or for another width. `MINIGAN_CACHE` names another parent.
     """
-    digest = hashlib.sha256(repr((numba.__version__, processor())).encode())
+    # Who asks for the machine's own width gets the machine's own kernels.
+    digest = hashlib.sha256(repr((numba.__version__, processor()._replace(forced=False))).encode())
     for source in _SOURCES:
         digest.update(source.read_bytes())
     parent = os.environ.get("MINIGAN_CACHE") or os.path.join(
@@ -151,8 +153,24 @@ def compile_ordered(function: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, fastmath=FAST_MATH - {"reassoc"}, error_model="numpy")(function)
 
 
+def _refuse_compiled(function: Callable[..., Any]) -> None:
+    variables = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    for name in [name for name, cell in variables if isinstance(cell.cell_contents, Dispatcher)]:
+        where = f"{function.__module__}.{function.__qualname__}"
+        raise TypeError(
+            f"task: got {where} with the compiled function {name!r} in its closure, expected numbers and arrays only, since it "
+            f"would never be found in the cache; call {name!r} by its global name, chosen by a number where there are several"
+        )
+
+
 def task(function: Callable[[int, int, int], None]) -> int:
-    """Compile `function(parameters, index, thread)` to machine code and return its address, for :mod:`cpu_team`."""
+    """Compile `function(parameters, index, thread)` to machine code and return its address, for :mod:`cpu_team`.
+
+    Raises:
+        TypeError: its closure holds a compiled function. Numba finds a closure in its cache by the closure's variables, and a
+            compiled function is another one in each process: every process would compile again, and write another file.
+    """
+    _refuse_compiled(function)
     try:
         compiled = _compile_task(function)
     except Exception as error:  # a second failure is the caller's to see

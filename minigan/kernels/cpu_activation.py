@@ -154,7 +154,9 @@ SPAN = 16_384  # elements of a task
 
 
 @cache
-def _map_task(function: Any) -> int:
+def _map_task(kind: str) -> int:
+    """out = tanh(z) or the sigmoid of z; parameters: two addresses, elements."""
+    of_tanh = kind == "tanh"  # a constant to the compiler
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
@@ -164,10 +166,10 @@ def _map_task(function: Any) -> int:
         z, out = floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n)
         if p[0] == p[1]:
             for i in range(n):
-                out[i] = function(out[i])
+                out[i] = _tanh(out[i]) if of_tanh else _sigmoid(out[i])
         else:
             for i in range(n):
-                out[i] = function(z[i])
+                out[i] = _tanh(z[i]) if of_tanh else _sigmoid(z[i])
 
     return run
 
@@ -175,8 +177,7 @@ def _map_task(function: Any) -> int:
 def _curve(z: Array, kind: str, out: Array) -> None:
     """tanh or the sigmoid: our own in single precision, NumPy's in double."""
     if z.dtype == np.float32 and z.flags.c_contiguous and out.flags.c_contiguous and z.size:
-        function = _tanh if kind == "tanh" else _sigmoid
-        team().run(_map_task(function), np.array([address_of(z), address_of(out), z.size]), -(-z.size // SPAN))
+        team().run(_map_task(kind), np.array([address_of(z), address_of(out), z.size]), -(-z.size // SPAN))
     elif kind == "tanh":
         np.tanh(z, out=out)
     else:
@@ -217,11 +218,13 @@ def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
         out[...] = g
 
 
-_SLOPES = {"relu": _leaky_slope, "leaky_relu": _leaky_slope, "tanh": _tanh_slope, "sigmoid": _sigmoid_slope}
+LEAKY, TANH, SIGMOID = range(3)
+_SLOPES = {"relu": LEAKY, "leaky_relu": LEAKY, "tanh": TANH, "sigmoid": SIGMOID}
 
 
 @cache
-def _backward_task(times_slope: Any) -> int:
+def _backward_task(kind: int) -> int:
+    """out = g f'(z), read off y = f(z); parameters: three addresses, elements, the slope's bits."""
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
@@ -231,8 +234,15 @@ def _backward_task(times_slope: Any) -> int:
         n = min(SPAN, p[3] - begin)
         g, y = floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n)
         out = floats_at(p[2] + 4 * begin, n)
-        for i in range(n):
-            out[i] = times_slope(g[i], y[i], slope)
+        if kind == LEAKY:  # `kind` is a constant to the compiler
+            for i in range(n):
+                out[i] = _leaky_slope(g[i], y[i], slope)
+        elif kind == TANH:
+            for i in range(n):
+                out[i] = _tanh_slope(g[i], y[i], slope)
+        else:
+            for i in range(n):
+                out[i] = _sigmoid_slope(g[i], y[i], slope)
 
     return run
 

@@ -83,15 +83,27 @@ def _ema(row: Array, s: Array) -> None:
         a[i] = decay * a[i] + rest * p[i]
 
 
+SGD, RMSPROP, ADAM, EMA = range(4)
+
+
 @cache
-def _chunk_task(kernel: Any, dtype: Any) -> int:
-    """The task that runs `kernel` on row `index`; parameters: address of the table, its row length, address of the scalars."""
+def _chunk_task(rule: int, dtype: Any) -> int:
+    """The task that runs the kernel of `rule` on row `index`; parameters: address of the table, its row length, address of the
+    scalars."""
     like = np.empty(0, dtype)
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
         p = words_at(parameters, 3)
-        kernel(words_at(p[0] + 8 * p[1] * index, p[1]), array_at(p[2], 8, like))
+        row, s = words_at(p[0] + 8 * p[1] * index, p[1]), array_at(p[2], 8, like)
+        if rule == SGD:  # `rule` is a constant to the compiler, which leaves the other branches out
+            _sgd(row, s)
+        elif rule == RMSPROP:
+            _rmsprop(row, s)
+        elif rule == ADAM:
+            _adam(row, s)
+        else:
+            _ema(row, s)
 
     return run
 
@@ -117,12 +129,12 @@ def _column(group: Sequence[Array], like: Sequence[Array]) -> Array:
     return column
 
 
-def _multi(kernel: Any, groups: Sequence[Sequence[Array]], notes: Notes | None, *scalars: float) -> None:
-    """Run a kernel over the chunks of all arrays."""
+def _multi(rule: int, groups: Sequence[Sequence[Array]], notes: Notes | None, *scalars: float) -> None:
+    """Run the kernel of a rule over the chunks of all arrays."""
     first, grads = groups[0], groups[1]
     if isinstance(grads, Group) and grads.plan is not None:
         key, values, job, (_, held, squares) = grads.plan
-        if len(key) == len(groups) + 2 and all(map(operator.is_, (kernel, notes, *groups), key)):
+        if key[0] == rule and len(key) == len(groups) + 2 and all(map(operator.is_, (notes, *groups), key[1:])):
             values[: len(scalars)] = scalars
             held.squares = squares  # another plan may have been the last
             job()
@@ -136,10 +148,10 @@ def _multi(kernel: Any, groups: Sequence[Sequence[Array]], notes: Notes | None, 
     values = np.zeros(8, first[0].dtype)
     values[: len(scalars)] = scalars
     parameters = np.array([address_of(table), table.shape[1], address_of(values)])
-    job = team().job(_chunk_task(kernel, first[0].dtype), parameters, len(table))
+    job = team().job(_chunk_task(rule, first[0].dtype), parameters, len(table))
     if isinstance(grads, Group) and all(isinstance(group, Group) for group in groups):
         grads.plan = (
-            (kernel, notes, *groups),
+            (rule, notes, *groups),
             values,
             job,
             (table, held, squares),
@@ -156,7 +168,7 @@ def sgd(
     notes: Notes | None = None,
 ) -> None:
     """See :func:`minigan.kernels.reference.sgd`."""
-    _multi(_sgd, (params, grads, velocity), notes, *hyper.tolist(), float(nesterov))
+    _multi(SGD, (params, grads, velocity), notes, *hyper.tolist(), float(nesterov))
 
 
 def rmsprop(
@@ -164,7 +176,7 @@ def rmsprop(
 ) -> None:
     """See :func:`minigan.kernels.reference.rmsprop`."""
     lr, rho, eps = hyper.tolist()
-    _multi(_rmsprop, (params, grads, square), notes, lr, rho, 1 - rho, eps)
+    _multi(RMSPROP, (params, grads, square), notes, lr, rho, 1 - rho, eps)
 
 
 def adam(
@@ -181,10 +193,10 @@ def adam(
     """
     lr, b1, b2, eps, decay, step = hyper.tolist()
     rate, root = lr / (1 - b1**step), (1 - b2**step) ** -0.5
-    _multi(_adam, (params, grads, m, v), notes, b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
+    _multi(ADAM, (params, grads, m, v), notes, b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
 
 
 def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:
     """See :func:`minigan.kernels.reference.ema`."""
     decay = hyper.item()
-    _multi(_ema, (averages, params), None, decay, 1 - decay)
+    _multi(EMA, (averages, params), None, decay, 1 - decay)

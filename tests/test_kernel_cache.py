@@ -1,0 +1,68 @@
+"""What one process has compiled, the next one loads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigan.activation import Activation
+from minigan.kernels import compiler, cpu_fused
+
+USE = """
+import gc
+from numba.core.dispatcher import Dispatcher
+from minigan.kernels import compiler
+import test_kernel_cache
+compiled = []
+compiler.announce.append(compiled.append)
+test_kernel_cache.every_choice_of_a_closure()
+kept = [found for found in gc.get_objects() if isinstance(found, Dispatcher) and found.stats.cache_path]
+compiled += [found.py_func.__qualname__ for found in kept if found.stats.cache_misses]
+assert kept and not compiled, compiled
+"""
+
+
+def every_choice_of_a_closure() -> None:
+    """Run the kernels that are compiled for a choice (an activation, an optimizer, a dtype), every choice once."""
+    x, out = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4), np.empty((2, 4), np.float32)
+    for kind in ("tanh", "sigmoid", "leaky_relu"):
+        f = Activation(kind, 0.2 if kind == "leaky_relu" else 0.0)
+        cpu_fused.bias_activation(x, None, f, out)
+        cpu_fused.plan_activation_backward(x, x, f, out)()
+    for dtype in (np.float32, np.float64):
+        p, g, m, v = ([np.full(5, 0.5, dtype)] for _ in range(4))
+        cpu_fused.sgd(p, g, m, np.array([0.1, 0.9, 0.0]), False)
+        cpu_fused.rmsprop(p, g, v, np.array([0.1, 0.9, 1e-8]))
+        cpu_fused.adam(p, g, m, v, np.array([0.1, 0.9, 0.99, 1e-8, 0.0, 1.0]))
+        cpu_fused.ema(m, p, np.array([0.5]))
+        z, longer = np.ones((1, 2, 3), dtype), np.ones((1, 4, 3), dtype)
+        cpu_fused.interpolate(z, 2, longer)
+        cpu_fused.interpolate_adjoint(longer, 2, z)
+        rows, ones, f = np.ones((4, 3), dtype), np.ones(3, dtype), Activation("relu")
+        cpu_fused.batch_norm(rows, ones, ones, 1e-5, f, np.empty_like(rows), np.empty((2, 3), dtype))
+        cpu_fused.batch_norm_backward(rows, rows, rows, ones, 1e-5, f, *map(np.empty_like, (rows, ones, ones)))
+
+
+def test_a_second_process_compiles_nothing():
+    every_choice_of_a_closure()
+    here = Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parent), str(here)])}
+    done = subprocess.run([sys.executable, "-c", USE], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_task_that_would_be_compiled_in_every_process_is_refused():
+    @compiler.compile_task
+    def chosen(v):
+        return v
+
+    def run(parameters, index, thread):
+        chosen(index)
+
+    with pytest.raises(
+        TypeError, match=r"task: got .*run with the compiled function 'chosen' in its closure, expected"
+    ):
+        compiler.task(run)
