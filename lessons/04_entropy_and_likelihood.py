@@ -617,9 +617,12 @@ check("4.25a", "KL(θ, θ+ε) / (ε²/2) = I + O(ε)", quotient, curvature, atol
 
 
 # %%
+clumps = stats.norm(-2, 0.6), stats.norm(2, 0.6)
+
+
 def log_p(x):
     """The log-density of the two clumps."""
-    return np.logaddexp(stats.norm(-2, 0.6).logpdf(x), stats.norm(2, 0.6).logpdf(x)) - math.log(2)
+    return np.logaddexp(*(clump.logpdf(x) for clump in clumps)) - math.log(2)
 
 
 def kl_of_fit(mean, log_std, *, forward):
