@@ -582,4 +582,4 @@ grade("22.E4", encoder_for, encoder_property,
 #   1511.05644).
 # - J. Donahue, P. Krahenbuhl, T. Darrell, *Adversarial Feature Learning* (2016, arXiv 1605.09782); V. Dumoulin et al.,
 #   *Adversarially Learned Inference* (2016, arXiv 1606.00704); C. Li et al., *ALICE* (2017, arXiv 1709.01215): where it fails.
-# - At work: `minigan train vae`, `vaegan`, `aae` or `bigan`.
+# - At work: `minigan train vae`, `vaegan`, `aae`, its semi-supervised form `ssaae`, or `bigan`.
