@@ -1049,4 +1049,5 @@ grade("3.E5", gradient_of_fourth_moment, gradient_property, mu=floats(-2, 2), si
 #   1906.10652): (3.21) and its alternatives.
 # - M. Arjovsky, L. Bottou, *Towards Principled Methods for Training Generative Adversarial Networks* (2017, arXiv
 #   1701.04862), section 2: laws on thin sets.
+# - At work: `minigan train flowgan`, a generator with an inverse, whose density is (3.16).
 # - Next: lesson 4, entropy and likelihood: what one asks of a model whose density *is* known.

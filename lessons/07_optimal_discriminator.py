@@ -946,6 +946,7 @@ grade("7.E5", best_accuracy, is_the_highest, pq=tables(2, max_size=6), prior=flo
 #   [identity 18](../tests/test_identities_gan_values.py#test_identity_18_the_value_is_the_jsd) and
 #   [identity 19](../tests/test_identities_gan_values.py#test_identity_19_the_regret_is_a_mean_divergence), which hold
 #   the two central formulas on random worlds.
+# - At work: `minigan train density` holds a trained logit against $\log p/q$ of two laws whose densities are known.
 #
 # Lesson 8 takes the other side of the table: what the generator should minimise, now that we know what it is up
 # against.

@@ -478,4 +478,5 @@ grade("14.E4", missing_friction, friction_property, sigma=floats(0.1, 1.3))
 # - V. Nagarajan, J. Z. Kolter, *Gradient descent GAN optimization is locally stable* (2017, arXiv 1706.04156): (14.13)
 #   for networks.
 # - M. Heusel et al., *GANs Trained by a Two Time-Scale Update Rule* (2017, arXiv 1706.08500).
+# - At work: `minigan train lsgan`, and `minigan train toy --set loss=hinge`.
 # - Next: lesson 15, distances that do not saturate at all.

@@ -393,3 +393,4 @@ grade("17.E3", square_critic_r1_gradient, square_property, w=floats(0.2, 2), x=f
 # - V. Nagarajan, J. Z. Kolter, *Gradient descent GAN optimization is locally stable* (2017, arXiv 1706.04156); M. Heusel et
 #   al., *GANs Trained by a Two Time-Scale Update Rule* (2017, arXiv 1706.08500): section 4.
 # - B. Pearlmutter, *Fast Exact Multiplication by the Hessian* (1994): (17.9) before GANs.
+# - At work: `minigan train wgan_gp --data ring8`, and `minigan train dragan`.

@@ -13,10 +13,12 @@ import nbformat
 import pytest
 import sample_lessons
 
+from minigan import gans
 from minigan.lessons import site
 from minigan.lessons.catalog import LessonError
 from minigan.run.errors import UsageError
 
+VAE_PICTURES = "Samples; and real images beside what the mean of their code is decoded to."
 VOID = {"meta", "link", "img", "br", "hr", "wbr"}
 
 
@@ -58,6 +60,7 @@ def built(tmp_path_factory):
     """(folder of the site, folder of the lessons, what the build said)."""
     root = tmp_path_factory.mktemp("site")
     lessons = sample_lessons.write(root)
+    sample_lessons.write_gallery(lessons)
     said = site.build(given=str(lessons), fast=True, out=str(root / "site"))
     return root / "site", lessons, said
 
@@ -74,7 +77,8 @@ def text_of(built, name):
 def test_the_files(built, pages):
     names = {path.relative_to(built[0]).as_posix() for path in built[0].rglob("*") if path.is_file()}
     assert names >= {
-        "index.html", "identities.html", "01_halves.html", "02_thirds.html", "style.css", "notebooks/01_halves.ipynb",
+        "index.html", "identities.html", "gallery.html", "01_halves.html", "02_thirds.html", "style.css", "gallery/vae.png",
+        "notebooks/01_halves.ipynb",
         "figures/01_halves-half.png", "source/minigan/ops/elementwise.py.html", "source/lessons/01_halves.py.html",
         "source/lessons/solutions/01_halves.py.html", "source/tests/test_identities_x.py.html",
     }  # fmt: skip
@@ -174,6 +178,28 @@ def test_code_that_only_draws_is_folded_away(built):
 def test_sources_cite_back(built):
     html = text_of(built, "source/minigan/ops/elementwise.py.html")
     assert '<a href="../../../01_halves.html">Halves</a>' in html and "<code>multiply</code>" in html
+
+
+def test_the_gallery_names_every_model_and_says_what_its_numbers_are_of(built, pages):
+    page, html = pages["gallery.html"], text_of(built, "gallery.html")
+    assert {f"model-{name}" for name in gans.MODELS} <= set(page.ids)
+    assert 'href="gallery.html"' in text_of(built, "01_halves.html") and 'href="gallery.html"' in text_of(
+        built, "index.html"
+    )
+    shown = {name: re.search(rf'id="model-{name}">(.*?)</article>', html, re.DOTALL)[1] for name in gans.MODELS}
+    assert [image["alt"] for image in page.images] == ["VAE, its picture “reconstructions”. " + VAE_PICTURES]
+    assert (
+        page.images[0]["width"] == "8"
+        and page.images[0]["height"] == "6"
+        and page.images[0]["src"] == "gallery/vae.png"
+    )
+    assert "10 steps in 2 s of CPU time" in shown["vae"] and "earlier version" not in shown["vae"]
+    assert "KL by" in shown["vae"] and ">met</td>" in shown["vae"]
+    assert "Of an earlier version" in shown["aae"] and "met, then" in shown["aae"] and "not finite" in shown["aae"]
+    assert "failed: minigan train: exit code 3" in shown["toy"] and "Not yet run" in shown["cgan"]
+    assert "minigan train vae" in shown["vae"] and "--&gt; 400 --&gt;" in shown["vae"]
+    assert "lesson 22, which is not part of this build" in shown["vae"] and "no lesson explains it yet" in shown["vat"]
+    assert 'href="source/minigan/gans/vae.py.html#L' in shown["vae"]
 
 
 def test_the_index_accounts_for_articles_and_errata(built):

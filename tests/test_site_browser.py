@@ -26,6 +26,7 @@ OVERFLOW = """() => [...document.querySelectorAll('body *')].filter(e => {
 def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("browser")
     lessons = sample_lessons.write(root)
+    sample_lessons.write_gallery(lessons)
     site.build(given=str(lessons), fast=True, out=str(root / "site"))
     return root / "site"
 
@@ -55,7 +56,14 @@ def page(request, browser):
 
 @pytest.mark.parametrize(
     "name",
-    ["index.html", "01_halves.html", "02_thirds.html", "identities.html", "source/minigan/ops/elementwise.py.html"],
+    [
+        "index.html",
+        "01_halves.html",
+        "02_thirds.html",
+        "identities.html",
+        "gallery.html",
+        "source/minigan/ops/elementwise.py.html",
+    ],
 )
 def test_pages_load_and_fit(built, page, name):
     page.goto((built / name).as_uri())
@@ -66,7 +74,7 @@ def test_pages_load_and_fit(built, page, name):
         "[...document.querySelectorAll('math')].map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])"
     )
     assert all(width > 3 and height > 3 for width, height in sizes)
-    assert sizes or name in ("identities.html", "source/minigan/ops/elementwise.py.html")
+    assert sizes or name in ("identities.html", "gallery.html", "source/minigan/ops/elementwise.py.html")
     assert page.locator("main").bounding_box()["width"] > min(0.85 * page.viewport_size["width"], 800)
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 

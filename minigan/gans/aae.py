@@ -33,11 +33,7 @@ from minigan.gans.options import Config, option
 from minigan.gans.protocol import Histogram, Picture
 from minigan.player import Player
 
-JUDGED, CODES, SHOWN = (
-    2000,
-    1000,
-    40,
-)  # images that checks look at, codes beside the prior; reconstructions in a picture
+JUDGED, CODES, SHOWN = 2000, 1000, 40  # images that checks look at, codes beside the prior; reconstructions shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +58,7 @@ class AAE(Model):
     Config = AAEConfig
     summary = "adversarial autoencoder (Makhzani et al. 2015)"
     family = "autoencoders"
+    lesson = "22_autoencoders_and_adversaries"
     encoder: nn.Module
     decoder: nn.Module
     discriminator: nn.Module

@@ -50,6 +50,7 @@ class Detector(Model):
 
     needs = {"x": "images", "y": "labels"}  # noqa: RUF012
     family = "anomaly"
+    lesson = "22_autoencoders_and_adversaries"
     least_auroc: ClassVar[float] = 0.8
 
     def prepare(self) -> None:

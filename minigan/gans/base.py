@@ -66,6 +66,7 @@ class Model(ABC):
     Config: ClassVar[type[Any]] = Config
     summary: ClassVar[str] = ""  # one line for `minigan models`
     family: ClassVar[str] = "own"  # under which of `minigan.gans.protocol.FAMILIES` it stands there
+    lesson: ClassVar[str] = ""  # the file in `lessons/`, without its ending, that explains it; "" where none does
     needs: ClassVar[Needs] = "images"  # see minigan.gans.needs
     conditions: ClassVar[Mapping[str, Any]] = {}  # what `generate` takes beside n, see minigan.gans.conditions
     best: str | None = "min sliced W1"  # "min NAME" or "max NAME": by which number a run is judged, see `protocol.py`

@@ -15,9 +15,8 @@ inverts G and G inverts E (ibid., theorem 2), although no loss compares x with G
 
 so that they do not stall where D is sure (ibid., section 3.4).
 
-What goes wrong: far from the optimum E(x) need not be a code of x at all; reconstructions are other digits in the first epochs,
-and stay less faithful than an autoencoder's. And what E(x) is worth is easily overrated: the nearest neighbour in the code of
-an *untrained* encoder is right on about .85 of MNIST, so that is the baseline.
+What goes wrong: far from the optimum E(x) need not be a code of x; reconstructions are other digits in the first epochs, and stay
+less faithful than an autoencoder's. What E(x) is worth is overrated: 1-NN on an *untrained* encoder's codes gets .85 of MNIST.
 """
 
 from __future__ import annotations
@@ -60,6 +59,7 @@ class BiGAN(Averaged):
     averaged = ("generator", "encoder")
     summary = "GAN with an encoder, judged in pairs (Donahue et al. 2016)"
     family = "autoencoders"
+    lesson = "22_autoencoders_and_adversaries"
     best = "min reconstruction_ratio"
     generator: nn.Module
     encoder: nn.Module

@@ -43,6 +43,7 @@ class ClassConditional(Averaged):
 
     Config = ConditionalConfig
     family = "conditional"
+    lesson = "21_conditions_and_information"
     needs = {"x": "images", "y": "one-hot"}  # noqa: RUF012
     conditions = {"label": Label("y")}  # noqa: RUF012
     least_accuracy: ClassVar[float] = 0.95  # of samples, by the judge

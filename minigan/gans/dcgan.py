@@ -57,6 +57,7 @@ class DCGAN(GAN):
     Config = DCGANConfig
     summary = "deep convolutional GAN (Radford et al. 2015)"
     family = "two-player"
+    lesson = "19_convolution_and_its_transpose"
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

@@ -14,8 +14,7 @@ this r, held fixed, G minimises the part that depends on it (algorithm 1):
 
     js  E_q -softplus(l)     kl  E_q -e^l: at the optimum q has mean and covariance of p     reverse_kl  E_q -l: one mode
 
-What goes wrong: l is right only where either law has samples; beyond, and in voids of p, a network continues it as it likes.
-Means of l are forgiving, means of e^l are not. Without noise p/q has no bounds, and no network follows it.
+What goes wrong: l is right only where p or q has samples. Means of e^l scatter more than of l. Without noise p/q is unbounded.
 """
 
 from __future__ import annotations
@@ -62,6 +61,7 @@ class Density(Model):
     Config = DensityConfig
     summary = "discriminator as log p/q, beside the exact ratio (Nowozin et al. 2016)"
     family = "density"
+    lesson = "07_optimal_discriminator"
     needs = "points"
     generator: nn.Module
     discriminator: nn.Module

@@ -35,3 +35,4 @@ class DRAGAN(Either):
 
     Config = DRAGANConfig
     summary = "gradient penalty around the data (Kodali et al. 2017)"
+    lesson = "17_gradient_penalty"

@@ -67,6 +67,7 @@ class FlowGAN(Averaged):
     Config = FlowGANConfig
     summary = "invertible generator: exact likelihood beside the game (Grover et al. 2017)"
     family = "density"
+    lesson = "03_probability_and_pushforward"
     needs = "examples"
     generator: Flow
     discriminator: nn.Module

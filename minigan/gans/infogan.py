@@ -9,9 +9,9 @@ G should not ignore c, so the game gets a term for the mutual information of c a
 
     min_{G,Q} max_D  V(D, G) - lambda L_I(G, Q),      L_I = H(c) + E log Q(c | G(z, c)) <= I(c; G(z, c)),
 
-equal where Q is the posterior. Of the category H(c) = log 10 = 2.303 nats, which is reached when each image tells its category. A
-number has Q = N(mean, 1), so that -log Q is half a squared error up to a constant. As in the authors' program L_I is maximised
-by D's player too, which shares its trunk with Q.
+equal where Q is the posterior. At the optimum q = p, and codes divide the data among them. H(category) = log 10 = 2.303 nats is
+reached when each image tells its category. A number has Q = N(mean, 1), so that -log Q is half a squared error up to a
+constant. As in the authors' program L_I is maximised by D's player too, which shares its trunk with Q.
 
 What goes wrong: the bound is reached within hundreds of steps, long before a category is one digit: any ten groups of images will
 do, and only a bias of the networks makes them digits. So both are checked. Nor is it told which number becomes slant or width.
@@ -57,6 +57,7 @@ class InfoGAN(Averaged):
     Config = InfoGANConfig
     summary = "GAN whose codes can be read back from images (Chen et al. 2016)"
     family = "codes"
+    lesson = "21_conditions_and_information"
     conditions = CODES
     generator: nn.Module
     trunk: nn.Module

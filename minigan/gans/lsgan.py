@@ -33,3 +33,4 @@ class LSGAN(Either):
 
     Config = LSGANConfig
     summary = "least squares (Mao et al. 2016)"
+    lesson = "14_least_squares_hinge_smoothing"

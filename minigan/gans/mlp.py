@@ -48,6 +48,7 @@ class MLP(GAN):
     Config = MLPConfig
     summary = "fully connected GAN (Goodfellow et al. 2014)"
     family = "two-player"
+    lesson = "09_mlp_gan"
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

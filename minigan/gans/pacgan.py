@@ -36,3 +36,4 @@ class PacGAN(Either):
 
     Config = PacGANConfig
     summary = "D judges m examples together (Lin et al. 2017)"
+    lesson = "13_mode_collapse"

@@ -40,3 +40,4 @@ class R3GAN(Either):
 
     Config = R3GANConfig
     summary = "relativistic pair with R1 and R2 (Huang et al. 2025)"
+    lesson = "12_dirac_gan"

@@ -1,12 +1,13 @@
 """Spectrally normalised GAN (Miyato, Kataoka, Koyama, Yoshida 2018, arXiv 1802.05957).
 
-    W <- W / sigma(W)  in every layer of D, sigma the largest singular value by one power iteration an update   (eq. 8,
-    algorithm 1) min_D  E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))        (eq. 16)
+    W <- W / sigma(W)  in every layer of D, sigma the largest singular value        (eq. 8)
+    sigma by one power iteration an update                                          (algorithm 1)
+    min_D  E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))        (eq. 16)
     min_G  -E D(G(z))        (eq. 17)
 
 Each layer and each leaky ReLU is then 1-Lipschitz, and so is D (eq. 7), on the whole space and not only where a penalty looks, at
-the price of two products of a matrix and a vector. D* for the hinge without the constraint is sign(p - q), the value 2 - 2
-TV(p, q).
+the price of two products of a matrix and a vector. D* for the hinge without the constraint is sign(p - q), the value
+2 - 2 TV(p, q).
 
 What goes wrong: a kernel's matrix is not the convolution (spectral=operator is); two hidden layers of slope at most 1 cannot
 follow a density of width .02, so that on the ring fakes stay around the modes; and a product of norms bounds D loosely.
@@ -38,3 +39,4 @@ class SNGAN(Either):
 
     Config = SNGANConfig
     summary = "spectral normalisation, hinge (Miyato et al. 2018)"
+    lesson = "18_spectral_norm"

@@ -12,9 +12,8 @@ Images without labels train the first three players, the few labelled ones the l
     regularization  encoder            -E log D_y(y) - E log D_z(z)
     labels          encoder            -E log p(y | x) on labelled images
 
-At the optimum y(x) is a corner of the simplex, all classes equally often, and z is normal: the same z with another y is another
-digit in the same hand. What goes wrong: the category game alone may take any ten groups of images for classes, and the labels
-have to catch it in time; z has its prior's law over all images, not in each class, unless y is right.
+At the optimum y(x) is a corner, all classes equally often, and z is normal: one z with another y is another digit in one hand.
+What goes wrong: until labels catch it, any ten groups are classes; z is normal over all images, not in each class.
 """
 
 from __future__ import annotations
@@ -57,6 +56,7 @@ class SSAAE(FewLabels):
 
     Config = SSAAEConfig
     summary = "adversarial autoencoder of class and style, from few labels (Makhzani et al. 2015)"
+    lesson = "22_autoencoders_and_adversaries"
     conditions = {"label": Label("y")}  # noqa: RUF012
     encoder: nn.Module
     decoder: nn.Module

@@ -42,6 +42,7 @@ class Toy(GAN):
     Config = ToyConfig
     summary = "GAN for points in the plane"
     family = "two-player"
+    lesson = "12_dirac_gan"
     needs = "points"
 
     def networks(self) -> dict[str, nn.Module]:

@@ -37,3 +37,4 @@ class Unrolled(Either):
 
     Config = UnrolledConfig
     summary = "G looks K steps of D ahead (Metz et al. 2016)"
+    lesson = "13_mode_collapse"

@@ -52,6 +52,7 @@ class VAE(Model):
     Config = VAEConfig
     summary = "variational autoencoder (Kingma, Welling 2013)"
     family = "autoencoders"
+    lesson = "22_autoencoders_and_adversaries"
     best = "min autoencoder"
     encoder: nn.Module
     decoder: nn.Module

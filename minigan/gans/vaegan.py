@@ -14,9 +14,10 @@ the three networks minimise, all moving at once (ibid., eq. 9 and algorithm 1):
 
     encoder  L_prior + L_like          decoder  gamma L_like - L_GAN          discriminator  -L_GAN
 
-(the decoder's half of L_GAN here in its non-saturating form). What goes wrong: gamma weighs faithful against sharp, and D_l
-changes all the time, so L_like has no fixed meaning and should not be read as progress; where D wins, its features carry
-nothing; and where D_l is small beside the prior's term, the encoder gives up and all codes are one.
+(the decoder's half of L_GAN here in its non-saturating form). With p~, p_p the laws of x~ and x_p, the best D is p / (p + p~ +
+p_p), and max L_GAN is least, log 4/27, where (p~ + p_p) / 2 = p: D = 1/3. What goes wrong: gamma weighs faithful against sharp,
+and D_l changes all the time, so L_like has no fixed meaning and should not be read as progress; where D wins, its features
+carry nothing; and where D_l is small beside the prior's term, the encoder gives up and all codes are one.
 
 likelihood = "pixels" leaves the discriminator out of both other losses and measures 1/2 |x - x~|^2 in pixels: the plain VAE of
 the same networks, to compare with.
@@ -62,6 +63,7 @@ class VAEGAN(Averaged):
     Config = VAEGANConfig
     summary = "VAE with a discriminator's features for pixels (Larsen et al. 2015)"
     family = "autoencoders"
+    lesson = "22_autoencoders_and_adversaries"
     rule = "simultaneous"
     averaged = ("encoder", "decoder")
     encoder: nn.Module

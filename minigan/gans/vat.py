@@ -18,7 +18,8 @@ With the cross entropy of labelled images, LDS and the two terms of "entropy" (2
 
     E_labelled -log p(y | x) + weight E LDS(x) + entropy (E H(p(. | x)) - H(E p(. | x)))
 
-What goes wrong: with few labels a whole class may be taken for another; the balance term counters it where classes are even.
+At the optimum p is right on the labels, sure of each image, even over the classes, and changes only where no images are. What
+goes wrong: with few labels a whole class may be taken for another; the balance term counters it where classes are even.
 """
 
 from __future__ import annotations

@@ -40,3 +40,4 @@ class WGAN(Either):
 
     Config = WGANConfig
     summary = "Wasserstein distance, clipped weights (Arjovsky et al. 2017)"
+    lesson = "16_wgan_and_clipping"

@@ -40,3 +40,4 @@ class WGANGP(Either):
 
     Config = WGANGPConfig
     summary = "Wasserstein distance, gradient penalty (Gulrajani et al. 2017)"
+    lesson = "17_gradient_penalty"

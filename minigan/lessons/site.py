@@ -2,6 +2,7 @@
 
 index.html              the syllabus, the sections of the articles, the errata
 05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
+gallery.html            the models of the zoo: a picture, networks and losses, checks; beside it gallery/
 identities.html         the identities that hold by property test, if their table has been written
 fonts/                  that of the mathematics, so that brackets grow everywhere
 source/...              every file that a lesson cites, with an anchor for each line
@@ -23,7 +24,7 @@ import jinja2
 import nbformat
 from markupsafe import Markup
 
-from minigan.lessons import catalog, errata, notebooks, pages, sources, text
+from minigan.lessons import catalog, errata, gallery, notebooks, pages, sources, text
 from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
 from minigan.lessons.pages import Page
@@ -106,6 +107,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
         totals=totals, numbers={page.lesson.number: page for page in written}, kinds=errata.KINDS, whole=not only,
         identities=bool(identities), of_check=_by_check(written),
     )  # fmt: skip
+    _gallery(site)
     _source_pages(site)
     site.files["style.css"] = _asset("style.css")
     site.files |= {f"fonts/{name}": _data("fonts", name).read_bytes() for name in FONTS}
@@ -174,6 +176,20 @@ def _lesson_pages(site: Site, written: list[Page]) -> None:
 def _contents(page: Page) -> list[tuple[int, str, str]]:
     """The headings of a page for its contents: two levels, without links inside."""
     return [(level, id, re.sub(r"</?a\b[^>]*>", "", html)) for level, id, html in page.headings if level in (2, 3)]
+
+
+def _gallery(site: Site) -> None:
+    """The page of the models, and their pictures."""
+    families, title = gallery.shown(site.sources.lessons), "Gallery"
+    every = [model for _, _, models in families for model in models]
+    for model in every:
+        if model.picture:
+            site.files[f"gallery/{model.picture.name}"] = model.picture.data
+    site.render(
+        "gallery.html", "gallery.html", families=families,
+        sources={m.name: site.sources.cite(m.source, m.symbol, "gallery.html", title) for m in every},
+        stems={lesson.stem: lesson.title for lesson in site.lessons},
+    )  # fmt: skip
 
 
 def _identity_tests(site: Site) -> dict[int, tuple[str, str]]:

@@ -15,7 +15,7 @@ from minigan import data
 from minigan.gans.checks import Check
 from minigan.gans.needs import Facts, Supply
 from minigan.gans.options import reading
-from minigan.run import advice, building, checkpoint, places, settings
+from minigan.run import advice, building, checkpoint, lesson, places, settings
 from minigan.run.advice import Advice
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import CheckpointError, UsageError, command, shown
@@ -101,8 +101,7 @@ class Diagnosis:
         lines += [f"  evidence  {c.name}: {cell(c.value)}, expected {c.target}" for c in found.checks if not c.met]
         lines += [f"  try       {each.command}\n            ({each.why})" for each in new]
         lines += ["  try       as above"] if len(new) < len(tried) else []
-        number, title = int(symptom.lesson[:2]), symptom.lesson[3:].replace("_", " ")
-        return [*lines, f"  lesson    {number}, {title}: {command('lessons', 'run', number)}"]
+        return [*lines, f"  lesson    {lesson.told(symptom.lesson)}"]
 
     def as_json(self) -> str:
         """The same as one document; numbers that JSON does not have become null."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from minigan import data, gans
 from minigan.gans.needs import kind_of
 from minigan.gans.protocol import FAMILIES
-from minigan.run import references, settings
+from minigan.run import lesson, references, settings
 from minigan.run.errors import command
 
 SHOWN = ("data", "steps", "batch_size", "lr")
@@ -13,13 +13,14 @@ SHOWN = ("data", "steps", "batch_size", "lr")
 
 def models() -> str:
     """The zoo by family, a line each: name, kind, what it is, and its most important defaults."""
-    rows: list[tuple[object, ...]] = [("name", "for", "what", *SHOWN)]
+    rows: list[tuple[object, ...]] = [("name", "for", "what", *SHOWN, "lesson")]
     families = []
     for name in gans.MODELS:
         reference = references.resolve(name)
         model, values = reference.model, settings.defaults(reference)
         mark = " (default)" if name == gans.DEFAULT else ""
-        rows.append((name, kind_of(model.needs), model.summary + mark, *(values.get(key, "") for key in SHOWN)))
+        told = lesson.number(model.lesson) if getattr(model, "lesson", "") else "-"
+        rows.append((name, kind_of(model.needs), model.summary + mark, *(values.get(key, "") for key in SHOWN), told))
         families.append(model.family)
     head, *lines = settings.table(rows, indent="  ").splitlines()
     listed = [head]

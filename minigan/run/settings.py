@@ -14,6 +14,7 @@ from typing import Any
 from minigan import data
 from minigan.gans.needs import Facts, Needs, names_of_sets
 from minigan.gans.options import DATA_OPTIONS, image_defaults
+from minigan.run import lesson
 from minigan.run.errors import UsageError
 from minigan.run.references import Reference
 
@@ -152,7 +153,9 @@ def help_text(reference: Reference) -> str:
         rows.append((f.name, str(values[f.name]), said + images))
         rows += [("", "", f"  {name}: {line}") for name, line in told.items()]
     about = f" ({model.summary})" if model.summary else ""
-    return f"settings of {reference.name}{about}, for --set key=value:\n" + table([("key", "default", ""), *rows])
+    explained = getattr(model, "lesson", "")  # not every model of one's own has it
+    end = f"\n\nexplained in lesson {lesson.told(explained)}" if explained else ""
+    return f"settings of {reference.name}{about}, for --set key=value:\n" + table([("key", "default", ""), *rows]) + end
 
 
 def defaults(reference: Reference) -> dict[str, Any]:
