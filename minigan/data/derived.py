@@ -33,6 +33,10 @@ INK, PAPER = np.array([-1.0, -1.0, -0.6], np.float32), np.array([1.0, 0.7, 0.0],
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 STEEP = 0.5  # from which slope on there is an edge; a step from black to white has 1
 CELLS = 4  # of a side of a random field of colours
+SHADE, GRAIN = (
+    0.5,
+    0.3,
+)  # of the colour that all of a field has, and of what differs within it, between black, 0, and white, 1
 PART = 500  # images that are floats at a time
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -76,9 +80,9 @@ def _coloured(x: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 def _textured(x: np.ndarray, u: np.ndarray) -> np.ndarray:
-    cells = u.reshape(len(x), CELLS, CELLS, 3).astype(np.float32)
-    field = resize(2 * cells - 1, x.shape[1:3])
-    return np.abs(field - x) - 1
+    colours, cells = np.split(u.astype(np.float32), [3], axis=1)
+    field = SHADE * colours.reshape(-1, 1, 1, 3) + GRAIN * resize(cells.reshape(-1, CELLS, CELLS, 3), x.shape[1:3])
+    return 2 * np.abs(field - (x + 1) / 2) - 1
 
 
 def _edges(x: np.ndarray) -> np.ndarray:
@@ -97,7 +101,7 @@ MAPS = {
     "coloured": Map(
         "in one random hue each, on black; of grey images", _coloured, 1, lambda y: y.max(-1, keepdims=True)
     ),
-    "textured": Map("the difference to a random field of soft colours, as MNIST-M", _textured, 3 * CELLS**2),
+    "textured": Map("the difference to a random field of soft colours, as MNIST-M", _textured, 3 + 3 * CELLS**2),
     "edges": Map("outlines by Sobel's gradient", _edges),
     "grey": Map("in one channel", _grey),
 }

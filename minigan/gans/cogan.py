@@ -39,9 +39,10 @@ from minigan.player import Player
 class CoGANConfig(TranslationConfig):
     """CoGAN's options."""
 
-    data: str = option("a=glyphs,b=glyphs+tinted", "the two sets, a with labels: a=NAME,b=NAME, or NAME,NAME")
+    data: str = option("a=glyphs,b=glyphs+edges", "the two sets, a with labels: a=NAME,b=NAME, or NAME,NAME")
     latent: int = option(64, "length of the noise vector z ~ N(0, 1)", low=1)
-    batch_size: int = option(32, "images of each set a step", low=1)
+    batch_size: int = option(64, "images of each set a step", low=1)
+    features: int = option(32, "channels f before the images in G, after the first layers in D", low=1)
     lr: float = option(5e-4, "Adam's learning rate (2e-4: Liu 2016, arXiv 1606.07536, section 3.2)", low=0.0)
 
 
@@ -74,8 +75,8 @@ class CoGAN(Averaged):
             made[f"g_{name}"] = nn.ConvTranspose(2 * f, shape[-1], 4, stride=2, activation="tanh", init=NORMAL)
             made[f"first_{name}"] = nn.Conv(shape[-1], f, 4, stride=2, activation="leaky_relu", init=NORMAL)
             made |= {f"norm_{name}": batch(2 * f, "leaky_relu"), f"last_{name}": batch(16 * f, "leaky_relu")}
-        made |= {"dense": nn.Dense(height * width * 2 * f, 16 * f, **plain), "head": nn.Dense(16 * f, 1)}
-        return {**made, "reader": nn.Dense(16 * f, self.classes)}
+        made["dense"] = nn.Dense(height * width * 2 * f, 16 * f, **plain)
+        return {**made, "head": nn.Dense(16 * f, 1, init=NORMAL), "reader": nn.Dense(16 * f, self.classes)}
 
     def players(self) -> list[Player]:
         """Both discriminators with the classifier, then both generators."""
@@ -113,14 +114,13 @@ class CoGAN(Averaged):
 
     def generator_loss(self, x: Any) -> Tensor:
         """-E log f_a(g_a(z)) - E log f_b(g_b(z))."""
-        fooled = [self.head(self.seen(made, name)) for made, name in zip(self.pairs(len(x.a)), "ab", strict=True)]
-        return losses.non_saturating.generator(fooled[0]) + losses.non_saturating.generator(fooled[1])
+        a, b = (self.head(self.seen(made, name)) for made, name in zip(self.pairs(len(x.a)), "ab", strict=True))
+        return losses.non_saturating.generator(a) + losses.non_saturating.generator(b)
 
-    def drawn(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(self, n: int) -> tuple[np.ndarray, ...]:
         """n pairs, the same ones at each call."""
         with self.evaluating(), self.random.apart(self.config.seed, "pairs"):
-            of_a, of_b = self.pairs(n)
-            return of_a.numpy(), of_b.numpy()
+            return tuple(made.numpy() for made in self.pairs(n))
 
     def read(self, x: np.ndarray, name: str) -> np.ndarray:
         """The likeliest classes of images of a set, by the shared classifier."""
@@ -132,9 +132,8 @@ class CoGAN(Averaged):
         return {"accuracy_a": float((self.read(real["a"], "a") == real["y"]).mean())}
 
     def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
-        """Pairs: g_a(z) above g_b(z), twice."""
-        of_a, of_b = self.drawn(2 * SHOWN)
-        return {"samples": domains.rows(of_a[:SHOWN], of_b[:SHOWN], of_a[SHOWN:], of_b[SHOWN:])}
+        """Pairs: g_a(z) above g_b(z)."""
+        return {"samples": domains.rows(*self.drawn(SHOWN))}
 
     def checks(self, real: RealData) -> Sequence[Check]:
         """Whether pairs are pairs, and whether b is read without labels of b."""
