@@ -17,6 +17,14 @@ The works of a critic (`gp_toy`, `gp_dcgan`) are one update of WGAN-GP's critic 
 for each example, and Adam(1e-4, beta1=0.5, beta2=0.9) on mean D(fake) - mean D(real) + weight * mean (|grad_x D(x)| - 1)^2;
 the losses returned are that sum and the last mean.  D is without dropout there: the penalty is of one function.
 
+The work `cyclegan` is a step of CycleGAN's four networks (Zhu et al. 2017, arXiv 1703.10593) on two batches of images a, b, at
+our size: `CYCLE` says how they are made. First G and F minimise, by one Adam(2e-4, beta1=0.5, beta2=0.999) for both,
+
+    mean (D_b(G(a)) - 1)^2 + mean (D_a(F(b)) - 1)^2 + 10 (|F(G(a)) - a| + |G(F(b)) - b|) + 5 (|G(b) - b| + |F(a) - a|),
+
+then D_a and D_b, by another, 1/2 mean (D_b(b) - 1)^2 + 1/2 mean D_b(G(a))^2 and the same of D_a, without gradient through G and F
+and without a pool of earlier fakes; the losses returned are the discriminators' and the generators'.
+
 `report` warms up, times blocks of steps and prints one JSON line, with the process's peak resident memory after the timed
 steps and the numbers of weights, by which works can be told to be the same.
 """
@@ -59,6 +67,12 @@ G_STRIDES = (1, 2, 2)
 D_CHANNELS = (1, 64, 128)
 DROP = 0.3
 
+# CycleGAN's networks, convolutions padded to the size of the stride's quotient:
+#   G, F: conv 5x5 f -> 3x3/2 2f -> 3x3/2 4f -> blocks x (x + [3x3 4f, norm, ReLU, 3x3 4f, norm]) -> convT 3x3/2 2f -> 3x3/2 f
+#         -> conv 5x5 1 with bias -> tanh          instance norm without gain and ReLU after each but the last, no other biases
+#   D:    conv 4x4/2 2f with bias -> leaky -> conv 4x4/2 4f -> instance norm -> leaky -> conv 4x4 1 with bias
+CYCLE = {"features": 8, "blocks": 2, "cycle": 10.0, "identity": 0.5}
+
 
 @dataclass(frozen=True)
 class Work:
@@ -73,6 +87,7 @@ class Work:
     tanh_out: bool = True
     size: int = 0
     penalty: float = 0.0  # weight of the gradient penalty; 0: a GAN's step, not a critic's update
+    cycle: bool = False  # the four networks of `CYCLE`
 
     @property
     def drop(self) -> float:
@@ -121,6 +136,7 @@ WORKS = {
         "gp_toy", 256, 2, g_sizes=(2, 512, 512, 512, 2), d_sizes=(2, 512, 512, 512, 1), tanh_out=False, penalty=0.1
     ),
     "gp_dcgan": Work("gp_dcgan", 64, 100, size=28, penalty=10.0),
+    "cyclegan": Work("cyclegan", 16, 0, size=28, cycle=True),
 }
 
 
@@ -144,8 +160,11 @@ class Args:
 PRECISION = ("highest", "high")  # of float32 products on a GPU: all 24 bits of the factors, or TF32's 11
 
 
-def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tuple[str, ...] = ("cpu",)) -> Args:
-    """Parse the command line; `knobs` lists the variants this peer has, the default value first; `devices` where it runs."""
+def parse_args(
+    description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tuple[str, ...] = ("cpu",), cycle: bool = False
+) -> Args:
+    """Parse the command line; `knobs` lists the variants this peer has, the default value first; `devices` where it runs;
+    `cycle` says whether it has the work `cyclegan`."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--work", choices=sorted(WORKS), required=True)
     parser.add_argument("--threads", type=int, default=2)
@@ -165,6 +184,8 @@ def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tup
             parser.error("unknown variant {!r}; there are: {}".format(item, listing))
         variant[knob] = value
     work = WORKS[got.work]
+    if work.cycle and not cycle:
+        parser.error("this peer has no work cyclegan")
     if got.size and (not work.size or got.size % 4):
         parser.error("--size is for convolutional works, and a multiple of 4")
     work = replace(work, batch=got.batch or work.batch, size=got.size or work.size)
