@@ -230,7 +230,7 @@ print(f"with noise of one step {lost:.0%} of the bits are wrong")
 # probability $1/3$ and uniform between for the rest, so
 #
 # $$ E|b - c| = \frac23 + \frac{1 + c^2}{6}, \qquad c^* = 0,\quad E|b - c^*| = \frac56,\quad
-# E|b - b'| = \frac{8}{9} \text{ for another true one.} \tag{23.8} $$
+# E|b - b'| = \frac{26}{27} \text{ for another true one.} \tag{23.8} $$
 #
 # L1 paints *grey*, and every coloured answer costs more. The game pays for colours: grey is in no $p(b\mid a)$.
 #
@@ -265,9 +265,9 @@ for c in (-0.5, 0.2):
 check("23.8a", "least at grey", [np.median(channel), np.abs(channel).mean()], [0, 5 / 6], atol=1e-4)
 check(
     "23.8b",
-    "another hue costs 8/9",
+    "another hue costs 26/27",
     np.abs(channel[::300, None] - channel[None, ::300]).mean(),
-    8 / 9,
+    26 / 27,
     atol=1e-3,
 )
 length, grid = 100, np.linspace(-1, 1, 201)
@@ -311,7 +311,7 @@ axes[0].plot(x, edge.mean(axis=0), color=ORANGE, linestyle="--", label="L2: the 
 axes[0].plot(x, np.median(edge, axis=0), color=BLUE, label="L1: the median")
 axes[0].set(xlabel="place", ylabel="grey", title="an uncertain edge")
 axes[0].legend(fontsize=8)
-bars = np.array([5 / 6, 8 / 9, 1.0])
+bars = np.array([5 / 6, 26 / 27, 1.0])
 axes[1].bar(["grey", "a random hue", "pure red"], bars, color=[GREY, GREEN, ORANGE])
 axes[1].set(ylabel="$E|b - c|$ a channel", ylim=(0.7, 1.05), title="what a colour costs in L1")
 show(fig, "medians",

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from small_models import write_images
 
+import minigan.data.derived
 from minigan import data
 from minigan.cli import main
-from minigan.data import MAPS, DataError, Dataset, Pixels, derived
+from minigan.data import MAPS, DataError, Dataset, Pixels, derive
 from minigan.gans import needs
 from minigan.gans.checks import RealData
 
@@ -22,19 +23,19 @@ TWO = {"a": "images", "y": "labels", "b": "paired images"}
 
 @pytest.mark.parametrize("name", MAPS)
 def test_a_map_keeps_rows_and_labels_and_does_not_depend_on_how_many_there_are(name: str, monkeypatch) -> None:
-    whole = derived(GREY, [name], f"noise+{name}", seed=3)
+    whole = derive(GREY, [name], f"noise+{name}", seed=3)
     assert whole.x.shape[:3] == GREY.x.shape[:3] and whole.x.dtype == np.float32 and np.abs(whole.x).max() <= 1
     assert whole.name == f"noise+{name}" and (whole.y == GREY.y).all()
-    monkeypatch.setattr("minigan.data.derived.PART", 4)
-    lazy = derived(GREY, [name], "other", seed=3, lazy=True)
+    monkeypatch.setattr(minigan.data.derived, "PART", 4)
+    lazy = derive(GREY, [name], "other", seed=3, lazy=True)
     assert isinstance(lazy.x, Pixels) and np.array_equal(np.asarray(lazy.x), whole.x)
-    again = derived(GREY, [name], "other", seed=4).x
+    again = derive(GREY, [name], "other", seed=4).x
     assert np.array_equal(again, whole.x) == (not MAPS[name].numbers)
 
 
 def test_each_map_by_its_formula() -> None:
     x, step = GREY.x, 1 / 127.5
-    made = {name: derived(GREY, [name], "", seed=0).x for name in MAPS}
+    made = {name: derive(GREY, [name], "", seed=0).x for name in MAPS}
     assert np.abs(made["inverted"] + x).max() <= step
     paper, ink = np.array([1, 0.7, 0]), np.array([-1, -1, -0.6])
     assert np.abs(made["tinted"] - (paper + (x + 1) / 2 * (ink - paper))).max() <= step
@@ -42,22 +43,22 @@ def test_each_map_by_its_formula() -> None:
     assert np.allclose(made["coloured"].min(-1), -1)
     white = Dataset("white", np.ones((2, 12, 10, 1), np.float32), None, "images")
     black = Dataset("black", np.full((2, 12, 10, 1), -1, np.float32), None, "images")
-    bare = (derived(black, ["textured"], "", seed=0).x + 1) / 2
+    bare = (derive(black, ["textured"], "", seed=0).x + 1) / 2
     assert bare.min() >= 0 and bare.max() <= 0.8 + step and bare.std() > 0.05
-    assert np.abs((derived(white, ["textured"], "", seed=0).x + 1) / 2 - (1 - bare)).max() <= step
+    assert np.abs((derive(white, ["textured"], "", seed=0).x + 1) / 2 - (1 - bare)).max() <= step
     square = np.full((2, 12, 12, 1), -1, np.float32)
     square[:, 3:9, 3:9] = 1
-    edges = derived(Dataset("square", square, None, "images"), ["edges"], "", seed=0).x[0, :, :, 0]
+    edges = derive(Dataset("square", square, None, "images"), ["edges"], "", seed=0).x[0, :, :, 0]
     assert set(np.unique(edges)) == {-1, 1} and edges[5, 5] == -1 and edges[0, 0] == -1
     assert (edges[5] == [-1, -1, 1, 1, -1, -1, -1, -1, 1, 1, -1, -1]).all()
     colours = R.uniform(-1, 1, (3, 4, 4, 3)).astype(np.float32)
-    grey = derived(Dataset("c", colours, None, "images"), ["grey"], "", seed=0).x[..., 0]
+    grey = derive(Dataset("c", colours, None, "images"), ["grey"], "", seed=0).x[..., 0]
     assert np.abs(grey - colours @ np.array([0.299, 0.587, 0.114])).max() <= step + 1e-6
 
 
 def test_the_true_map_is_known_where_there_is_one() -> None:
     for name, backwards in {"inverted": True, "tinted": True, "coloured": True, "edges": False, "grey": False}.items():
-        made = derived(GREY, [name], "", seed=0).x
+        made = derive(GREY, [name], "", seed=0).x
         if there := data.known_map("noise", f"noise+{name}"):
             assert np.abs(there(GREY.x) - made).max() <= 1 / 127.5
         assert bool(there) == (not MAPS[name].numbers)
@@ -66,7 +67,7 @@ def test_the_true_map_is_known_where_there_is_one() -> None:
         if back:
             assert np.abs(back(made) - GREY.x).max() <= 1 / 60
     chained = data.known_map("noise", "noise+inverted+edges")
-    both = derived(derived(GREY, ["inverted"], "", seed=0), ["edges"], "", seed=0).x
+    both = derive(derive(GREY, ["inverted"], "", seed=0), ["edges"], "", seed=0).x
     assert chained is not None and (chained(GREY.x) == both).mean() > 0.95  # but for the rounding between
     for a, b in (
         ("noise", "noise"),

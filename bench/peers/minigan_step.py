@@ -58,8 +58,9 @@ def two_of(data: np.ndarray, size: int) -> Callable[[int], Any]:
     if ARGS.device == "cpu":
         return lambda step: {name: loader.batch(step) for name, loader in loaders.items()}
     resident = cupy.asarray(data)
-    taken = lambda loader, step: cupy.take(resident, cupy.asarray(loader.indices(step)), axis=0)
-    return lambda step: {name: taken(loader, step) for name, loader in loaders.items()}
+    return lambda step: {
+        name: cupy.take(resident, cupy.asarray(loader.indices(step)), axis=0) for name, loader in loaders.items()
+    }
 
 
 class GAN:

@@ -12,7 +12,7 @@ from typing import Any
 
 from minigan.data import files, toys
 from minigan.data.base import DataError, Dataset, cache_folder
-from minigan.data.derived import MAPS, derived, joined, known_map, split
+from minigan.data.derived import MAPS, derive, joined, known_map, split
 from minigan.data.glyphs import draw_glyphs
 from minigan.data.loader import Loader
 from minigan.data.mnist import SOURCES, idx_dataset, only_tested, read_idx
@@ -22,7 +22,7 @@ from minigan.data.toys import mode_statistics
 from minigan.data.transforms import colour, invert, resize
 
 __all__ = [
-    "MAPS", "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "cache_folder", "catalogue", "colour", "derived",
+    "MAPS", "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "cache_folder", "catalogue", "colour", "derive",
     "draw_glyphs", "held_out", "invert", "is_known", "joined", "known_map", "load", "mode_statistics", "read_idx", "resize",
     "split",
 ]  # fmt: skip
@@ -128,7 +128,7 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
     base, maps = split(name)
     if maps:
         lazy = bool(options.get("lazy"))
-        return derived(load(base, seed=seed, n=n, **options), maps, name, seed=seed, lazy=lazy)
+        return derive(load(base, seed=seed, n=n, **options), maps, name, seed=seed, lazy=lazy)
     maker = _MAKERS.get(name)
     changes: dict[str, Any] = {}
     if maker is None:

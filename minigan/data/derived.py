@@ -123,7 +123,7 @@ def joined(base: str, maps: list[str]) -> str:
     return "+".join([base, *maps])
 
 
-def derived(found: Dataset, maps: list[str], name: str, *, seed: int, lazy: bool = False) -> Dataset:
+def derive(found: Dataset, maps: list[str], name: str, *, seed: int, lazy: bool = False) -> Dataset:
     """A set of images changed by these maps, one after the other.
 
     seed: of the numbers that random maps draw, image by image. lazy: keep `x` as bytes.

@@ -127,7 +127,7 @@ def entries(needs: Needs) -> dict[str, str]:
             raise TypeError(f"{wrong}; its values are {', '.join((*SETS, *LABELS))}")
         if kind in LABELS and not labelled:
             raise TypeError(f"{wrong}; labels stand behind the data set that they belong to")
-        if kind == PAIRED and not labelled:
+        if kind == PAIRED and not any(other in SETS for other in list(found.values())[: list(found).index(name)]):
             raise TypeError(f"{wrong}; paired images stand behind the data set that they belong to")
         labelled = kind in SETS
     if isinstance(needs, str) and needs not in SETS:
