@@ -49,8 +49,8 @@ def losses_of(W, V):
 
 
 W, V = (mg.tensor(random.standard_normal((12, 2, 2)), requires_grad=True) for _ in range(2))
-adam = optim.Adam({"W": W, "V": V}, lr=optim.linear(0.05, steps=sized(1500, 1000)))
-for _ in range(sized(1500, 1000)):
+adam = optim.Adam({"W": W, "V": V}, lr=optim.linear(0.05, steps=sized(1200, 700)))
+for _ in range(sized(1200, 700)):
     adam.step(mg.grad(ops.sum(losses_of(W, V)), list(adam.parameters.values())))
 found, ends = W.numpy(), losses_of(W, V).numpy()
 away = np.linalg.norm(found - T, axis=(1, 2))

@@ -48,9 +48,7 @@ class BicycleGANConfig(TranslationConfig):
     """BicycleGAN's options."""
 
     data: str = option("a=glyphs,b=glyphs+coloured", "inputs and translations, in one order: a=NAME,b=NAME")
-    latent: int = option(
-        1, "length of the code z ~ N(0, 1): as many as b differ in, of one a (8: authors' paper)", low=1
-    )
+    latent: int = option(1, "length of z ~ N(0, 1): in how many ways translations of one image differ", low=1)
     l1: float = option(10.0, "lambda: of |b - G(a, E(b))| (Zhu 2017, arXiv 1711.11586, section 4)", low=0.0)
     kl: float = option(0.01, "lambda_KL: of E's distance from the prior (ibid.)", low=0.0)
     code: float = option(0.5, "lambda_z: of |z - z^| (ibid.)", low=0.0)
