@@ -439,13 +439,8 @@ grade("23.E3", patch_at, patch_property, layers=st.lists(st.tuples(st.integers(1
 
 # %%
 def hide(image, number):
-    """An image of bytes, none of them more than 1 away, from which :func:`seek` reads the number, 0 <= number < 2^len(image)."""
+    """An image of bytes, none more than 1 away, whose lowest bits are the digits of number < 2^len(image), the last one first."""
     # Hint: odd and even.
-    raise NotImplementedError
-
-
-def seek(image):
-    """The number that is hidden in an image."""
     raise NotImplementedError
 
 
