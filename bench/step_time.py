@@ -27,6 +27,7 @@ from typing import Any
 HERE = Path(__file__).parent
 PEERS = ("torch_eager", "torch_compile", "jax_jit", "keras_tf")
 DCGAN_PEERS = ("torch_eager", "torch_eager:layout=channels_last", "torch_compile:layout=channels_last", *PEERS[2:])
+CYCLE_PEERS = ("torch_eager", "torch_eager:layout=channels_last")  # the others do not have this work
 GPU_PEERS = ("torch_eager", "torch_eager:graph=yes", "torch_compile", "jax_jit")
 
 
@@ -116,6 +117,8 @@ def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any
     if args.device != "cpu":
         options += ["--device", args.device]
     default = GPU_PEERS if args.device != "cpu" else DCGAN_PEERS if work.endswith("dcgan") else PEERS
+    if work == "cyclegan":
+        default = CYCLE_PEERS
     results: dict[str, list[dict[str, Any]]] = {}
     for _ in range(args.rounds):
         for label in ("minigan_step", *(args.peers or default)):
@@ -170,7 +173,7 @@ def main() -> None:
         nargs="+",
         default=["toy", "mlp"],
         metavar="NAME",
-        help="toy, mlp, dcgan, gp_toy, gp_dcgan, r1_toy, r1_dcgan",
+        help="toy, mlp, dcgan, gp_toy, gp_dcgan, r1_toy, r1_dcgan, cyclegan",
     )
     parser.add_argument("--peers", nargs="*", default=[], metavar="PEER[:KNOB=VALUE,...]")
     parser.add_argument("--rounds", type=int, default=3)

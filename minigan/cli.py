@@ -50,7 +50,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="NAME|PATH",
-        help="see: minigan datasets; or a folder or .zip of pictures, .npy, .npz, .csv, ...; a=NAME,b=NAME for several",
+        help="see: minigan datasets; or a folder or .zip of pictures, .npy, .npz, .csv, ...; a=NAME,b=NAME for two; NAME+MAP",
     )
     parser.add_argument("--size", metavar="N|HxW", help="resize images")
     parser.add_argument("--crop", action="store_const", const="true", help="the middle of images of another aspect")

@@ -19,10 +19,13 @@ def constant(lr: float) -> Schedule:
     return lambda t: lr
 
 
-def linear(lr: float, *, steps: int, final: float = 0.0) -> Schedule:
-    """A straight line from lr at t = 0 to `final` at t = steps, and `final` after."""
+def linear(lr: float, *, steps: int, final: float = 0.0, hold: int = 0) -> Schedule:
+    """lr until t = hold < steps, a straight line from there to `final` at t = steps, and `final` after."""
     _check("linear", lr, steps, final)
-    return lambda t: lr + (final - lr) * min(t / steps, 1.0)
+    whole("linear", "hold", hold, low=0)
+    if hold >= steps:
+        raise ValueError(f"linear: got hold {hold} of {steps} steps, expected fewer, so that there is a line")
+    return lambda t: lr + (final - lr) * min(max(t - hold, 0) / (steps - hold), 1.0)
 
 
 def cosine(lr: float, *, steps: int, final: float = 0.0) -> Schedule:

@@ -50,21 +50,31 @@ ZOO: dict[str, dict[str, Any]] = {
     "ssaae": {"width": 8, "labels": 2, "latent": 3},
     "ganomaly": {"latent": 4, "features": 2},
     "fanogan": {"latent": 4, "features": 2, "gan_steps": 15},
+    "pix2pix": {"features": 2},
+    "cyclegan": {"features": 2, "blocks": 1, "pool": 12},
+    "discogan": {"features": 2},
+    "cogan": {"features": 2, "latent": 4},
+    "pixelda": {"features": 2, "latent": 3},
+    "bicyclegan": {"features": 2, "latent": 3},
 }
+SOURCE = np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)
 ASKED = {
     "cgan": {"label": 3},
     "acgan": {"label": 3},
     "projection": {"label": 3},
     "infogan": {"category": 3, "first": 0.5},
-    "dagan": {"source": np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)},
+    "dagan": {"source": SOURCE},
     "ssaae": {"label": 3},
+    **{key: {"source": SOURCE} for key in ("pix2pix", "cyclegan", "discogan", "pixelda", "bicyclegan")},
 }
+JOINED = ("cogan",)  # whose samples are pairs, side by side
 SILENT = ("vat", "ganomaly")  # make no examples
 HELD = {
     "vat": {"weight": 0.0},  # direction and target of LDS count as constants in its derivative, so it is tested apart
     "density": {"divergence": "js"},  # e^l of weights ten times as large is no number
     "flowgan": {"r1": 0.0},  # what a lazy term adds to a gradient is no part of the loss that is told
     "dagan": {"gp": 0.0},
+    "cyclegan": {"pool": 0},  # what a pool returns depends on what it was given before
     "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
 SIZE, BATCH = 8, 20
@@ -90,19 +100,26 @@ def images() -> data.Dataset:
 
 def data_of(model: Any, images: data.Dataset) -> data.Dataset:
     """The images, or for a model of points those that it is for."""
-    return images if "images" in needs.entries(model.needs).values() else data.load(model.Config().data, n=200)
+    kinds = needs.entries(model.needs).values()
+    return images if "images" in kinds else data.load(model.Config().data, n=200)
 
 
 def supply_of(model: Any, images: data.Dataset) -> needs.Supply:
     found = data_of(model, images)
     assert found.y is not None
     forms = {"labels": found.y, "one-hot": np.eye(10, dtype=np.float32)[found.y]}
-    kinds = needs.entries(model.needs)
-    groups = {name: forms.get(kind, found.x) for name, kind in kinds.items()}
+    sets: dict[str, data.Dataset] = {}
+    groups: dict[str, dict[str, Any]] = {}
     facts = needs.Facts()
-    for name, kind in kinds.items():
-        (facts.classes if kind in forms else facts.shapes)[name] = 10 if kind in forms else found.x.shape[1:]
-    return needs.Supply(facts, {"x": found}, {"x": groups}, isinstance(model.needs, str))
+    for name, kind in needs.entries(model.needs).items():
+        if kind in forms:
+            facts.classes[name], array = 10, forms[kind]
+        else:  # a second set: the same, inverted
+            sets[name] = dataclasses.replace(found, x=-found.x if sets else found.x)
+            facts.shapes[name], array = found.x.shape[1:], sets[name].x
+        beside = kind in forms or kind == needs.PAIRED
+        (next(reversed(groups.values())) if beside else groups.setdefault(name, {}))[name] = array
+    return needs.Supply(facts, sets, groups, isinstance(model.needs, str))
 
 
 def made(name: str, images: data.Dataset, **options: Any) -> tuple[Any, Feed]:
@@ -218,7 +235,9 @@ def test_samples_pictures_numbers_and_checks(name: str, images: data.Dataset) ->
             model.sample(2)
         return
     samples = model.sample(5, seed=3, **ASKED.get(name, {}))
-    assert samples.shape == (5, *model.shape) and samples.std() > 0
+    height, *rest = model.shape
+    shape = (height, 2 * rest[0], *rest[1:]) if name in JOINED else model.shape
+    assert samples.shape == (5, *shape) and samples.std() > 0
     assert samples.ndim == 2 or np.abs(samples).max() <= 1
     assert np.array_equal(samples, model.sample(5, seed=3, **ASKED.get(name, {})))
     for condition in ASKED.get(name, {}):

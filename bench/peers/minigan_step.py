@@ -1,5 +1,5 @@
 """minigan itself, as its README writes it: a model from the zoo, a loader, and `game.step` (recorded once, then replayed); a
-critic's update with a gradient penalty as a game of one player.
+critic's update with a gradient penalty as a game of one player; CycleGAN's step with a batch of each set.
 
 Knobs: `replay=no` runs every step eagerly, building and walking the graph anew. On a GPU (`--device cuda`) the data set stays on
 the device, as `minigan train --device gpu` keeps it, and `precision=high` allows TF32.
@@ -14,6 +14,7 @@ from typing import Any
 from protocol import (
     CRITIC_BETAS,
     CRITIC_RATE,
+    CYCLE,
     LEAK,
     PRECISION,
     SEED,
@@ -25,7 +26,7 @@ from protocol import (
 )
 
 DCGAN_28 = {"net": "s4", "features": 64}  # the nets of `protocol.py`
-ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"))
+ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"), cycle=True)
 keep_to(ARGS.threads)
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(ARGS.threads)
 
@@ -39,6 +40,7 @@ import minigan as mg  # noqa: E402
 from minigan import losses, nn, ops, optim, penalties  # noqa: E402
 from minigan.autodiff import Tensor  # noqa: E402
 from minigan.gans import get  # noqa: E402
+from minigan.gans.needs import Facts  # noqa: E402
 
 
 def feed_of(loader: mg.data.Loader, data: np.ndarray, game: mg.Game) -> Callable[[int], Any]:
@@ -48,6 +50,17 @@ def feed_of(loader: mg.data.Loader, data: np.ndarray, game: mg.Game) -> Callable
         return lambda step: loader.batch(step, out=game.buffer(shape))
     resident = cupy.asarray(data)
     return lambda step: cupy.take(resident, cupy.asarray(loader.indices(step)), axis=0, out=game.buffer(shape))
+
+
+def two_of(data: np.ndarray, size: int) -> Callable[[int], Any]:
+    """The batches of a step for two sets, each in an order of its own."""
+    loaders = {name: mg.data.Loader(data, batch_size=size, seed=SEED, name=name) for name in "ab"}
+    if ARGS.device == "cpu":
+        return lambda step: {name: loader.batch(step) for name, loader in loaders.items()}
+    resident = cupy.asarray(data)
+    return lambda step: {
+        name: cupy.take(resident, cupy.asarray(loader.indices(step)), axis=0) for name, loader in loaders.items()
+    }
 
 
 class GAN:
@@ -100,6 +113,20 @@ class Critic:
         return made["D"].item(), self.game.metrics["penalty"].item()
 
 
+class Cycle:
+    """CycleGAN, two maps and two discriminators, without its pool."""
+
+    def __init__(self, work: Work, shape: tuple[int, ...], device: str, replay: bool) -> None:
+        model_class = get("cyclegan")
+        config = model_class.Config(batch_size=work.batch, seed=SEED, ema=0.0, pool=0, **CYCLE)
+        model = model_class(config, Facts({"a": shape, "b": shape}), device=device, replay=replay)
+        self.game, self.nets = model.game, (nn.Sequential(model.G, model.F), nn.Sequential(model.D_a, model.D_b))
+
+    def losses(self, made: Mapping[str, Tensor]) -> tuple[float, float]:
+        """Of the discriminators and of the generators."""
+        return made["discriminators"].item(), made["generators"].item()
+
+
 def perceptron(sizes: tuple[int, ...]) -> nn.Module:
     """Dense layers, leaky ReLU between them."""
     pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
@@ -112,11 +139,11 @@ def main() -> None:
     work, on_gpu = ARGS.work, ARGS.device == "cuda"
     data = make_data(work)
     mg.backend.matmul_precision(ARGS.pick("precision", "highest"))
-    trained = (Critic if work.penalty else GAN)(
+    trained = (Cycle if work.cycle else Critic if work.penalty else GAN)(
         work, data.shape[1:], "gpu" if on_gpu else "cpu", ARGS.pick("replay", "yes") == "yes"
     )
     loader = mg.data.Loader(data, batch_size=work.batch, seed=SEED)
-    feed, count = feed_of(loader, data, trained.game), 0
+    feed, count = (two_of(data, work.batch) if work.cycle else feed_of(loader, data, trained.game)), 0
 
     def step() -> Mapping[str, Tensor]:
         nonlocal count

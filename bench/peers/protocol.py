@@ -20,6 +20,13 @@ the losses returned are that sum and the last mean.  D is without dropout there:
 The works of R1 (`r1_toy`, `r1_dcgan`) are the GAN's step with R1 by intervals (Mescheder et al. 2018, arXiv 1801.04406; Karras et
 al. 2019, arXiv 1912.04958, appendix B): in every `every`-th step D's loss has (every r1 / 2) mean |grad_x D(real)|^2 beside it. A
 block of steps is timed whole, so that its mean is of steps with and without. D is without dropout there, too.
+The work `cyclegan` is a step of CycleGAN's four networks (Zhu et al. 2017, arXiv 1703.10593) on two batches of images a, b, at
+our size: `CYCLE` says how they are made. First G and F minimise, by one Adam(2e-4, beta1=0.5, beta2=0.999) for both,
+
+    mean (D_b(G(a)) - 1)^2 + mean (D_a(F(b)) - 1)^2 + 10 (|F(G(a)) - a| + |G(F(b)) - b|) + 5 (|G(b) - b| + |F(a) - a|),
+
+then D_a and D_b, by another, 1/2 mean (D_b(b) - 1)^2 + 1/2 mean D_b(G(a))^2 and the same of D_a, without gradient through G and F
+and without a pool of earlier fakes; the losses returned are the discriminators' and the generators'.
 
 `report` warms up, times blocks of steps and prints one JSON line, with the process's peak resident memory after the timed
 steps and the numbers of weights, by which works can be told to be the same.
@@ -63,6 +70,12 @@ G_STRIDES = (1, 2, 2)
 D_CHANNELS = (1, 64, 128)
 DROP = 0.3
 
+# CycleGAN's networks, convolutions padded to the size of the stride's quotient:
+#   G, F: conv 5x5 f -> 3x3/2 2f -> 3x3/2 4f -> blocks x (x + [3x3 4f, norm, ReLU, 3x3 4f, norm]) -> convT 3x3/2 2f -> 3x3/2 f
+#         -> conv 5x5 1 with bias -> tanh          instance norm without gain and ReLU after each but the last, no other biases
+#   D:    conv 4x4/2 2f with bias -> leaky -> conv 4x4/2 4f -> instance norm -> leaky -> conv 4x4 1 with bias
+CYCLE = {"features": 8, "blocks": 2, "cycle": 10.0, "identity": 0.5}
+
 
 @dataclass(frozen=True)
 class Work:
@@ -79,6 +92,7 @@ class Work:
     penalty: float = 0.0  # weight of the gradient penalty; 0: a GAN's step, not a critic's update
     r1: float = 0.0  # gamma of R1
     every: int = 1  # steps from one R1 to the next
+    cycle: bool = False  # the four networks of `CYCLE`
 
     @property
     def drop(self) -> float:
@@ -131,6 +145,7 @@ WORKS = {
     ),
     "r1_dcgan": Work("r1_dcgan", 64, 100, size=28, r1=1.0, every=4),
     "gp_dcgan": Work("gp_dcgan", 64, 100, size=28, penalty=10.0),
+    "cyclegan": Work("cyclegan", 16, 0, size=28, cycle=True),
 }
 
 
@@ -154,8 +169,11 @@ class Args:
 PRECISION = ("highest", "high")  # of float32 products on a GPU: all 24 bits of the factors, or TF32's 11
 
 
-def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tuple[str, ...] = ("cpu",)) -> Args:
-    """Parse the command line; `knobs` lists the variants this peer has, the default value first; `devices` where it runs."""
+def parse_args(
+    description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tuple[str, ...] = ("cpu",), cycle: bool = False
+) -> Args:
+    """Parse the command line; `knobs` lists the variants this peer has, the default value first; `devices` where it runs;
+    `cycle` says whether it has the work `cyclegan`."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--work", choices=sorted(WORKS), required=True)
     parser.add_argument("--threads", type=int, default=2)
@@ -175,6 +193,8 @@ def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tup
             parser.error("unknown variant {!r}; there are: {}".format(item, listing))
         variant[knob] = value
     work = WORKS[got.work]
+    if work.cycle and not cycle:
+        parser.error("this peer has no work cyclegan")
     if got.size and (not work.size or got.size % 4):
         parser.error("--size is for convolutional works, and a multiple of 4")
     work = replace(work, batch=got.batch or work.batch, size=got.size or work.size)

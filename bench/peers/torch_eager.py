@@ -29,6 +29,7 @@ from protocol import (
     BETA2,
     CRITIC_BETAS,
     CRITIC_RATE,
+    CYCLE,
     KERNEL,
     LEAK,
     LEARNING_RATE,
@@ -267,6 +268,78 @@ class Critic(Gan):
         return loss.detach(), penalty.detach()
 
 
+def make_cycle_nets(channels_last: bool) -> list[nn.Module]:
+    """G, F, D_a and D_b of `protocol.CYCLE`."""
+    f, blocks = int(CYCLE["features"]), int(CYCLE["blocks"])
+
+    def normed(layer: nn.Module, channels: int, *after: nn.Module) -> list[nn.Module]:
+        return [layer, nn.InstanceNorm2d(channels), *after]
+
+    def mapping() -> nn.Module:
+        layers = normed(nn.Conv2d(1, f, 5, 1, 2, bias=False), f, nn.ReLU(inplace=True))
+        for width in (f, 2 * f):
+            layers += normed(nn.Conv2d(width, 2 * width, 3, 2, 1, bias=False), 2 * width, nn.ReLU(inplace=True))
+        layers += [Block(4 * f) for _ in range(blocks)]
+        for width in (4 * f, 2 * f):
+            half = width // 2
+            up = nn.ConvTranspose2d(width, half, 3, 2, 1, output_padding=1, bias=False)
+            layers += normed(up, half, nn.ReLU(inplace=True))
+        return nn.Sequential(*layers, nn.Conv2d(f, 1, 5, 1, 2), nn.Tanh())
+
+    def judging() -> nn.Module:
+        leaky = nn.LeakyReLU(LEAK, inplace=True)
+        second = normed(nn.Conv2d(2 * f, 4 * f, 4, 2, 1, bias=False), 4 * f, nn.LeakyReLU(LEAK, inplace=True))
+        return nn.Sequential(nn.Conv2d(1, 2 * f, 4, 2, 1), leaky, *second, nn.Conv2d(4 * f, 1, 4, padding="same"))
+
+    nets = [mapping(), mapping(), judging(), judging()]
+    return [net.to(memory_format=torch.channels_last) for net in nets] if channels_last else nets
+
+
+class Block(nn.Module):
+    """x + norm(conv(ReLU(norm(conv(x)))))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        convs = [nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in range(2)]
+        norms = [nn.InstanceNorm2d(channels) for _ in range(2)]
+        self.body = nn.Sequential(convs[0], norms[0], nn.ReLU(inplace=True), convs[1], norms[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum."""
+        return x + self.body(x)
+
+
+class Cycle:
+    """CycleGAN's four networks, two optimizers, and the training step."""
+
+    def __init__(self, adam: str, channels_last: bool, device: str) -> None:
+        self.nets = [net.to(device) for net in make_cycle_nets(channels_last)]
+        self.maps, self.judges = nn.ModuleList(self.nets[:2]), nn.ModuleList(self.nets[2:])
+        self.map_opt, self.judge_opt = make_adam(self.maps, adam), make_adam(self.judges, adam)
+
+    def step(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """One update of G and F, then one of D_a and D_b."""
+        g, f, d_a, d_b = self.nets
+        l1, cycle, identity = nn.functional.l1_loss, CYCLE["cycle"], CYCLE["identity"]
+        self.judges.requires_grad_(False)
+        there, back = g(a), f(b)
+        g_loss = (d_b(there) - 1).square().mean() + (d_a(back) - 1).square().mean()
+        g_loss = g_loss + cycle * (l1(f(there), a) + l1(g(back), b)) + cycle * identity * (l1(g(b), b) + l1(f(a), a))
+        self.map_opt.zero_grad(set_to_none=True)
+        g_loss.backward()
+        self.map_opt.step()
+        self.judges.requires_grad_(True)
+        with torch.no_grad():
+            there, back = g(a), f(b)
+        d_loss = torch.zeros((), device=a.device)
+        for judge, real, fake in ((d_a, a, back), (d_b, b, there)):
+            d_loss = d_loss + 0.5 * (judge(real) - 1).square().mean() + 0.5 * judge(fake).square().mean()
+        self.judge_opt.zero_grad(set_to_none=True)
+        d_loss.backward()
+        self.judge_opt.step()
+        return d_loss.detach(), g_loss.detach()
+
+
 class Captured:
     """The whole step, from the gather on, as one CUDA graph that is replayed."""
 
@@ -291,12 +364,19 @@ class Captured:
 
 def main() -> None:
     """Time the eager step, or its CUDA graph."""
-    args = parse_args(__doc__, KNOBS, DEVICES)
+    args = parse_args(__doc__, KNOBS, DEVICES, cycle=True)
     set_up(args)
     torch.set_flush_denormal(args.pick("denormal", "keep") == "flush")
     captured = args.pick("graph", "no") == "yes"
     if captured and args.device != "cuda":
         sys.exit("torch_eager: graph=yes needs --device cuda")
+    fancy = args.pick("index", "select") == "fancy"
+    if args.work.cycle:
+        cycle = Cycle(args.pick("adam", "fused"), args.pick("layout", "contiguous") == "channels_last", args.device)
+        a, b = (Batches(make_samples(args.work, args.device), args.work.batch, fancy) for _ in range(2))
+        counts = weights_of(cycle.maps, cycle.judges)
+        report("torch_eager", args, {"torch": torch.__version__}, lambda: cycle.step(a(), b()), wait, weights=counts)
+        return
     gan = (Critic if args.work.penalty else Gan)(
         args.work,
         adam=args.pick("adam", "fused"),
@@ -306,7 +386,6 @@ def main() -> None:
         device=args.device,
         capturable=captured,
     )
-    fancy = args.pick("index", "select") == "fancy"
     batches = Batches(make_samples(args.work, args.device), args.work.batch, fancy)
     step = Captured(gan, batches) if captured else lambda: gan.step(batches())
     report("torch_eager", args, {"torch": torch.__version__}, step, wait, weights=weights_of(gan.g, gan.d))

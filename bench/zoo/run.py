@@ -2,10 +2,11 @@
 
     python bench/zoo/run.py --folder RUNS [--models cgan vae] [--seeds 0 1 2] [--seconds 200] [--out FILE.md]
 
-Each study of STUDIES trains a model with its defaults and the options named there, on the training digits of MNIST or on the
-points that it names, and takes the model's own checks (`minigan evaluate` prints the same), of digits on 1,000 to 5,000 test
-digits drawn at random, the same each time, every so many steps. `last` is the value at the end, the mean over seeds; `best` the
-one that is nearest to the target at any time and seed. The judge is minigan's classifier of the training digits, in the cache.
+Each study of STUDIES trains a model with its defaults and the options named there, on the training digits of MNIST, on another
+set made of them, or on the points that it names, and takes the model's own checks (`minigan evaluate` prints the same), of digits
+on 1,000 to 5,000 test digits drawn at random, the same each time, every so many steps. `last` is the value at the end, the mean
+over seeds; `best` the one that is nearest to the target at any time and seed. The judge is minigan's classifier of the training
+digits, in the cache.
 
 A detector of anomalies (`gans/anomaly.py`) trains on four in five of the training digits of nine classes, and is judged by one in
 five of the test digits of these, up to 2,000, and all of the tenth; its baseline, PCA, is fitted on the other test digits.
@@ -32,7 +33,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from step_time import cpu_model, publish
 
 from minigan import data, gans
-from minigan.data import Dataset
 from minigan.gans import needs
 from minigan.gans.checks import Check, RealData
 from minigan.metrics import judge
@@ -53,7 +53,7 @@ class Study:
     @property
     def name(self) -> str:
         """Of its folder, and in the table."""
-        of = [] if self.data == "mnist" else [self.data]
+        of = [] if "mnist" in self.data else [self.data]
         return "-".join([self.model, *of, *(f"{k}={v}" for k, v in self.options.items())])
 
 
@@ -88,21 +88,23 @@ STUDIES = [
     Study("ssaae", 3000, 500, note="published: 1.9 %, networks of 1,000 units"),
     *(Study("ganomaly", EPOCH, EPOCH, {"held_out": digit}, ONE_EPOCH) for digit in range(10)),
     Study("fanogan", 1800, 300, {"held_out": 2}),
+    Study("pix2pix", 3000, 500, note="L1 100; outlines to digits", data="a=mnist+edges,b=mnist"),
+    Study("cyclegan", 1500, 250, data="a=mnist,b=mnist+inverted"),
+    Study("discogan", 2000, 250, data="a=mnist,b=mnist+tinted"),
+    Study("cogan", 2000, 250, data="a=mnist,b=mnist+edges"),
+    Study("pixelda", 2000, 250, note="published, MNIST to MNIST-M: 63.6 to 98.2 %", data="a=mnist,b=mnist+textured"),
+    Study("bicyclegan", 2000, 250, data="a=mnist,b=mnist+coloured"),
 ]
 
 
-def supply_of(wanted: needs.Needs, found: Dataset) -> needs.Supply:
-    """A data set as a model needs it."""
-    assert found.y is not None
-    forms = {"labels": found.y, "one-hot": np.eye(int(found.y.max()) + 1, dtype=np.float32)[found.y]}
-    group = {name: forms.get(kind, found.x) for name, kind in needs.entries(wanted).items()}
-    facts = needs.Facts()
-    for name, kind in needs.entries(wanted).items():
-        if kind in forms:
-            facts.classes[name] = int(found.y.max()) + 1
-        else:
-            facts.shapes[name] = tuple(found.x.shape[1:])
-    return needs.Supply(facts, {next(iter(group)): found}, {next(iter(group)): group}, isinstance(wanted, str))
+def supply_of(wanted: needs.Needs, text: str, *, unseen: bool = False) -> needs.Supply:
+    """The data that a model needs, to train on or, unseen, to be judged by: the test half of files, another seed of what is made
+    here."""
+    names = needs.names_of_sets(text, wanted)
+    files = [entry.name for entry in data.catalogue() if entry.network]
+    from_files = all(data.split(name)[0] in files for name in names.values())
+    options = {"split": "test"} if unseen and from_files else {}
+    return needs.find(wanted, text, seed=int(unseen and not from_files), options=options)
 
 
 class Run:
@@ -121,12 +123,15 @@ class Run:
 
     def go_on(self, until: float) -> None:
         """Train from check to check until the end, or until a check after the time `until`."""
-        model_class, train = gans.get(self.study.model), data.load(self.study.data)
-        config = model_class.Config(**self.study.options, data=self.study.data, steps=self.study.steps, seed=self.seed)
-        supply = supply_of(model_class.needs, train)
+        model_class, text = gans.get(self.study.model), self.study.data
+        config = model_class.Config(**self.study.options, data=text, steps=self.study.steps, seed=self.seed)
+        supply = supply_of(model_class.needs, text)
         model = model_class(config, supply.facts)
         feed = Feed(supply, model, "cpu")
-        real = RealData(supply_of(model_class.needs, unseen(self.study.data)), judge_of=lambda _: judge.for_data(train))
+        real = RealData(
+            supply_of(model_class.needs, text, unseen=True),
+            judge_of=lambda found: judge.for_data(data.load(found.name)),
+        )
         if self.step:
             with np.load(self.folder / "state.npz") as saved:
                 model.load_state(dict(saved))
@@ -146,12 +151,6 @@ class Run:
         with self._log.open("a") as file:
             file.write(json.dumps(self.rows[-1]) + "\n")
         print(f"{self.folder.name}: step {step}", {k: round(v, 3) for k, (v, _) in values.items()}, file=sys.stderr)
-
-
-def unseen(name: str) -> Dataset:
-    """Examples that are not trained on: another seed of what is made here, the test half of what is not."""
-    files = [entry.name for entry in data.catalogue() if entry.network]
-    return data.load(name, split="test") if name in files else data.load(name, seed=1, n=10_000)
 
 
 def best(target: str, values: list[float]) -> float:

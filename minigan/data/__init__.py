@@ -12,6 +12,7 @@ from typing import Any
 
 from minigan.data import files, toys
 from minigan.data.base import DataError, Dataset, cache_folder
+from minigan.data.derived import MAPS, derive, joined, known_map, split
 from minigan.data.glyphs import draw_glyphs
 from minigan.data.loader import Loader
 from minigan.data.mnist import SOURCES, idx_dataset, only_tested, read_idx
@@ -21,8 +22,9 @@ from minigan.data.toys import mode_statistics
 from minigan.data.transforms import colour, invert, resize
 
 __all__ = [
-    "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "cache_folder", "catalogue", "colour", "draw_glyphs", "held_out",
-    "invert", "load", "mode_statistics", "read_idx", "resize",
+    "MAPS", "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "cache_folder", "catalogue", "colour", "derive",
+    "draw_glyphs", "held_out", "invert", "is_known", "joined", "known_map", "load", "mode_statistics", "read_idx", "resize",
+    "split",
 ]  # fmt: skip
 
 
@@ -80,6 +82,11 @@ def catalogue() -> list[Entry]:
     return list(_ENTRIES)
 
 
+def is_known(name: str) -> bool:
+    """Whether a name is one of the catalogue, or one of it with maps (see `minigan.data.derived`)."""
+    return split(name)[0] in _MAKERS
+
+
 def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None = None, **options: Any) -> Dataset:
     """A data set by catalogue name, or what is at a path.
 
@@ -113,9 +120,15 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
         ...-idx3-ubyte, plain or .gz
             IDX, with the labels of its companion ...-idx1-ubyte.
 
+    Behind a name or a path there may be maps that make other images of them, BASE+MAP: see `minigan.data.derived`.
+
     Raises DataError, with the file and the reason, for anything else.
     """
     name = os.fspath(name_or_path)
+    base, maps = split(name)
+    if maps:
+        lazy = bool(options.get("lazy"))
+        return derive(load(base, seed=seed, n=n, **options), maps, name, seed=seed, lazy=lazy)
     maker = _MAKERS.get(name)
     changes: dict[str, Any] = {}
     if maker is None:
@@ -150,14 +163,19 @@ def held_out(name: str, *, seed: int = 0, n: int = 1000, **options: Any) -> Data
 
     None for data of one's own, of which there are no others, and where `load` itself reads the test half. Options as of `load`.
     """
-    known = inspect.signature(_MAKERS[name]).parameters if name in _MAKERS else {}
+    base, _ = split(name)
+    known = inspect.signature(_MAKERS[base]).parameters if base in _MAKERS else {}
     if "seed" in known:
         return load(name, seed=seed + OTHER, n=n, **options)
-    return load(name, split="test", n=n, **options) if "split" in known and not only_tested(name) else None
+    return load(name, split="test", n=n, **options) if "split" in known and not only_tested(base) else None
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
-    also = f", or a path to {files.KINDS}" if what == "data set" else ""
+    also = (
+        f", one of them with a map, as in glyphs+{next(iter(MAPS))}, or a path to {files.KINDS}"
+        if what == "data set"
+        else ""
+    )
     return f"unknown {what} {name!r}{hint} Known: {', '.join(known) or 'none'}{also}"

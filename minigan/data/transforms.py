@@ -52,8 +52,8 @@ def colour(images: T, colours: Any = None, *, seed: int = 0) -> T:
         DataError: images that are not grey, or colours of another shape or range.
     """
     count = len(images.x if isinstance(images, Dataset) else images)  # type: ignore[arg-type]
-    hues = stream(seed, "colour").random(count) if colours is None else None
-    c = np.asarray(_of_hue(hues) if hues is not None else colours, np.float64)
+    drawn = stream(seed, "colour").random(count) if colours is None else None
+    c = np.asarray(hues(drawn) if drawn is not None else colours, np.float64)
     if c.shape not in ((3,), (count, 3)) or not (np.abs(c) <= 1).all():
         raise DataError(
             f"colour: got colours {c.shape} in [{c.min():g}, {c.max():g}], expected (3,) or ({count}, 3) in [-1, 1]"
@@ -64,12 +64,12 @@ def colour(images: T, colours: Any = None, *, seed: int = 0) -> T:
         return (x + 1.0) * half - 1.0
 
     result = _changed("colour", images, change, channels=1)
-    if isinstance(result, Dataset) and hues is not None:
-        return replace(result, factors={**result.factors, "hue": hues})
+    if isinstance(result, Dataset) and drawn is not None:
+        return replace(result, factors={**result.factors, "hue": drawn})
     return result
 
 
-def _of_hue(h: np.ndarray) -> np.ndarray:
+def hues(h: np.ndarray) -> np.ndarray:
     """Hues in [0, 1) as fully saturated colours in [-1, 1]: red at 0, green at 1/3, blue at 2/3, linear between."""
     distance = np.abs((h[:, None] - np.array([0, 1 / 3, 2 / 3]) + 0.5) % 1 - 0.5)
     return np.clip(2 - 6 * distance, 0, 1) * 2 - 1

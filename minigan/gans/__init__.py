@@ -48,6 +48,12 @@ MODELS = {
     "ssaae": "minigan.gans.ssaae:SSAAE",
     "ganomaly": "minigan.gans.ganomaly:GANomaly",
     "fanogan": "minigan.gans.fanogan:FAnoGAN",
+    "pix2pix": "minigan.gans.pix2pix:Pix2Pix",
+    "cyclegan": "minigan.gans.cyclegan:CycleGAN",
+    "discogan": "minigan.gans.discogan:DiscoGAN",
+    "cogan": "minigan.gans.cogan:CoGAN",
+    "pixelda": "minigan.gans.pixelda:PixelDA",
+    "bicyclegan": "minigan.gans.bicyclegan:BicycleGAN",
 }
 DEFAULT = "dcgan"
 

@@ -87,7 +87,7 @@ class RealData(Mapping[str, np.ndarray]):
 
     The order is random so that the first thousand stand for all: a folder of folders is sorted by class, and MNIST by writer
     (the means of a code over its first thousand digits differ from those of all by .3 standard deviations). What belongs
-    together, examples and labels, stays together.
+    together, examples, labels and pairs, stays together.
 
     Args:
         supply: the run's data.
@@ -104,15 +104,11 @@ class RealData(Mapping[str, np.ndarray]):
         self.seed, self._whole, self._judge_of = seed, supply.sets, judge_of
         self.sets: dict[str, Dataset] = {}
         self._parts: dict[str, np.ndarray] = {}
-        for name, found in supply.sets.items():
-            rows = _some(found, stream(seed, f"checks of {name}"))
-            self._parts |= {part: _taken(array, rows) for part, array in supply.groups[name].items()}
-            self.sets[name] = replace(
-                found,
-                x=_taken(found.x, rows),
-                y=None if found.y is None else found.y[rows],
-                factors={factor: values[rows] for factor, values in found.factors.items()},
-            )
+        for first, group in supply.groups.items():
+            rows = _some(supply.sets[first], stream(seed, f"checks of {first}"))
+            self._parts |= {part: _taken(array, rows) for part, array in group.items()}
+            for name in supply.sets.keys() & group.keys():
+                self.sets[name] = _chosen(supply.sets[name], rows)
         self.judges: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -141,6 +137,16 @@ def _some(found: Dataset, random: np.random.Generator) -> np.ndarray:
     """Places of examples, in random order."""
     stored = found.x.stored if isinstance(found.x, Pixels) else found.x
     return random.permutation(len(found))[: max(2, min(MOST, ROOM // stored[:1].nbytes))]
+
+
+def _chosen(found: Dataset, rows: np.ndarray) -> Dataset:
+    """The examples at these places, with what is known of them."""
+    return replace(
+        found,
+        x=_taken(found.x, rows),
+        y=None if found.y is None else found.y[rows],
+        factors={factor: values[rows] for factor, values in found.factors.items()},
+    )
 
 
 def _taken(array: Any, rows: np.ndarray) -> Any:

@@ -4,10 +4,14 @@
     needs = "points"                                     the same with points (N, d)
     needs = {"x": "images", "y": "labels"}               b.x and, row by row, its labels b.y (N,) int64
     needs = {"x": "images", "y": "one-hot"}              the labels as rows of the unit matrix, (N, classes) float32
-    needs = {"a": "images", "b": "images"}               two data sets, unpaired; --data a=NAME,b=NAME
+    needs = {"a": "images", "b": "images"}               two data sets, unpaired; --data a=NAME,b=NAME, or NAME,NAME
+    needs = {"a": "images", "b": "paired images"}        pairs: example i of b belongs to example i of a
     needs = {}                                           a game without data
 
 Labels are those of the data set before them. "examples" is a data set of either kind.
+
+For a model of several data sets one name alone stands for what its default makes of one: where that is
+"a=glyphs,b=glyphs+edges", `--data mnist` is a=mnist,b=mnist+edges (see `minigan.data.derived`).
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from minigan.data import DataError, Dataset
 from minigan.data.tables import Units, standardised
 
 Needs = str | Mapping[str, str]
-SETS = ("images", "points", "examples")
+PAIRED = "paired images"
+SETS = ("images", "points", "examples", PAIRED)
 LABELS = ("labels", "one-hot")
 ONLY = "x"  # the name of the one entry where `needs` is a plain word
 
@@ -74,7 +79,8 @@ class Supply(NamedTuple):
     Attributes:
         facts: about it.
         sets: the data sets by their names in `needs`, in the user's units.
-        groups: for each set the arrays whose rows belong together, by the names of a batch's entries: examples and labels.
+        groups: the arrays whose rows belong together, by the names of a batch's entries: examples, labels, and paired sets, under
+            the name of the set that they belong to.
         bare: whether a batch is its one entry itself, and no mapping.
     """
 
@@ -82,6 +88,10 @@ class Supply(NamedTuple):
     sets: dict[str, Dataset]
     groups: dict[str, dict[str, np.ndarray]]
     bare: bool
+
+    def group_of(self, name: str) -> dict[str, np.ndarray]:
+        """The group that a data set is in."""
+        return next(group for group in self.groups.values() if name in group)
 
     @property
     def parts(self) -> dict[str, np.ndarray]:
@@ -117,6 +127,8 @@ def entries(needs: Needs) -> dict[str, str]:
             raise TypeError(f"{wrong}; its values are {', '.join((*SETS, *LABELS))}")
         if kind in LABELS and not labelled:
             raise TypeError(f"{wrong}; labels stand behind the data set that they belong to")
+        if kind == PAIRED and not any(other in SETS for other in list(found.values())[: list(found).index(name)]):
+            raise TypeError(f"{wrong}; paired images stand behind the data set that they belong to")
         labelled = kind in SETS
     if isinstance(needs, str) and needs not in SETS:
         raise TypeError(wrong)
@@ -128,10 +140,11 @@ def kind_of(needs: Needs) -> str:
     return ", ".join(entries(needs).values()) or "no data"
 
 
-def names_of_sets(text: str, needs: Needs) -> dict[str, str]:
+def names_of_sets(text: str, needs: Needs, default: str = "") -> dict[str, str]:
     """The data set's name or path for each that a model needs, from the option `data`.
 
-    A model of one data set takes the text as it is; one of several takes a=NAME,b=NAME.
+    A model of one data set takes the text as it is; one of several takes a=NAME,b=NAME, or NAME,NAME in the order of its needs,
+    or, where `default` names one set with several maps, a NAME to stand for that set.
 
     Raises:
         DataError: a text of another form.
@@ -139,12 +152,25 @@ def names_of_sets(text: str, needs: Needs) -> dict[str, str]:
     wanted = [name for name, kind in entries(needs).items() if kind in SETS]
     if len(wanted) < 2:
         return dict.fromkeys(wanted, text)
-    pairs = [part.partition("=") for part in text.split(",")]
+    parts = text.split(",")
+    pairs = [part.partition("=") for part in parts]
     found = {name: value for name, _, value in pairs}
-    if sorted(name for name, _, _ in pairs) != sorted(wanted) or not all(found.values()):
-        form = ",".join(f"{name}=NAME" for name in wanted)
-        raise DataError(f"data: got {text!r}; this model reads {len(wanted)} data sets: expected {form}")
-    return {name: found[name] for name in wanted}
+    if sorted(name for name, _, _ in pairs) == sorted(wanted) and all(found.values()):
+        return {name: found[name] for name in wanted}
+    if len(parts) == len(wanted) and all(parts) and "=" not in text:
+        return dict(zip(wanted, parts, strict=True))
+    if len(parts) == 1 and text and default and (instead := _with_base(names_of_sets(default, needs), text)):
+        return instead
+    form = ",".join(f"{name}=NAME" for name in wanted)
+    raise DataError(f"data: got {text!r}; this model reads {len(wanted)} data sets: expected {form}")
+
+
+def _with_base(names: Mapping[str, str], base: str) -> dict[str, str]:
+    """The same sets made of another one; nothing where they are not all made of one."""
+    made = {name: data.split(value) for name, value in names.items()}
+    if len({of for of, _ in made.values()}) > 1:
+        return {}
+    return {name: data.joined(base, maps) for name, (_, maps) in made.items()}
 
 
 def find(
@@ -174,16 +200,34 @@ def find(
     for name, kind in entries(needs).items():
         if kind in SETS:
             sets[name] = found = data.load(names[name], seed=seed, lazy=True, **(options or {}))
-            if kind not in (found.kind, "examples"):
-                raise WrongKindError(names[name], kind, found.kind)
+            if found.kind not in kind and kind != "examples":
+                raise WrongKindError(names[name], "images" if kind == PAIRED else kind, found.kind)
             if found.kind == "points" and found.own and (trained_on is None or name in trained_on.units):
                 facts.units[name] = (trained_on or facts).units_of(found.x) or Units.of(found.x)
                 found = standardised(found, facts.units[name])
-            present, facts.shapes[name], groups[name] = name, tuple(found.x.shape[1:]), {name: found.x}
+            facts.shapes[name] = tuple(found.x.shape[1:])
+            if kind == PAIRED:
+                groups[_first_of(groups, present)][name] = _paired(sets[present], found)
+            else:
+                groups[name] = {name: found.x}
+            present = name
         else:
-            groups[present][name] = _labels(sets[present], one_hot=kind == "one-hot")
+            groups[_first_of(groups, present)][name] = _labels(sets[present], one_hot=kind == "one-hot")
             facts.classes[name] = _classes(sets[present])
     return Supply(facts, sets, groups, bare=isinstance(needs, str))
+
+
+def _first_of(groups: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    return next(first for first, group in groups.items() if name in group)
+
+
+def _paired(one: Dataset, other: Dataset) -> Any:
+    if len(one) != len(other):
+        raise DataError(
+            f"{other.name}: has {len(other):,} examples and {one.name} {len(one):,}, expected pairs: as many in one order (of "
+            "folders, by the pictures' names), or a map of the other set such as PATH+edges"
+        )
+    return other.x
 
 
 def _classes(found: Dataset) -> int:

@@ -28,6 +28,7 @@ FAMILIES = {  # in the order of `minigan models`
     "anomaly": "learn what is usual, and score what is not",
     "semi-supervised": "classifiers from a few labels and many examples without",
     "density": "densities, or their ratio, as numbers",
+    "translation": "from images to other images, by pairs or without",
     "augmentation": "make more of a few labelled examples",
     "own": "models of your own",
 }

@@ -54,7 +54,7 @@ class Recipe:
     seed: int = 0
 
 
-# The data sets that are drawn here are learned in a few seconds; the others take the recipe as it is.
+# The data sets that are drawn here, and what is made of them, are learned in a few seconds; the others take the recipe as it is.
 RECIPES = {"glyphs": Recipe(steps=200), "letters": Recipe(steps=400)}
 
 
@@ -249,7 +249,7 @@ def path_for(found: Dataset, *, seed: int = 0, recipe: Recipe | None = None) -> 
 
 
 def _recipe(found: Dataset, seed: int, recipe: Recipe | None) -> Recipe:
-    return recipe or replace(RECIPES.get(found.name, Recipe()), seed=seed)
+    return recipe or replace(RECIPES.get(data.split(found.name)[0], Recipe()), seed=seed)
 
 
 def for_data(found: Dataset | str, *, seed: int = 0, recipe: Recipe | None = None) -> Judge:

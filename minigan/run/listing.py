@@ -39,7 +39,9 @@ def datasets() -> str:
     for entry in data.catalogue():
         shape = "x".join(map(str, entry.shape))
         rows.append((entry.name, entry.kind, shape, entry.description, entry.source + _note(entry)))
-    return f"{settings.table(rows, indent='')}\n\n{_PATHS}\n\ndownloads and decoded pictures are kept in {data.cache_folder()}"
+    maps = settings.table([(f"+{name}", each.about) for name, each in data.MAPS.items()])
+    kept = f"downloads and decoded pictures are kept in {data.cache_folder()}"
+    return "\n\n".join([settings.table(rows, indent=""), _PATHS, f"{_MAPS}\n{maps}", kept])
 
 
 _PATHS = """or a path, with --data PATH:
@@ -48,6 +50,8 @@ _PATHS = """or a path, with --data PATH:
   .csv, .tsv, .txt               points, a row each; a column called label holds labels
   CIFAR                          the binary version: its archive, its folder, or a .bin file
   ...-idx3-ubyte[.gz]            as MNIST's files"""
+
+_MAPS = "or, of either, other images made of them by a map, as in glyphs+edges or photos/+grey:"
 
 
 def _note(entry: data.Entry) -> str:

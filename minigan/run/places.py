@@ -12,13 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from minigan import data
 from minigan.gans.needs import Needs, names_of_sets
 from minigan.run.progress import note
 
 
 def files_of(text: str, needs: Needs) -> dict[str, Path]:
     """The files among the data sets that the option `data` names."""
-    return {name: Path(value) for name, value in names_of_sets(text, needs).items() if os.path.isabs(value)}
+    bases = {name: data.split(value)[0] for name, value in names_of_sets(text, needs).items()}
+    return {name: Path(base) for name, base in bases.items() if os.path.isabs(base)}
 
 
 def near(folder: Path, files: Mapping[str, Path]) -> dict[str, str]:
@@ -42,6 +44,6 @@ def found_again(folder: Path, config: Any, needs: Needs, ways: Mapping[str, str]
         here = Path(os.path.normpath(folder.resolve() / ways.get(name, "")))
         if name in ways and not file.exists() and here.exists():
             note(f"note: {file} is not there; {here} lies where it lay, seen from the run, and is read instead")
-            names[name] = str(here)
+            names[name] = data.joined(str(here), data.split(names[name])[1])
     text = ",".join(f"{name}={value}" for name, value in names.items()) if len(names) > 1 else "".join(names.values())
     return replace(config, data=text) if names else config

@@ -67,7 +67,7 @@ class Setting:
         """The examples that samples are compared with, in random order: those that the model trains on."""
         if not self.name:
             return np.empty(0, np.int64)
-        rows = self.reference.model.trains_on(self.config, self.supply.groups[self.name])
+        rows = self.reference.model.trains_on(self.config, self.supply.group_of(self.name))
         order = stream(self.seed, "evaluation")
         return order.permutation(len(self.set)) if rows is None else order.permutation(rows)
 
@@ -163,7 +163,7 @@ def _count(n: int | None, found: Dataset | None, examples: int) -> int:
 
 def _judge_of(found: Dataset) -> Judge:
     """Of a set that minigan knows by name it is that of seed 0, so that runs of all seeds have one judge."""
-    if any(entry.name == found.name for entry in data.catalogue()):
+    if data.is_known(found.name):
         known = data.load(found.name)
         found = known if known.x.shape[1:] == found.x.shape[1:] else found
     if judges.path_for(found).exists():

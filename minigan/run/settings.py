@@ -128,17 +128,20 @@ def restore(model: Any, values: Mapping[str, Any]) -> Any:
     return model.Config(**{key: kind(values[key]) for key, kind in kinds.items()})
 
 
-def data_path(text: str, needs: Needs) -> str:
-    """Names of data sets as they are; paths made absolute, so that a run can be resumed from another folder."""
-    names = {name: _absolute(value) for name, value in names_of_sets(text, needs).items()}
+def data_path(text: str, needs: Needs, default: str = "") -> str:
+    """Names of data sets as they are; paths made absolute, so that a run can be resumed from another folder.
+
+    default: the model's own `data`, of which one name alone replaces the base (see `minigan.gans.needs`).
+    """
+    names = {name: _absolute(value) for name, value in names_of_sets(text, needs, default).items()}
     if len(names) < 2:
         return next(iter(names.values()), text)
     return ",".join(f"{name}={value}" for name, value in names.items())
 
 
 def _absolute(name: str) -> str:
-    known = {entry.name for entry in data.catalogue()}
-    return name if name in known or not os.path.exists(name) else str(Path(name).resolve())
+    base, maps = data.split(name)
+    return name if data.is_known(name) or not os.path.exists(base) else data.joined(str(Path(base).resolve()), maps)
 
 
 def help_text(reference: Reference) -> str:

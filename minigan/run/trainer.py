@@ -56,7 +56,8 @@ def train(
     """
     reference = references.resolve(name)
     config = settings.build(reference, texts)
-    config = replace(config, data=settings.data_path(config.data, reference.model.needs))
+    own = settings.defaults(reference)["data"]
+    config = replace(config, data=settings.data_path(config.data, reference.model.needs, own))
     schedule, pace = Schedule.of_checkpoint(save_every or ""), Pace.parse(live_every or "")
     check_free(out)
     backend.module_for(device)
@@ -263,7 +264,7 @@ def _same_data(
     if data is None:
         config = places.found_again(folder.path, config, needs, saved.near)
     else:
-        config = replace(config, data=settings.data_path(data, needs))
+        config = replace(config, data=settings.data_path(data, needs, config.data))
     supply = building.load_same_kind(reference, config, saved)
     if building.checksum(supply) != saved.data_checksum:
         if data is not None:
