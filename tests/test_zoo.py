@@ -50,14 +50,24 @@ ZOO: dict[str, dict[str, Any]] = {
     "ssaae": {"width": 8, "labels": 2, "latent": 3},
     "ganomaly": {"latent": 4, "features": 2},
     "fanogan": {"latent": 4, "features": 2, "gan_steps": 15},
+    "srgan": {"features": 4, "blocks": 1},
+    "denoise": {"features": 2, "blocks": 1},
+    "inpaint": {"features": 2, "blocks": 1},
+    "lapgan": {"features": 2, "latent": 3, "width": 16, "octaves": 1},
+    "stylegan": {"features": 2, "latent": 3, "width": 4},
+    "stackgan": {"features": 2, "latent": 3, "code": 2, "blocks": 1},
 }
+SOURCE = np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)
 ASKED = {
     "cgan": {"label": 3},
     "acgan": {"label": 3},
     "projection": {"label": 3},
     "infogan": {"category": 3, "first": 0.5},
-    "dagan": {"source": np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)},
+    "dagan": {"source": SOURCE},
     "ssaae": {"label": 3},
+    **{name: {"source": SOURCE} for name in ("srgan", "denoise", "inpaint")},
+    "stylegan": {"truncation": 0.5, "noise": 0.5},
+    "stackgan": {"label": 3},
 }
 SILENT = ("vat", "ganomaly")  # make no examples
 HELD = {
@@ -65,6 +75,7 @@ HELD = {
     "density": {"divergence": "js"},  # e^l of weights ten times as large is no number
     "flowgan": {"r1": 0.0},  # what a lazy term adds to a gradient is no part of the loss that is told
     "dagan": {"gp": 0.0},
+    "stylegan": {"r1": 0.0},
     "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
 SIZE, BATCH = 8, 20

@@ -88,6 +88,16 @@ STUDIES = [
     Study("ssaae", 3000, 500, note="published: 1.9 %, networks of 1,000 units"),
     *(Study("ganomaly", EPOCH, EPOCH, {"held_out": digit}, ONE_EPOCH) for digit in range(10)),
     Study("fanogan", 1800, 300, {"held_out": 2}),
+    Study("srgan", 1500, 250),
+    Study("srgan", 1500, 250, {"scale": 2}),
+    Study("srgan", 1500, 250, {"content": "features"}, "the error is of D's features"),
+    Study("denoise", 1200, 200),
+    Study("denoise", 1200, 200, {"adversarial": 0.0}, "the squared error alone"),
+    Study("inpaint", 1500, 250),
+    Study("inpaint", 1500, 250, {"adversarial": 0.0}, "the absolute error alone"),
+    Study("lapgan", 2000, 250),
+    Study("stylegan", 3000, 500),
+    Study("stackgan", 1800, 300),
 ]
 
 

@@ -48,6 +48,12 @@ MODELS = {
     "ssaae": "minigan.gans.ssaae:SSAAE",
     "ganomaly": "minigan.gans.ganomaly:GANomaly",
     "fanogan": "minigan.gans.fanogan:FAnoGAN",
+    "srgan": "minigan.gans.srgan:SRGAN",
+    "denoise": "minigan.gans.denoise:Denoise",
+    "inpaint": "minigan.gans.inpaint:Inpaint",
+    "lapgan": "minigan.gans.lapgan:LAPGAN",
+    "stylegan": "minigan.gans.stylegan:StyleGAN",
+    "stackgan": "minigan.gans.stackgan:StackGAN",
 }
 DEFAULT = "dcgan"
 
