@@ -97,7 +97,7 @@ STUDIES = [
     Study("inpaint", 1500, 250, {"adversarial": 0.0}, "the absolute error alone"),
     Study("lapgan", 2000, 250),
     Study("stylegan", 3000, 500),
-    Study("stackgan", 1800, 300),
+    Study("stackgan", 1500, 250),
 ]
 
 

@@ -1,7 +1,7 @@
 """StackGAN (Zhang, Xu, Li, Zhang, Wang, Huang, Metaxas 2016, arXiv 1612.03242): a sketch first, then a picture of it.
 
     label --> N(mean, std^2) --> c ---+
-                            z (100) --+--> stage 1: dense --> T 4x4/2 --> I_1 (14 x 14) --> D_1(I_1, label)
+                            z (64) ---+--> stage 1: dense --> T 4x4/2 --> I_1 (14 x 14) --> D_1(I_1, label)
     label --> N(mean, std^2) --> c', as maps beside I_1 --> stage 2: conv 3x3 --> residual blocks --> nearest x 2
                                                             --> two conv 3x3 --> I_2 (28 x 28) --> D_2(I_2, label)
 
@@ -27,17 +27,17 @@ from typing import Any
 
 import numpy as np
 
-from minigan import data, losses, nn, ops, optim
+from minigan import data, losses, nn, optim
 from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Label
-from minigan.gans.images import NORMAL, Averaged, Down, ImageConfig
+from minigan.gans.images import Averaged, ImageConfig
 from minigan.gans.latents import Posterior
 from minigan.gans.options import option
 from minigan.gans.protocol import Picture
 from minigan.gans.pyramid import down
 from minigan.gans.restoring import multiple, relative_distance
-from minigan.gans.stages import Painter, Sketch
+from minigan.gans.stages import Painter, PictureJudge, Sketch, SketchJudge
 from minigan.metrics.label_accuracy import label_accuracy
 from minigan.player import Player
 
@@ -48,9 +48,10 @@ JUDGED, ROWS = 1000, 4  # images that checks look at; of each class in the pictu
 class StackGANConfig(ImageConfig):
     """StackGAN's options."""
 
-    steps: int = option(1800, "steps to train: one update of every player each", low=0)
-    batch_size: int = option(48, "examples a step", low=1)
-    latent: int = option(100, "length of the noise vector z ~ N(0, 1)", low=1)
+    steps: int = option(1500, "steps to train: one update of every player each", low=0)
+    batch_size: int = option(32, "examples a step", low=1)
+    features: int = option(24, "channels f: half those before the sketch, those after D's first layer", low=1)
+    latent: int = option(64, "length of the noise vector z ~ N(0, 1)", low=1)
     code: int = option(16, "length of c (Zhang 2016, arXiv 1612.03242, section 3.2: 128)", low=1)
     kl: float = option(0.02, "weight of the conditions' KL (ibid., eq. 4: 1, for sentences)", low=0.0)
     blocks: int = option(2, "residual blocks of stage 2 (ibid., section 3.4: 4)", low=0)
@@ -68,25 +69,26 @@ class StackGAN(Averaged):
     conditions = {"label": Label("y")}  # noqa: RUF012
 
     def networks(self) -> dict[str, nn.Module]:
-        """See the file's docstring; D sees small images as squares of 2 x 2 pixels."""
-        config, k, c = self.config, self.classes, self.shape[-1]
+        """See the file's docstring."""
+        config, k = self.config, self.classes
         multiple(self.shape, 4)
-        d1, d2 = (Down(self.shape, config.features, maps=k) for _ in range(2))
         return {
-            "first": nn.Dense(k, 2 * config.code), "second": nn.Dense(k, 2 * config.code),
+            "first": nn.Dense(k, 2 * config.code),
+            "second": nn.Dense(k, 2 * config.code),
             "sketch": Sketch(config.latent + config.code, self.shape, config.features),
-            "painter": Painter(c, config.code, config.features, config.blocks),
-            "d1": d1, "head1": nn.Dense(d1.outputs, 1, init=NORMAL), "d2": d2, "head2": nn.Dense(d2.outputs, 1, init=NORMAL),
-        }  # fmt: skip
+            "painter": Painter(self.shape[-1], config.code, config.features, config.blocks),
+            "d1": SketchJudge(self.shape, config.features, k),
+            "d2": PictureJudge(self.shape, config.features, k),
+        }
 
     def players(self) -> list[Player]:
         """D and G of each stage."""
         adam = partial(optim.Adam, lr=self.config.lr, beta1=0.5)
         chosen = lambda *names: adam({name: self.modules[name] for name in names})  # noqa: E731
         return [
-            Player("discriminator1", partial(self.discriminator_loss, 1), chosen("d1", "head1")),
+            Player("discriminator1", partial(self.discriminator_loss, 1), chosen("d1")),
             Player("generator1", partial(self.generator_loss, 1), chosen("sketch", "first")),
-            Player("discriminator2", partial(self.discriminator_loss, 2), chosen("d2", "head2")),
+            Player("discriminator2", partial(self.discriminator_loss, 2), chosen("d2")),
             Player("generator2", partial(self.generator_loss, 2), chosen("painter", "second")),
         ]
 
@@ -105,20 +107,15 @@ class StackGAN(Averaged):
         """I_2 of labels."""
         return self.stages(label)[1]
 
-    def logits(self, s: int, x: Tensor, y: Tensor) -> Tensor:
-        """D_s."""
-        x = ops.upsample(x, scale=2) if s == 1 else x
-        return self.modules[f"head{s}"](self.modules[f"d{s}"](x, y))
-
     def discriminator_loss(self, s: int, b: Any) -> Tensor:
         """-E log D(I, label) - E log(1 - D(G, label))."""
-        real, fake = down(b.x) if s == 1 else b.x, self.stages(b.y)[s - 1]
-        return losses.non_saturating.discriminator(self.logits(s, real, b.y), self.logits(s, fake, b.y))
+        d, real, fake = self.modules[f"d{s}"], down(b.x) if s == 1 else b.x, self.stages(b.y)[s - 1]
+        return losses.non_saturating.discriminator(d(real, b.y), d(fake, b.y))
 
     def generator_loss(self, s: int, b: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """-E log D(G, label) + kl KL."""
         small, large, laws = self.stages(b.y)
-        logits, kl = self.logits(s, small if s == 1 else large, b.y), laws[s].kl()
+        logits, kl = self.modules[f"d{s}"](small if s == 1 else large, b.y), laws[s].kl()
         return losses.non_saturating.generator(logits) + self.config.kl * kl, {f"kl{s}": kl}
 
     def both(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

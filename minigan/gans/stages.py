@@ -6,7 +6,7 @@ import math
 
 from minigan import nn, ops
 from minigan.autodiff import Tensor
-from minigan.gans.images import NORMAL, with_maps
+from minigan.gans.images import NORMAL, Down, with_maps
 from minigan.gans.latents import normed
 from minigan.gans.restoring import residual
 
@@ -47,6 +47,38 @@ def detail_judge(shape: tuple[int, ...], features: int) -> nn.Module:
         inputs = outputs
     ends = math.prod(-(-side // 4) for side in shape[:2])
     return nn.Sequential(*layers, nn.Flatten(), nn.Dense(ends * inputs, 1))
+
+
+class SketchJudge(nn.Module):
+    """D of stage 1: conv 4x4/2 2f, leaky ReLU -> dense 8f, batch norm, leaky ReLU -> a logit, labels as maps at each layer.
+
+    Args:
+        shape: of the large images. features: f. classes: how many labels.
+    """
+
+    def __init__(self, shape: tuple[int, ...], features: int, classes: int) -> None:
+        size = shape[0] // 4 * (shape[1] // 4) * 2 * features
+        self.first = nn.Conv(shape[-1] + classes, 2 * features, 4, stride=2, activation="leaky_relu", init=NORMAL)
+        self.dense = nn.Dense(size + classes, 8 * features, bias=False, init=NORMAL)
+        self.norm = nn.BatchNorm(8 * features, activation="leaky_relu")
+        self.last = nn.Dense(8 * features, 1, init=NORMAL)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+        """The logit of small images."""
+        h = ops.flatten(self.first(with_maps(x, y)), 1)
+        return self.last(self.norm(self.dense(with_maps(h, y))))
+
+
+class PictureJudge(nn.Module):
+    """D of stage 2: the trunk `Down` with labels as maps, and a logit."""
+
+    def __init__(self, shape: tuple[int, ...], features: int, classes: int) -> None:
+        self.trunk = Down(shape, features, maps=classes)
+        self.last = nn.Dense(self.trunk.outputs, 1, init=NORMAL)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+        """The logit of large images."""
+        return self.last(self.trunk(x, y))
 
 
 class Sketch(nn.Module):

@@ -56,7 +56,7 @@ class StyleGANConfig(ImageConfig):
         0.9, "share of images with two w (Karras 2018, arXiv 1812.04948, table 2)", low=0.0, high=1.0
     )
     r1: float = option(
-        1.0, "gamma of R1 (Mescheder 2018, arXiv 1801.04406, eq. 9; Karras 2018: 10 for large images)", low=0.0
+        10.0, "gamma of R1 (Mescheder 2018, arXiv 1801.04406, eq. 9; Karras 2018: 10 for large images)", low=0.0
     )
     every: int = option(4, "steps from one R1 to the next (Karras 2019, arXiv 1912.04958, section 3.1: 16)", low=1)
     lr: float = option(2e-3, "Adam's rate, beta1 0 and beta2 .99 (Karras 2018, appendix C: .001)", low=0.0)
@@ -109,8 +109,8 @@ class StyleGAN(Averaged):
 
     def discriminator_loss(self, x: Tensor) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z)))."""
-        both = self.discriminator(ops.concatenate([x, self.mixed(len(x))]))
-        return losses.non_saturating.discriminator(both[: len(x)], both[len(x) :])
+        real, fake = self.discriminator(x), self.discriminator(self.mixed(len(x)))  # apart: each compares its batch
+        return losses.non_saturating.discriminator(real, fake)
 
     def r1(self, x: Tensor) -> Tensor:
         """gamma/2 E |grad D(x)|^2."""

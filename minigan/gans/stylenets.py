@@ -4,7 +4,7 @@
     Synthesis  constant (7 x 7 for 28 x 28) --> [noise, leaky ReLU, AdaIN(w)] --> conv 3x3 --> [...]       7 x 7: styles 0 and 1
                  --> bilinear x 2 --> conv 3x3 --> [...] --> conv 3x3 --> [...]                          14 x 14: styles 2 and 3
                  --> and again, for each octave --> conv 1x1 --> image                                    28 x 28: styles 4 and 5
-    Scorer     image --> conv 1x1 f --> (conv 3x3, mean of 2 x 2) an octave --> conv 3x3 --> dense --> a logit
+    Scorer     image --> conv 1x1 f --> (conv 3x3, mean of 2 x 2) an octave --> minibatch std --> conv 3x3 --> dense --> a logit
 
 There are f channels at full size, 4 f an octave below, and 8 f further down. Weights are N(0, 1), multiplied by He's
 constant when they are used, so that Adam moves all layers at one relative speed (Karras et al. 2017, arXiv 1710.10196, 4.1).
@@ -117,7 +117,8 @@ class Scorer(nn.Module):
         self.from_image = _conv(shape[-1], features, 1, "leaky_relu")
         self.down = [_conv(a, b, 3, "leaky_relu") for a, b in itertools.pairwise(wide)]
         self.last = nn.Sequential(
-            _conv(wide[-1], wide[-1], 3, "leaky_relu"),
+            nn.MinibatchStd(),
+            _conv(wide[-1] + 1, wide[-1], 3, "leaky_relu"),
             nn.Flatten(),
             _dense(small * wide[-1], wide[-1], "leaky_relu"),
             _dense(wide[-1], 1, gain=1.0),
