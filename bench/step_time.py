@@ -116,6 +116,7 @@ def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any
     if args.device != "cpu":
         options += ["--device", args.device]
     default = GPU_PEERS if args.device != "cpu" else DCGAN_PEERS if work.endswith("dcgan") else PEERS
+    default = ("torch_eager",) if work == "stylegan" else default  # the others have no such step
     results: dict[str, list[dict[str, Any]]] = {}
     for _ in range(args.rounds):
         for label in ("minigan_step", *(args.peers or default)):
@@ -166,7 +167,7 @@ def main() -> None:
     """Measure, print, and write the table where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--work", nargs="+", default=["toy", "mlp"], metavar="NAME", help="toy, mlp, dcgan, gp_toy, gp_dcgan"
+        "--work", nargs="+", default=["toy", "mlp"], metavar="NAME", help="toy, mlp, dcgan, gp_toy, gp_dcgan, stylegan"
     )
     parser.add_argument("--peers", nargs="*", default=[], metavar="PEER[:KNOB=VALUE,...]")
     parser.add_argument("--rounds", type=int, default=3)

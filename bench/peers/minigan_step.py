@@ -15,6 +15,7 @@ from protocol import (
     CRITIC_BETAS,
     CRITIC_RATE,
     LEAK,
+    OPTIONAL,
     PRECISION,
     SEED,
     Work,
@@ -25,7 +26,7 @@ from protocol import (
 )
 
 DCGAN_28 = {"net": "s4", "features": 64}  # the nets of `protocol.py`
-ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"))
+ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"), more=OPTIONAL)
 keep_to(ARGS.threads)
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(ARGS.threads)
 
@@ -57,10 +58,12 @@ class GAN:
         model_class = get(work.name)
         # no peer averages or penalises, and its dense nets have no batch norm
         own = {"mlp": {"norm": "none"}, "dcgan": DCGAN_28}.get(work.name, {})
-        plain = {"ema": 0.0, "r1": 0.0, **own}
+        plain = {"ema": 0.0, **({} if work.name == "stylegan" else {"r1": 0.0}), **own}
         config = model_class.Config(batch_size=work.batch, seed=SEED, **plain)
         model = model_class(config, shape, device=device, replay=replay)
-        self.game, self.nets = model.game, (model.generator, model.discriminator)
+        makers = ("mapping", "synthesis") if work.name == "stylegan" else ("generator",)
+        made = nn.Sequential(*(model.modules[name] for name in makers))  # only to be counted
+        self.game, self.nets = model.game, (made, model.discriminator)
 
     def losses(self, made: Mapping[str, Tensor]) -> tuple[float, float]:
         """Of D and of G."""

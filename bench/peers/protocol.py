@@ -17,6 +17,10 @@ The works of a critic (`gp_toy`, `gp_dcgan`) are one update of WGAN-GP's critic 
 for each example, and Adam(1e-4, beta1=0.5, beta2=0.9) on mean D(fake) - mean D(real) + weight * mean (|grad_x D(x)| - 1)^2;
 the losses returned are that sum and the last mean.  D is without dropout there: the penalty is of one function.
 
+The work `stylegan` is the step of minigan's model of that name (`minigan/gans/stylegan.py` and `stylenets.py`: mapping 4 x 64,
+AdaIN and noise at each layer, equalised rates, styles mixed in nine of ten images, R1 of weight 10 in every 4th step, Adam(2e-3,
+beta1=0, beta2=0.99), a hundredth of that rate in the mapping), without averages.
+
 `report` warms up, times blocks of steps and prints one JSON line, with the process's peak resident memory after the timed
 steps and the numbers of weights, by which works can be told to be the same.
 """
@@ -121,7 +125,11 @@ WORKS = {
         "gp_toy", 256, 2, g_sizes=(2, 512, 512, 512, 2), d_sizes=(2, 512, 512, 512, 1), tanh_out=False, penalty=0.1
     ),
     "gp_dcgan": Work("gp_dcgan", 64, 100, size=28, penalty=10.0),
+    "stylegan": Work("stylegan", 16, 64, size=28),
 }
+
+
+OPTIONAL = ("stylegan",)  # works that not every peer has
 
 
 @dataclass(frozen=True)
@@ -144,10 +152,16 @@ class Args:
 PRECISION = ("highest", "high")  # of float32 products on a GPU: all 24 bits of the factors, or TF32's 11
 
 
-def parse_args(description: str, knobs: Dict[str, Tuple[str, ...]], devices: Tuple[str, ...] = ("cpu",)) -> Args:
-    """Parse the command line; `knobs` lists the variants this peer has, the default value first; `devices` where it runs."""
+def parse_args(
+    description: str,
+    knobs: Dict[str, Tuple[str, ...]],
+    devices: Tuple[str, ...] = ("cpu",),
+    more: Tuple[str, ...] = (),
+) -> Args:
+    """Parse the command line; `knobs` lists the variants this peer has, the default value first; `devices` where it runs;
+    `more` the works of OPTIONAL that it has."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--work", choices=sorted(WORKS), required=True)
+    parser.add_argument("--work", choices=sorted(set(WORKS) - set(OPTIONAL) | set(more)), required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=4.0, help="timed seconds in all, warm-up apart")
     parser.add_argument("--repeats", type=int, default=5, help="blocks the timed seconds are cut into")

@@ -22,6 +22,7 @@ stream, then one CUDA graph of the step with static inputs, the knob `graph`).
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import torch
 from protocol import (
@@ -32,6 +33,7 @@ from protocol import (
     KERNEL,
     LEAK,
     LEARNING_RATE,
+    OPTIONAL,
     PRECISION,
     SEED,
     Args,
@@ -41,6 +43,7 @@ from protocol import (
     report,
 )
 from torch import Tensor, nn
+from torch_style import StyleGan
 
 KNOBS = {
     "adam": ("fused", "foreach", "forloop"),
@@ -279,15 +282,13 @@ class Captured:
         return self.losses
 
 
-def main() -> None:
-    """Time the eager step, or its CUDA graph."""
-    args = parse_args(__doc__, KNOBS, DEVICES)
-    set_up(args)
-    torch.set_flush_denormal(args.pick("denormal", "keep") == "flush")
-    captured = args.pick("graph", "no") == "yes"
-    if captured and args.device != "cuda":
-        sys.exit("torch_eager: graph=yes needs --device cuda")
-    gan = (Critic if args.work.penalty else Gan)(
+def make_gan(args: Args, captured: bool) -> Any:
+    """What a work trains; `stylegan` has the knob `adam` only."""
+    if args.work.name == "stylegan":
+        if captured or set(args.variant) - {"adam", "precision"}:
+            sys.exit(f"torch_eager: stylegan: got {args.variant}, expected the knobs adam and precision only")
+        return StyleGan(args.work, args.pick("adam", "fused"), args.device)
+    return (Critic if args.work.penalty else Gan)(
         args.work,
         adam=args.pick("adam", "fused"),
         concat=args.pick("real_fake", "concat") == "concat",
@@ -296,6 +297,17 @@ def main() -> None:
         device=args.device,
         capturable=captured,
     )
+
+
+def main() -> None:
+    """Time the eager step, or its CUDA graph."""
+    args = parse_args(__doc__, KNOBS, DEVICES, OPTIONAL)
+    set_up(args)
+    torch.set_flush_denormal(args.pick("denormal", "keep") == "flush")
+    captured = args.pick("graph", "no") == "yes"
+    if captured and args.device != "cuda":
+        sys.exit("torch_eager: graph=yes needs --device cuda")
+    gan = make_gan(args, captured)
     fancy = args.pick("index", "select") == "fancy"
     batches = Batches(make_samples(args.work, args.device), args.work.batch, fancy)
     step = Captured(gan, batches) if captured else lambda: gan.step(batches())

