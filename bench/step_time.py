@@ -119,6 +119,8 @@ def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any
     default = GPU_PEERS if args.device != "cpu" else DCGAN_PEERS if work.endswith("dcgan") else PEERS
     if work == "cyclegan":
         default = CYCLE_PEERS
+    if work == "stylegan":
+        default = ("torch_eager",)  # the others have no such step
     results: dict[str, list[dict[str, Any]]] = {}
     for _ in range(args.rounds):
         for label in ("minigan_step", *(args.peers or default)):
@@ -173,7 +175,7 @@ def main() -> None:
         nargs="+",
         default=["toy", "mlp"],
         metavar="NAME",
-        help="toy, mlp, dcgan, gp_toy, gp_dcgan, r1_toy, r1_dcgan, cyclegan",
+        help="toy, mlp, dcgan, gp_toy, gp_dcgan, r1_toy, r1_dcgan, cyclegan, stylegan",
     )
     parser.add_argument("--peers", nargs="*", default=[], metavar="PEER[:KNOB=VALUE,...]")
     parser.add_argument("--rounds", type=int, default=3)

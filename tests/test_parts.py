@@ -578,6 +578,9 @@ def test_resize_is_pillows(size: tuple[int, int]) -> None:
     for ours, image in zip(got, IMAGES, strict=True):
         theirs = Image.fromarray(image[..., 0], "F").resize(size[::-1], Image.Resampling.BILINEAR)
         np.testing.assert_allclose(ours[..., 0], np.asarray(theirs), atol=1e-5)
+    for ours, image in zip(data.resize(IMAGES, size, filter="bicubic"), IMAGES, strict=True):
+        theirs = Image.fromarray(image[..., 0], "F").resize(size[::-1], Image.Resampling.BICUBIC)
+        np.testing.assert_allclose(ours[..., 0], np.asarray(theirs), atol=1e-5)
     nearest = data.resize(IMAGES, size, filter="nearest")
     assert set(nearest.ravel()) <= set(IMAGES.ravel())
 

@@ -56,6 +56,12 @@ ZOO: dict[str, dict[str, Any]] = {
     "cogan": {"features": 2, "latent": 4},
     "pixelda": {"features": 2, "latent": 3},
     "bicyclegan": {"features": 2, "latent": 3},
+    "srgan": {"features": 4, "blocks": 1},
+    "denoise": {"features": 2, "blocks": 1},
+    "inpaint": {"features": 2, "blocks": 1},
+    "lapgan": {"features": 2, "latent": 3, "width": 16, "octaves": 1},
+    "stylegan": {"features": 2, "latent": 3, "width": 4},
+    "stackgan": {"features": 2, "latent": 3, "code": 2, "blocks": 1},
 }
 SOURCE = np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)
 ASKED = {
@@ -66,6 +72,9 @@ ASKED = {
     "dagan": {"source": SOURCE},
     "ssaae": {"label": 3},
     **{key: {"source": SOURCE} for key in ("pix2pix", "cyclegan", "discogan", "pixelda", "bicyclegan")},
+    **{name: {"source": SOURCE} for name in ("srgan", "denoise", "inpaint")},
+    "stylegan": {"truncation": 0.5, "noise": 0.5},
+    "stackgan": {"label": 3},
 }
 JOINED = ("cogan",)  # whose samples are pairs, side by side
 SILENT = ("vat", "ganomaly")  # make no examples
@@ -75,6 +84,7 @@ HELD = {
     "flowgan": {"r1": 0.0},  # what a lazy term adds to a gradient is no part of the loss that is told
     "dagan": {"gp": 0.0},
     "cyclegan": {"pool": 0},  # what a pool returns depends on what it was given before
+    "stylegan": {"r1": 0.0},
     "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
 SIZE, BATCH = 8, 20

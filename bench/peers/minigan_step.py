@@ -16,6 +16,7 @@ from protocol import (
     CRITIC_RATE,
     CYCLE,
     LEAK,
+    OPTIONAL,
     PRECISION,
     SEED,
     Work,
@@ -26,7 +27,7 @@ from protocol import (
 )
 
 DCGAN_28 = {"net": "s4", "features": 64}  # the nets of `protocol.py`
-ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"), cycle=True)
+ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"), more=OPTIONAL)
 keep_to(ARGS.threads)
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(ARGS.threads)
 
@@ -71,10 +72,13 @@ class GAN:
         model_class = get(name)
         # no peer averages, and its dense nets have no batch norm
         own = {"mlp": {"norm": "none"}, "dcgan": {**DCGAN_28, "dropout": work.drop}}.get(name, {})
-        plain = {"ema": 0.0, "r1": work.r1, "penalty_every": work.every, **own}
+        penalised = {} if name == "stylegan" else {"r1": work.r1, "penalty_every": work.every}
+        plain = {"ema": 0.0, **penalised, **own}
         config = model_class.Config(batch_size=work.batch, seed=SEED, **plain)
         model = model_class(config, shape, device=device, replay=replay)
-        self.game, self.nets = model.game, (model.generator, model.discriminator)
+        makers = ("mapping", "synthesis") if work.name == "stylegan" else ("generator",)
+        made = nn.Sequential(*(model.modules[name] for name in makers))  # only to be counted
+        self.game, self.nets = model.game, (made, model.discriminator)
 
     def losses(self, made: Mapping[str, Tensor]) -> tuple[float, float]:
         """Of D and of G."""

@@ -22,6 +22,7 @@ stream, then one CUDA graph of the step with static inputs, the knob `graph`).
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import torch
 from protocol import (
@@ -33,6 +34,7 @@ from protocol import (
     KERNEL,
     LEAK,
     LEARNING_RATE,
+    OPTIONAL,
     PRECISION,
     SEED,
     Args,
@@ -42,6 +44,7 @@ from protocol import (
     report,
 )
 from torch import Tensor, nn
+from torch_style import StyleGan
 
 KNOBS = {
     "adam": ("fused", "foreach", "forloop"),
@@ -362,9 +365,26 @@ class Captured:
         return self.losses
 
 
+def make_gan(args: Args, captured: bool) -> Any:
+    """What a work trains; `stylegan` has the knob `adam` only."""
+    if args.work.name == "stylegan":
+        if captured or set(args.variant) - {"adam", "precision"}:
+            sys.exit(f"torch_eager: stylegan: got {args.variant}, expected the knobs adam and precision only")
+        return StyleGan(args.work, args.pick("adam", "fused"), args.device)
+    return (Critic if args.work.penalty else Gan)(
+        args.work,
+        adam=args.pick("adam", "fused"),
+        concat=args.pick("real_fake", "concat") == "concat",
+        use_grad=args.pick("g_grad", "freeze") == "grad",
+        channels_last=args.pick("layout", "contiguous") == "channels_last",
+        device=args.device,
+        capturable=captured,
+    )
+
+
 def main() -> None:
     """Time the eager step, or its CUDA graph."""
-    args = parse_args(__doc__, KNOBS, DEVICES, cycle=True)
+    args = parse_args(__doc__, KNOBS, DEVICES, OPTIONAL)
     set_up(args)
     torch.set_flush_denormal(args.pick("denormal", "keep") == "flush")
     captured = args.pick("graph", "no") == "yes"
@@ -377,15 +397,7 @@ def main() -> None:
         counts = weights_of(cycle.maps, cycle.judges)
         report("torch_eager", args, {"torch": torch.__version__}, lambda: cycle.step(a(), b()), wait, weights=counts)
         return
-    gan = (Critic if args.work.penalty else Gan)(
-        args.work,
-        adam=args.pick("adam", "fused"),
-        concat=args.pick("real_fake", "concat") == "concat",
-        use_grad=args.pick("g_grad", "freeze") == "grad",
-        channels_last=args.pick("layout", "contiguous") == "channels_last",
-        device=args.device,
-        capturable=captured,
-    )
+    gan = make_gan(args, captured)
     batches = Batches(make_samples(args.work, args.device), args.work.batch, fancy)
     step = Captured(gan, batches) if captured else lambda: gan.step(batches())
     report("torch_eager", args, {"torch": torch.__version__}, step, wait, weights=weights_of(gan.g, gan.d))

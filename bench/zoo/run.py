@@ -94,6 +94,16 @@ STUDIES = [
     Study("cogan", 2000, 250, data="a=mnist,b=mnist+edges"),
     Study("pixelda", 2000, 250, note="published, MNIST to MNIST-M: 63.6 to 98.2 %", data="a=mnist,b=mnist+textured"),
     Study("bicyclegan", 2000, 250, data="a=mnist,b=mnist+coloured"),
+    Study("srgan", 1500, 250),
+    Study("srgan", 1500, 250, {"scale": 2}),
+    Study("srgan", 1500, 250, {"content": "features"}, "the error is of D's features"),
+    Study("denoise", 1200, 200),
+    Study("denoise", 1200, 200, {"adversarial": 0.0}, "the squared error alone"),
+    Study("inpaint", 1500, 250),
+    Study("inpaint", 1500, 250, {"adversarial": 0.0}, "the absolute error alone"),
+    Study("lapgan", 2000, 250),
+    Study("stylegan", 3000, 500),
+    Study("stackgan", 1500, 250),
 ]
 
 

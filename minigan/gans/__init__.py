@@ -54,6 +54,12 @@ MODELS = {
     "cogan": "minigan.gans.cogan:CoGAN",
     "pixelda": "minigan.gans.pixelda:PixelDA",
     "bicyclegan": "minigan.gans.bicyclegan:BicycleGAN",
+    "srgan": "minigan.gans.srgan:SRGAN",
+    "denoise": "minigan.gans.denoise:Denoise",
+    "inpaint": "minigan.gans.inpaint:Inpaint",
+    "lapgan": "minigan.gans.lapgan:LAPGAN",
+    "stylegan": "minigan.gans.stylegan:StyleGAN",
+    "stackgan": "minigan.gans.stackgan:StackGAN",
 }
 DEFAULT = "dcgan"
 

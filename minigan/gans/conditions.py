@@ -6,8 +6,8 @@ A model declares its conditions by name in one attribute, and `generate(n, name=
     conditions = {"digit": Category(10), "slant": Number(-1, 1)}
     conditions = {"a": Examples("a")}                    examples of the data set `a`, to be translated
 
-Several values (`--set label=3,5`) are taken in turn. Where nothing is asked for it is every class in turn, numbers drawn evenly
-from the range, and the examples of the run's own data.
+Several values (`--set label=3,5`) are taken in turn. Where nothing is asked for it is every class in turn, the usual number, or
+one drawn evenly from the range, and the examples of the run's own data.
 """
 
 from __future__ import annotations
@@ -83,16 +83,22 @@ class Category:
 
 @dataclass(frozen=True)
 class Number:
-    """A number from `low` to `high`; `generate` gets float32 (n, 1)."""
+    """A number from `low` to `high`; `generate` gets float32 (n, 1).
+
+    usual: what it is where nothing is asked for; None: evenly drawn.
+    """
 
     low: float
     high: float
+    usual: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(
                 f"Number: got {self.low} to {self.high}, expected two finite numbers, the smaller one first"
             )
+        if self.usual is not None and not self.low <= self.usual <= self.high:
+            raise ValueError(f"Number: got the usual value {self.usual}, expected {self._wanted}, or None")
 
     def parse(self, text: str) -> list[float]:
         """Numbers, separated by commas."""
@@ -107,7 +113,9 @@ class Number:
         return rows.astype(np.float32)
 
     def default(self, start: int, n: int, source: random.Source, stream: str) -> np.ndarray:
-        """Evenly drawn."""
+        """The usual number, or evenly drawn."""
+        if self.usual is not None:
+            return np.full(n, self.usual, np.float32)
         drawn = source.uniform((n,), stream=stream).numpy()
         return (self.low + (self.high - self.low) * drawn).astype(np.float32)
 

@@ -25,6 +25,7 @@ FAMILIES = {  # in the order of `minigan models`
     "conditional": "told which class to make",
     "codes": "noise that comes to mean something, without labels",
     "autoencoders": "with an encoder, so that an example has a code",
+    "restoring": "more pixels, less noise, what was hidden",
     "anomaly": "learn what is usual, and score what is not",
     "semi-supervised": "classifiers from a few labels and many examples without",
     "density": "densities, or their ratio, as numbers",
