@@ -20,6 +20,8 @@ from hypothesis import settings
 matplotlib.use("Agg")
 sys.path.insert(0, str(Path(__file__).parent))  # helpers beside the tests (drawing.py, formulas.py), in any import mode
 
+from devices import few_blocks, race_free  # noqa: F401 - fixtures
+
 settings.register_profile("quick", deadline=None, max_examples=5, derandomize=True)
 settings.register_profile("dev", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
@@ -31,31 +33,57 @@ COUNTED = re.compile(r"(\d+) passing.*?, (\d+) failing")  # "passing examples, 0
 EXAMPLES = "hypothesis examples"
 
 
+NO_DEVICE = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where no GPU works, `cupy` is the emulated one of tests/emulated from here on; without a C++ compiler, none is."""
+    import emulated
+    from emulated import host
+
+    from minigan.backend import gpu_problem
+
+    config.stash[NO_DEVICE] = (gpu_problem() if emulated.driver() else "no CUDA driver (libcuda.so.1)") or ""
+    if config.stash[NO_DEVICE] and not host.problem():
+        emulated.install()
+
+
+@pytest.fixture(autouse=True)
+def device_problem(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only tests marked `gpu` see the emulated GPU."""
+    from minigan import backend
+
+    if problem := request.config.stash[NO_DEVICE]:
+        marked = request.node.get_closest_marker("gpu")
+        monkeypatch.setattr(backend, "_gpu_problem", "" if marked else problem)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests of NEEDS where there is none of it; asking costs time, so only if there are such tests."""
     for marker, problem_of in NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
-        if marked and (problem := problem_of()):
+        if marked and (problem := problem_of(config)):
             items[:] = [item for item in items if item not in set(marked)]
             config.hook.pytest_deselected(items=marked)
             config.stash.setdefault(NOTES, []).append(f"{len(marked)} {marker} tests deselected: {problem}")
 
 
-def gpu_problem() -> str:
-    """Why no GPU works, or ""."""
-    from minigan.backend import gpu_problem as problem
+def gpu_problem(config: pytest.Config) -> str:
+    """Why there is neither a GPU nor an emulated one, or ""."""
+    from emulated import host
 
-    return problem() or ""
+    problem, none = host.problem(), config.stash[NO_DEVICE]
+    return f"{none}; and to emulate one, {problem}" if problem and none else ""
 
 
-def browser_problem() -> str:
+def browser_problem(config: pytest.Config) -> str:
     """Why no browser can be driven, or ""."""
     from browsers import problem
 
     return problem()
 
 
-def mount_problem() -> str:
+def mount_problem(config: pytest.Config) -> str:
     """Why no disk can be mounted, or ""."""
     from disks import namespace
 
