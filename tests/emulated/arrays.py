@@ -48,6 +48,11 @@ class ndarray:
     T = property(lambda self: wrapped(self._values.T, self))
     real = property(lambda self: wrapped(self._values.real, self))
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        own = self._values.__array_interface__
+        return {key: own[key] for key in ("shape", "typestr", "data", "strides")} | {"version": 3}
+
     def __len__(self) -> int:
         return len(self._values)
 
