@@ -58,6 +58,22 @@ def device_problem(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(backend, "_gpu_problem", "" if marked else problem)
 
 
+EMULATED_EXAMPLES = 2  # random examples of a test on the emulated GPU, which takes its time
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Few random examples on the emulated GPU, of the many that the same test runs on the CPU."""
+    test, name = getattr(item, "obj", None), "_hypothesis_internal_use_settings"
+    own = getattr(test, name, None)
+    few = own is not None and item.get_closest_marker("gpu") is not None and item.config.stash[NO_DEVICE] != ""
+    if few and own is not None:
+        setattr(test, name, settings(own, max_examples=min(own.max_examples, EMULATED_EXAMPLES)))
+    yield
+    if few:
+        setattr(test, name, own)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests of NEEDS where there is none of it; asking costs time, so only if there are such tests."""
     for marker, problem_of in NEEDS.items():

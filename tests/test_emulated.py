@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from emulated import host, signatures
 from emulated.host import Kernel, KernelError, RawModule
+
+import minigan as mg
 
 pytestmark = [
     pytest.mark.gpu,
@@ -272,10 +276,11 @@ def test_a_graph_does_again_what_was_captured() -> None:
         cupy.multiply(x + 1, x, out=y)
         y[0] = 7
         y += 1
+        kernel("scale")((1,), (32,), (y, np.int64(3), np.float64(2), y))
         graph = stream.end_capture()
     x[...] = 10
     graph.launch(stream)
-    assert y.tolist() == [8, 111, 111]
+    assert y.tolist() == [16, 222, 222]
 
 
 def test_what_a_capture_does_not_allow_is_refused() -> None:
@@ -301,3 +306,36 @@ def test_what_a_capture_does_not_allow_is_refused() -> None:
             stream.end_capture()
     with pytest.raises(RuntimeError, match="default"):
         cupy.cuda.get_current_stream().begin_capture()
+
+
+def test_a_first_run_on_a_device_can_be_told_to_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    """bench/gpu_first_run.py calls kernels as they are called today, and its graph reads what the device holds."""
+    path = Path(__file__).parents[1] / "bench" / "gpu_first_run.py"
+    found = importlib.util.spec_from_file_location("gpu_first_run", path)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    module.capture()
+    module.bandwidth(1 << 10)
+    module.steps(1, (("toy", 8),))
+    told = capsys.readouterr().out
+    assert "the counter is read by the graph: True" in told and "the learning rate is read by the graph: True" in told
+    assert "its derivative" in told and "highest  toy    batch 8" in told
+
+
+def test_no_array_is_moved_in_silence() -> None:
+    """Whichever comes first; numbers go where the arrays are."""
+    own = np.ones((2, 3), np.float32)
+    there = mg.tensor(on_device(own))
+    calls = (
+        lambda: mg.ops.add(there, own),
+        lambda: mg.ops.add(own, there),
+        lambda: own * there,
+        lambda: mg.ops.add(own, there.data),
+        lambda: mg.ops.where(own > 0, there, there),
+        lambda: mg.ops.concatenate([own, there]),
+        lambda: mg.ops.matmul(own, there.T),
+    )
+    for call in calls:
+        with pytest.raises(TypeError, match=r"on the cpu.*minigan\.backend\.to_device brings arrays together"):
+            call()
+    assert (2 * there + np.float32(1) + np.array(1.0, np.float32)).device == "gpu"

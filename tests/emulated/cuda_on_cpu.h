@@ -56,7 +56,7 @@ uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulated {
 
-const int MOST_THREADS = 1024, WARP = 32, STACK = 1 << 16;
+const int MOST_THREADS = 1024, WARP = 32, STACK = (1 << 16) + 320;  // no power of two: tops would meet in a few sets of the cache
 enum State { READY, IN_BARRIER, IN_WARP, ENDED };
 
 struct Fiber {

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from emulated import memory
+from emulated import capturing, memory
 from minigan.kernels import gpu_compile
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
@@ -165,6 +165,7 @@ class Kernel:
         values = self.pack(args)
         if min(*grid, *block) < 1 or max(grid) >= 2**31 or (len(grid) > 1 and grid[1] >= 2**16):
             raise KernelError(f"{self.name}: grid {grid} of blocks {block}: a launch that CUDA refuses")
+        capturing.note(lambda: (args, self._run(grid, block, values, FORWARD)))  # a graph's pool keeps its arrays
         if not _racecheck:
             self._run(grid, block, values, FORWARD)
             self._check_zones({a.data.mem for a in args if hasattr(a, "data") and hasattr(a.data, "mem")})
