@@ -95,7 +95,9 @@ def _dtype_without_floats(op: Primitive, args: tuple[Any, ...]) -> Any:
 def _convert(op: Primitive, a: Any, i: int, dtype: Any, xp: Any) -> Tensor:
     kind = op.kind(i)
     known = hasattr(a, "dtype") and not isinstance(a, np.generic)
-    xp = backend.array_module(a) if known and np.ndim(a) else xp  # numbers go where the arrays are; an array is not moved
+    xp = (
+        backend.array_module(a) if known and np.ndim(a) else xp
+    )  # numbers go where the arrays are; an array is not moved
     if kind == "b":
         return Tensor(xp.asarray(a))
     if known and not (backend.is_float(a.dtype) or a.dtype.kind in "biu"):
