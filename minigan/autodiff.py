@@ -61,13 +61,14 @@ def _as_tensors(op: Primitive, args: tuple[Any, ...]) -> list[Tensor]:
     dtype = array = None
     for i, a in enumerate(args):
         if isinstance(a, (Tensor, np.ndarray)) or hasattr(a, "__cuda_array_interface__"):
-            array = a._data if isinstance(a, Tensor) else a
-            if backend.is_float(array.dtype) and op.kind(i) != "b":
-                if dtype is not None and array.dtype != dtype:
+            own = a._data if isinstance(a, Tensor) else a
+            array = own if array is None or own.ndim else array
+            if backend.is_float(own.dtype) and op.kind(i) != "b":
+                if dtype is not None and own.dtype != dtype:
                     raise TypeError(
-                        f"{op.name}: got {dtype} and {array.dtype} arrays, expected one dtype; convert with ops.cast"
+                        f"{op.name}: got {dtype} and {own.dtype} arrays, expected one dtype; convert with ops.cast"
                     )
-                dtype = array.dtype
+                dtype = own.dtype
     if dtype is None:
         dtype = _dtype_without_floats(op, args)
     xp = np if array is None else backend.array_module(array)
@@ -93,9 +94,12 @@ def _dtype_without_floats(op: Primitive, args: tuple[Any, ...]) -> Any:
 
 def _convert(op: Primitive, a: Any, i: int, dtype: Any, xp: Any) -> Tensor:
     kind = op.kind(i)
+    known = hasattr(a, "dtype") and not isinstance(a, np.generic)
+    xp = (
+        backend.array_module(a) if known and np.ndim(a) else xp
+    )  # numbers go where the arrays are; an array is not moved
     if kind == "b":
         return Tensor(xp.asarray(a))
-    known = hasattr(a, "dtype") and not isinstance(a, np.generic)
     if known and not (backend.is_float(a.dtype) or a.dtype.kind in "biu"):
         raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
     if isinstance(a, Tensor):  # an integer or bool tensor among floats; a float of another dtype was refused before

@@ -255,6 +255,15 @@ class Source:
         finally:
             self.seed, self.step, self._advanced, self._calls, self._branch = before
 
+    @contextmanager
+    def on(self, device: str) -> Iterator[None]:
+        """Inside the block draw on another device: the same words there, and numbers equal to rounding."""
+        before, self.device = self.device, device
+        try:
+            yield
+        finally:
+            self.device = before
+
     def normal(self, shape: Sequence[int], *, stream: str) -> Tensor:
         """Independent standard normal numbers."""
         return self._fill("normal", shape, stream)

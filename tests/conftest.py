@@ -20,6 +20,8 @@ from hypothesis import settings
 matplotlib.use("Agg")
 sys.path.insert(0, str(Path(__file__).parent))  # helpers beside the tests (drawing.py, formulas.py), in any import mode
 
+from devices import few_blocks, race_free  # noqa: F401 - fixtures
+
 settings.register_profile("quick", deadline=None, max_examples=5, derandomize=True)
 settings.register_profile("dev", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
@@ -50,33 +52,74 @@ def _place(item: pytest.Item) -> int:
     return FIRST.index(name) if name in FIRST else len(FIRST)
 
 
+NO_DEVICE = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where no GPU works, `cupy` is the emulated one of tests/emulated from here on; without a C++ compiler, none is."""
+    import emulated
+    from emulated import host
+    from minigan.backend import gpu_problem
+
+    config.stash[NO_DEVICE] = (gpu_problem() if emulated.driver() else "no CUDA driver (libcuda.so.1)") or ""
+    if config.stash[NO_DEVICE] and not host.problem():
+        emulated.install()
+
+
+@pytest.fixture(autouse=True)
+def device_problem(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only tests marked `gpu` see the emulated GPU."""
+    from minigan import backend
+
+    if problem := request.config.stash[NO_DEVICE]:
+        marked = request.node.get_closest_marker("gpu")
+        monkeypatch.setattr(backend, "_gpu_problem", "" if marked else problem)
+
+
+EMULATED_EXAMPLES = 2  # random examples of a test on the emulated GPU, which takes its time
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Few random examples on the emulated GPU, of the many that the same test runs on the CPU."""
+    test, name = getattr(item, "obj", None), "_hypothesis_internal_use_settings"
+    own = getattr(test, name, None)
+    few = own is not None and item.get_closest_marker("gpu") is not None and item.config.stash[NO_DEVICE] != ""
+    if few and own is not None:
+        setattr(test, name, settings(own, max_examples=min(own.max_examples, EMULATED_EXAMPLES)))
+    yield
+    if few:
+        setattr(test, name, own)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long files first. Leave out the tests of NEEDS where there is none of it; asking costs time, so only if there are such
     tests."""
     items.sort(key=_place)
     for marker, problem_of in NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
-        if marked and (problem := problem_of()):
+        if marked and (problem := problem_of(config)):
             items[:] = [item for item in items if item not in set(marked)]
             config.hook.pytest_deselected(items=marked)
             config.stash.setdefault(NOTES, []).append(f"{len(marked)} {marker} tests deselected: {problem}")
 
 
-def gpu_problem() -> str:
-    """Why no GPU works, or ""."""
-    from minigan.backend import gpu_problem as problem
+def gpu_problem(config: pytest.Config) -> str:
+    """Why there is neither a GPU nor an emulated one, or ""."""
+    from emulated import host
 
-    return problem() or ""
+    problem, none = host.problem(), config.stash[NO_DEVICE]
+    return f"{none}; and to emulate one, {problem}" if problem and none else ""
 
 
-def browser_problem() -> str:
+def browser_problem(config: pytest.Config) -> str:
     """Why no browser can be driven, or ""."""
     from browsers import problem
 
     return problem()
 
 
-def mount_problem() -> str:
+def mount_problem(config: pytest.Config) -> str:
     """Why no disk can be mounted, or ""."""
     from disks import namespace
 

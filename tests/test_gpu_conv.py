@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import emulated
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -230,7 +231,15 @@ def check(case: Case, name: str, mode: str, **options: Any) -> None:
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE[mode] * largest)
 
 
-@pytest.mark.gpu
+MOST_WORK = 2e5 if emulated() else 2e7  # products of a random case
+
+
+def on_gpu(test: Any) -> Any:
+    """A test of kernels on a GPU; on the emulated one also of the order of their threads."""
+    return pytest.mark.gpu(pytest.mark.usefixtures("race_free")(test))
+
+
+@on_gpu
 @pytest.mark.parametrize("mode", TOLERANCE)
 @given(
     geometry=geometries(),
@@ -241,7 +250,7 @@ def check(case: Case, name: str, mode: str, **options: Any) -> None:
     seed=st.integers(0, 2**32 - 1),
 )
 def test_agrees_with_the_reference(mode, geometry, batch, channels, kind, bias, seed):
-    assume(geometry.pairs() * batch * math.prod(channels) < 2e7)
+    assume(geometry.pairs() * batch * math.prod(channels) < MOST_WORK)
     case = Case(geometry, batch, channels, "float64" if mode == "float64" else "float32", seed)
     for name in MAPS:
         check(case, name, mode, kind=kind, bias=bias)
@@ -255,9 +264,17 @@ LAYERS = [  # kernel, stride, big, batch, (in, out)
     ((3, 3), 1, (16, 16), 8, (130, 6)),
     ((3, 3, 3), 2, (8, 8, 8), 4, (16, 32)),
 ]
+if emulated():  # the same tiles and divisions of the depth, with less to do
+    LAYERS = [
+        ((5, 5), 2, (28, 28), 2, (1, 64)),
+        ((5, 5), 2, (14, 14), 1, (64, 128)),
+        ((4, 4), 2, (8, 8), 3, (36, 132)),
+        ((3, 3), 1, (16, 16), 1, (130, 6)),
+        ((3, 3, 3), 2, (4, 4, 4), 2, (16, 32)),
+    ]
 
 
-@pytest.mark.gpu
+@on_gpu
 @pytest.mark.parametrize("mode", TOLERANCE)
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
@@ -273,18 +290,21 @@ def test_layers_of_gans(layer, name, mode):
     )
 
 
-@pytest.mark.gpu
+@on_gpu
 @pytest.mark.parametrize("mode", TOLERANCE)
 @pytest.mark.parametrize("name", MAPS)
 def test_repeats_bit_for_bit(name, mode):
-    case = Case(of_conv((5, 5), 2, "same", 1, (14, 14)), 64, (64, 128), "float64" if mode == "float64" else "float32")
+    batch = 1 if emulated() else 64
+    case = Case(
+        of_conv((5, 5), 2, "same", 1, (14, 14)), batch, (64, 128), "float64" if mode == "float64" else "float32"
+    )
     with matmul_precision("high" if mode == "tf32" else "highest"):
         first = case.on_gpu(name)
-        for _ in range(3):
+        for _ in range(1 if emulated() else 3):
             np.testing.assert_array_equal(case.on_gpu(name), first)
 
 
-@pytest.mark.gpu
+@on_gpu
 @given(geometries(), st.integers(1, 5), st.tuples(st.integers(1, 20), st.integers(1, 20)), st.integers(0, 2**32 - 1))
 def test_the_three_maps_are_adjoint(geometry, batch, channels, seed):
     """<conv(x, w), g> = <x, conv_transpose(g, w)> = <w, conv_weight(x, g)>."""
@@ -295,7 +315,7 @@ def test_the_three_maps_are_adjoint(geometry, batch, channels, seed):
     assert max(values) - min(values) <= 1e-12 * scale
 
 
-@pytest.mark.gpu
+@on_gpu
 @pytest.mark.parametrize("mode", TOLERANCE)
 @pytest.mark.parametrize("name", MAPS)
 def test_arrays_that_begin_anywhere_in_memory(name, mode):
@@ -316,7 +336,7 @@ def test_arrays_that_begin_anywhere_in_memory(name, mode):
     assert not np.isnan(got).any()
 
 
-@pytest.mark.gpu
+@on_gpu
 def test_no_images():
     case = Case(of_conv((3, 3), 2, "same", 1, (9, 9)), 0, (3, 5), "float32")
     assert case.on_gpu("conv").shape == (0, 5, 5, 5)
@@ -324,7 +344,7 @@ def test_no_images():
     assert not case.on_gpu("conv_weight").any()
 
 
-@pytest.mark.gpu
+@on_gpu
 def test_nan_and_infinity_pass_through():
     case = Case(of_conv((3,), 1, "same", 1, (300,)), 1, (4, 4), "float32")
     case.arrays["x"][0, 10, 0], case.arrays["x"][0, 200, 1] = np.nan, np.inf
@@ -334,7 +354,7 @@ def test_nan_and_infinity_pass_through():
         )
 
 
-@pytest.mark.gpu
+@on_gpu
 def test_products_honour_the_precision():
     from minigan.kernels import gpu_fused
 
@@ -358,10 +378,10 @@ BAD: list[tuple[str, dict[str, Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.gpu
+@on_gpu
 @pytest.mark.parametrize(("changes", "error", "part"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
 def test_bad_arguments(changes, error, part):
     shapes = {"x": (1, 5, 2), "w": (3, 2, 4), "bias": (4,), "out": (1, 5, 4)}
     a = {name: gpu(changes.get(name, np.ones(shape, np.float32))) for name, shape in shapes.items()}
     with pytest.raises(error, match=rf"^conv: .*{part}"):
-        gpu_conv.conv(a["x"], a["w"], a["bias"], of_conv((3,), 1, "same", 1, (5,)), "relu", 0.2, a["out"])
+        gpu_conv.conv(a["x"], a["w"], a["bias"], of_conv((3,), 1, "same", 1, (5,)), Activation("relu"), a["out"])

@@ -53,7 +53,8 @@ class _Kernel(Module):
 
     def reset(self, random: Source, stream: str) -> None:
         """W from the initialiser, b = 0."""
-        drawn = self.init(random, f"{stream}.weight", (*self.kernel_size, self.inputs, self.outputs))
+        shape = (*self.kernel_size, self.inputs, self.outputs)
+        drawn = initializers.drawn(self.init, random, f"{stream}.weight", shape)
         self.weight.assign(self._arrange(drawn))
         if self.bias is not None:
             self.bias.assign(0.0)

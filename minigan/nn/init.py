@@ -95,3 +95,9 @@ def get(name: str | Initializer) -> Initializer:
     if name not in BY_NAME:
         raise ValueError(f"init: got {name!r}, expected one of {tuple(BY_NAME)} or a function (random, stream, shape)")
     return BY_NAME[name]()
+
+
+def drawn(init: Initializer, random: Source, stream: str, shape: tuple[int, ...]) -> Array:
+    """What an initialiser draws, on the device of `random`: a function may make NumPy's arrays, wherever the weight is."""
+    array = init(random, stream, shape)
+    return to_device(array.data if isinstance(array, Tensor) else array, random.device)

@@ -52,7 +52,7 @@ class Dense(Module):
 
     def reset(self, random: Source, stream: str) -> None:
         """W from the initialiser, b = 0."""
-        self.weight.assign(self.init(random, f"{stream}.weight", self.weight.shape))
+        self.weight.assign(initializers.drawn(self.init, random, f"{stream}.weight", self.weight.shape))
         if self.bias is not None:
             self.bias.assign(0.0)
 

@@ -187,7 +187,8 @@ class Module:
             t.assign(backend.to_device(state[name].astype(t.dtype), t.device))
 
     def initialize(self, random: Source | int, stream: str = "") -> Module:
-        """Draw all parameters anew: each is a pure function of the seed, `stream` and its own path. Returns the module.
+        """Draw all parameters anew, on the device where they are: each is a pure function of the seed, `stream` and its own path.
+        Returns the module.
 
         Networks that share a Source need different names. With an integer and no name, the network's structure (layers and
         shapes) takes the name's place: networks that differ in it get different numbers, two of one structure the same, so that
@@ -198,7 +199,8 @@ class Module:
             stream = self._structure()
             UNNAMED.update({id(t): t for t in self.tensors().values()})
         for path, module in self.modules():
-            module.reset(source, f"{stream}/{path}")
+            with source.on(next((t.device for t in module.tensors().values()), source.device)):
+                module.reset(source, f"{stream}/{path}")
         return self
 
     def _structure(self) -> str:

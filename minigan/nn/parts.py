@@ -43,7 +43,7 @@ class Embedding(Module):
 
     def reset(self, random: Source, stream: str) -> None:
         """W from the initialiser."""
-        self.weight.assign(self.init(random, f"{stream}.weight", (self.count, self.features)))
+        self.weight.assign(initializers.drawn(self.init, random, f"{stream}.weight", (self.count, self.features)))
 
     def forward(self, labels: TensorLike) -> Tensor:
         """W[labels]."""

@@ -161,14 +161,15 @@ def reweight(layer: M, change: Change, *, name: str = "weight") -> M:
     if not _is_weight(vars(layer).get(name)):
         raise TypeError(f"reweight: {type(layer).__name__} has no parameter {name!r} of two or more axes")
     changed: Any = layer
-    change.astype(vars(layer)[name].dtype).to(vars(layer)[name].device)
+    w = vars(layer)[name]
+    change.astype(w.dtype).to(w.device)
     if not isinstance(layer, _Changed):
         object.__setattr__(layer, "__class__", _class_for(type(changed), name))
         changed.changes = []
     elif layer._changed_name != name:
         raise ValueError(f"reweight: got {name!r}, but {layer._changed_name!r} of this layer is changed already")
     changed.changes = [*changed.changes, change]
-    _start(changed, len(changed.changes) - 1, Source(0), f"{type(layer).__name__} {vars(layer)[name].shape}")
+    _start(changed, len(changed.changes) - 1, Source(0, device=w.device), f"{type(layer).__name__} {w.shape}")
     return layer
 
 
