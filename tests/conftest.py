@@ -59,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where no GPU works, `cupy` is the emulated one of tests/emulated from here on; without a C++ compiler, none is."""
     import emulated
     from emulated import host
+
     from minigan.backend import gpu_problem
 
     config.stash[NO_DEVICE] = (gpu_problem() if emulated.driver() else "no CUDA driver (libcuda.so.1)") or ""
