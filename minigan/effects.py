@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigan.backend import Array
+from minigan.checks import numbers
 from minigan.graph import Tensor
 from minigan.switches import Event, state
 
@@ -51,5 +52,7 @@ def overwrite(target: Array, value: Any) -> None:
 
 
 def assign(target: Tensor, value: Any) -> None:
-    """Overwrite a tensor's array in place, `target[...] = value`, counted by its version."""
+    """Overwrite a tensor's array in place, `target[...] = value`, counted by its version. Raises TypeError for no numbers."""
+    if not hasattr(value, "dtype") or value.dtype.kind not in "biuf":
+        value = numbers("assign", value)
     effect(overwrite, target, value)
