@@ -37,6 +37,7 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _MODELS = tuple(_PACKAGE + name + os.sep for name in ("gans", "lessons"))
 _LIBRARIES = sys.stdlib_module_names | {"numpy", "cupy", "scipy", "numba"}
 _INSTALLED = (sysconfig.get_paths()["stdlib"] + os.sep, *(path + os.sep for path in site.getsitepackages()))
+_TYPED = ("<stdin>", "<string>", "<input>", "<console>", "<ipython", "<doctest")
 _BY_OTHER_MEANS = {
     "getattr", "vars", "dir", "__dict__", "__getattribute__", "attrgetter", "methodcaller", "asdict", "astuple", "eval", "exec",
 }  # fmt: skip
@@ -53,8 +54,8 @@ def is_engine(file: str) -> bool:
 
 
 def is_library(file: str) -> bool:
-    """Whether a source file belongs to Python or to an installed library."""
-    return file.startswith((*_INSTALLED, "<"))
+    """Whether a source file belongs to Python or to an installed library; what was typed at a prompt does not."""
+    return file.startswith(_INSTALLED) or (file.startswith("<") and not file.startswith(_TYPED))
 
 
 def inner(function: Any) -> Any:

@@ -468,6 +468,15 @@ def test_python_with_a_state_of_its_own_is_refused(how, tmp_path):
     assert "mg.effect" in str(caught.value) and "replay=False" in str(caught.value)
 
 
+@pytest.mark.parametrize("where", ["<stdin>", "<string>", "<ipython-input-1>"])
+def test_code_typed_at_a_prompt_is_the_users(where):
+    typed: dict[str, object] = {"time": time}
+    exec(compile("def late(stock): return 2.0 if time.time() < 0 else 1.0", where, "exec"), typed)
+    build = lambda made: (lambda x: (made(x) ** 2).mean() * typed["late"](None), None)  # noqa: E731
+    with pytest.raises(mg.RecordingError, match=rf"{where}:1: Python asks for time"):
+        play(build, None, True)
+
+
 def counters(read):
     """A loss that reads a number which goes on with the step."""
 
