@@ -18,10 +18,11 @@ import site
 import sys
 import sysconfig
 import weakref
-from collections import ChainMap, UserDict, UserList, deque
+from collections import ChainMap, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cached_property, partial
+from operator import attrgetter, methodcaller
 from types import BuiltinMethodType, CodeType, FrameType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -171,7 +172,12 @@ class Reach:
             return self._of_function(value)
         if isinstance(value, MethodType):
             return [(value.__func__, name), (value.__self__, name)]
+        if isinstance(value, (attrgetter, methodcaller)):  # name what they read
+            self.names |= {part for text in value.__reduce__()[1] if isinstance(text, str) for part in text.split(".")}
+            return []
         if isinstance(value, partial):
+            if isinstance(value.func, BuiltinMethodType):  # partial(getattr, holder, "beta")
+                self.names.add(value.func.__name__)
             return [(value.func, name), (value.args, name), (value.keywords, name)]
         if isinstance(value, Module):
             if "training" not in vars(value):
@@ -251,7 +257,8 @@ class Reach:
     def _of_container(self, value: Any, name: str) -> list[tuple[Any, str]]:
         if isinstance(value, dict):
             self.lists.append(Held(value, tuple(value), name))  # its keys, in their order
-            return self._all_of(value)
+            made = [(value.default_factory, name)] if isinstance(value, defaultdict) else []
+            return made + self._all_of(value)
         if isinstance(value, (set, frozenset)):
             self.sets.append(Held(value, frozenset(value), name))
         elif not isinstance(value, tuple):

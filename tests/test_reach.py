@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import io
 import multiprocessing
+import operator
 import os
 import pathlib
 import queue
@@ -244,6 +245,23 @@ BY_TEXTS = {
 }
 
 
+GETTER = operator.attrgetter("beta")
+
+
+class Got:
+    through = property(operator.attrgetter("beta"))
+
+    def __init__(self):
+        self.beta = 1.0
+
+
+BY_TEXTS |= {
+    "a getter": GETTER,
+    "a getter for each": lambda h: next(iter(list(map(GETTER, [h])))),
+    "the getter of a property": lambda h: Got.through.fget(h),
+}
+
+
 @pytest.mark.parametrize("how", BY_TEXTS)
 def test_attributes_that_code_mentions_as_texts(how):
     followed(Data, BY_TEXTS[how], change_beta)
@@ -267,6 +285,23 @@ def test_what_is_shown_of_a_dict(kind):
 
     eager = play(build, lambda h: h.update(a=3.0), False)
     assert play(build, lambda h: h.update(a=3.0), True) == eager != play(build, None, False)
+
+
+def test_what_was_made_to_be_called_later():
+    def build(made):
+        holder = Got()
+        read = functools.partial(getattr, holder, "beta")
+        return lambda x: (made(x) ** 2).mean() * read(), holder
+
+    eager = play(build, change_beta, False)
+    assert play(build, change_beta, True) == eager != play(build, None, False)
+    followed(Got, lambda h: h.through, change_beta)
+    held = [1.0]
+    followed(
+        lambda: [held.__setitem__(0, 1.0), collections.defaultdict(lambda: held[0])][1],
+        lambda h: h.default_factory(),
+        lambda h: held.__setitem__(0, 3.0),
+    )
 
 
 def test_objects_in_arrays_and_files_in_memory():

@@ -125,7 +125,8 @@ class Module:
     Attributes, also in lists, tuples and dicts, are what a network is made of: a tensor that takes gradients is a parameter,
     one that does not is a buffer (running statistics), modules are children, numbers and strings are settings. Names are paths:
     `layers.0.weight`. A tensor that is reachable in several ways is one, under the first of its names. An array, a tensor inside
-    a graph, and modules in a set or a generator would be lost, so that assigning them raises a TypeError. Subclasses write
+    a graph, and modules in a set, a generator, an object or a function (its closure, its defaults) would be lost, so that
+    assigning them raises a TypeError, unless they are attributes too; so does the body of a class with modules. Subclasses write
     `forward`, and `reset(random, stream)` where they have something to initialise.
     """
 
