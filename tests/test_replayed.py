@@ -713,6 +713,27 @@ def test_replayed_refuses_what_it_cannot_return_or_take():
         copy.deepcopy(f)
 
 
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ((lambda x: x * 2, mg.tensor([1.0])), r"returned an array.*out\[\.\.\.\]"),
+        ((3, mg.tensor([1.0])), "got 3, expected a function"),
+        ((lambda out: out.fill(2), np.ones(1)), "got ndarray as what"),
+        ((lambda out: None, 3.0), "got float as what"),
+        ((lambda out: None, {"a": mg.tensor([1.0])}), "got dict as what"),
+    ],
+)
+def test_an_effect_that_would_be_lost_is_refused(args, words):
+    with pytest.raises(TypeError, match=words):
+        mg.effect(*args)
+
+
+def test_an_effect_may_return_what_it_wrote():
+    out = mg.tensor([1.0, 2.0])
+    mg.effect(lambda a, b: np.add(a, b, out=a), out, mg.tensor([1.0, 1.0]))
+    assert out.data.tolist() == [2.0, 3.0]
+
+
 def test_an_effect_may_read_and_write_what_it_likes():
     total, out = [], mg.tensor(np.zeros(3))
 
