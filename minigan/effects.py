@@ -41,7 +41,7 @@ def fill(function: Callable[..., None], *args: Any) -> None:
     _write(function, args, {"fresh": True})
 
 
-def _write(function: Callable[..., None], args: tuple[Any, ...], params: dict[str, Any]) -> None:
+def _write(function: Callable[..., Any], args: tuple[Any, ...], params: dict[str, Any]) -> None:
     hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
     if reading is not None:
         reading(function)

@@ -276,7 +276,7 @@ class Optimizer:
             partial(getattr, self) if not part.options else lambda name: part.options.get(name, getattr(self, name))
         )
         self._moving = part
-        self.update(params, grads, part.slots, lr, option)
+        self.update(params, grads, part.slots, float(lr), option)
         self.steps += part is self._parts[-1]
 
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:

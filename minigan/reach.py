@@ -43,7 +43,7 @@ _BY_OTHER_MEANS = {
     "getattr", "vars", "dir", "__dict__", "__getattribute__", "attrgetter", "methodcaller", "asdict", "astuple", "eval", "exec",
 }  # fmt: skip
 _ALL_GLOBALS = {"globals", "locals", "eval", "exec"}
-_MATCH_CLASS = dis.opmap.get("MATCH_CLASS")
+_MATCH_CLASS = dis.opmap["MATCH_CLASS"]
 _FIELD = re.compile(r"[.\[](\w+)")  # of "{0.beta}", for str.format
 _WRAPPERS = (UserDict, UserList, ChainMap)  # of the standard library, which keep what they hold in an attribute
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)

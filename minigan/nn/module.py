@@ -43,7 +43,7 @@ class Tensors(dict[str, Tensor]):
     def __ior__(self, other: Any) -> Any:
         return self | other
 
-    def update(self, *others: Any, **named: Any) -> None:  # type: ignore[override]
+    def update(self, *others: Any, **named: Any) -> None:
         """Join others to these, as `|` does: none is dropped."""
         for name, t in dict(*others, **named).items():
             self[name] = t
