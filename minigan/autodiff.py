@@ -22,6 +22,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array, owner_of
+from minigan.checks import numbers
 from minigan.effects import assign, effect, fill, overwrite
 from minigan.graph import GraphError, Node, Tensor, TensorLike, Version, as_tensor, tensor
 from minigan.methods import Methods
@@ -104,6 +105,8 @@ def _convert(op: Primitive, a: Any, i: int, dtype: Any, xp: Any) -> Tensor:
         raise TypeError(f"{op.name}: got an array of dtype {a.dtype}, expected float32, float64, integer or bool")
     if isinstance(a, Tensor):  # an integer or bool tensor among floats; a float of another dtype was refused before
         return run("cast", a, dtype=dtype)
+    if not known:
+        a = numbers(op.name, a)
     t = Tensor(xp.asarray(a, dtype=None if kind == "c" and (known or dtype is None) else dtype))
     if state.hooks and isinstance(a, np.ndarray) and a.ndim and t._data is not a:
         fill(overwrite, t, a)  # a copy, which a replay makes anew
@@ -200,7 +203,9 @@ def _seed(y: Tensor, g: Any) -> Tensor:
         if y.size != 1:
             raise GraphError(f"grad: the output has shape {y.shape}, not one element; pass grad_outputs of that shape")
         return Tensor(backend.array_module(y._data).ones(y.shape, y.dtype))
-    g = g if isinstance(g, Tensor) else Tensor(backend.array_module(y._data).asarray(g, dtype=y.dtype))
+    if not isinstance(g, Tensor):
+        g = g if hasattr(g, "dtype") else numbers("grad", g)
+        g = Tensor(backend.array_module(y._data).asarray(g, dtype=y.dtype))
     if g.shape != y.shape or g.dtype != y.dtype:
         raise ValueError(f"grad: grad_outputs has shape {g.shape} {g.dtype}, expected {y.shape} {y.dtype}")
     return g

@@ -9,7 +9,7 @@ import numpy as np
 from minigan import backend, ops
 from minigan.autodiff import Tensor, effect
 from minigan.backend import Array, is_float, to_numpy
-from minigan.checks import number
+from minigan.checks import flag, number, restorable, whole
 from minigan.counters import Counter
 from minigan.kernels import dispatch
 from minigan.parameters import Parameters, named
@@ -32,7 +32,8 @@ class EMA:
     steps = Counter("the number of an average's updates")
 
     def __init__(self, parameters: Parameters, *, decay: float = 0.999, warm_up: bool = True) -> None:
-        self.decay, self.warm_up, self.steps = number("EMA", "decay", decay, low=0, below=1), warm_up, 0
+        self.decay, self.steps = number("EMA", "decay", decay, low=0, below=1), 0
+        self.warm_up = flag("EMA", "warm_up", warm_up)
         self.tensors = named(parameters, owner="EMA", constants=True)
         self.averages = {name: Tensor(t.data.copy()) for name, t in self.tensors.items()}
         self._applied = False
@@ -100,11 +101,11 @@ class EMA:
         if wrong := sorted((self.averages.keys() | {"steps"}) ^ state.keys()):
             raise ValueError(f"load_state: names that are on one side only: {wrong[:6]}")
         for name, t in self.averages.items():
-            if state[name].shape != t.shape:
-                raise ValueError(f"load_state: {name} has shape {state[name].shape}, expected {t.shape}")
+            restorable(name, state[name], t.shape)
+        steps = whole("load_state", "steps", state["steps"], low=0)
         for name, t in self.averages.items():
             t.assign(backend.to_device(state[name].astype(t.dtype), t.device))
-        self.steps = int(state["steps"])
+        self.steps = steps
 
     def applied(self) -> _Applied:
         """Context manager: the network runs with the averaged weights inside the block."""

@@ -85,7 +85,9 @@ def arrays_of(batch: Any, what: str = "batch") -> Any:
 def _checked(batch: Any, what: str) -> Any:
     if isinstance(batch, np.ma.MaskedArray):
         raise TypeError(f"{what}: got a masked array, whose mask would be lost; give the mask as an array of its own")
-    array = batch._data if isinstance(batch, Tensor) else np.asarray(batch) if isinstance(batch, np.generic) else batch
+    array = batch._data if isinstance(batch, Tensor) else batch
+    if isinstance(array, (np.ndarray, np.generic)):
+        array = np.asarray(array)  # a number, a matrix, a memory map: what NumPy calls an array, and nothing of its own
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not backend.is_float(array.dtype) and array.dtype.kind not in "biu":

@@ -23,13 +23,14 @@ from minigan.tracing import digest
 Names = Callable[[], dict[int, str]]
 
 
-def replay(recording: Recording, run: Callable[[], Any], names: Names) -> Any:
+def replay(recording: Recording, run: Callable[[], Any], names: Names, suspect: str = "") -> Any:
     """The result of a replay, after the comparison with `run()`, the same step eagerly.
 
     Args:
         recording: of the step.
         run: the step.
         names: of tensors, by identity: "player 'D', parameter 'layers.0.weight'".
+        suspect: an array whose change may be the reason.
 
     Raises:
         RecordingError: a bit differs. The message names the first parameter, the first operation and its line.
@@ -51,11 +52,16 @@ def replay(recording: Recording, run: Callable[[], Any], names: Names) -> Any:
     ]
     if first or changed:
         what = f"; the first tensor that comes out otherwise is {changed[0]}" if changed else ""
+        why = (
+            f"The array {suspect!r} was changed in place; operations read it anew, but Python in the step (NumPy, float, an "
+            "index) reads it, too. Make what Python computes of it an operation of minigan.ops"
+            if suspect
+            else "Some Python in the step gives something else now than when it was recorded: the time, a file, a generator, the "
+            "global of a module. Take numbers that change from mg.scheduled(f)"
+        )
         raise RecordingError(
-            f"check: a replay is not what the step does: {first or 'the operations are the same'}{what}. Some Python in the step "
-            "gives something else now than when it was recorded: the time, a file, a generator, the global of a module. Take "
-            "numbers that change from mg.scheduled(f), put Python into mg.effect(function, out, x), or give up the speed: "
-            "replay=False"
+            f"check: a replay is not what the step does: {first or 'the operations are the same'}{what}. {why}, put Python into "
+            "mg.effect(function, out, x), or give up the speed: replay=False"
         )
     return recording.result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,32 @@ def plain(owner: str, name: str, value: Any) -> float:
     return float(value)
 
 
+def numbers(owner: str, value: Any) -> Any:
+    """What is no array yet, as a NumPy array: a number, or lists of numbers. Python's own numbers are let through as they are.
+
+    NumPy alone would read None as NaN and "1.5" as 1.5, and take tensors in a list out of their graph.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if type(value) in (float, int, bool):
+        return value
+    if isinstance(value, (list, tuple)) and any(map(_holds_tensors, value)):
+        raise TypeError(
+            f"{owner}: got a {type(value).__name__} of tensors, which would lose their graph; join them by ops.stack"
+        )
+    array = np.asarray(value)
+    of_numbers = array.dtype.kind in "biuf" or (array.dtype == object and isinstance(value, Real))  # a fraction
+    if not of_numbers:
+        what = "None" if value is None else f"{type(value).__name__} {value!r:.40}"
+        raise TypeError(f"{owner}: got {what}, expected an array, a number, or lists of numbers")
+    return value
+
+
+def _holds_tensors(value: Any) -> bool:
+    return hasattr(value, "requires_grad") or (isinstance(value, (list, tuple)) and any(map(_holds_tensors, value)))
+
+
 def is_whole(value: Any) -> bool:
     """Whether a value is an integer, Python's or NumPy's (also an array without axes); booleans are none."""
     if isinstance(value, np.ndarray):
@@ -71,6 +98,20 @@ def whole(owner: str, name: str, value: Any, *, low: int | None = None) -> int:
     if low is not None and operator.index(value) < low:
         raise ValueError(f"{owner}: got {name} {value!r}, expected an integer >= {low}")
     return operator.index(value)
+
+
+def restorable(name: str, value: Any, shape: tuple[int, ...]) -> None:
+    """For `load_state`: that `value` is an array of numbers of this shape.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if hasattr(value, "requires_grad") or kind not in ("b", "i", "u", "f"):
+        what = f"an array of dtype {value.dtype}" if hasattr(value, "dtype") else repr(value)
+        raise TypeError(f"load_state: {name} is {what:.60}, expected an array of numbers, such as state() returns")
+    if tuple(value.shape) != tuple(shape):
+        raise ValueError(f"load_state: {name} has shape {tuple(value.shape)}, expected {tuple(shape)}")
 
 
 def flag(owner: str, name: str, value: Any) -> bool:

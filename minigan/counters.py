@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigan.checks import whole
 from minigan.switches import state
 
 
@@ -36,4 +37,6 @@ class Counter:
         return vars(instance)[self.name]
 
     def __set__(self, instance: Any, value: int) -> None:
-        vars(instance)[self.name] = value
+        vars(instance)[self.name] = (
+            value if type(value) is int and value >= 0 else whole(self.what, self.name, value, low=0)
+        )

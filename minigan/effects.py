@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigan.backend import Array
+from minigan.checks import numbers
 from minigan.graph import Tensor
 from minigan.switches import Event, state
 
@@ -15,8 +16,24 @@ def effect(function: Callable[..., None], *args: Any) -> None:
 
     Everything that writes in place goes through here (optimizers, random numbers, running statistics), so that
     saved arrays stay guarded and hooks see the write. Tensors among `args`, also inside lists, are passed as arrays.
+
+    Raises:
+        TypeError: not a function, a first argument that is no tensor (or list of tensors), or an array returned instead of
+            written.
     """
+    if not callable(function):
+        raise TypeError(f"effect: got {function!r}, expected a function of arrays that writes into the first")
+    for t in targets(args):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"effect: got {type(t).__name__} as what the function writes into, expected a tensor or a list of tensors"
+            )
     _write(function, args, {})
+
+
+def targets(args: tuple[Any, ...]) -> Sequence[Any]:
+    """What an effect writes into: its first argument, or those in it."""
+    return args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]
 
 
 def fill(function: Callable[..., None], *args: Any) -> None:
@@ -24,15 +41,21 @@ def fill(function: Callable[..., None], *args: Any) -> None:
     _write(function, args, {"fresh": True})
 
 
-def _write(function: Callable[..., None], args: tuple[Any, ...], params: dict[str, Any]) -> None:
+def _write(function: Callable[..., Any], args: tuple[Any, ...], params: dict[str, Any]) -> None:
     hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
     if reading is not None:
         reading(function)
     try:  # a replay calls the function again, so nothing inside is recorded, and it may read what it likes
-        function(*map(raw, args))
+        arrays = list(map(raw, args))
+        made = function(*arrays)
     finally:
         state.hooks, state.reading = hooks, reading
-    for t in args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]:
+    if args and hasattr(made, "dtype") and not any(made is array for array in arrays):
+        raise TypeError(
+            f"effect: {getattr(function, '__name__', function)} returned an array, which nobody gets; expected that it writes "
+            "into its first argument: out[...] = ..."
+        )
+    for t in targets(args):
         t.version.count += 1
     for hook in hooks:
         hook(Event("effect", function, args, params, None, None))
@@ -51,5 +74,7 @@ def overwrite(target: Array, value: Any) -> None:
 
 
 def assign(target: Tensor, value: Any) -> None:
-    """Overwrite a tensor's array in place, `target[...] = value`, counted by its version."""
+    """Overwrite a tensor's array in place, `target[...] = value`, counted by its version. Raises TypeError for no numbers."""
+    if not hasattr(value, "dtype") or value.dtype.kind not in "biuf":
+        value = numbers("assign", value)
     effect(overwrite, target, value)

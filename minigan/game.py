@@ -12,11 +12,11 @@ from minigan import finite as numbers
 from minigan.autodiff import Tensor
 from minigan.backend import Array, to_device
 from minigan.batch import arrays_of, tensors_of
-from minigan.checks import whole
+from minigan.checks import flag, whole
 from minigan.counters import Counter, told
 from minigan.nn.module import UNNAMED
 from minigan.optim import Optimizer
-from minigan.player import Hook, Player, run_hook
+from minigan.player import Hook, Player, hooks, run_hook
 from minigan.random import Source, ticking
 from minigan.replayed import Replayed
 from minigan.rules import Rule, rule_of
@@ -40,6 +40,8 @@ class Phase:
     def __init__(
         self, name: str, players: Sequence[Player], *, steps: int | None = None, rule: str | Rule | None = None
     ) -> None:
+        if not isinstance(players, (list, tuple)) or not all(isinstance(player, Player) for player in players):
+            raise TypeError(f"{name}: got players {players!r}, expected a list of mg.Player")
         names = [player.name for player in players]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"{name}: got players {names}, expected one or more with different names")
@@ -92,15 +94,15 @@ class Game:
         finite: bool = True,
         max_recordings: int = 8,
     ) -> None:
-        phases = [p for p in players if isinstance(p, Phase)]
+        phases = [p for p in players if isinstance(p, Phase)] if isinstance(players, (list, tuple)) else []
         if phases and len(phases) != len(players):
             raise TypeError("game: got players and phases, expected all of one kind")
         self.phases = phases or [Phase("game", players)]  # type: ignore[arg-type]
         if endless := [phase.name for phase in self.phases[:-1] if phase.steps is None]:
             raise ValueError(f"game: phase {endless[0]!r} has no steps, but another phase follows it")
         self.rule: Any = rule
-        self.before, self.after = tuple(before), tuple(after)
-        self.steps, self.finite = 0, finite
+        self.before, self.after = hooks("game", "before", before), hooks("game", "after", after)
+        self.steps, self.finite = 0, flag("game", "finite", finite)
         self.metrics: dict[str, Tensor] = {}
         self._recorded = Replayed(
             self._move, random=random, max_recordings=max_recordings, roots=self._roots, names=self._names
@@ -214,7 +216,8 @@ class Game:
     def _given(self, batch: Any, batches: Sequence[Any] | None) -> list[Any]:
         if batch is not None and batches is not None:
             raise TypeError("step: got a batch and batches, expected one of the two")
-        if batch is None and batches is None:
+        no_data = isinstance(batches, list) and batches and all(b is None for b in batches)  # as of a feed without data
+        if batch is None and (batches is None or no_data):
             return [None]
         if not any([player.reads_batch() for player in self.players]):
             raise TypeError("step: got a batch, but no player's loss is a function of one")
@@ -224,7 +227,8 @@ class Game:
             raise TypeError(f"step: got batches of type {type(batches).__name__}, expected a list of batches")
         most = max(self.updates(), getattr(self.phase.rule or self.rule, "batches", 1))
         if len(batches) not in (1, most):
-            raise ValueError(f"step: got {len(batches)} batches, expected 1 or {most}, one for each update")
+            wanted = "1" if most == 1 else f"1 or {most}, one for each update"
+            raise ValueError(f"step: got {len(batches)} batches, expected {wanted}")
         return [self._at_home(arrays_of(b, f"batches[{i}]")) for i, b in enumerate(batches)]
 
     def _at_home(self, arrays: Any) -> Any:
@@ -300,11 +304,12 @@ class Game:
         optimizers, own = self.optimizers(), self.state()  # whose names tell "D" and "D/x" apart
         if wrong := sorted(own.keys() ^ state.keys()):
             raise ValueError(f"load_state: names that are on one side only: {wrong[:6]} ({len(wrong)} in all)")
+        counts = {name: whole("load_state", name, state[name], low=0) for name in ("step", "random") if name in own}
         for name, optimizer in optimizers.items():
             optimizer.load_state({key: state[f"{name}/{key}"] for key in optimizer.state()})
-        self.steps = int(state["step"])
+        self.steps = counts["step"]
         if self.random is not None:
-            self.random.advance(int(state["random"]))
+            self.random.advance(counts["random"])
 
 
 def _look_for_twins(optimizers: Mapping[str, Optimizer]) -> None:

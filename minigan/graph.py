@@ -11,6 +11,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.backend import Array
+from minigan.checks import numbers
 from minigan.interop import NumPy
 from minigan.methods import OPERATIONS, Methods
 from minigan.primitive import Primitive
@@ -102,9 +103,10 @@ class Tensor(Methods, NumPy):
 
     @data.setter
     def data(self, array: Array) -> None:
-        if array.shape != self._data.shape or array.dtype != self._data.dtype:
+        if not hasattr(array, "dtype") or array.shape != self._data.shape or array.dtype != self._data.dtype:
+            got = f"shape {array.shape} {array.dtype}" if hasattr(array, "dtype") else type(array).__name__
             raise ValueError(
-                f"data: got shape {array.shape} {array.dtype}, expected {self._data.shape} {self._data.dtype}; "
+                f"data: got {got}, expected {self._data.shape} {self._data.dtype}; "
                 "make a new tensor with mg.tensor(...)"
             )
         if array is self._data:
@@ -250,13 +252,13 @@ def tensor(value: TensorLike, *, dtype: Any = None, requires_grad: bool = False,
     `requires_grad=True` makes it a place to take derivatives at.
 
     Raises:
-        TypeError: for a dtype without meaning here (float16, complex, object).
+        TypeError: for a dtype without meaning here (float16, complex, object), or what are no numbers.
     """
     if isinstance(value, Tensor):
         value = value.data
     known = hasattr(value, "dtype") and not isinstance(value, np.generic)
-    if dtype is None and not known:
-        dtype = backend.DEFAULT_DTYPE
+    if not known:
+        value, dtype = numbers("tensor", value), dtype or backend.DEFAULT_DTYPE
     xp = backend.module_for(device) if device else backend.array_module(value)
     if device == "cpu":
         value = backend.to_numpy(value) if known else value

@@ -7,6 +7,7 @@ objects costs some 30 ns each, before every replay.
 
 from __future__ import annotations
 
+import io
 import operator
 import random
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ from minigan.autodiff import Tensor
 from minigan.reach import MISSING, PLAIN, Held, Reach
 
 _DATA, _NODE, _HOOKS = map(operator.attrgetter, ("_data", "node", "hooks"))
-_WHOLE = 2**24  # bytes: of larger arrays evenly spread elements are watched
+_WHOLE, _GLANCE = 2**24, 2**16  # bytes: of larger arrays evenly spread elements are watched
 
 
 class Guards:
@@ -43,6 +44,7 @@ class Guards:
         self._values, self._tensors = found.values, found.tensors
         self._lists, self._sets, self._sizes = found.lists, found.sets, found.sizes
         self._buffers = [held._replace(held=_bytes(held.container)) for held in found.buffers]
+        self._followed: list[Held] = []
         self.generators, self.iterators = found.generators, found.iterators
         self._arrange()
 
@@ -116,10 +118,21 @@ class Guards:
         return None
 
     def follow(self, arrays: Iterable[Any]) -> None:
-        """Watch no longer the arrays that recorded calls read themselves, each time anew."""
-        if self._buffers:
+        """The arrays that recorded calls read themselves, each time anew, may change; see :meth:`refilled`."""
+        if self._buffers or self._followed:
             live = {id(backend.owner_of(array)) for array in arrays}
+            known = [*self._followed, *(h for h in self._buffers if id(backend.owner_of(h.container)) in live)]
+            self._followed = [held._replace(held=_bytes(held.container, _GLANCE)) for held in known]
             self._buffers = [held for held in self._buffers if id(backend.owner_of(held.container)) not in live]
+
+    def refilled(self) -> str | None:
+        """The name of an array that recorded calls read, and that was written to. Each is told once: whether Python in the step
+        reads it, too, such as `w.mean()`, only a comparison with the step can tell."""
+        for i, (held, was, name) in enumerate(self._followed):
+            if _bytes(held, _GLANCE) != was:
+                del self._followed[i]
+                return name
+        return None
 
 
 def states_of(generators: Iterable[Any]) -> list[Any]:
@@ -148,13 +161,15 @@ def _same(a: Any, b: Any) -> bool:
     return a is b or (isinstance(a, PLAIN) and type(a) is type(b) and repr(a) == repr(b))
 
 
-def _bytes(held: Any) -> bytes:
-    """What an array holds; of a very large one elements that lie evenly spread."""
+def _bytes(held: Any, most: int = _WHOLE) -> bytes:
+    """What an array holds; of one that is larger than `most` bytes elements that lie evenly spread."""
     if isinstance(held, np.ndarray) or backend.is_gpu_array(held):
-        if held.nbytes > _WHOLE:
-            held = held.reshape(-1)[:: held.nbytes // _WHOLE + 1]
+        if held.nbytes > most:
+            held = held.reshape(-1)[:: held.nbytes // most + 1]
         held = backend.to_numpy(held)
         return repr(held.tolist()).encode() if held.dtype.hasobject else held.tobytes()
+    if isinstance(held, (io.BytesIO, io.StringIO)):
+        return repr((held.getvalue(), held.tell())).encode()
     return memoryview(held).tobytes()
 
 

@@ -16,7 +16,7 @@ from minigan import backend, ops, pages
 from minigan.autodiff import Tensor, effect
 from minigan.average import EMA, History
 from minigan.backend import Array, Group, Notes, to_numpy
-from minigan.checks import number
+from minigan.checks import flag, number, restorable, whole
 from minigan.counters import Counter, told
 from minigan.kernels import dispatch
 from minigan.parameters import Parameters, named
@@ -82,6 +82,20 @@ def _clip(limit: float, arrays: Sequence[Array]) -> None:
 
 
 # -- optimizers ------------------------------------------------------------------------------------------------------
+def _check_apart(owner: str, tensors: Mapping[str, Tensor]) -> None:
+    """ValueError for two tensors that share memory: each update of one would move the other."""
+    met: dict[int, list[tuple[str, Array]]] = {}
+    for name, t in tensors.items():
+        same = met.setdefault(id(backend.owner_of(t._data)), [])
+        for other, array in same:
+            if backend.array_module(array).may_share_memory(array, t._data):
+                raise ValueError(
+                    f"{owner}: {name!r} shares its memory with {other!r}, so that an update of one moves the other; give one of "
+                    "them, or copy: mg.tensor(t, requires_grad=True)"
+                )
+        same.append((name, t._data))
+
+
 class _Part:
     """Parameters with the same hyper-parameters, which one kernel call updates."""
 
@@ -137,12 +151,15 @@ class Optimizer:
         options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.parameters = named(parameters, owner=type(self).__name__)
+        _check_apart(type(self).__name__, self.parameters)
         for t in self.parameters.values():  # kernels walk along memory
             if not t._data.flags.c_contiguous:
                 t._data = t._data.copy(order="C")
         self.lr = lr
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.steps = 0
+        if not isinstance(options or {}, Mapping) or not all(isinstance(v, Mapping) for v in (options or {}).values()):
+            raise TypeError(f'{type(self).__name__}: got options {options!r}, expected {{"prefix": {{"lr": 1e-5}}}}')
         self.options = {prefix: dict(values) for prefix, values in (options or {}).items()}
         self._of = self._checked_options()
         self._set_slots({s: [pages.zeros_like(a) for a in self._present()] for s in self.slots}, self._present())
@@ -217,8 +234,7 @@ class Optimizer:
 
     def step(self, grads: Sequence[Tensor] | Mapping[str, Tensor]) -> None:
         """Update every parameter by its gradient (a list in the parameters' order, or a dict by name)."""
-        if isinstance(grads, Mapping):
-            grads = [grads[name] for name in self.parameters]
+        grads = self._in_order(grads)
         for g, (name, t) in zip(grads, self.parameters.items(), strict=True):
             if g.shape != t.shape or g.dtype != t.dtype:
                 raise ValueError(f"{name}: got a gradient {g.shape} {g.dtype}, expected {t.shape} {t.dtype}")
@@ -232,18 +248,35 @@ class Optimizer:
             for part in self._parts:
                 effect(partial(self._advance, part), part.tensors, [by_tensor[id(t)] for t in part.tensors])
 
+    def _in_order(self, grads: Any) -> list[Tensor]:
+        """The gradients in the order of the parameters, one each. Raises TypeError, ValueError for anything else."""
+        name = type(self).__name__
+        if isinstance(grads, Mapping):
+            if wrong := sorted(map(str, grads.keys() ^ self.parameters.keys())):
+                raise ValueError(
+                    f"{name}: gradients and parameters differ in the names {wrong[:6]} ({len(wrong)} in all)"
+                )
+            grads = [grads[name] for name in self.parameters]
+        grads = list(grads)
+        if len(grads) != len(self.parameters):
+            raise ValueError(f"{name}: got {len(grads)} gradients for {len(self.parameters)} parameters")
+        for g, parameter in zip(grads, self.parameters, strict=True):
+            if not hasattr(g, "dtype"):
+                raise TypeError(f"{name}: got {g!r} as the gradient of {parameter!r}, expected a tensor")
+        return grads
+
     def _advance(self, part: _Part, params: Sequence[Array], grads: Sequence[Array]) -> None:
         schedule = part.options.get("lr", self.schedule)
         lr = schedule(self.steps) if callable(schedule) else schedule
-        if not 0 <= lr < math.inf:
+        if not (isinstance(lr, (int, float, np.integer, np.floating)) and 0 <= lr < math.inf):
             raise ValueError(
-                f"{type(self).__name__}: the schedule gives lr {lr!r} at update {self.steps}, expected >= 0"
+                f"{type(self).__name__}: the schedule gives lr {lr!r} at update {self.steps}, expected a number >= 0"
             )
         option = (
             partial(getattr, self) if not part.options else lambda name: part.options.get(name, getattr(self, name))
         )
         self._moving = part
-        self.update(params, grads, part.slots, lr, option)
+        self.update(params, grads, part.slots, float(lr), option)
         self.steps += part is self._parts[-1]
 
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
@@ -302,12 +335,12 @@ class Optimizer:
         if wrong := sorted((own.keys() | {"steps"}) ^ state.keys()):
             raise ValueError(f"load_state: names that are on one side only: {wrong[:6]} ({len(wrong)} in all)")
         for name, array in own.items():
-            if state[name].shape != array.shape:
-                raise ValueError(f"load_state: {name} has shape {state[name].shape}, expected {array.shape}")
+            restorable(name, state[name], array.shape)
+        steps = whole("load_state", "steps", state["steps"], low=0)
         for name, array in own.items():
             array[...] = backend.to_device(state[name].astype(array.dtype), backend.device_of(array))
         self.not_finite()  # what was noted belongs to what was there before
-        self.steps = int(state["steps"])
+        self.steps = steps
 
 
 def _begins(name: str, prefix: str) -> bool:
@@ -376,7 +409,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.nesterov = flag("SGD", "nesterov", nesterov)
         super().__init__(parameters, lr=lr, **options)
 
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:

@@ -57,6 +57,11 @@ class _Found:
         elif isinstance(value, Mapping):
             for name, part in value.items():
                 self.add(f"{path}.{name}" if path else str(name), part)
+        elif isinstance(value, (set, frozenset)):
+            raise TypeError(
+                f"{self.owner}: got {path or 'parameters'} of type {type(value).__name__}, whose order is another one in another "
+                "run, and with it the tensors' names; give a list, or a mapping with names"
+            )
         elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and not hasattr(value, "dtype"):
             for i, part in enumerate(value):
                 self.add(f"{path}.{i}" if path else str(i), part)

@@ -9,12 +9,12 @@ with finite derivatives, also where the gradient is zero.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 from minigan import ops
 from minigan.autodiff import Tensor, TensorLike, grad
 from minigan.backend import array_module
+from minigan.checks import flag, number
 from minigan.derivatives import vjp
 from minigan.ops.spectral import as_matrix
 from minigan.random import Source
@@ -51,8 +51,8 @@ def gradient_norm(critic: Critic, x: TensorLike) -> Tensor:
 
 
 def _off_target(critic: Critic, x: Tensor, target: float, one_sided: bool) -> Tensor:
-    if not 0 <= target < math.inf:
-        raise ValueError(f"penalty: got target {target!r}, expected the norm wanted, a finite number >= 0")
+    number("penalty", "target", target, low=0)
+    flag("penalty", "one_sided", one_sided)
     if target == 0:  # |g|^2 itself: the square of a norm has lost its second derivative at g = 0
         g = input_gradient(critic, x)
         return ops.sum(ops.square(g)) / float(len(g))
@@ -117,8 +117,8 @@ def dragan(critic: Critic, real: TensorLike, *, noise: TensorLike, target: float
 
 
 def _mean_square(critic: Critic, x: TensorLike, gamma: float | Tensor) -> Tensor:
-    if not isinstance(gamma, Tensor) and not gamma >= 0:
-        raise ValueError(f"penalty: got gamma {gamma!r}, expected a number >= 0")
+    if not isinstance(gamma, Tensor):
+        number("penalty", "gamma", gamma, low=0)
     g = input_gradient(critic, x)
     return (0.5 * gamma / len(g)) * ops.sum(ops.square(g))
 
@@ -165,11 +165,9 @@ def consensus(losses: Sequence[Tensor], parameters: Sequence[Sequence[Tensor]], 
         GraphError: a loss does not reach a parameter of its player.
         ValueError: as many losses as players were not given, or a negative gamma.
     """
-    if len(losses) != len(parameters) or not gamma >= 0:
-        raise ValueError(
-            f"consensus: got {len(losses)} losses, {len(parameters)} players, gamma {gamma!r}; expected one loss a player, "
-            "gamma >= 0"
-        )
+    number("consensus", "gamma", gamma, low=0)
+    if len(losses) != len(parameters):
+        raise ValueError(f"consensus: got {len(losses)} losses, {len(parameters)} players; expected one loss a player")
     field = [
         g
         for loss, own in zip(losses, parameters, strict=True)
@@ -188,9 +186,11 @@ def orthogonality(weights: Iterable[Tensor], *, beta: float, diagonal: bool = Fa
     Raises:
         ValueError: no weight of two or more axes, or a negative beta.
     """
+    number("orthogonality", "beta", beta, low=0)
+    flag("orthogonality", "diagonal", diagonal)
     matrices = [as_matrix(w) for w in weights if w.ndim >= 2]
-    if not matrices or not beta >= 0:
-        raise ValueError(f"orthogonality: got {len(matrices)} weights, beta {beta!r}; expected one or more, beta >= 0")
+    if not matrices:
+        raise ValueError("orthogonality: got 0 weights of two or more axes, expected one or more")
     return beta * ops.sum(ops.stack([_skewness(m, diagonal) for m in matrices]))
 
 

@@ -79,10 +79,17 @@ class Player:
         lazy: Sequence[Lazy] = (),
         after: Sequence[Hook] = (),
     ) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"player {name!r}: got an optimizer of type {type(optimizer).__name__}, expected one of minigan.optim, such as "
+                "optim.Adam(network)"
+            )
         self.name, self.updates, self.loss, self.optimizer = name, updates, loss, optimizer
+        if wrong := [term for term in _listed(f"player {name!r}", "lazy", lazy) if not isinstance(term, Lazy)]:
+            raise TypeError(f"player {name!r}: got the lazy term {wrong[0]!r}, expected mg.Lazy(name, term, every=k)")
         for what, function in (("loss", loss), *((f"lazy term {term.name!r}", term.term) for term in lazy)):
             _check_arguments(f"player {name!r}: its {what}", function)
-        self.lazy, self.after = tuple(lazy), tuple(after)
+        self.lazy, self.after = tuple(lazy), hooks(f"player {name!r}", "after", after)
         self.reported: dict[str, Tensor] = {}
         self._asked: tuple[tuple[Loss, ...], bool] = ((), False)  # whether they read the batch
         self._unreached: set[str] = set()  # parameters that the loss does not reach, as was told
@@ -137,13 +144,16 @@ class Player:
         reported: Mapping[str, Tensor] = {}
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping):
             result, reported = result
-        for name, value in {what: result, **reported}.items():
+        for name, value in ((what, result), *reported.items()):
             if not isinstance(value, Tensor) or value.size != 1:
                 got = f"a tensor {value.shape}" if isinstance(value, Tensor) else type(value).__name__
                 raise TypeError(
                     f"{who} returned {got} for {name!r}, expected a tensor with one element: loss, or loss, {{name: t}}"
                 )
-        return _own(result), {str(name): _own(value).detach() for name, value in reported.items()}
+        own = {str(name): _own(value).detach() for name, value in reported.items()}
+        if len(own) != len(reported):
+            raise ValueError(f"{who} reports {list(reported)}, of which two read the same; give one another name")
+        return _own(result), own
 
     def _report(self, values: Mapping[str, Tensor]) -> None:
         if twice := sorted(values.keys() & self.reported.keys()):
@@ -189,12 +199,13 @@ class Player:
             run_hook(function)
 
 
-def _takes_argument(function: Callable[..., Any], *, needed: bool = False) -> bool:
-    """Whether a function can be called with one argument; or, `needed`, cannot be called without."""
+def _takes_argument(function: Callable[..., Any], *, needed: bool = False, unknown: bool = True) -> bool:
+    """Whether a function can be called with one argument; or, `needed`, cannot be called without; `unknown` where it does not say
+    (some callables of C code)."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some callables of C code have none
-        return True
+    except (TypeError, ValueError):
+        return unknown
     places = [p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
     return any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in places) if needed else bool(places)
 
@@ -219,6 +230,26 @@ def _own(value: Tensor) -> Tensor:
     """The tensor, or a copy where it may be a parameter or look into one, which the player is about to change."""
     made = value.node is not None and value.node.op is not None and value._data.base is None
     return value if made else ops.cast(value, dtype=value.dtype)
+
+
+def _listed(owner: str, name: str, value: Any) -> Sequence[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{owner}: got {name} of type {type(value).__name__}, expected a list")
+    return value
+
+
+def hooks(owner: str, name: str, functions: Any) -> tuple[Hook, ...]:
+    """Functions without arguments, in a list, as a tuple.
+
+    Raises:
+        TypeError: no list, something that is no function, or a function that needs arguments.
+    """
+    for function in _listed(owner, name, functions):
+        if not callable(function):
+            raise TypeError(f"{owner}: got {function!r} in {name}, expected functions without arguments")
+        if _takes_argument(function, needed=True, unknown=False):
+            raise TypeError(f"{owner}: {function!r} in {name} takes an argument, expected functions without arguments")
+    return tuple(functions)
 
 
 def run_hook(function: Hook) -> None:

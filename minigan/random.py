@@ -195,7 +195,8 @@ class Source:
     step = Counter("the step of a random.Source")
 
     def __init__(self, seed: int, *, device: str = "cpu", dtype: Any = None) -> None:
-        self.seed, self.device, self.dtype = int(seed), device, backend.as_float_dtype(dtype)
+        self.seed, self.device = whole("Source", "seed", seed), device
+        self.dtype = backend.as_float_dtype(dtype)
         self.step = 0
         self._advanced = False
         self._calls: dict[str, int] = {}
@@ -217,7 +218,7 @@ class Source:
         told(
             "Python calls advance() of a random.Source inside a recorded step (where `before` of a game is the place for it)"
         )
-        self.step = self.step + 1 if step is None else int(step)
+        self.step = self.step + 1 if step is None else step
         self._advanced = True
         self._calls = {}
 

@@ -9,18 +9,21 @@ depends on variables of theirs. Only code counts that did run in the step, and n
 from __future__ import annotations
 
 import dis
+import gc
 import io
 import os
 import random
+import re
 import site
 import sys
 import sysconfig
 import weakref
-from collections import ChainMap, UserDict, UserList, deque
+from collections import ChainMap, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cached_property, partial
-from types import BuiltinMethodType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from operator import attrgetter, methodcaller
+from types import BuiltinMethodType, CodeType, FrameType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,10 +38,13 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _MODELS = tuple(_PACKAGE + name + os.sep for name in ("gans", "lessons"))
 _LIBRARIES = sys.stdlib_module_names | {"numpy", "cupy", "scipy", "numba"}
 _INSTALLED = (sysconfig.get_paths()["stdlib"] + os.sep, *(path + os.sep for path in site.getsitepackages()))
+_TYPED = ("<stdin>", "<string>", "<input>", "<console>", "<ipython", "<doctest")
 _BY_OTHER_MEANS = {
     "getattr", "vars", "dir", "__dict__", "__getattribute__", "attrgetter", "methodcaller", "asdict", "astuple", "eval", "exec",
 }  # fmt: skip
 _ALL_GLOBALS = {"globals", "locals", "eval", "exec"}
+_MATCH_CLASS = dis.opmap["MATCH_CLASS"]
+_FIELD = re.compile(r"[.\[](\w+)")  # of "{0.beta}", for str.format
 _WRAPPERS = (UserDict, UserList, ChainMap)  # of the standard library, which keep what they hold in an attribute
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 
@@ -49,8 +55,8 @@ def is_engine(file: str) -> bool:
 
 
 def is_library(file: str) -> bool:
-    """Whether a source file belongs to Python or to an installed library."""
-    return file.startswith((*_INSTALLED, "<"))
+    """Whether a source file belongs to Python or to an installed library; what was typed at a prompt does not."""
+    return file.startswith(_INSTALLED) or (file.startswith("<") and not file.startswith(_TYPED))
 
 
 def inner(function: Any) -> Any:
@@ -158,14 +164,20 @@ class Reach:
     def _inside(self, value: Any, name: str) -> list[tuple[Any, str]]:
         if isinstance(value, Tensor):
             if type(value) is Tensor:  # others refill themselves
-                hooks = len(value.node.hooks or ()) if value.node is not None else 0
-                self.tensors.append((value, value._data, value.node, hooks))
+                hooks = value.node.hooks or () if value.node is not None else ()
+                self.tensors.append((value, value._data, value.node, len(hooks)))
+                return [(hooks, f"hooks of a tensor {value.shape}")] if hooks else []
             return []
         if isinstance(value, FunctionType):
             return self._of_function(value)
         if isinstance(value, MethodType):
             return [(value.__func__, name), (value.__self__, name)]
+        if isinstance(value, (attrgetter, methodcaller)):  # name what they read
+            self.names |= {part for text in value.__reduce__()[1] if isinstance(text, str) for part in text.split(".")}
+            return []
         if isinstance(value, partial):
+            if isinstance(value.func, BuiltinMethodType):  # partial(getattr, holder, "beta")
+                self.names.add(value.func.__name__)
             return [(value.func, name), (value.args, name), (value.keywords, name)]
         if isinstance(value, Module):
             if "training" not in vars(value):
@@ -177,7 +189,8 @@ class Reach:
             )
         if backend.is_gpu_array(value) or _is_buffer(value):
             self.buffers.append(Held(value, None, name))
-            return []
+            of_objects = isinstance(value, np.ndarray) and value.dtype.hasobject
+            return [(part, f"{name}[{i}]") for i, part in enumerate(value.ravel())] if of_objects else []
         if isinstance(value, ModuleType):
             return [] if _foreign(value.__name__) else self._named(vars(value))
         if isinstance(value, type):
@@ -231,7 +244,7 @@ class Reach:
         """The global names and attributes that code mentions, inner functions included."""
         self._seen[id(code)] = code
         inner = (constant for constant in code.co_consts if isinstance(constant, CodeType) and self._counts(constant))
-        return set(code.co_names).union(*map(self._names, inner))
+        return (set(code.co_names) | _names_in_texts(code)).union(*map(self._names, inner))
 
     def _free(self, code: CodeType) -> set[str]:
         """The variables from outside that a function reads, or functions in it do that count."""
@@ -244,7 +257,8 @@ class Reach:
     def _of_container(self, value: Any, name: str) -> list[tuple[Any, str]]:
         if isinstance(value, dict):
             self.lists.append(Held(value, tuple(value), name))  # its keys, in their order
-            return self._all_of(value)
+            made = [(value.default_factory, name)] if isinstance(value, defaultdict) else []
+            return made + self._all_of(value)
         if isinstance(value, (set, frozenset)):
             self.sets.append(Held(value, frozenset(value), name))
         elif not isinstance(value, tuple):
@@ -273,8 +287,9 @@ class Reach:
             found = [part for name in watched for part in self._bind(dict.get, space, name)]
         if _foreign(kind.__module__) and kind.__module__.startswith("minigan."):
             return found
-        if kind.__module__ == "builtins":
-            return []
+        if kind.__module__ == "builtins":  # a view of a dict, a read-only mapping: what they show lies behind them
+            inner = (part for part in gc.get_referents(value) if not isinstance(part, (type, CodeType, FrameType)))
+            return [(part, str(kind.__name__)) for part in inner]
         if isinstance(value, _WRAPPERS):
             return self._all_of(space)
         return found + self._named(space) + self._of_class(kind, space, value)
@@ -314,12 +329,22 @@ class Reach:
         return isinstance(member, FunctionType) and self._counts(member.__code__)
 
 
+def _names_in_texts(code: CodeType) -> set[str]:
+    """The attributes that code mentions as texts: in `case Config(beta=b)` and in `"{0.beta}".format(config)`."""
+    if _MATCH_CLASS in code.co_code[::2]:
+        texts = {part for constant in code.co_consts if isinstance(constant, tuple) for part in constant}
+        return {"__getattribute__", *(text for text in texts if isinstance(text, str))}  # by position: any attribute
+    if {"format", "format_map"} & set(code.co_names):
+        return {name for text in code.co_consts if isinstance(text, str) for name in _FIELD.findall(text)}
+    return set()
+
+
 _NO_SETTINGS = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
 
 
 def _is_buffer(value: Any) -> bool:
-    """Whether it is an array of numbers: NumPy's, `bytearray`, `array.array`, ctypes, a memory map."""
-    if isinstance(value, np.ndarray):
+    """Whether it is an array of numbers: NumPy's, `bytearray`, `array.array`, ctypes, a memory map, a file in memory."""
+    if isinstance(value, (np.ndarray, io.BytesIO, io.StringIO)):
         return True
     try:
         memoryview(value)

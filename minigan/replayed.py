@@ -20,7 +20,8 @@ rule is broken, nothing is frozen in silence:
 | reading values: `.data`, `.item()`, `float`, `bool`, a mask as an index | RecordingError at the first call, with the line |
 | `game.steps`, `optimizer.lr`, `source.step`, `source.advance()` | the same |
 | numbers or arrays that differ between the two runs, a changed list or attribute | RecordingError, with the line or the name |
-| random numbers of NumPy or Python, an iterator, the time, a file | RecordingError, with the line or the name |
+| random numbers of NumPy or Python, an iterator, the time, files, threads | RecordingError, with the line or the name |
+| a NumPy array that operations read, written in place | read anew; RecordingError if Python reads it, too: `w.mean()` |
 | a Python value that an effect changes in the midst of a step, and the step reads outside of effects | RecordingError |
 | `net.eval()`, `clip_norm`, a variable, an attribute, a NumPy array: changed between steps | recorded anew; a warning if often |
 | `net.astype(...)`, `.to(...)`, another batch size, other kernels | recorded anew |
@@ -44,7 +45,7 @@ from minigan.arena import Arena
 from minigan.autodiff import Tensor
 from minigan.backend import Array
 from minigan.batch import arrays_of, tensors_of
-from minigan.checks import whole
+from minigan.checks import flag, whole
 from minigan.guards import Guards
 from minigan.kernels import dispatch
 from minigan.random import Clock, Source
@@ -65,6 +66,8 @@ class _Entry:
         self.guards: Guards | None = None  # after the first run, when it is known which code runs
         self.inputs: list[Array] = []
         self.arguments = [_owned(a, self.inputs) for a in arguments]
+        self._own_ids = set(map(id, self.inputs))
+        self.suspect = ""  # an array that was written to, and that Python in the step may read beside recorded calls
         self.to_check = 0  # replays
         self.outline: Outline | None = None
         self.returned: list[Any] = []  # the plain values among what the first run returned
@@ -86,6 +89,10 @@ class _Entry:
             raise changed_by_effect(changed)
 
     def fill(self, arrays: list[Array]) -> None:
+        own_ids = self._own_ids
+        for i, (own, new) in enumerate(zip(self.inputs, arrays, strict=True)):
+            if own is not new and id(backend.owner_of(new)) in own_ids:  # of another input, which is about to be filled
+                arrays[i] = new.copy()
         for own, new in zip(self.inputs, arrays, strict=True):
             if own is not new:
                 own[...] = new
@@ -106,6 +113,8 @@ class Replayed:
         roots: Callable[[], Iterable[Any]] | None = None,
         names: Callable[[], dict[int, str]] = dict,
     ) -> None:
+        if not callable(function):
+            raise TypeError(f"replayed: got {function!r}, expected a function")
         self.function, self.random, self._names = function, random, names
         self.max_recordings = whole("replayed", "max_recordings", max_recordings, low=1)
         self.steps = 0
@@ -115,6 +124,11 @@ class Replayed:
         self._renewals = 0
         self.check = check
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "random" and not (value is None or isinstance(value, Source)):
+            raise TypeError(f"random: got {value!r}, expected a mg.random.Source, or None where no numbers are drawn")
+        object.__setattr__(self, name, value)
+
     @property
     def check(self) -> bool:
         """Whether the two calls after each recording are compared with eager ones."""
@@ -122,7 +136,7 @@ class Replayed:
 
     @check.setter
     def check(self, check: bool) -> None:
-        self._check = check
+        self._check = flag("replayed", "check", check)
         for entry in self._entries:
             entry.to_check = CHECKS * check
 
@@ -165,11 +179,13 @@ class Replayed:
         try:
             if entry.recording is None:
                 return self._observed(entry)
+            if not entry.to_check and entry.guards is not None and (refilled := entry.guards.refilled()):
+                entry.to_check, entry.suspect = 1, refilled
             if not entry.to_check:
                 return _copied(entry.recording.replay())
             entry.to_check -= 1
             run = lambda: self.function(*map(tensors_of, entry.arguments))  # noqa: E731
-            return _copied(checking.replay(entry.recording, run, self._names))
+            return _copied(checking.replay(entry.recording, run, self._names, entry.suspect))
         except BaseException:
             self._entries.remove(entry)
             raise
@@ -225,14 +241,14 @@ class Replayed:
 
 def _parts_ways(entry: _Entry, first: Outline, second: Outline, returned: list[Any]) -> str | None:
     """What a replay would freeze, after two runs of a step, in words."""
+    if second.watch.asked:
+        return f"{second.watch.asked}, and gets something else in the next run of the step"
     if where := difference(first, second):
         return where
     if repr(entry.returned) != repr(returned):
         return f"the function returns the plain values {entry.returned}, and in the next run {returned}"
     if second.watch.drawn:
         return "random numbers of NumPy's or Python's are drawn in the step, and other ones in the next run of the step"
-    if second.watch.asked:
-        return f"{second.watch.asked}, and gets something else in the next run of the step"
     if entry.guards is not None and (names := entry.guards.iterators):
         return (
             f"{names[0]!r} is an iterator, and what Python takes from it is another thing in the next run of the step"

@@ -71,9 +71,13 @@ RULES: dict[str, Rule] = {"alternating": alternating, "simultaneous": simultaneo
 
 
 def rule_of(rule: str | Rule) -> Rule:
-    """A rule by its name, or as it is."""
+    """A rule by its name, or as it is. Raises ValueError, TypeError for anything else."""
     if isinstance(rule, str):
         if rule not in RULES:
             raise ValueError(f"game: got rule {rule!r}, expected one of {tuple(RULES)}")
         return RULES[rule]
+    if not callable(rule):
+        raise TypeError(
+            f"game: got rule {rule!r}, expected one of {tuple(RULES)}, or a function of players and batches"
+        )
     return rule

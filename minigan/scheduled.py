@@ -30,7 +30,7 @@ class Scheduled(Tensor):
             self._fill(clock.step)
 
     def _fill(self, step: int) -> None:
-        value = np.asarray(self._function(step))
+        value = _number(self._function, step)
         if value.shape != self._array.shape:
             raise ValueError(
                 f"scheduled: got shape {value.shape} at step {step}, expected {self._array.shape} as at step 0"
@@ -47,6 +47,14 @@ class Scheduled(Tensor):
     def _data(self, array: Array) -> None:
         self._array = array
 
+    def _told(self) -> Any:
+        raise TypeError(
+            "scheduled: got a value, but the next step would put f(step) back; expected a tensor of one's own, mg.tensor(...)"
+        )
+
+    requires_grad = property(lambda self: False, lambda self, flag: self._told() if flag else None, doc="False.")
+    data = property(Tensor.data.fget, lambda self, array: self._told(), doc="The array; not to be assigned.")  # type: ignore[attr-defined]
+
     def __repr__(self) -> str:
         return super().__repr__().replace("tensor", "scheduled", 1)
 
@@ -62,6 +70,17 @@ class Scheduled(Tensor):
         return self
 
 
+def _number(function: Callable[[int], Any], step: int) -> np.ndarray:
+    """f(step), a number or an array of them. Raises TypeError for anything else."""
+    given = function(step)
+    value = np.asarray(given) if not isinstance(given, Tensor) else np.empty(0, object)
+    if value.dtype.kind not in "biuf":
+        raise TypeError(
+            f"scheduled: got {given!r:.60} of type {type(given).__name__} at step {step}, expected a number or an array of them"
+        )
+    return value
+
+
 def scheduled(function: Callable[[int], Any], *, dtype: Any = None, device: str = "cpu") -> Scheduled:
     """A constant tensor that holds `function(t)` during step t = 0, 1, 2, ... of a game: a number that is annealed.
 
@@ -75,10 +94,10 @@ def scheduled(function: Callable[[int], Any], *, dtype: Any = None, device: str 
         device: "cpu" or "gpu".
 
     Raises:
-        TypeError: not a function.
+        TypeError: not a function, or one that returns no numbers (at the step in which it does).
         ValueError: function(t) has another shape than function(0).
     """
     if not callable(function):
         raise TypeError(f"scheduled: got {function!r}, expected a function of the step t")
-    first = np.asarray(function(0))
+    first = _number(function, 0)
     return Scheduled(function, backend.to_device(np.array(first, backend.as_float_dtype(dtype)), device))

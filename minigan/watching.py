@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
+
+import numpy as np
 
 from minigan.guards import Guards, states_of
 from minigan.reach import is_engine, is_library, users_code
 from minigan.refusals import changed_by_effect, changed_by_python, line
 from minigan.switches import state
 
-_CLOCKS = {
-    getattr(time, name) for name in dir(time) if name.startswith(("time", "monotonic", "perf_", "process_", "thread_"))
-}
+_OF_CLOCKS = ("time", "monotonic", "perf_", "process_", "thread_", "localtime", "gmtime", "ctime", "strftime")
+_CLOCKS = {getattr(time, name) for name in dir(time) if name.startswith(_OF_CLOCKS)}
 _NOW = {"now", "today", "utcnow"}
+_FILES = {  # what else asks the system, also where a library does it for the step: `Path.exists`, `os.path.getsize`, `glob`
+    open, np.fromfile, os.open, os.urandom, os.stat, os.lstat, os.access, os.listdir, os.scandir, os.readlink, os.getcwd,
+}  # fmt: skip
+_THREADS = {"start_new_thread", "SimpleQueue.put"}  # what runs there is not seen
+_TELLING = {warnings.__file__, linecache.__file__}  # to show a warning with its line, Python looks for the file
 
 
 class Watch:
@@ -74,12 +82,13 @@ class Watch:
             self.ran.setdefault(frame.f_code, frame.f_globals)
         elif event == "c_call" and not self.asked and _outside(called):
             file = frame.f_code.co_filename
-            if called in (open, os.urandom):  # a library may do it for the step
-                while is_library(file) and frame.f_back is not None:
+            if called in _FILES or called.__qualname__ in _THREADS:
+                while is_library(file) and file not in _TELLING and frame.f_back is not None:
                     frame = frame.f_back
                     file = frame.f_code.co_filename
             if not (is_engine(file) or is_library(file)):
-                self.asked = f"{file}:{frame.f_lineno}: Python asks for {called.__qualname__}() in the step"
+                what = "another thread" if called.__qualname__ in _THREADS else f"for {called.__qualname__}()"
+                self.asked = f"{file}:{frame.f_lineno}: Python asks {what} in the step"
 
     def before_effect(self, function: Any) -> None:
         """An effect begins."""
@@ -116,6 +125,7 @@ def _outside(called: Any) -> bool:
     name = getattr(called, "__name__", "")
     return (
         called in _CLOCKS
-        or called in (open, os.urandom)
+        or called in _FILES
+        or getattr(called, "__qualname__", "") in _THREADS
         or (name in _NOW and getattr(called, "__module__", "") is None)
     )

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -914,3 +915,43 @@ def test_threads_compute_the_same_derivatives() -> None:
         thread.join()
     for result in results:
         np.testing.assert_array_equal(result, expected)
+
+
+W = leaf([1.0, 2.0], np.float32)
+NO_NUMBERS = [
+    None,
+    "1.5",
+    b"2",
+    [None, 1.0],
+    ["1"],
+    1j,
+    np.complex64(1j),
+    {1},
+    {},
+    np.datetime64("2020"),
+    [W, W],
+    [[1.0, W]],
+]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize(
+    "use",
+    [lambda v: W * v, ops.exp, tensor, W.detach().assign, lambda v: ops.where(W > 1, v, W)],
+    ids=["a product", "exp", "tensor", "assign", "where"],
+)
+def test_what_is_no_number_is_no_tensor(value, use):
+    """NumPy would make NaN of None and 1.5 of "1.5"; tensors in a list would lose their graph in silence."""
+    kept = W.data.copy()
+    with pytest.raises(TypeError, match=r"got (a list of tensors.*ops\.stack|None|.*expected an array, a number)"):
+        use(value)
+    assert (W.data == kept).all()
+
+
+@pytest.mark.parametrize(
+    "value", [True, 2, 0.5, Fraction(1, 2), range(2), (1, 2.0), [np.float32(1), 2], np.float16(3)], ids=repr
+)
+def test_what_is_a_number_is_one(value):
+    want = np.asarray(value, np.float32) * W.data
+    np.testing.assert_array_equal((W * value).data, want)
+    np.testing.assert_array_equal((W.detach() * tensor(value)).data, want)

@@ -76,11 +76,11 @@ def test_a_batch_is_a_copy() -> None:
 def test_refusals() -> None:
     with pytest.raises(DataError, match=r"10 examples.*batch of 11.*10 or less"):
         Loader(np.zeros((10, 2)), batch_size=11, seed=0)
-    with pytest.raises(ValueError, match="batch_size=0"):
+    with pytest.raises(ValueError, match="batch_size 0"):
         Loader(np.zeros((10, 2)), batch_size=0, seed=0)
     with pytest.raises(ValueError, match="step -1"):
         Loader(np.zeros((10, 2)), batch_size=2, seed=0).batch(-1)
-    with pytest.raises(DataError, match="scalar"):
+    with pytest.raises(DataError, match="received ndarray, expected an array of examples"):
         Loader(np.array(1.0), batch_size=1, seed=0)
 
 
@@ -143,6 +143,13 @@ def test_structured_out_is_filled() -> None:
     np.testing.assert_array_equal(out["B"]["x"], want["B"]["x"])
 
 
+def with_labels(y: Any) -> Dataset:
+    return Dataset("set", np.zeros((len(y), 2), np.float32), y)
+
+
+LABELS = (np.zeros(5), np.full(5, np.nan), np.zeros(5, bool), np.array(list("abcde")), np.array([None] * 5))
+
+
 @pytest.mark.parametrize(
     ("data", "options", "words"),
     [
@@ -156,7 +163,12 @@ def test_structured_out_is_filled() -> None:
         (np.zeros((5, 2)), {"labels": "integers"}, "is for Datasets"),
         (Dataset("d", np.zeros((5, 2), np.float32)), {"labels": "integers"}, "has none"),
         (labelled(5), {"labels": "one_hot", "classes": 2}, "for 2 classes"),
-        ("data", {}, "received a scalar|received str"),
+        ("data", {}, "received str"),
+        (None, {}, "received NoneType"),
+        (np.zeros((0, 2)), {}, "0 examples.*: give more"),
+        (np.ma.masked_array(np.zeros((5, 2))), {}, "masked"),
+        *((np.zeros((5, 2)).astype(kind), {}, "array of dtype") for kind in (object, str, complex, "M8[s]")),
+        *((with_labels(y), {"labels": k}, "got labels of dtype") for y in LABELS for k in ("integers", "one_hot")),
     ],
 )
 def test_what_is_no_data_is_refused(data: Any, options: Any, words: str) -> None:

@@ -1,14 +1,14 @@
 """A tensor has an identity: what is reachable twice is one, and what holds it goes on working when it moves."""
 
 import copy
-from functools import partial
+from functools import lru_cache, partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import minigan as mg
-from minigan import nn, ops, optim
+from minigan import data, nn, ops, optim, penalties
 from minigan.parameters import named
 from minigan.random import Source
 
@@ -174,6 +174,76 @@ def test_what_would_be_lost_is_refused_when_it_is_assigned(value, words):
     assert not hasattr(net, "x")
 
 
+class Slotted:
+    __slots__ = ("net",)
+
+    def __init__(self):
+        self.net = nn.Dense(1, 1)
+
+
+class InClass:
+    net = nn.Dense(1, 1)
+
+
+def closed_over(held):
+    return lambda x: held["net"](x)
+
+
+OUT_OF_SIGHT = {
+    "a closure": lambda: closed_over({"net": nn.Dense(1, 1)}),
+    "a function in a closure": lambda: (lambda f: lambda x: f(x))(closed_over({"net": nn.Dense(1, 1)})),
+    "a default": lambda: lambda x, net=nn.Dense(1, 1): net(x),  # noqa: B008
+    "a method": lambda: nn.Dense(1, 1).forward,
+    "a cached function": lambda: lru_cache(closed_over({"net": nn.Dense(1, 1)})),
+    "a parameter in a closure": lambda: (lambda w: lambda x: x * w)(mg.tensor([1.0], requires_grad=True)),
+    "slots": Slotted,
+    "the class of an object": InClass,
+    "a class": lambda: InClass,
+    "a mapping in an object": lambda: SimpleNamespace(nets={"a": nn.Dense(1, 1)}),
+    "an object in an object": lambda: SimpleNamespace(inner=SimpleNamespace(net=nn.Dense(1, 1))),
+}
+
+
+@pytest.mark.parametrize("kind", OUT_OF_SIGHT)
+def test_functions_and_objects_hide_no_networks(kind):
+    net = nn.Dense(1, 1)
+    with pytest.raises(TypeError, match=r"Dense\.x(\.0)?: got a .*would not be found"):
+        net.x = OUT_OF_SIGHT[kind]()
+    with pytest.raises(TypeError, match="would not be found"):
+        net.x = [OUT_OF_SIGHT[kind]()]
+
+
+@pytest.mark.parametrize("kind", ["a closure", "a function in a closure", "a default", "a parameter in a closure"])
+def test_a_layer_of_a_function_hides_no_networks_in_objects_and_mappings(kind):
+    with pytest.raises(TypeError, match="whose parameters nobody would find"):
+        nn.Lambda(OUT_OF_SIGHT[kind]())
+
+
+def test_what_is_in_the_open_may_be_used_by_functions_too():
+    class Net(nn.Module):
+        def __init__(self):
+            self.inner, self.constant = nn.Dense(1, 1), mg.tensor([2.0])
+            inner, self.double = self.inner, lambda x: self.inner(x) * 2
+            self.twice = lambda x: inner(inner(x))
+            self.thrice = partial(lambda f, x: f(f(f(x))), self.inner)
+            self.settings = SimpleNamespace(rate=0.1, log=[])
+            scale = mg.tensor([3.0])
+            self.scaled = nn.Lambda(lambda x: x * scale)
+
+    assert list(Net().parameters()) == ["inner.weight", "inner.bias"]
+    later = Net()
+    later.settings.log.append(nn.Dense(1, 1))
+    with pytest.raises(TypeError, match="settings: got a SimpleNamespace"):
+        later.parameters()
+
+
+def test_a_class_holds_no_networks_and_has_no_slots():
+    with pytest.raises(TypeError, match=r"Net\.layers: got a list in the body of the class.*__init__: self\.layers"):
+        type("Net", (nn.Module,), {"layers": [nn.Dense(1, 1)]})
+    with pytest.raises(TypeError, match="Net: has __slots__"):
+        type("Net", (nn.Module,), {"__slots__": ("net",)})
+
+
 def test_two_tensors_of_one_path_are_refused():
     net = nn.Dense(1, 1)
     net.parts = {0: mg.tensor(np.ones(1)), "0": mg.tensor(np.ones(1))}
@@ -219,6 +289,63 @@ def test_what_cannot_be_trained_is_refused_by_name(given, error, words):
             optim.EMA(given)
 
 
+def shared():
+    w = mg.tensor(np.ones(3), requires_grad=True)
+    again = w.detach()
+    again.requires_grad = True
+    return {"a": w, "b": again}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: optim.SGD(shared(), lr=0.1), "'b' shares its memory with 'a'"),
+        (lambda: optim.SGD({W}, lr=0.1), "order is another one"),
+        (lambda: optim.EMA(frozenset([W])), "order is another one"),
+        (lambda: nn.Dense(1, 1).parameters().update(nn.Dense(1, 1).parameters()), "would be dropped"),
+        (lambda: nn.Dense(1, 1).parameters().__setitem__("weight", W), "would be dropped"),
+        (lambda: nn.Dense(1, 1).parameters().copy().__setitem__("weight", W), "would be dropped"),
+        (lambda: optim.SGD({"a": W}, lr=0.1).step({"a": W, "b": W}), r"differ in the names \['b'\]"),
+        (lambda: optim.SGD({"a": W}, lr=0.1).step({"b": W}), r"differ in the names \['a', 'b'\]"),
+        (lambda: optim.SGD({"a": W}, lr=0.1).step([]), "got 0 gradients for 1"),
+        (lambda: optim.SGD({"a": W}, lr=0.1).step([None]), "got None as the gradient of 'a'"),
+        (lambda: optim.SGD({"a": W}, lr=0.1, options=["a"]), "got options"),
+        (lambda: optim.SGD({"a": W}, lr=0.1, options={"a": 1.0}), "got options"),
+        (lambda: optim.SGD({"a": W}, lr=lambda t: None).step([W.detach()]), "gives lr None"),
+    ],
+)
+def test_what_an_optimizer_would_mistake(make, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weight": np.full((2, 2), None)},
+        {"weight": np.full((2, 2), 1j)},
+        {"weight": np.full((2, 2), "1")},
+        {"weight": [[1.0, 2.0], [3.0, 4.0]]},
+        {"weight": mg.tensor(np.ones((2, 2)))},
+        {"bias": np.ones(3)},
+        {"steps": np.array(np.nan)},
+        {"steps": np.array(1.5)},
+        {"steps": np.array(-1)},
+    ],
+    ids=lambda change: repr(change)[:40],
+)
+def test_a_state_that_is_none_is_refused_and_nothing_is_changed(change):
+    net = nn.Dense(2, 2).initialize(0)
+    ((name, value),) = change.items()
+    for part in (net, optim.Adam(net), optim.EMA(net)):
+        before = part.state()
+        hit = [key for key in before if key == name or key.endswith(f".{name}")]
+        if part is not net or name != "steps":  # a network counts nothing
+            with pytest.raises((TypeError, ValueError), match=r"load_state.*expected"):
+                part.load_state({key: value if key in hit else old + 1 for key, old in before.items()})
+        assert all((part.state()[key] == old).all() for key, old in before.items())
+
+
 def test_joining_parameters_drops_none():
     g, q = nn.Dense(1, 1), nn.Dense(1, 1)
     with pytest.raises(ValueError, match=r"the name 'weight' is in both|the name 'bias' is in both"):
@@ -261,6 +388,7 @@ def test_clipping_keeps_the_structure_it_is_given():
 
 # -- hyper-parameters ------------------------------------------------------------------------------------------------
 NAN, INF = float("nan"), float("inf")
+SIZED = (nn.MaxPool, nn.AvgPool, nn.Upsample, nn.PixelShuffle)
 
 
 @pytest.mark.parametrize(
@@ -292,6 +420,35 @@ NAN, INF = float("nan"), float("inf")
         *(lambda v=v: nn.BatchNorm(3, gamma_std=v) for v in (-0.1, NAN)),
         *(lambda v=v: nn.BatchNorm(3, activation="leaky_relu", slope=v) for v in (0.0, NAN)),
         lambda: nn.BatchNorm(0),
+        lambda: optim.SGD([W], lr=0.1, nesterov="no"),
+        lambda: optim.EMA([W], warm_up=5),
+        *(
+            lambda v=v, f=f: f(v)
+            for f in (nn.init.normal, nn.init.xavier, nn.init.orthogonal)
+            for v in (-1.0, NAN, INF)
+        ),
+        *(lambda v=v: nn.init.he(v) for v in (NAN, "a")),
+        *(lambda v=v, f=f: f(2, 2, bias=v) for f in (nn.Dense, lambda *a, **k: nn.Conv(*a, 3, **k)) for v in (0, "no")),
+        *(lambda v=v: nn.Conv(1, 1, v) for v in ([], None, 1.5, (3, 0), (1, 1, 1, 1))),
+        *(lambda v=v, f=f: f(v) for f in SIZED for v in (0, -1, 1.5, NAN, None, True, (), (2, 0))),
+        *(lambda v=v, f=f: f(2, stride=v) for f in (nn.MaxPool, nn.AvgPool) for v in (0, 1.5, "a")),
+        lambda: nn.Upsample(2, mode="cubic"),
+        *(lambda v=v: mg.random.Source(v) for v in (1.5, NAN, None, "a", True)),
+        *(lambda v=v: data.Loader(np.ones((4, 1)), batch_size=v, seed=0) for v in (0, 1.5, NAN, None, True)),
+        *(lambda v=v: data.Loader(np.ones((4, 1)), batch_size=2, seed=v) for v in (1.5, NAN, None)),
+        *(lambda v=v: data.Loader(np.ones((4, 1)), batch_size=2, seed=0).batch(v) for v in (-1, 1.5, NAN, None)),
+        *(
+            lambda v=v: penalties.r1(lambda x: x.sum(axis=1), np.ones((2, 1)), gamma=v)
+            for v in (-1, NAN, INF, None, "a")
+        ),
+        *(
+            lambda v=v: penalties.dragan(ops.sum, np.ones((2, 1)), noise=np.ones((2, 1)), target=v)
+            for v in (-1, NAN, None)
+        ),
+        *(lambda v=v: penalties.orthogonality([mg.tensor(np.ones((2, 2)))], beta=v) for v in (-1, NAN, INF, None)),
+        *(lambda v=v: mg.scheduled(lambda t, v=v: v) for v in (None, "1", 1j, mg.tensor(1.0), [None])),
+        lambda: setattr(mg.scheduled(float), "requires_grad", True),
+        lambda: setattr(mg.scheduled(float), "data", np.ones(())),
     ],
 )
 def test_a_hyper_parameter_out_of_range_is_refused_where_it_is_given(make):

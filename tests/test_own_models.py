@@ -431,6 +431,25 @@ def test_the_traceback_is_there_for_who_wants_it(model, capsys, monkeypatch):
             "no Config.steps of type int, which every run has",
         ),
         (("plain: bool = False", "plain: int = False"), "no default of Config.plain that is of its type, int"),
+        (
+            ("plain: bool = False", "plain = False"),
+            "no Config.plain that is an option, as it seems to be meant: it has no type",
+        ),
+        (
+            ("@dataclass(frozen=True, kw_only=True)\n", ""),
+            "no Config.width that is an option, as it seems to be meant: its class lacks",
+        ),
+        (
+            ('return {"spread"', 'return {"odd": "a"} or {"spread"'),
+            "metrics() returned 'a' for 'odd', expected one number",
+        ),
+        (('return {"spread"', 'return {"odd": None} or {"spread"'), "metrics() returned None for 'odd'"),
+        (('return {"spread"', 'return {"odd": np.ones(3)} or {"spread"'), "for 'odd', expected one number"),
+        (
+            ("    def generate", "    def average(self):\n        return self.G\n\n    def generate"),
+            "average() returned Sequential",
+        ),
+        (('needs = "points"', "needs = {}"), "is a function of the batch, but none was given"),
     ],
 )
 def test_what_a_model_lacks_is_told_by_name(change, said, model, capsys):

@@ -11,17 +11,21 @@ import copy
 import ctypes
 import dataclasses
 import functools
+import io
 import multiprocessing
+import operator
 import os
 import pathlib
 import queue
 import random as python_random
+import sqlite3
 import sys
 import threading
 import time
 import types
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
 import numpy as np
@@ -222,6 +226,128 @@ def test_numpy_that_works_on_arrays_from_outside(read):
     followed(lambda: np.ones(3, np.float32), read, lambda h: h.fill(3))
 
 
+def matched(holder):
+    match holder:
+        case Data(beta=value):
+            return value
+
+
+def matched_by_place(holder):
+    match holder:
+        case Data(value):
+            return value
+
+
+BY_TEXTS = {
+    "a class pattern": matched,
+    "a class pattern, by place": matched_by_place,
+    "a format": lambda h: float("{0.beta:.3f}".format(h)),  # noqa: UP030, UP032
+}
+
+
+GETTER = operator.attrgetter("beta")
+
+
+class Got:
+    through = property(operator.attrgetter("beta"))
+
+    def __init__(self):
+        self.beta = 1.0
+
+
+BY_TEXTS |= {
+    "a getter": GETTER,
+    "a getter for each": lambda h: next(iter(list(map(GETTER, [h])))),
+    "the getter of a property": lambda h: Got.through.fget(h),
+}
+
+
+@pytest.mark.parametrize("how", BY_TEXTS)
+def test_attributes_that_code_mentions_as_texts(how):
+    followed(Data, BY_TEXTS[how], change_beta)
+
+
+BEHIND = {
+    "a read-only mapping": (lambda d: types.MappingProxyType(d), lambda shown: shown["a"]),
+    "the values of a dict": (lambda d: d.values(), lambda shown: next(iter(shown))),
+    "the items of a dict": (lambda d: d.items(), lambda shown: dict(shown)["a"]),
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+def test_what_is_shown_of_a_dict(kind):
+    view, read = BEHIND[kind]
+
+    def build(made):
+        held = {"a": 1.0}
+        shown = view(held)
+        return lambda x: (made(x) ** 2).mean() * read(shown), held
+
+    eager = play(build, lambda h: h.update(a=3.0), False)
+    assert play(build, lambda h: h.update(a=3.0), True) == eager != play(build, None, False)
+
+
+def test_what_was_made_to_be_called_later():
+    def build(made):
+        holder = Got()
+        read = functools.partial(getattr, holder, "beta")
+        return lambda x: (made(x) ** 2).mean() * read(), holder
+
+    eager = play(build, change_beta, False)
+    assert play(build, change_beta, True) == eager != play(build, None, False)
+    followed(Got, lambda h: h.through, change_beta)
+    held = [1.0]
+    followed(
+        lambda: [held.__setitem__(0, 1.0), collections.defaultdict(lambda: held[0])][1],
+        lambda h: h.default_factory(),
+        lambda h: held.__setitem__(0, 3.0),
+    )
+
+
+def test_objects_in_arrays_and_files_in_memory():
+    def build(made):
+        holder = types.SimpleNamespace(beta=1.0)
+        objects = np.array([holder, None], dtype=object)
+        return lambda x: (made(x) ** 2).mean() * objects[0].beta, holder
+
+    eager = play(build, change_beta, False)
+    assert play(build, change_beta, True) == eager != play(build, None, False)
+    followed(lambda: io.StringIO("1.0"), lambda h: float(h.getvalue()), lambda h: [h.seek(0), h.write("3.0")])
+    followed(lambda: io.BytesIO(b"1.0"), lambda h: float(h.getvalue()), lambda h: [h.seek(0), h.write(b"3.0")])
+
+
+@pytest.mark.parametrize("change", ["what a hook reads", "a hook in another's place"])
+def test_hooks_of_a_gradient_are_followed(change):
+    def build(made):
+        holder = types.SimpleNamespace(beta=1.0, weight=made.weight)
+        holder.remove = made.weight.register_hook(lambda g: g * holder.beta)
+        return lambda x: (made(x) ** 2).mean(), holder
+
+    def swapped(holder):
+        holder.remove()
+        holder.weight.register_hook(lambda g: g * 3.0)
+
+    how = change_beta if change == "what a hook reads" else swapped
+    eager = play(build, how, False)
+    assert play(build, how, True) == eager != play(build, None, False)
+
+
+@pytest.mark.parametrize("read", [np.mean, lambda w: w[0], lambda w: float(w[1:].sum())], ids=["mean", "[0]", "a view"])
+def test_an_array_that_operations_and_python_read_is_no_longer_replayed_when_it_changes(read):
+    """The operation reads it anew at each replay; what Python makes of it would stay as it was."""
+
+    def build(made, read=read):
+        weights = np.ones(2, np.float32)
+        return lambda x: ((made(x) * weights) ** 2).mean() * read(weights), weights
+
+    refill = lambda weights: weights.fill(3)  # noqa: E731
+    play(build, None, True)
+    with pytest.raises(mg.RecordingError, match=r"'weights' was changed in place.*minigan\.ops"):
+        play(build, refill, True)
+    only_read_by_operations = lambda made: build(made, lambda w: 1.0)  # noqa: E731
+    assert play(only_read_by_operations, refill, True) == play(only_read_by_operations, refill, False)
+
+
 def test_masks_from_outside_that_change_in_place():
     def build(made):
         mask = np.array([True, True, False, False, False, False])
@@ -329,6 +455,7 @@ class Stock:
         )
         self.list, self.queue, self.calls = [1.0] * 99, queue.Queue(), 0
         self.iterator, self.file = iter([1.0] * 99), folder / "number"
+        self.log, self.pool = io.StringIO(), ThreadPoolExecutor(1)
         self.generator = (1.0 for _ in range(99))
         self.file.write_text("1.0")
         np.save(folder / "number.npy", np.ones(()))
@@ -355,6 +482,13 @@ REFUSED = {
     "a file": lambda s: float(open(s.file).read()),  # noqa: SIM115
     "a file, through a library": lambda s: float(pathlib.Path(s.file).read_text()),
     "a file of NumPy's": lambda s: float(np.load(f"{s.file}.npy")),
+    "a file of numbers": lambda s: 1.0 + 0 * len(np.fromfile(f"{s.file}.npy", np.uint8)),
+    "whether there is a file": lambda s: 2.0 if (s.file / "stop").exists() else 1.0,
+    "how long a file is": lambda s: 2.0 if os.path.getsize(s.file) > 99 else 1.0,
+    "what is in a folder": lambda s: 1.0 + 0 * len(os.listdir(s.file.parent)),
+    "the date": lambda s: 2.0 if time.strftime("%Y") < "2000" else 1.0,
+    "a file in memory that is written": lambda s: 1.0 + 0 * s.log.write("a step"),
+    "another thread": lambda s: s.pool.submit(lambda: 1.0).result(),
 }
 
 
@@ -367,6 +501,15 @@ def test_python_with_a_state_of_its_own_is_refused(how, tmp_path):
     with pytest.raises(mg.RecordingError, match=r"next run of the step|is changed by Python") as caught:
         play(build, None, True)
     assert "mg.effect" in str(caught.value) and "replay=False" in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["<stdin>", "<string>", "<ipython-input-1>"])
+def test_code_typed_at_a_prompt_is_the_users(where):
+    typed: dict[str, object] = {"time": time}
+    exec(compile("def late(stock): return 2.0 if time.time() < 0 else 1.0", where, "exec"), typed)
+    build = lambda made: (lambda x: (made(x) ** 2).mean() * typed["late"](None), None)  # noqa: E731
+    with pytest.raises(mg.RecordingError, match=rf"{where}:1: Python asks for time"):
+        play(build, None, True)
 
 
 def counters(read):
@@ -587,7 +730,7 @@ def test_a_source_whose_seed_changes_and_a_game_that_gets_another():
     assert found[0] == found[1]
 
 
-def test_check_can_be_turned_on_later_and_runs_operations_of_ones_own(tmp_path):
+def test_check_can_be_turned_on_later_and_runs_operations_of_ones_own():
     from minigan.autodiff import REGISTRY, primitive
 
     @primitive([lambda g, y, _x: g * 2.0], name="doubled in a test", samples=None)
@@ -603,14 +746,13 @@ def test_check_can_be_turned_on_later_and_runs_operations_of_ones_own(tmp_path):
         assert len(set(values)) == 5
     finally:
         del REGISTRY["doubled in a test"]
-    for k in range(2):
-        (tmp_path / str(k)).touch()
-    loss = lambda x: (made(x) ** 2).mean() * (1.0 if any(tmp_path.iterdir()) else 2.0)  # noqa: E731
+    base = sqlite3.connect(":memory:")  # keeps its number where Python cannot look
+    base.execute("create table held as select 1.0 as beta")
+    loss = lambda x: (made(x) ** 2).mean() * base.execute("select beta from held").fetchone()[0]  # noqa: E731
     game = mg.Game([mg.Player("p", loss, optim.SGD(made, lr=0.05))], replay=True)
     for k in range(4):
         game.step(batch(k))
-    for file in tmp_path.iterdir():
-        file.unlink()
+    base.execute("update held set beta = 2.0")
     game.step(batch(0))
     game.replay = "check"
     with pytest.raises(mg.RecordingError, match="check: a replay is not what the step does"):

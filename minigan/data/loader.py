@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigan.checks import whole
 from minigan.data.base import DataError, Dataset, stream
 from minigan.data.pixels import Pixels
 
@@ -35,9 +36,9 @@ class _Set:
         self.length = next(iter(lengths.values())) if rows is None else len(rows)
         if self.length < batch_size:
             where = f"{name!r}: " if name else ""
+            smaller = f"use a batch size of {self.length} or less, or " if self.length else ""
             raise DataError(
-                f"Loader: {where}{self.length} examples do not fill one batch of {batch_size}: "
-                f"use a batch size of {self.length} or less, or give more examples"
+                f"Loader: {where}{self.length} examples do not fill one batch of {batch_size}: {smaller}give more examples"
             )
         self._epoch = -1
         self._order = np.empty(0, dtype=np.intp)
@@ -95,11 +96,12 @@ class Loader:
         rows: np.ndarray | None = None,
         name: str = "",
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"Loader: batch_size={batch_size}; expected at least 1")
+        batch_size = whole("Loader", "batch_size", batch_size, low=1)
+        if classes is not None:
+            whole("Loader", "classes", classes, low=1)
         if labels not in (None, "integers", "one_hot"):
             raise ValueError(f"Loader: labels={labels!r}; expected None, 'integers' or 'one_hot'")
-        self.batch_size, self.seed = int(batch_size), int(seed)
+        self.batch_size, self.seed = batch_size, whole("Loader", "seed", seed)
         self._labels, self._classes = labels, classes
         self._sets: dict[str, _Set] = {}
         self._form = "array"  # what a batch is: an array, "rows" (a dict of arrays), or "sets" (a dict of these)
@@ -158,6 +160,10 @@ class Loader:
         return rows
 
     def _encoded(self, labels: np.ndarray) -> np.ndarray:
+        if labels.dtype.kind not in "iu":
+            raise DataError(
+                f"Loader: got labels of dtype {labels.dtype}, expected whole numbers: np.unique(labels, return_inverse=True)[1]"
+            )
         most = int(labels.max()) + 1
         classes = most if self._classes is None else self._classes
         if labels.min() < 0 or classes < most:
@@ -179,16 +185,14 @@ class Loader:
     def indices(self, step: int) -> Any:
         """Which examples batch `step` holds, (batch_size,) integers; a dict of them for several sets. Raises ValueError for
         step < 0."""
-        if step < 0:
-            raise ValueError(f"Loader: step {step}; expected 0 or more")
+        step = whole("Loader", "step", step, low=0)
         found = {name: one.indices(step) for name, one in self._sets.items()}
         return found if self._form == "sets" else next(iter(found.values()))
 
     def batch(self, step: int, *, out: Any = None) -> Any:
         """The examples of batch `step`, an array (batch_size, ...) or a dict (see the class), put into `out` (an array or a dict
         of them, of the same shapes and dtypes) when given. Raises ValueError for step < 0."""
-        if step < 0:
-            raise ValueError(f"Loader: step {step}; expected 0 or more")
+        step = whole("Loader", "step", step, low=0)
         if self._form == "sets":
             return {name: self._one(one, step, (out or {}).get(name)) for name, one in self._sets.items()}
         (one,) = self._sets.values()
@@ -215,6 +219,13 @@ def _array(value: Any, name: str) -> Any:
             '{"x": images, "y": labels}'
         )
     if not hasattr(value, "dtype") or np.ndim(value) == 0:
-        what = "a scalar" if np.ndim(value) == 0 and not hasattr(value, "items") else type(value).__name__
-        raise DataError(f"Loader: received {what}{where}, expected an array of examples (N, ...)")
+        raise DataError(f"Loader: received {type(value).__name__}{where}, expected an array of examples (N, ...)")
+    if isinstance(value, np.ma.MaskedArray):
+        raise DataError(
+            f"Loader: received a masked array{where}, whose mask would be lost; give the mask as an array too"
+        )
+    if value.dtype.kind not in "biuf":
+        raise DataError(
+            f"Loader: received an array of dtype {value.dtype}{where}, expected float32, float64, integer or bool"
+        )
     return value if isinstance(value, Pixels) else np.asarray(value)

@@ -81,7 +81,7 @@ class Model(ABC):
         for name, network in self.modules.items():
             network.to(device).initialize(self.random, name)
         self.extra: dict[str, Stateful] = self._parts("extra_state", Stateful)
-        self.averages = self.average()
+        self.averages = self._averages()
         self._bound: dict[str, Condition] = bound(self.conditions, self.needs, self.facts)
         self.game = Game(
             self._players(), rule=self.order(), random=self.random, replay=replay, before=self.before_step(),
@@ -306,6 +306,14 @@ class Model(ABC):
                     f"{self._name}.{method}(): got the name {name!r}, expected an identifier that is no attribute yet"
                 )
             setattr(self, name, part)
+        return made
+
+    def _averages(self) -> optim.EMA | None:
+        made = self.average()
+        if made is not None and not isinstance(made, optim.EMA):
+            raise ModelError(
+                f"{self._name}.average() returned {made!r:.60}, expected optim.EMA(network, decay=...), or None"
+            )
         return made
 
     def _players(self) -> Sequence[Player] | Sequence[Phase]:

@@ -182,6 +182,9 @@ def _config_lacks(config: Any) -> list[str]:
     fields, hints = dataclasses.fields(config), typing.get_type_hints(config)
     names = {f.name for f in fields}
     found = [f"no Config.{name}" for name in RUN_OPTIONS if name not in names]
+    found += [
+        f"no Config.{name} that is an option, as it seems to be meant: {why}" for name, why in _meant(config, names)
+    ]
     for f in fields:
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             found.append(f"no default of Config.{f.name}")
@@ -196,6 +199,20 @@ def _config_lacks(config: Any) -> list[str]:
     return found
 
 
+def _meant(config: type, names: set[str]) -> list[tuple[str, str]]:
+    """What a Config's file wrote that looks like an option and is none, and why."""
+    found = {}
+    for base in config.__mro__:
+        for name, value in vars(base).items():
+            if not name.startswith("_") and name not in names and type(value) in _KINDS:
+                found[name] = "it has no type, write it as NAME: TYPE = VALUE"
+        if "__dataclass_fields__" not in vars(base):
+            found |= dict.fromkeys(
+                vars(base).get("__annotations__", {}), "its class lacks @dataclass(frozen=True, kw_only=True)"
+            )
+    return [(name, why) for name, why in found.items() if name not in names]
+
+
 def _is_of(value: Any, kind: type) -> bool:
     return type(value) is kind or (kind is float and type(value) is int)
 
@@ -204,6 +221,18 @@ def check(model: type) -> None:
     """ModelError, with all that is missing, for a class that cannot be trained."""
     if found := lacking(model):
         raise ModelError(f"{model.__name__} cannot be trained: it has {'; it has '.join(found)}")
+
+
+def check_numbers(name: str, method: str, made: Any) -> dict[str, float]:
+    """The numbers that a method returned, by name; ModelError for anything else."""
+    check_mapping(name, method, made, "names to numbers")
+    found = {}
+    for key, value in made.items():
+        array = value.data if hasattr(value, "requires_grad") else np.asarray(value)
+        if array.size != 1 or array.dtype.kind not in "biuf":
+            raise ModelError(f"{name}: {method}() returned {value!r:.60} for {key!r}, expected one number")
+        found[str(key)] = float(array.reshape(-1)[0])
+    return found
 
 
 def check_mapping(name: str, method: str, made: Any, what: str) -> None:

@@ -75,6 +75,16 @@ def per_axis(name: str, value: Any, ndim: int, least: int = 1) -> Ints:
     return tuple(int(v) for v in values)
 
 
+def sizes(name: str, value: Any) -> int | Ints:
+    """An integer for all axes of an input that is not known yet, or one for each of up to three axes."""
+    if is_whole(value):
+        return per_axis(name, value, 1)[0]
+    axes = len(value) if isinstance(value, (tuple, list, np.ndarray)) else 0
+    if not 1 <= axes <= 3:
+        raise ValueError(f"{name}: got {value!r}, expected an integer >= 1, or one for each of 1 to 3 axes")
+    return per_axis(name, value, axes)
+
+
 def _reach(kernel: int, dilation: int) -> int:
     """Positions from a kernel's first tap to its last."""
     return (kernel - 1) * dilation + 1

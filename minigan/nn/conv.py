@@ -10,8 +10,8 @@ from minigan import ops
 from minigan.activation import SLOPE, activation_of
 from minigan.autodiff import Tensor, TensorLike, tensor
 from minigan.backend import Array
-from minigan.checks import is_whole, whole
-from minigan.kernels.geometry import Padding, pads, per_axis
+from minigan.checks import flag, is_whole, whole
+from minigan.kernels.geometry import Padding, pads, per_axis, sizes
 from minigan.nn import init as initializers
 from minigan.nn.init import Initializer
 from minigan.nn.module import Module
@@ -26,6 +26,7 @@ class _Kernel(Module):
     ) -> None:
         name = type(self).__name__
         inputs, outputs = whole(name, "inputs", inputs, low=1), whole(name, "outputs", outputs, low=1)
+        sizes(f"{name}: kernel_size", kernel_size)
         axes = whole(name, "axes", axes, low=1) if is_whole(kernel_size) else len(kernel_size)
         if axes > 3:
             raise ValueError(f"{name}: got kernel_size {kernel_size} for {axes} axes, expected 1 to 3 axes")
@@ -34,7 +35,8 @@ class _Kernel(Module):
         self.init = initializers.get(init)
         shape = self._arrange(np.broadcast_to(np.float32(0), (*kernel, inputs, outputs))).shape
         self.weight = initializers.leaf(shape, f"{name}({inputs}, {outputs})")
-        self.bias: Tensor | None = tensor(np.zeros(outputs, np.float32), requires_grad=True) if bias else None
+        some = flag(name, "bias", bias)
+        self.bias: Tensor | None = tensor(np.zeros(outputs, np.float32), requires_grad=True) if some else None
         self.reset(Source(0), f"{name} {inputs} {outputs}")
 
     def _arrange(self, weight: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from minigan import pages, room
 from minigan.autodiff import Tensor
 from minigan.backend import Array, to_device, to_numpy
+from minigan.checks import number
 from minigan.random import Source
 
 Initializer = Callable[[Source, str, tuple[int, ...]], Array]
@@ -38,6 +39,7 @@ def leaf(shape: tuple[int, ...], owner: str) -> Tensor:
 
 def normal(std: float = 0.02) -> Initializer:
     """N(0, std^2); std .02 as in DCGAN (Radford et al. 2015, arXiv 1511.06434, section 4)."""
+    number("normal", "std", std, low=0)
     return lambda random, stream, shape: random.normal(shape, stream=stream).data * random.dtype.type(std)
 
 
@@ -47,11 +49,13 @@ def _uniform(random: Source, stream: str, shape: tuple[int, ...], bound: float) 
 
 def xavier(gain: float = 1.0) -> Initializer:
     """U(-a, a), a = gain sqrt(6 / (fan in + fan out)): keeps variances forward and backward (Glorot, Bengio 2010, eq. 16)."""
+    number("xavier", "gain", gain, low=0)
     return lambda random, stream, shape: _uniform(random, stream, shape, gain * math.sqrt(6 / max(1, sum(fans(shape)))))
 
 
 def he(slope: float = 0.0) -> Initializer:
     """N(0, 2 / ((1 + slope^2) fan in)), for (leaky) ReLU with `slope` below 0 (He et al. 2015, arXiv 1502.01852, eq. 15)."""
+    number("he", "slope", slope)
     return lambda random, stream, shape: (
         random.normal(shape, stream=stream).data
         * random.dtype.type(math.sqrt(2 / ((1 + slope * slope) * max(1, fans(shape)[0]))))
@@ -66,6 +70,7 @@ def uniform_fan_in() -> Initializer:
 def orthogonal(gain: float = 1.0) -> Initializer:
     """gain Q, Q with orthonormal columns (or rows) from the QR decomposition of a Gaussian matrix, the signs of R's diagonal
     fixed so that Q is uniform (Saxe et al. 2013, arXiv 1312.6120; Mezzadri 2007)."""
+    number("orthogonal", "gain", gain, low=0)
 
     def draw(random: Source, stream: str, shape: tuple[int, ...]) -> Any:
         fans(shape)

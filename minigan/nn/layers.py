@@ -10,7 +10,7 @@ import numpy as np
 from minigan import ops
 from minigan.activation import SLOPE, activation_of
 from minigan.autodiff import Tensor, TensorLike, tensor
-from minigan.checks import number, whole
+from minigan.checks import flag, number, whole
 from minigan.nn import init as initializers
 from minigan.nn.init import Initializer
 from minigan.nn.module import Module
@@ -44,7 +44,7 @@ class Dense(Module):
         inputs, outputs = whole("Dense", "inputs", inputs, low=1), whole("Dense", "outputs", outputs, low=1)
         self.activation, self.init = activation_of("Dense", activation, slope), initializers.get(init)
         self.weight = initializers.leaf((inputs, outputs), f"Dense({inputs}, {outputs})")
-        if bias:
+        if flag("Dense", "bias", bias):
             self.bias: Tensor | None = tensor(np.zeros(outputs, np.float32), requires_grad=True)
         else:
             self.bias = None

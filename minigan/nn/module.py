@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-from collections import deque
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
-from functools import partial
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import FunctionType, MethodType
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -18,7 +16,8 @@ from minigan import backend
 from minigan.activation import Activation
 from minigan.autodiff import Tensor
 from minigan.backend import Array, to_numpy
-from minigan.checks import whole
+from minigan.checks import flag, restorable, whole
+from minigan.nn.hidden import hidden
 from minigan.random import Source
 from minigan.switches import Event, hook, no_grad, state
 
@@ -44,9 +43,30 @@ class Tensors(dict[str, Tensor]):
     def __ior__(self, other: Any) -> Any:
         return self | other
 
+    def update(self, *others: Any, **named: Any) -> None:
+        """Join others to these, as `|` does: none is dropped."""
+        for name, t in dict(*others, **named).items():
+            self[name] = t
 
-def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    def __setitem__(self, name: str, t: Tensor) -> None:
+        if name in self and self[name] is not t:
+            self | {name: t}
+        super().__setitem__(name, t)
+
+    def copy(self) -> Tensors:
+        """Another dict of the same tensors."""
+        return Tensors(self)
+
+
+Hiding = list[
+    tuple[str, Any, Any]
+]  # paths of attributes, their values, and modules and tensors that these hold out of sight
+
+
+def inside(name: str, value: Any, hiding: Hiding | None = None) -> Iterator[tuple[str, Any]]:
     """The modules and tensors of an attribute, also in lists, tuples and dicts, nested as they may be, with their paths.
+
+    hiding: to which is added what objects and functions hold, see `minigan.nn.hidden`.
 
     Raises:
         TypeError: something that would be lost there: see :class:`Module`.
@@ -62,30 +82,41 @@ def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
     elif isinstance(value, (list, tuple)):
         for i, part in enumerate(value):
-            yield from inside(f"{name}.{i}", part)
+            yield from inside(f"{name}.{i}", part, hiding)
     elif isinstance(value, Mapping):
         for key, part in value.items():
-            yield from inside(f"{name}.{key}", part)
+            yield from inside(f"{name}.{key}", part, hiding)
     elif isinstance(value, np.ndarray) or backend.is_gpu_array(value):
         raise TypeError(
             f"{name}: got an array of shape {value.shape}, which is neither a parameter nor a buffer; make it a tensor: "
             "mg.tensor(array) for a buffer, with requires_grad=True for a parameter"
         )
-    elif isinstance(value, Iterator) or any(True for part in _hidden(value) for _ in inside(name, part)):
-        raise TypeError(
-            f"{name}: got a {type(value).__name__}, in which modules and tensors would not be found; use a list, a tuple "
-            "or a dict, or make it a Module"
-        )
+    elif isinstance(value, Iterator):
+        raise _lost(name, value)
+    elif hiding is not None and not isinstance(value, _PLAIN):
+        parts = [part for _, part in hidden(value, (Module, Tensor))]
+        if isinstance(value, (FunctionType, MethodType)):  # a function may compute with constants
+            parts = [part for part in parts if isinstance(part, Module) or _learned(part)]
+        hiding += [(name, value, part) for part in parts]
 
 
-def _hidden(value: Any) -> Iterable[Any]:
-    """What an object holds, where nobody looks for modules and tensors."""
-    if isinstance(value, (set, frozenset, deque, KeysView, ValuesView, ItemsView)):
-        return value
-    if isinstance(value, partial):
-        return (value.func, value.args, value.keywords)
-    held = () if isinstance(value, (type, FunctionType, ModuleType)) else getattr(value, "__dict__", {}).values()
-    return [part for part in held if isinstance(part, (Module, Tensor))]
+_PLAIN = (bool, int, float, str, bytes, type(None))
+
+
+def _lost(name: str, value: Any) -> TypeError:
+    return TypeError(
+        f"{name}: got a {type(value).__name__}, in which modules and tensors would not be found; use a list, a tuple or a dict, "
+        "or make it a Module"
+    )
+
+
+def _parts_of(value: Any) -> Iterator[Any]:
+    """The modules and tensors in lists, tuples and dicts."""
+    if isinstance(value, (Module, Tensor)):
+        yield value
+    elif isinstance(value, (list, tuple, Mapping)):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _parts_of(part)
 
 
 class Module:
@@ -94,7 +125,8 @@ class Module:
     Attributes, also in lists, tuples and dicts, are what a network is made of: a tensor that takes gradients is a parameter,
     one that does not is a buffer (running statistics), modules are children, numbers and strings are settings. Names are paths:
     `layers.0.weight`. A tensor that is reachable in several ways is one, under the first of its names. An array, a tensor inside
-    a graph, and modules in a set or a generator would be lost, so that assigning them raises a TypeError. Subclasses write
+    a graph, and modules in a set, a generator, an object or a function (its closure, its defaults) would be lost, so that
+    assigning them raises a TypeError, unless they are attributes too; so does the body of a class with modules. Subclasses write
     `forward`, and `reset(random, stream)` where they have something to initialise.
     """
 
@@ -103,9 +135,38 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not isinstance(value, (Module, bool, int, float, str)):
-            for _ in inside(f"{type(self).__name__}.{name}", value):
-                pass
+            hiding: Hiding = []
+            own = [part for _, part in inside(f"{type(self).__name__}.{name}", value, hiding)]
+            self._refuse(hiding, own)
         object.__setattr__(self, name, value)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, value in vars(cls).items():
+            if name == "__slots__" and value:
+                raise TypeError(
+                    f"{cls.__name__}: has __slots__ {value!r}, in which modules and tensors would not be found"
+                )
+            if not name.startswith("__") and next(_parts_of(value), None) is not None:
+                raise TypeError(
+                    f"{cls.__name__}.{name}: got a {type(value).__name__} in the body of the class, where all its networks "
+                    "would share it and no optimizer find it; make it in __init__: self." + name
+                )
+
+    def _refuse(self, hiding: Hiding, own: Iterable[Any] = ()) -> None:
+        """TypeError for what is hidden and not found in the open, too."""
+        if not hiding:
+            return
+        known, stack = set[int](), [self, *own]
+        while stack:
+            part = stack.pop()
+            if id(part) not in known:
+                known.add(id(part))
+                if isinstance(part, Module):
+                    stack += [found for value in vars(part).values() for _, found in inside("", value)]
+        for name, value, part in hiding:
+            if id(part) not in known:
+                raise _lost(name, value)
 
     def forward(self, x: Any) -> Tensor:
         """The network's function; subclasses define it."""
@@ -124,8 +185,10 @@ class Module:
 
     # -- what is inside ----------------------------------------------------------------------------------------------
     def _parts(self) -> Iterator[tuple[str, Any]]:
+        hiding: Hiding = []
         for name, value in vars(self).items():
-            yield from inside(name, value)
+            yield from inside(name, value, hiding)
+        self._refuse(hiding)
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Direct child modules with their names."""
@@ -181,8 +244,7 @@ class Module:
         if missing := sorted(own.keys() ^ state.keys()):
             raise ValueError(f"load_state: names that are on one side only: {missing[:6]} ({len(missing)} in all)")
         for name, t in own.items():
-            if tuple(state[name].shape) != t.shape:
-                raise ValueError(f"load_state: {name} has shape {tuple(state[name].shape)}, expected {t.shape}")
+            restorable(name, state[name], t.shape)
         for name, t in own.items():
             t.assign(backend.to_device(state[name].astype(t.dtype), t.device))
 
@@ -229,6 +291,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Batch statistics, dropout: on (True) or off (False), here and below. Returns the module."""
+        mode = flag("train", "mode", mode)
         for _, module in self.modules():
             module.training = mode
         return self

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from types import FunctionType, MethodType
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from minigan.autodiff import Tensor, TensorLike, tensor
 from minigan.checks import number, whole
 from minigan.labels import labels_of
 from minigan.nn import init as initializers
+from minigan.nn.hidden import hidden
 from minigan.nn.init import Initializer
 from minigan.nn.layers import Sequential
 from minigan.nn.module import Module
@@ -150,8 +150,8 @@ class Lambda(Module):
     def __init__(self, function: Callable[[Tensor], Tensor], *, name: str | None = None) -> None:
         if isinstance(function, Module) or not callable(function):
             raise TypeError(f"Lambda: got {function!r}, expected a function; a module is a layer already")
-        for what, value in _held(function):
-            if isinstance(value, Module) or (isinstance(value, Tensor) and value.requires_grad):
+        for what, value in _used(function):
+            if isinstance(value, Module) or value.requires_grad:
                 raise TypeError(
                     f"Lambda: the function uses {what!r}, a {type(value).__name__} whose parameters nobody would find; write a "
                     "Module with it as an attribute, or put the network beside the function into a Sequential"
@@ -168,18 +168,11 @@ class Lambda(Module):
         return y
 
 
-def _held(function: Any) -> Iterator[tuple[str, Any]]:
-    """What a function holds or names: its object, arguments, defaults, closure, and the globals in its code."""
-    if isinstance(function, partial):
-        yield from ((f"argument {i}", value) for i, value in enumerate(function.args))
-        yield from function.keywords.items()
-        yield from _held(function.func)
-    elif isinstance(function, MethodType):
-        yield "self", function.__self__
-    elif isinstance(function, FunctionType):
-        code = function.__code__
-        yield from ((f"default {i}", value) for i, value in enumerate(function.__defaults__ or ()))
-        yield from (function.__kwdefaults__ or {}).items()
-        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            yield name, cell.cell_contents
-        yield from ((name, function.__globals__[name]) for name in code.co_names if name in function.__globals__)
+def _used(function: Any) -> Iterator[tuple[str, Any]]:
+    """Modules and tensors that a function holds, its object, or the globals in its code."""
+    if isinstance(function, MethodType):
+        yield from hidden(function.__self__, (Module, Tensor))
+    yield from hidden(function, (Module, Tensor))
+    code, space = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    for name in code.co_names if code is not None else ():
+        yield from ((name, part) for _, part in hidden(space.get(name), (Module, Tensor)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minigan import ops
 from minigan.autodiff import Tensor, TensorLike
+from minigan.kernels.geometry import sizes
 from minigan.nn.module import Module
 
 Sizes = int | tuple[int, ...]
@@ -13,7 +14,9 @@ class _Pool(Module):
     """A window and a stride, each one number or one a spatial axis; stride None is the window's length."""
 
     def __init__(self, window: Sizes, *, stride: Sizes | None = None) -> None:
-        self.window, self.stride = window, stride
+        name = type(self).__name__
+        self.window = sizes(f"{name}: window", window)
+        self.stride = None if stride is None else sizes(f"{name}: stride", stride)
 
 
 class AvgPool(_Pool):
@@ -36,7 +39,9 @@ class Upsample(Module):
     """`scale` times as many positions an axis, "nearest" or "bilinear", see :func:`minigan.ops.upsample`."""
 
     def __init__(self, scale: Sizes, *, mode: str = "nearest") -> None:
-        self.scale, self.mode = scale, mode
+        if mode not in ("nearest", "bilinear"):
+            raise ValueError(f"Upsample: got mode {mode!r}, expected 'nearest' or 'bilinear'")
+        self.scale, self.mode = sizes("Upsample: scale", scale), mode
 
     def forward(self, x: TensorLike) -> Tensor:
         """More positions."""
@@ -47,7 +52,7 @@ class PixelShuffle(Module):
     """Channels to positions, (N, H, W, r^2 C) to (N, r H, r W, C), see :func:`minigan.ops.pixel_shuffle`."""
 
     def __init__(self, scale: Sizes) -> None:
-        self.scale = scale
+        self.scale = sizes("PixelShuffle: scale", scale)
 
     def forward(self, x: TensorLike) -> Tensor:
         """The same elements, more positions of fewer channels."""

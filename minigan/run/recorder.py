@@ -13,7 +13,7 @@ import numpy as np
 
 from minigan.finite import NotFiniteError
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import ModelError, check_mapping, makes_examples
+from minigan.gans.protocol import ModelError, check_mapping, check_numbers, makes_examples
 from minigan.run import checkpoint, environment, places, plots
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.contest import Contest
@@ -268,8 +268,7 @@ class Recorder:
         """The model's own numbers."""
         with self.job.reference.blamed():
             made = self.loop.model.metrics(self.gallery.real)
-            check_mapping(self.job.reference.name, "metrics", made, "names to numbers")
-            found = {name: float(value) for name, value in made.items()}
+            found = check_numbers(self.job.reference.name, "metrics", made)
         if taken := sorted(found.keys() & {*numbers, *TAKEN}) + sorted(numbers.keys() & set(TAKEN)):
             raise ModelError(
                 f"{self.job.reference.name}: {taken[0]!r} names two numbers of a step; call one differently"
