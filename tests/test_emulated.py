@@ -32,9 +32,12 @@ __global__ void scale(const float* x, long long n, double by, float* out) {
     if (i < n) out[i] = by * x[i];
 }
 __global__ void reads_past(const float* x, long long n, float* out) {
-    if (threadIdx.x < n) out[threadIdx.x] = x[threadIdx.x + 4];
+    if (threadIdx.x < n) out[threadIdx.x] = x[threadIdx.x + 8];
 }
 __global__ void writes_past(long long n, float* out) { out[n + threadIdx.x] = 1; }
+__global__ void copies_past(const float* x, long long n, float* out) {
+    if (threadIdx.x <= n) out[threadIdx.x] = x[threadIdx.x];
+}
 __global__ void writes_before(long long n, float* out) { out[-1] = 1; }
 __global__ void total(const float* x, float* out) {  // of blockDim.x numbers
     __shared__ float part[128];
@@ -108,10 +111,12 @@ def test_a_right_kernel_runs_in_any_order() -> None:
         np.testing.assert_array_equal(out.get()[:64:32], [496, 1520])
 
 
+LENGTH = 41  # of the arrays: 164 bytes, whose last 12 before the next multiple of 16 are red zone
 FAULTS: list[tuple[str, tuple[int, int], str]] = [  # kernel, grid and block, what is said
-    ("reads_past", (1, 40), r"reads_past: an access \d+ bytes past the end of an array of 160"),
-    ("writes_past", (1, 40), r"writes_past: (wrote beside|an access \d+ bytes past the end of) an array of 160"),
-    ("writes_before", (1, 1), r"writes_before: wrote beside an array of 160"),
+    ("reads_past", (1, 40), r"reads_past: an access \d+ bytes past the end of an array of 164"),
+    ("writes_past", (1, 40), r"writes_past: (wrote beside|an access \d+ bytes past the end of) an array of 164"),
+    ("copies_past", (1, 43), r"copies_past: wrote beside an array of 164"),
+    ("writes_before", (1, 1), r"writes_before: wrote beside an array of 164"),
     ("total_without_barrier", (1, 40), "total_without_barrier: the result depends on the order of threads"),
     ("last_wins", (1, 40), "last_wins: the result depends"),
     ("last_block_wins", (2, 1), "last_block_wins: the result depends"),
@@ -124,9 +129,9 @@ FAULTS: list[tuple[str, tuple[int, int], str]] = [  # kernel, grid and block, wh
 
 @pytest.mark.parametrize(("name", "shape", "message"), FAULTS, ids=[f[0] for f in FAULTS])
 def test_a_fault_is_found(name: str, shape: tuple[int, int], message: str) -> None:
-    faulty, x, out = kernel(name), on_device(np.arange(40)), on_device(np.zeros(40))
+    faulty, x, out = kernel(name), on_device(np.arange(LENGTH)), on_device(np.zeros(LENGTH))
     arrays = [x, out][-faulty.parameters.count("*f") :] if "*f" in faulty.parameters else []
-    args = [arrays.pop(0) if p == "*f" else np.int64(40) for p in faulty.parameters]
+    args = [arrays.pop(0) if p == "*f" else np.int64(LENGTH) for p in faulty.parameters]
     with host.racecheck(), pytest.raises(KernelError, match=message):
         faulty(shape[:1], shape[1:], tuple(args))
     test_a_right_kernel_runs_in_any_order()  # and the next launch is not disturbed

@@ -94,8 +94,3 @@ def test_without_a_gpu_its_run_goes_on_on_the_cpu(
     assert main(["resume", "run", "--steps", "3"]) == 0
     assert "which is not usable here (it was taken away); the CPU is used" in capsys.readouterr().err
     assert main(["train", "toy", "--device", "gpu", "--steps", "2", "--out", "other", *TINY]) == 2
-
-
-def test_doctor_trains_on_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor"]) == 0
-    assert "training, gpu" in capsys.readouterr().out

@@ -8,6 +8,7 @@ the launch and whose reads give NaN.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import mmap
 import weakref
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 PAGE = mmap.PAGESIZE
 ALIGNMENT = 16
 POISON = 0xFF  # every byte: a NaN as float32 and float64, -1 as an integer
+ZONES = itertools.cycle(range(0xF0, 0xFF))  # bytes of red zones
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
@@ -47,7 +49,9 @@ class Allocation:
         if _libc.mprotect(base + self._pages - PAGE, PAGE, NO_ACCESS):
             raise MemoryError(f"mprotect: {ctypes.get_errno()}")
         self.begin = (base + self._pages - PAGE - size) // ALIGNMENT * ALIGNMENT
-        ctypes.memset(base, POISON, self._pages - PAGE)
+        self._zone = next(ZONES)
+        ctypes.memset(base, self._zone, self._pages - PAGE)
+        ctypes.memset(self.begin, POISON, size)
         live[self.begin] = self
 
     def __del__(self) -> None:
@@ -67,9 +71,9 @@ class Allocation:
         whole = np.ctypeslib.as_array((ctypes.c_uint8 * (self._pages - PAGE)).from_address(self._base))
         first = self.begin - self._base
         zones = whole[:first], whole[first + self.size :]
-        sound = all(bool((zone == POISON).all()) for zone in zones)
+        sound = all(bool((zone == self._zone).all()) for zone in zones)
         for zone in zones:
-            zone[...] = POISON
+            zone[...] = self._zone
         return sound
 
     def bytes(self) -> np.ndarray:
