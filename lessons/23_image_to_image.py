@@ -325,8 +325,8 @@ show(fig, "medians",
 #
 # $$ r = 1 + \sum_l (k_l - 1)\prod_{i<l}s_i , \tag{23.10} $$
 #
-# for kernels $k_l$ and strides $s_l$ ([`receptive_field`](../minigan/gans/translators.py#receptive_field)): 70 pixels in the paper,
-# 22 in ours, at 28. With a logit a patch, the mean of the losses is
+# for kernels $k_l$ and strides $s_l$ ([`receptive_field`](../minigan/gans/translators.py#receptive_field)): 70 pixels in the
+# paper, 22 in ours, at 28. With a logit a patch, the mean of the losses is
 # a game for each place, and at its optimum
 #
 # $$ V = \operatorname{mean}_i\left[2\,\mathrm{JSD}(p_i, q_i)\right] - \log 4
@@ -375,10 +375,10 @@ check("23.12", "equal halves, different images", [*parts, divergences.jsd(alike.
 # ## 6. At work
 #
 # `minigan train cyclegan` ([`generator_loss`](../minigan/gans/cyclegan.py#CycleGAN.generator_loss)) turns digits into
-# their negatives and back; watch the first thousand steps: before it inverts strokes, it often fills the *gaps* of a
-# digit, with a cycle that closes. `minigan train discogan` finds ink on yellow paper, and its narrow middle may
-# exchange digits. `minigan train pix2pix` shows L1 alone beside the game. Each is told by `minigan evaluate` how far it
-# is from the true map, which no loss ever hears of.
+# their negatives and back; watch the first steps: in the run we looked at it first drew blots around the strokes, from
+# which $F$ read the digit back. `minigan train discogan` finds ink on yellow paper, and its narrow middle may exchange
+# digits. `minigan train pix2pix` shows L1 alone beside the game. Each is told by `minigan evaluate` how far it is from
+# the true map, which no loss ever hears of.
 #
 # ## Exercises
 
