@@ -24,7 +24,7 @@ import minigan as mg
 from minigan import ops, optim
 from minigan.data import transforms
 from minigan.gans.translators import PatchGAN, receptive_field
-from minigan.lessons import check, figure, grade, show, sized
+from minigan.lessons import check, figure, grade, show
 from minigan.lessons.figures import BLUE, GREEN, GREY, ORANGE
 from minigan.lessons.strategies import floats
 from minigan.random import Source
@@ -49,8 +49,8 @@ def losses_of(W, V):
 
 
 W, V = (mg.tensor(random.standard_normal((12, 2, 2)), requires_grad=True) for _ in range(2))
-adam = optim.Adam({"W": W, "V": V}, lr=optim.linear(0.05, steps=sized(1500, 1200)))
-for _ in range(sized(1500, 1200)):
+adam = optim.Adam({"W": W, "V": V}, lr=optim.linear(0.05, steps=1500))
+for _ in range(1500):
     adam.step(mg.grad(ops.sum(losses_of(W, V)), list(adam.parameters.values())))
 found, ends = W.numpy(), losses_of(W, V).numpy()
 away = np.linalg.norm(found - T, axis=(1, 2))
