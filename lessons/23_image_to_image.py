@@ -24,7 +24,7 @@ import minigan as mg
 from minigan import ops, optim
 from minigan.data import transforms
 from minigan.gans.translators import PatchGAN, receptive_field
-from minigan.lessons import check, figure, grade, show, sized
+from minigan.lessons import check, figure, grade, show
 from minigan.lessons.figures import BLUE, GREEN, GREY, ORANGE
 from minigan.lessons.strategies import floats
 from minigan.random import Source
@@ -49,8 +49,8 @@ def losses_of(W, V):
 
 
 W, V = (mg.tensor(random.standard_normal((12, 2, 2)), requires_grad=True) for _ in range(2))
-adam = optim.Adam({"W": W, "V": V}, lr=optim.linear(0.05, steps=sized(1200, 700)))
-for _ in range(sized(1200, 700)):
+adam = optim.Adam({"W": W, "V": V}, lr=optim.linear(0.05, steps=1500))
+for _ in range(1500):
     adam.step(mg.grad(ops.sum(losses_of(W, V)), list(adam.parameters.values())))
 found, ends = W.numpy(), losses_of(W, V).numpy()
 away = np.linalg.norm(found - T, axis=(1, 2))
@@ -325,7 +325,8 @@ show(fig, "medians",
 #
 # $$ r = 1 + \sum_l (k_l - 1)\prod_{i<l}s_i , \tag{23.10} $$
 #
-# for kernels $k_l$ and strides $s_l$: 70 pixels in the paper, 22 in ours, at 28. With a logit a patch, the mean of the losses is
+# for kernels $k_l$ and strides $s_l$ ([`receptive_field`](../minigan/gans/translators.py#receptive_field)): 70 pixels in the
+# paper, 22 in ours, at 28. With a logit a patch, the mean of the losses is
 # a game for each place, and at its optimum
 #
 # $$ V = \operatorname{mean}_i\left[2\,\mathrm{JSD}(p_i, q_i)\right] - \log 4
@@ -373,10 +374,11 @@ check("23.12", "equal halves, different images", [*parts, divergences.jsd(alike.
 # %% [markdown]
 # ## 6. At work
 #
-# `minigan train cyclegan` turns digits into their negatives and back; watch the first thousand steps: before it inverts
-# strokes, it often fills the *gaps* of a digit, with a cycle that closes. `minigan train discogan` finds ink on yellow paper, and
-# its narrow middle may exchange digits. `minigan train pix2pix` shows L1 alone beside the game. Each is told by
-# `minigan evaluate` how far it is from the true map, which no loss ever hears of.
+# `minigan train cyclegan` ([`generator_loss`](../minigan/gans/cyclegan.py#CycleGAN.generator_loss)) turns digits into
+# their negatives and back; watch the first steps: in the run we looked at it first drew blots around the strokes, from
+# which $F$ read the digit back. `minigan train discogan` finds ink on yellow paper, and its narrow middle may exchange
+# digits. `minigan train pix2pix` shows L1 alone beside the game. Each is told by `minigan evaluate` how far it is from
+# the true map, which no loss ever hears of.
 #
 # ## Exercises
 

@@ -9,7 +9,7 @@ import pytest
 from test_zoo import BATCH, fixed, images, log_softmax, made, softplus, values  # noqa: F401 (a fixture)
 
 import minigan as mg
-from minigan import data
+from minigan import data, optim
 from minigan.autodiff import Tensor
 from minigan.gans import domains
 from minigan.gans.latents import Posterior
@@ -52,8 +52,13 @@ def test_cyclegan(images: data.Dataset) -> None:  # noqa: F811
         for d, real, fake in ((model.D_a, a, back), (model.D_b, b, there))
     )
     assert values(model.discriminator_loss(x)) == pytest.approx(wanted, rel=1e-5)
-    rate = model.game.players[0].optimizer.lr
-    assert [rate(t) for t in (0, 15, 30)] == [2e-4, 2e-4, 0]
+
+
+def test_a_rate_that_rests_before_it_falls() -> None:
+    rate = optim.linear(2.0, steps=10, hold=6)
+    assert [rate(t) for t in (0, 6, 8, 10, 12)] == [2, 2, 1, 0, 0]
+    with pytest.raises(ValueError, match="hold 10 of 10 steps"):
+        optim.linear(2.0, steps=10, hold=10)
 
 
 def test_discogan(images: data.Dataset) -> None:  # noqa: F811
