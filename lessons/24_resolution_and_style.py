@@ -412,8 +412,8 @@ grade(
 # ## What to read next
 #
 # - Y. Blau, T. Michaeli, *The Perception-Distortion Tradeoff* (2017, arXiv 1711.06077), sections 2 and 3;
-#   D. Freirich, T. Michaeli, R. Meir, *A Theory of the Distortion-Perception Tradeoff in Wasserstein Space* (2021, arXiv
-#   2107.02555), theorem 1.
+#   D. Freirich, T. Michaeli, R. Meir, *A Theory of the Distortion-Perception Tradeoff in Wasserstein Space*
+#   (2021, arXiv 2107.02555), theorem 1.
 # - C. Ledig et al., *Photo-Realistic Single Image Super-Resolution Using a GAN* (2016, arXiv 1609.04802), section 3, table 2.
 # - Z. Wang et al., *Image Quality Assessment: From Error Visibility to Structural Similarity* (2004, IEEE TIP 13).
 # - E. Denton et al., *Deep Generative Image Models using a Laplacian Pyramid* (2015, arXiv 1506.05751); T. Karras et al., *A
