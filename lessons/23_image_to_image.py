@@ -377,8 +377,9 @@ check("23.12", "equal halves, different images", [*parts, divergences.jsd(alike.
 # `minigan train cyclegan` ([`generator_loss`](../minigan/gans/cyclegan.py#CycleGAN.generator_loss)) turns digits into
 # their negatives and back; watch the first steps: in the run we looked at it first drew blots around the strokes, from
 # which $F$ read the digit back. `minigan train discogan` finds ink on yellow paper, and its narrow middle may exchange
-# digits. `minigan train pix2pix` shows L1 alone beside the game. Each is told by `minigan evaluate` how far it is from
-# the true map, which no loss ever hears of.
+# digits. `minigan train pix2pix` shows L1 alone beside the game, `minigan train bicyclegan` several translations of one
+# image. `minigan train cogan` makes pairs that nobody showed it, and `minigan train pixelda` carries labels along. Each is
+# told by `minigan evaluate` how far it is from the true map, which no loss ever hears of.
 #
 # ## Exercises
 

@@ -396,7 +396,7 @@ def test_divergence_leaves_the_last_good_checkpoint(capsys, tmp_path, monkeypatc
     [
         (OSError(errno.ENOSPC, "No space left on device"), 5, "no room left on the disk"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 5, "no room left on the disk"),
-        (MemoryError("Unable to allocate 9 TiB"), 5, "smaller --batch-size"),
+        (MemoryError("Unable to allocate 9 TiB"), 5, "a smaller batch size (--batch-size N)"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )

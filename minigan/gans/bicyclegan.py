@@ -16,8 +16,8 @@ Two cycles, on pairs (a, b) such as a grey digit and the same in some colour (ib
 with least squares for the games: D minimises 1/2 E (D(b) - 1)^2 + 1/2 E D(b^)^2 and G E (D(b^) - 1)^2. G and E minimise both
 sums; of |z - z^| only G hears, so that E cannot agree with it on signs in the image that nobody sees (ibid., section 3.4).
 
-At the optimum E(b) tells which b of its a it is, and G inverts it: every z is a translation of its own. What goes wrong: a large
-lambda_KL hides b in nothing, a small one leaves holes in the prior; hues are a circle, which no Gaussian covers without a seam.
+At the optimum E(b) tells which b of its a it is, and G inverts it: each z is a translation of its own. What goes wrong: a large
+lambda_KL hides b in nothing, a small one leaves holes in the prior.
 """
 
 from __future__ import annotations

@@ -11,8 +11,7 @@ Two games at once, with weights in common (ibid., section 3.1):
     min_{g_a, g_b} max_{f_a, f_b}  V(f_a, g_a) + V(f_b, g_b),      V(f, g) = E log f(x) + E log(1 - f(g(z)))
 
 No term asks that both images of z show the same thing: at the optimum each marginal law is right, and the joint law is one of
-very many. What goes wrong: sets that have little in common need more private layers, and then nothing couples them. By labels of
-a the shared part of D learns to classify, too, and then reads b, unlabelled, through first_b (ibid., section 4).
+very many. What goes wrong: sets that have little in common need more private layers, and nothing couples them.
 """
 
 from __future__ import annotations
@@ -51,6 +50,7 @@ class CoGAN(Averaged):
 
     Config = CoGANConfig
     summary = "pairs of images of two sets that came without pairs (Liu, Tuzel 2016)"
+    lesson = "23_image_to_image"
     family = "translation"
     needs = {"a": "images", "y": "labels", "b": "images"}  # noqa: RUF012
     averaged = ("shared", "g_a", "g_b")
@@ -104,7 +104,7 @@ class CoGAN(Averaged):
         return last(self.dense(ops.flatten(norm(self.second(first(x))), 1)))
 
     def discriminator_loss(self, x: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """-V(f_a, g_a) - V(f_b, g_b), and the cross entropy of a's classes."""
+        """-V(f_a, g_a) - V(f_b, g_b), and the cross entropy of a's classes: so the shared part learns to read b (section 4)."""
         made, of_a, of_b = self.pairs(len(x.a)), self.seen(x.a, "a"), self.seen(x.b, "b")
         pair = losses.non_saturating.discriminator
         game = pair(self.head(of_a), self.head(self.seen(made[0], "a")))

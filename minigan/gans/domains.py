@@ -41,6 +41,7 @@ class TwoSets(Averaged):
     """A model of images of `a` and of `b`, of one size; it translates those of `a`."""
 
     family = "translation"
+    lesson = "23_image_to_image"
     conditions = {"source": Examples("a")}  # noqa: RUF012
     config: Any
 

@@ -57,6 +57,7 @@ class LAPGAN(Averaged):
 
     Config = LAPGANConfig
     summary = "octave by octave, a GAN for what each adds (Denton et al. 2015)"
+    lesson = "24_resolution_and_style"
     family = "restoring"
 
     def networks(self) -> dict[str, nn.Module]:

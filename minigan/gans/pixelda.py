@@ -59,7 +59,7 @@ class PixelDA(TwoSets):
     """A generator and a classifier against a discriminator."""
 
     Config = PixelDAConfig
-    summary = "labels carried to unlabelled images, by making the ones like the others (Bousmalis et al. 2016)"
+    summary = "labels carried to unlabelled images, by making some like others (Bousmalis et al. 2016)"
     needs = {"a": "images", "y": "labels", "b": "images"}  # noqa: RUF012
     averaged = ("generator", "noise", "classifier")
     best = None  # what it is for needs labels that a run does not have: see `checks`

@@ -101,6 +101,7 @@ class Restorer(Averaged):
 
     Config = RestoringConfig
     family = "restoring"
+    lesson = "24_resolution_and_style"
     best = "max psnr"
     conditions = {"source": Examples("x")}  # noqa: RUF012
     error: ClassVar[Callable[[Tensor, Tensor], Tensor]] = staticmethod(losses.mse)

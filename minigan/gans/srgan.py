@@ -18,9 +18,9 @@ The minimum of l_MSE is G(y) = E[x | y], the mean of all sharp images that y may
 is blurred. SRGAN's G is to return one of them: at D's equilibrium G(y) has the law of x, and in the Gaussian case twice the
 error (Blau, Michaeli 2017, arXiv 1711.06077: no method has both). So PSNR falls, and the Frechet distance falls too.
 
-What goes wrong: l_gen far above 10^-3 makes detail that was never there, far below it nothing. PSNR cannot tell the difference
-between both models' merits; nor can a person from one number. (The adversarial term is larger here, see --help: an error of
-pixels in [-1, 1] is not one of VGG's features.) G begins as the bilinear image (as Kim et al. 2015, arXiv 1511.04587, do).
+What goes wrong: l_gen far above 10^-3 makes detail that was never there, far below it nothing. (The adversarial term is larger
+here, see --help: an error of pixels in [-1, 1] is not one of VGG's features.) G begins as the bilinear image (as Kim et al. 2015,
+arXiv 1511.04587, do).
 """
 
 from __future__ import annotations

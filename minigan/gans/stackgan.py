@@ -63,6 +63,7 @@ class StackGAN(Averaged):
 
     Config = StackGANConfig
     summary = "a sketch of a class, then a picture of it (Zhang et al. 2016)"
+    lesson = "24_resolution_and_style"
     family = "restoring"
     averaged = ("sketch", "painter", "first", "second")
     needs = {"x": "images", "y": "one-hot"}  # noqa: RUF012

@@ -68,6 +68,7 @@ class StyleGAN(Averaged):
 
     Config = StyleGANConfig
     summary = "a style at every layer, coarse to fine (Karras et al. 2018)"
+    lesson = "24_resolution_and_style"
     family = "restoring"
     averaged = ("mapping", "synthesis")
     conditions = {"truncation": Number(0.0, 1.0, usual=1.0), "noise": Number(0.0, 1.0, usual=1.0)}  # noqa: RUF012
