@@ -6,7 +6,7 @@
 Each run has a model's own defaults for images and the options named in `CANDIDATES`. Seconds are those of the processor in
 training steps alone: with one thread the work itself, whoever else uses the machine; 200 of them are about the two minutes of a
 default `minigan train` on two idle cores. Where a model's rates fall in a line over its steps, that line ends where the seconds
-do, by the pace of the first eight steps.
+do, by the pace of fifty steps; where they do not fall, a run ends with its seconds.
 
 One judge (`bench/quality.py`) scores 2,500 samples four times in a run:
 
@@ -41,6 +41,7 @@ from minigan.gans.options import for_images
 from minigan.metrics.frechet import frechet_distance
 
 SAMPLES, LOOKS, SURE = 2500, 4, 0.9
+WARM, PACED = 10, 50  # steps before, and while, the pace is taken
 COLUMNS = ("classes", "class_kl", "confidence", "legible", "score", "cfd")
 
 
@@ -104,12 +105,13 @@ def train(
     config = for_images(make.Config, **{"data": args.data, "seed": seed, **candidate.options})
     examples = data.load(args.data, seed=seed)
     model, spent = steps_of(make, config, examples)
-    first = spent(8)
-    config = replace(config, steps=max(8, int(args.seconds / (first / 8))))
+    spent(WARM)
+    config = replace(config, steps=max(WARM, int(args.seconds * PACED / spent(PACED))))
     model, spent = steps_of(make, config, examples)
+    falls = getattr(config, "decay", False)
     looks, seconds, step = [], 0.0, 0
     for look in range(1, LOOKS + 1):
-        while seconds < args.seconds * look / LOOKS and step < config.steps:
+        while seconds < args.seconds * look / LOOKS and not (falls and step >= config.steps):
             seconds, step = seconds + spent(1), step + 1
         samples = model.sample(SAMPLES, seed=seed + 1000)
         looks.append({"step": step, "seconds": seconds, **judged(samples)})
