@@ -24,10 +24,14 @@ def named(given: Parameters, *, owner: str, constants: bool = False) -> Tensors:
 
     Raises:
         TypeError: something else.
-        ValueError: no tensor; the same one, or the same module, given twice; one that takes no gradient; two of one name.
+        ValueError: no tensor; a mapping inside itself; the same tensor, or the same module, given twice; one that takes no
+            gradient; two of one name.
     """
     found = _Found(owner, constants)
-    found.add("", given)
+    try:
+        found.add("", given)
+    except RecursionError:
+        raise ValueError(f"{owner}: got a mapping or sequence that holds itself") from None
     if not found.tensors:
         raise ValueError(f"{owner}: got no parameters")
     return found.tensors

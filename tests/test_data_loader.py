@@ -193,5 +193,7 @@ def test_chosen_rows_are_visited_once_an_epoch_and_no_others() -> None:
     for wrong in (np.array([40]), np.array([-1]), np.array([0.5]), np.zeros((2, 2), int)):
         with pytest.raises(ValueError, match="whole numbers"):
             Loader(np.arange(40), batch_size=1, seed=0, rows=wrong)
+    with pytest.raises(ValueError, match="the same number twice"):
+        Loader(np.arange(40), batch_size=1, seed=0, rows=np.array([3, 5, 3]))
     with pytest.raises(ValueError, match="rows are of a single set"):
         Loader({"a": toys.ring8(40), "b": toys.ring8(40)}, batch_size=1, seed=0, rows=rows)

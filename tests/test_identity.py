@@ -618,3 +618,10 @@ def test_options_of_a_prefix_may_change_later():
     optimizer.options["layers.0"]["lr"] = 1.0
     optimizer.step([mg.tensor(np.ones(t.shape, np.float32)) for t in optimizer.parameters.values()])
     np.testing.assert_allclose(net[0].weight.data, before - 1)
+
+
+def test_a_mapping_that_holds_itself_is_refused():
+    endless: dict = {}
+    endless["again"] = endless
+    with pytest.raises(ValueError, match="Adam: got a mapping or sequence that holds itself"):
+        optim.Adam(endless)

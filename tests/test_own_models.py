@@ -290,7 +290,8 @@ def test_an_error_in_a_registered_model_is_its_authors(registered, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "reference"), [("a b", "m:C"), ("a", "m"), ("a", "m:"), ("a", ":C"), ("a", "m.py:C"), ("toy", "m:C")]
+    ("name", "reference"),
+    [("a b", "m:C"), ("a", "m"), ("a", "m:"), ("a", ":C"), ("a", "m.py:C"), ("toy", "m:C"), (3, "m:C"), ("a", dict)],
 )
 def test_bad_registrations(name, reference, registered):
     with pytest.raises(ValueError, match="register: "):

@@ -157,6 +157,10 @@ class Loader:
             raise ValueError(
                 f"Loader: got rows {rows.dtype} {rows.shape}, expected whole numbers (k,) from 0 to {length - 1}"
             )
+        if len(np.unique(rows)) < len(rows):
+            raise ValueError(
+                "Loader: got rows with the same number twice, expected each once; repeat the examples themselves"
+            )
         return rows
 
     def _encoded(self, labels: np.ndarray) -> np.ndarray:

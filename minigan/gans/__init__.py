@@ -77,8 +77,12 @@ def register(name: str, reference: str) -> None:
     Raises:
         ValueError: another form, or a name that is taken by another model.
     """
-    if not name.replace("-", "_").isidentifier():
+    if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
         raise ValueError(f"register: got the name {name!r}, expected letters, digits, - and _")
+    if not isinstance(reference, str):
+        raise ValueError(
+            f"register: got {reference!r}, expected the text 'module:Class', which is imported when it is needed"
+        )
     module, colon, attribute = reference.partition(":")
     parts = module.split(".")
     if not colon or not all(part.isidentifier() for part in (attribute, *parts)) or parts[-1] == "py":
