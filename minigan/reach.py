@@ -55,7 +55,10 @@ def is_engine(file: str) -> bool:
 
 
 def is_library(file: str) -> bool:
-    """Whether a source file belongs to Python or to an installed library; what was typed at a prompt does not."""
+    """Whether a source file belongs to Python or to an installed library; this package, wherever it is installed, is none, and
+    what was typed at a prompt is not."""
+    if file.startswith(_PACKAGE):
+        return False
     return file.startswith(_INSTALLED) or (file.startswith("<") and not file.startswith(_TYPED))
 
 

@@ -33,7 +33,7 @@ import pytest
 import sample_settings
 
 import minigan as mg
-from minigan import nn, optim
+from minigan import gans, nn, optim, reach
 from minigan.random import Source
 
 STEPS, CHANGE = 7, 3
@@ -786,3 +786,11 @@ def test_only_code_that_ran_counts_and_profilers_go_on():
     finally:
         sys.setprofile(None)
     assert len(calls) > 100
+
+
+def test_the_package_is_no_library_wherever_it_lies(monkeypatch):
+    """Among installed packages its own threads and files were taken for those of the script that called it."""
+    monkeypatch.setattr(reach, "_INSTALLED", (*reach._INSTALLED, str(pathlib.Path(mg.__file__).parents[1]) + os.sep))
+    for module in (mg, sys.modules[gans.get("toy").__module__]):
+        assert not reach.is_library(module.__file__)
+    assert reach.is_library(np.__file__) and reach.is_engine(mg.__file__)

@@ -34,6 +34,11 @@ def _penalised(config: Any) -> dict[str, Any]:
     return {"r1": 10 * config.r1 if config.r1 else usual}
 
 
+def _damped(config: Any) -> dict[str, Any]:
+    """R1, and Adam without a memory of gradients, by which a game that rotates gains speed (Gidel 2018, arXiv 1807.04740)."""
+    return _penalised(config) | ({"beta1": 0.0} if config.beta1 else {})
+
+
 def _slower(config: Any) -> dict[str, Any]:
     """A tenth of the learning rate, and no more than the model's default."""
     return {"lr": float(f"{min(config.lr / 10, type(config)().lr):.3g}")} if config.lr else {"lr": type(config)().lr}
@@ -148,7 +153,7 @@ CHANGES: dict[str, dict[str, Change]] = {  # by symptom: why, and what
         "is it this seed?": _another_seed,
     },
     "oscillation": {
-        "R1 is friction for D (Mescheder 2018)": _penalised,
+        "R1 is friction for D (Mescheder 2018), momentum the contrary (Gidel 2018)": _damped,
         "steps that end": _fading,
         "shorter steps": _slower,
         "steps by the gradients a step ahead (Gidel 2018)": _extragradient,
