@@ -26,6 +26,7 @@ _FILES = {  # what else asks the system, also where a library does it for the st
     open, np.fromfile, os.open, os.urandom, os.stat, os.lstat, os.access, os.listdir, os.scandir, os.readlink, os.getcwd,
 }  # fmt: skip
 _THREADS = {"start_new_thread", "SimpleQueue.put"}  # what runs there is not seen
+_FINALIZER = "weakref_cb"  # of `concurrent.futures`: it wakes the threads of a pool, so that they end
 _TELLING = {warnings.__file__, linecache.__file__}  # to show a warning with its line, Python looks for the file
 
 
@@ -82,6 +83,10 @@ class Watch:
             self.ran.setdefault(frame.f_code, frame.f_globals)
         elif event == "c_call" and not self.asked and _outside(called):
             file = frame.f_code.co_filename
+            if (
+                frame.f_code.co_name == _FINALIZER
+            ):  # runs whenever Python collects a pool of threads that nobody holds any more
+                return
             if called in _FILES or called.__qualname__ in _THREADS:
                 while is_library(file) and file not in _TELLING and frame.f_back is not None:
                     frame = frame.f_back

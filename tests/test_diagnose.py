@@ -10,6 +10,7 @@ import shlex
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tiny_runs import TINY
 
 from minigan import cli, data, gans
 from minigan.cli import main
+from minigan.gans import needs
 from minigan.gans.needs import Facts
 from minigan.lessons import catalog
 from minigan.metrics.memorisation import copying, copying_left_out
@@ -124,7 +126,15 @@ def built(line: str):
 
 
 SMALL = {"features": 4, "width": 8, "latent": 4}
-IMAGES = Facts({"x": (28, 28, 1)}, {"y": 10})
+
+
+def facts_for(wanted: Any) -> Facts:
+    """Points in the plane, or images of 28 x 28 and ten classes, by the names that a model asks for."""
+    if wanted in ("points", "examples"):
+        return Facts({"x": (2,)})
+    kinds = needs.entries(wanted)
+    labels = [name for name, kind in kinds.items() if kind in ("labels", "one-hot")]
+    return Facts({name: (28, 28, 1) for name in kinds if name not in labels}, dict.fromkeys(labels, 10))
 
 
 @pytest.mark.parametrize("name", gans.MODELS)
@@ -133,7 +143,7 @@ def test_every_advised_command_is_one(name):
     reference = resolve(name)
     kinds = {f.name: f.default for f in dataclasses.fields(reference.model.Config)}
     config = reference.model.Config(**{k: v for k, v in SMALL.items() if k in kinds}, steps=7, seed=3)
-    facts = Facts({"x": (2,)}) if reference.model.needs in ("points", "examples") else IMAGES
+    facts = facts_for(reference.model.needs)
     own = dataclasses.asdict(config)
     for symptom in SYMPTOMS:
         found = advice.advised(symptom, reference, config, facts, "cpu")

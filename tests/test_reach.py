@@ -11,6 +11,7 @@ import copy
 import ctypes
 import dataclasses
 import functools
+import gc
 import io
 import multiprocessing
 import operator
@@ -794,3 +795,19 @@ def test_the_package_is_no_library_wherever_it_lies(monkeypatch):
     for module in (mg, sys.modules[gans.get("toy").__module__]):
         assert not reach.is_library(module.__file__)
     assert reach.is_library(np.__file__) and reach.is_engine(mg.__file__)
+
+
+def test_a_pool_that_is_collected_during_a_step_asks_for_nothing():
+    pool = ThreadPoolExecutor(1)
+    pool.submit(int).result()
+    pool.itself = pool  # so that only the collector ends it
+    del pool
+    net = nn.Dense(2, 1).initialize(Source(0))
+
+    def loss(x):
+        gc.collect()
+        return net(x).mean()
+
+    game = mg.Game([mg.Player("p", loss, optim.SGD(net, lr=0.1))])
+    for _ in range(3):
+        game.step(np.ones((4, 2), np.float32))

@@ -272,8 +272,9 @@ def test_forbidden_ways_are_taken_only_where_nothing_else_is_left(data: Any, hug
             transport.discrete_transport(equal, equal, cost)
         return
     plan, value, _ = transport.discrete_transport(equal, equal, cost)
-    if not closed:
-        assert value == pytest.approx(float(min(sums)) / n, abs=1e-13)
+    if not closed:  # masses of 1/n are rounded, and what is left of one may lie on a huge cost
+        rounded = n * 2.0**-53 * huge if np.isfinite(huge) else 0.0
+        assert value == pytest.approx(float(min(sums)) / n, abs=1e-13 + rounded)
     assert plan[cost == huge].sum() == pytest.approx(closed / n, abs=1e-14)
     assert (plan * np.where(cost == huge, 0.0, cost)).sum() == pytest.approx(float(min(sums)) / n, abs=1e-13)
 

@@ -17,62 +17,66 @@ from minigan.kernels.cpu_team import team
 # GPU do the same), so threads share the work evenly whatever the layer sizes are. A kernel gets one row of the table: the
 # chunk's length, its address in each group of arrays, and the addresses of what it notes: the array's entry in `bad` and
 # the chunk's in `squares`. `s` holds the scalars. While a gradient is in registers anyway, its squares are added up, and its
-# numbers times 0, which is 0, or NaN where one is NaN or Inf.
+# numbers times 0 that are not 0 are counted: NaN and Inf. (Those products are not added up themselves: a compiler that may change
+# the order of sums may take the 0 out, and large numbers add up to Inf.)
 CHUNK = 8_192
 
 
 @compile_task
-def _note(total: float, square: float, row: Array, s: Array) -> None:
-    """Leave the sum of squares, and NaN when `total` is one; nothing otherwise: the chunks of an array share that entry."""
+def _note(lost: float, square: float, row: Array, s: Array) -> None:
+    """Leave the sum of squares, and NaN where a number was lost; nothing otherwise: the chunks of an array share that entry."""
     bad, squares = array_at(row[-2], 1, s), array_at(row[-1], 1, s)
     squares[0] = square
-    if total != total:
-        bad[0] = total
+    if lost > 0:
+        bad[0] = s.dtype.type(np.nan)
 
 
 @compile_task
 def _sgd(row: Array, s: Array) -> None:
     n, (lr, mu, decay, nesterov) = row[0], (s[0], s[1], s[2], s[3])
     p, g, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
-    total = square = zero = s.dtype.type(0)
+    lost = square = zero = s.dtype.type(0)
+    one = s.dtype.type(1)
     for i in range(n):
-        total += zero * g[i]
+        lost += zero if zero * g[i] == zero else one
         square += g[i] * g[i]
         d = g[i] + decay * p[i]
         step = mu * v[i] + d
         v[i] = step
         p[i] -= lr * (nesterov * (d + mu * step) + (s.dtype.type(1) - nesterov) * step)
-    _note(total, square, row, s)
+    _note(lost, square, row, s)
 
 
 @compile_task
 def _rmsprop(row: Array, s: Array) -> None:
     n, (lr, rho, rest, eps) = row[0], (s[0], s[1], s[2], s[3])
     p, g, q = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
-    total = square = zero = s.dtype.type(0)
+    lost = square = zero = s.dtype.type(0)
+    one = s.dtype.type(1)
     for i in range(n):
-        total += zero * g[i]
+        lost += zero if zero * g[i] == zero else one
         square += g[i] * g[i]
         q_i = rho * q[i] + rest * g[i] * g[i]
         q[i] = q_i
         p[i] -= lr * g[i] / (np.sqrt(q_i) + eps)
-    _note(total, square, row, s)
+    _note(lost, square, row, s)
 
 
 @compile_task
 def _adam(row: Array, s: Array) -> None:
     n, (b1, c1, b2, c2, rate, root, eps, shrink) = row[0], (s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
     p, g, m, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s), array_at(row[4], n, s)
-    total = square = zero = s.dtype.type(0)
+    lost = square = zero = s.dtype.type(0)
+    one = s.dtype.type(1)
     for i in range(n):
-        total += zero * g[i]
+        lost += zero if zero * g[i] == zero else one
         square += g[i] * g[i]
         m_i = b1 * m[i] + c1 * g[i]
         v_i = b2 * v[i] + c2 * g[i] * g[i]
         m[i] = m_i
         v[i] = v_i
         p[i] = shrink * p[i] - rate * m_i / (root * np.sqrt(v_i) + eps)
-    _note(total, square, row, s)
+    _note(lost, square, row, s)
 
 
 @compile_task

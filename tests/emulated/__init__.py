@@ -9,7 +9,9 @@ faults are found.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import importlib
 import sys
 
 
@@ -26,6 +28,10 @@ def install() -> None:
     """From now on `import cupy` gives the stand-in."""
     from emulated.library import modules
 
+    with contextlib.suppress(
+        ImportError, RuntimeError
+    ):  # CUDA's compiler needs no GPU, and the real CuPy only to be loaded
+        importlib.import_module("cupy_backends.cuda.libs.nvrtc").getVersion()
     for name in [name for name in sys.modules if name.partition(".")[0] in ("cupy", "cupyx")]:
         del sys.modules[name]
     sys.modules.update(modules())
