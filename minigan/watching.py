@@ -83,9 +83,7 @@ class Watch:
             self.ran.setdefault(frame.f_code, frame.f_globals)
         elif event == "c_call" and not self.asked and _outside(called):
             file = frame.f_code.co_filename
-            if (
-                frame.f_code.co_name == _FINALIZER
-            ):  # runs whenever Python collects a pool of threads that nobody holds any more
+            if frame.f_code.co_name == _FINALIZER:  # it runs whenever Python collects such a pool
                 return
             if called in _FILES or called.__qualname__ in _THREADS:
                 while is_library(file) and file not in _TELLING and frame.f_back is not None:

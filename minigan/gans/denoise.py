@@ -35,13 +35,13 @@ from minigan import nn, ops
 from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
 from minigan.gans.damage import blurred
+from minigan.gans.images import multiple
 from minigan.gans.options import again, option
 from minigan.gans.restoring import (
     Patches,
     Restorer,
     RestoringConfig,
     beside,
-    multiple,
     quality,
     relative_distance,
     residual,

@@ -64,10 +64,15 @@ class Averaged(Model):
         return optim.EMA(chosen, decay=self.config.ema) if self.config.ema else None
 
 
+def multiple(shape: tuple[int, ...], of: int) -> None:
+    """Raises Unsuitable: images (H, W, C) whose sides are no multiples of `of`."""
+    if len(shape) != 3 or shape[0] % of or shape[1] % of:
+        raise Unsuitable(f"got images of shape {shape}, expected (H, W, C) with H and W multiples of {of}; resize them")
+
+
 def quarter(shape: tuple[int, ...]) -> tuple[int, int]:
     """Height and width of the maps in the middle. Raises Unsuitable: sides that are no multiples of 4."""
-    if len(shape) != 3 or shape[0] % 4 or shape[1] % 4:
-        raise Unsuitable(f"got images of shape {shape}, expected (H, W, C) with H and W multiples of 4; resize them")
+    multiple(shape, 4)
     return shape[0] // 4, shape[1] // 4
 
 

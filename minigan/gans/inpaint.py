@@ -30,13 +30,13 @@ from minigan import nn, ops
 from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
 from minigan.gans.damage import hole, nearest
+from minigan.gans.images import multiple
 from minigan.gans.options import again, option
 from minigan.gans.restoring import (
     LIVE,
     Patches,
     Restorer,
     RestoringConfig,
-    multiple,
     quality,
     relative_distance,
     residual,

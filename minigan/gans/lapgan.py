@@ -28,11 +28,11 @@ import numpy as np
 from minigan import data, losses, nn, ops, optim
 from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
-from minigan.gans.images import Averaged, ImageConfig
+from minigan.gans.images import Averaged, ImageConfig, multiple
 from minigan.gans.options import option
 from minigan.gans.protocol import Histogram, Picture
 from minigan.gans.pyramid import down, put_together, taken_apart, up
-from minigan.gans.restoring import JUDGED, PART, multiple, relative_distance
+from minigan.gans.restoring import JUDGED, PART, relative_distance
 from minigan.gans.stages import Detail, coarse_judge, coarsest, detail_judge
 from minigan.player import Player
 

@@ -26,18 +26,14 @@ from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Examples
 from minigan.gans.images import NORMAL, Averaged, ImageConfig
 from minigan.gans.options import option
-from minigan.gans.protocol import Picture, Unsuitable
+from minigan.gans.protocol import Picture
 from minigan.metrics.frechet import frechet_distance
 from minigan.metrics.ssim import ssim
 from minigan.player import Player
 
 RANGE, LIMIT = 2.0, 0.98  # of pixels in [-1, 1]; of what artanh is taken
-JUDGED, LIVE, COLUMNS, PART = (
-    1000,
-    200,
-    10,
-    100,
-)  # images that checks and live numbers look at; of a picture; made at once
+JUDGED, LIVE = 1000, 200  # images that checks and live numbers look at
+COLUMNS, PART = 10, 100  # of a picture; images made at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +84,6 @@ def beside(y: Tensor, h: Tensor) -> Tensor:
     """tanh(artanh(.98 y) + h), y clipped to [-1, 1]: y itself (nearly) for h = 0, and black or white are reached by large h."""
     u = LIMIT * ops.clip(y, -1.0, 1.0)
     return ops.tanh(0.5 * ops.log((1.0 + u) / (1.0 - u)) + h)
-
-
-def multiple(shape: tuple[int, ...], of: int) -> None:
-    """Unsuitable: images whose sides are no multiples of `of`."""
-    if len(shape) != 3 or shape[0] % of or shape[1] % of:
-        raise Unsuitable(f"got images of shape {shape}, expected (H, W, C) with H and W multiples of {of}; resize them")
 
 
 class Restorer(Averaged):

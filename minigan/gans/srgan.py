@@ -34,13 +34,13 @@ import numpy as np
 from minigan import data, losses, nn, ops
 from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
+from minigan.gans.images import multiple
 from minigan.gans.options import option
 from minigan.gans.restoring import (
     Patches,
     Restorer,
     RestoringConfig,
     beside,
-    multiple,
     quality,
     relative_distance,
     residual,

@@ -31,12 +31,12 @@ from minigan import data, losses, nn, optim
 from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Label
-from minigan.gans.images import Averaged, ImageConfig
+from minigan.gans.images import Averaged, ImageConfig, multiple
 from minigan.gans.latents import Posterior
 from minigan.gans.options import option
 from minigan.gans.protocol import Picture
 from minigan.gans.pyramid import down
-from minigan.gans.restoring import multiple, relative_distance
+from minigan.gans.restoring import relative_distance
 from minigan.gans.stages import Painter, PictureJudge, Sketch, SketchJudge
 from minigan.metrics.label_accuracy import label_accuracy
 from minigan.player import Player
