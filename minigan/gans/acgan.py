@@ -73,7 +73,8 @@ class ACGAN(ClassConditional):
         h, h_fake = self.trunk(b.x), self.trunk(self.generate(len(b), b.y))
         real, fake = (losses.cross_entropy(self.classifier(features), b.y) for features in (h, h_fake))
         adversarial = losses.non_saturating.discriminator(self.source(h), self.source(h_fake))
-        return adversarial + real + self.config.fakes * fake, {"class_loss_real": real, "class_loss_fake": fake}
+        weighted = self.config.fakes * fake if self.config.fakes else 0.0  # no backward pass for nothing
+        return adversarial + real + weighted, {"class_loss_real": real, "class_loss_fake": fake}
 
     def generator_loss(self, b: Any) -> Tensor:
         """-E log P(real | G(z, y)) - E log C(y | G(z, y))."""
