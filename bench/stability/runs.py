@@ -34,6 +34,13 @@ REGULARISERS: dict[str, dict[str, Any]] = {
     "optimistic": {"optimizer": "optimistic_adam"},
     "extragradient": {"rule": "extragradient"},
 }
+ALONE = ("none", "r1")  # what every loss is tried with
+CROSSED = {  # and what these are tried with besides: not the whole product, most of which says the same again
+    "non_saturating": tuple(REGULARISERS),
+    "wasserstein": ("gp", "lp", "clip", "spectral"),
+    "hinge": ("gp", "spectral"),
+    "relativistic": ("r1_r2",),
+}
 FOR_DIGITS = {"gp": 10.0, "lp": 10.0, "dragan": 10.0, "r1": 1.0, "r2": 1.0, "zero_gp": 1.0, "clip": 0.01}
 DRAWINGS = 10
 MODES = {"ring8": 8, "grid25": 25, "mnist": 10}
@@ -49,6 +56,7 @@ class Run:
     regulariser: str
     seed: int
     wanted_steps: int | None = None
+    width: int | None = None
 
     @property
     def steps(self) -> int:
@@ -58,7 +66,8 @@ class Run:
     @property
     def name(self) -> str:
         """For files and messages."""
-        return f"{self.data}-{self.loss}-{self.regulariser}-{self.steps}-seed{self.seed}"
+        size = f"-width{self.width}" if self.width else ""
+        return f"{self.data}-{self.loss}-{self.regulariser}-{self.steps}{size}-seed{self.seed}"
 
     @property
     def file(self) -> Path:
@@ -93,6 +102,13 @@ class Run:
         return f"{last} {found['seconds']:.0f} s" + (" diverged" if found["diverged"] else "")
 
 
+def chosen(loss: str, regulariser: str) -> bool:
+    """Whether the study has the pair. A Wasserstein critic without any bound has no optimum, so it is left out."""
+    if (loss, regulariser) == ("wasserstein", "none"):
+        return False
+    return regulariser in ALONE or regulariser in CROSSED.get(loss, ())
+
+
 def configured(run: Run) -> tuple[type, Any]:
     """The model's class and configuration."""
     digits = run.data == "mnist"
@@ -101,8 +117,8 @@ def configured(run: Run) -> tuple[type, Any]:
     make = gans.get("dcgan" if digits else "toy")
     common = {"loss": run.loss, "data": run.data, "seed": run.seed, "steps": run.steps, "r1": 0.0, "penalty_every": 1}
     points = {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99, "decay": True, "ema": 0.995, "batch_size": 256}
-    chosen = common | ({} if digits else points) | own
-    return make, make.Config(**chosen)
+    wider = {"width": run.width} if run.width else {}
+    return make, make.Config(**(common | ({} if digits else points | wider) | own))
 
 
 def train(run: Run, judge: Judge) -> None:
@@ -147,4 +163,4 @@ def reached(run: Run, drawing: dict[str, float]) -> bool:
     return drawing["modes"] == MODES[run.data] and drawing["reverse_kl"] < 0.05 and drawing["good"] >= least
 
 
-__all__ = ["LOSSES", "MODES", "REGULARISERS", "Run", "reached", "train"]
+__all__ = ["LOSSES", "MODES", "REGULARISERS", "Run", "chosen", "reached", "train"]
