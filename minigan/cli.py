@@ -10,7 +10,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, NoReturn, TextIO
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from minigan import interrupted
 
@@ -76,6 +76,11 @@ def _save_argument(parser: argparse.ArgumentParser, save: str, live: str) -> Non
     parser.add_argument(
         "--live-every", metavar="STEPS|SECONDS|0", help=f"metrics while training: each 500, or 30s; 0 for none ({live})"
     )
+    parser.add_argument("--no-preview", action="store_true", help="draw no samples on the terminal while training")
+
+
+def _shown_and_saved(args: argparse.Namespace) -> dict[str, Any]:
+    return {"save_every": args.save_every, "live_every": args.live_every, "preview": not args.no_preview}
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -98,8 +103,7 @@ def _train(args: argparse.Namespace) -> int:
             texts[key] = value
     from minigan.run import trainer
 
-    when = {"save_every": args.save_every, "live_every": args.live_every}
-    return _ended(trainer.train(name, texts, device=args.device, out=args.out, **when))
+    return _ended(trainer.train(name, texts, device=args.device, out=args.out, **_shown_and_saved(args)))
 
 
 def _resume_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +134,7 @@ def _resume(args: argparse.Namespace) -> int:
     from minigan.run import settings, trainer
 
     texts = settings.pairs(args.set)
-    when = {"save_every": args.save_every, "live_every": args.live_every}
+    when = _shown_and_saved(args)
     return _ended(trainer.resume(args.dir, steps=args.steps, model=args.model, data=args.data, texts=texts, **when))
 
 

@@ -36,6 +36,7 @@ def test_the_files_of_a_run(tmp_path, judged_by_nothing):
     assert main(["train", "toy", "--steps", "40", "--live-every", "0", "--out", "run", *TINY]) == 0
     run = tmp_path / "run"
     names = {"config.json", "env.json", "metrics.jsonl", "course.jsonl", "status.json", "losses.png", ".lock"}
+    names |= {"latest.png"}
     clocked = {"live.jsonl"}  # of a run that takes longer than some seconds
     assert set(os.listdir(run)) - clocked == names | {"samples", "checkpoints"}
     config = json.loads((run / "config.json").read_text())

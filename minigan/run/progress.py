@@ -8,17 +8,48 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 TERMINAL_SECONDS, PLAIN_SECONDS = 0.2, 5.0
 
 
+class Screen:
+    """What stands at the end of stderr: a bar, if one moves, and above it the block of lines that was drawn last."""
+
+    bar: Any = None
+    drawn: tuple[int, os.terminal_size] | None = None  # lines of that block, and the terminal's size then
+    below: int = 0  # lines between that block and the cursor: of a bar that has ended
+
+
+SCREEN = Screen()
+
+
 def note(text: str) -> None:
-    """One line on stderr."""
+    """One line on stderr, above the bar."""
+    SCREEN.drawn = None
+    _write(text + "\n")
+
+
+def redraw(lines: Sequence[str]) -> None:
+    """Draw a block of lines on the terminal, over the last one where nothing was written since and its size is the same."""
+    size = os.get_terminal_size(sys.stderr.fileno())
+    again = SCREEN.drawn is not None and SCREEN.drawn == (len(lines), size)
+    back, below = (f"\x1b[{len(lines) + SCREEN.below}A\r", SCREEN.below) if again else ("", 0)
+    _write(back + "".join(f"{line}\x1b[K\n" for line in lines) + "\n" * below)
+    SCREEN.drawn, SCREEN.below = (len(lines), size), below
+
+
+def _write(text: str) -> None:
+    bar = SCREEN.bar
     try:
-        print(text, file=sys.stderr, flush=True)
+        if bar is not None:
+            bar.clear()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        if bar is not None:
+            bar.refresh()
     except (OSError, ValueError, AttributeError):  # closed, or there is none
         return
 
@@ -79,9 +110,11 @@ class Progress:
         from tqdm import tqdm
 
         form = "{percentage:3.0f}% |{bar}| step {n_fmt}/{total_fmt}{postfix}  ETA {remaining}"
-        return tqdm(
+        SCREEN.bar = tqdm(
             total=self.steps, initial=self.start, bar_format=form, mininterval=0, file=sys.stderr, dynamic_ncols=True
         )
+        SCREEN.drawn, SCREEN.below = None, 0
+        return SCREEN.bar
 
     def show(self, step: int, losses: dict[str, float]) -> None:
         """Show the step and the losses, and set the time of the next call."""
@@ -104,6 +137,7 @@ class Progress:
     def close(self) -> None:
         """Leave the line as it is and go to the next."""
         if self._bar is not None:
+            SCREEN.bar, SCREEN.below = None, 1
             try:
                 self._bar.close()
             except OSError:

@@ -13,18 +13,18 @@ import numpy as np
 
 from minigan.finite import NotFiniteError
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import ModelError, check_mapping, check_numbers, makes_examples
-from minigan.run import checkpoint, environment, places, plots
+from minigan.gans.protocol import ModelError, Picture, check_mapping, check_numbers, makes_examples
+from minigan.run import checkpoint, environment, places, plots, preview
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.contest import Contest
 from minigan.run.course import Course
 from minigan.run.divergence import Watcher, keep, not_finite
 from minigan.run.errors import DONE, Diverged, TakenError, command, is_out_of_memory, shown
-from minigan.run.gallery import Gallery
+from minigan.run.gallery import MAIN, Gallery
 from minigan.run.interrupts import Interrupts
 from minigan.run.live import Live, Panel, metric_of
 from minigan.run.loop import Loop
-from minigan.run.progress import note
+from minigan.run.progress import note, redraw
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, write_json
 from minigan.run.schedule import Pace, Schedule
@@ -50,6 +50,7 @@ class Job:
     Attributes:
         reference: the model. config: its options. facts: of the data. checksum: of the data. device: "cpu" or "gpu".
         files: the data sets that are files, by their names in the model's needs.
+        preview: whether samples may be drawn on the terminal.
         schedule: when to save. live: when to take metrics. changes: of the options, see `minigan.run.checkpoint.Checkpoint`.
     """
 
@@ -62,6 +63,7 @@ class Job:
     schedule: Schedule = field(default_factory=Schedule)
     live: Pace = field(default_factory=Pace)
     changes: tuple[dict[str, Any], ...] = ()
+    preview: bool = True
 
     def about(self) -> dict[str, Any]:
         """For `config.json`."""
@@ -128,6 +130,7 @@ class Recorder:
             self.course.move(self.folder.path)
             on = f" on {self.job.config.data}" if self.job.facts.shapes else ""
             note(f"training {self.job.reference.name}{on} in {self.folder.path}")
+            note(f"its pictures as they come: {self.folder.latest}")
             with self._or_note("pictures"):
                 if first:
                     self.course.take(0, self.gallery.samples)
@@ -181,7 +184,15 @@ class Recorder:
         with self._or_note("pictures"):
             drawn = self._drawn(step)
             self._write_pictures(step, drawn)
+        self._preview()
         return drawn
+
+    def _preview(self) -> None:
+        """The samples on the terminal, where it can."""
+        picture = self.gallery.shown.get(MAIN)
+        if self.job.preview and isinstance(picture, Picture) and (columns := preview.room()):
+            real = next(iter(self.gallery.real.values()), None) if self.gallery.points else None
+            redraw(preview.lines_of(picture, columns, real))
 
     def _drawn(self, step: int) -> dict[str, np.ndarray]:
         """The pictures as they are now, looked at for collapse, and a line of `course.jsonl`."""
@@ -193,6 +204,8 @@ class Recorder:
     def _write_pictures(self, step: int, drawn: Mapping[str, np.ndarray]) -> None:
         self.folder.samples.mkdir(exist_ok=True)
         self.gallery.save_step(self.folder.samples, step, drawn)
+        if drawn:
+            plots.save_picture(self.folder.latest, drawn.get(MAIN, next(iter(drawn.values()))))
 
     # -- in a pause of the loop --------------------------------------------------------------------------------------
     def pause(self, shown: bool) -> int:

@@ -81,7 +81,7 @@ class RunDir:
         self.samples, self.checkpoints = path / "samples", path / "checkpoints"
         self.config, self.env = path / "config.json", path / "env.json"
         self.metrics, self.status = path / "metrics.jsonl", path / "status.json"
-        self.losses = path / "losses.png"
+        self.losses, self.latest = path / "losses.png", path / "latest.png"
 
     @classmethod
     def begin(cls, out: str | None, default: str) -> RunDir:

@@ -40,6 +40,7 @@ def train(
     out: str | None = None,
     save_every: str | None = None,
     live_every: str | None = None,
+    preview: bool = True,
 ) -> Result:
     """Train a model from the start.
 
@@ -50,6 +51,7 @@ def train(
         out: the run's directory; by default runs/MODEL-DATA-seedS.
         save_every: steps or seconds between two checkpoints, as text: "500", "30s".
         live_every: the same for metrics, or "0" for none; by default at most 2 % of the time goes into them.
+        preview: draw samples on the terminal, where it can.
 
     Raises:
         UsageError, DataError, AuthorError, Diverged, MemoryError, OSError: see `minigan.run.errors.outcome`.
@@ -64,7 +66,7 @@ def train(
     supply = building.load_data(reference, config)
     building.tell(supply)
     config = settings.suited(reference, config, texts, supply.facts)
-    job = _job(reference, config, supply, device, (schedule, pace))
+    job = _job(reference, config, supply, device, (schedule, pace), preview=preview)
     with Interrupts() as interrupts:
         with building.kernel_phase(device):
             memory = estimate(reference, config, supply, device)
@@ -83,9 +85,13 @@ def _job(
     device: str,
     when: tuple[Schedule, Pace],
     changes: Sequence[dict[str, Any]] = (),
+    *,
+    preview: bool = True,
 ) -> Job:
     files = places.files_of(config.data, reference.model.needs)
-    return Job(reference, config, supply.facts, building.checksum(supply), device, files, *when, tuple(changes))
+    return Job(
+        reference, config, supply.facts, building.checksum(supply), device, files, *when, tuple(changes), preview
+    )
 
 
 def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Gallery]:
@@ -130,6 +136,7 @@ def resume(
     texts: Mapping[str, str] | None = None,
     save_every: str | None = None,
     live_every: str | None = None,
+    preview: bool = True,
 ) -> Result:
     """Go on with the run in a directory, from its newest whole checkpoint: the same numbers as if it had never stopped.
 
@@ -139,7 +146,7 @@ def resume(
         model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
         data: where the run's data is now, which must be the same data.
         texts: settings to change from here on, as text; the change is kept in `config.json`, with its step.
-        save_every, live_every: as of :func:`train`; by default as before.
+        save_every, live_every: as of :func:`train`; by default as before. preview: as there.
 
     Raises:
         UsageError, CheckpointError, DataError, AuthorError, Diverged, MemoryError, OSError.
@@ -153,7 +160,7 @@ def resume(
     folder.check_not_elsewhere()
     folder.lock()
     try:
-        return _resume(folder, last, model, data, texts or {}, when)
+        return _resume(folder, last, model, data, texts or {}, when, preview)
     finally:
         folder.close()
 
@@ -165,6 +172,7 @@ def _resume(
     data: str | None,
     texts: Mapping[str, str],
     when: tuple[Schedule | None, Pace | None],
+    preview: bool,
 ) -> Result:
     file, saved = checkpoint.latest(folder)
     reference = building.reference_of(folder, file, saved, chosen, "resume")
@@ -183,7 +191,7 @@ def _resume(
     device = building.usable_device(saved.device, folder.path)
     config, supply = _same_data(folder, reference, saved, config, data)
     often = when[0] or Schedule.of_checkpoint(saved.save_every), when[1] or Pace.parse(saved.live_every)
-    job = _job(reference, config, supply, device, often, changes)
+    job = _job(reference, config, supply, device, often, changes, preview=preview)
     with Interrupts() as interrupts:
         with building.kernel_phase(device), _usage_if_set(new):
             memory = estimate(reference, config, supply, device, option="--set batch_size=")
