@@ -61,6 +61,9 @@ def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("site")
     lessons = sample_lessons.write(root)
     sample_lessons.write_gallery(lessons)
+    (lessons / "joining.md").write_text(
+        "# Joining\n\nAs [a half](01_halves.py) and [itself](joining.md) say.\n", "utf-8"
+    )
     said = site.build(given=str(lessons), fast=True, out=str(root / "site"))
     return root / "site", lessons, said
 
@@ -78,13 +81,25 @@ def test_the_files(built, pages):
     names = {path.relative_to(built[0]).as_posix() for path in built[0].rglob("*") if path.is_file()}
     assert names >= {
         "index.html", "identities.html", "gallery.html", "01_halves.html", "02_thirds.html", "style.css", "gallery/vae.png",
-        "notebooks/01_halves.ipynb",
+        "notebooks/01_halves.ipynb", "joining.html",
         "figures/01_halves-half.png", "source/minigan/ops/elementwise.py.html", "source/lessons/01_halves.py.html",
         "source/lessons/solutions/01_halves.py.html", "source/tests/test_identities_x.py.html",
     }  # fmt: skip
     assert set(json.loads(text_of(built, site.LISTED))) == names - {site.LISTED}
     totals = "2 lessons, 3 numbered formulas, 6 checks, 1 figures, 2 errata refuted by a check, 1 errata of wording"
     assert built[2].endswith(f"index.html: {totals}, 2 identities")
+
+
+def test_a_text_beside_the_lessons_has_a_page_that_every_page_leads_to(built, pages):
+    assert [
+        url for url in pages["joining.html"].links if "#" not in url and not url.startswith(("index", "gal", "id"))
+    ] == [
+        "01_halves.html",
+        "joining.html",
+        "joining.html",  # of the footer
+    ]
+    assert "../../../joining.html" in pages["source/minigan/ops/elementwise.py.html"].links
+    assert "<h1>Joining</h1>" in text_of(built, "joining.html")
 
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_is_a_script(pages):

@@ -4,6 +4,7 @@ index.html              the syllabus, the sections of the articles, the errata
 05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
 gallery.html            the models of the zoo: a picture, networks and losses, checks; beside it gallery/
 identities.html         the identities that hold by property test, if their table has been written
+contributing.html, ...  the other texts beside the lessons, lessons/*.md
 fonts/                  that of the mathematics, so that brackets grow everywhere
 source/...              every file that a lesson cites, with an anchor for each line
 """
@@ -49,6 +50,7 @@ class Site:
     templates: jinja2.Environment
     files: dict[str, str | bytes] = field(default_factory=dict)
     problems: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)  # titles of the pages beside the lessons, by address
 
     def render(self, name: str, template: str, /, **values: Any) -> None:
         """Write a page from a template; addresses in it are relative, so that the site works from any folder."""
@@ -64,6 +66,8 @@ class Site:
             name, symbol = sources.target(href, folder)
             stem = Path(name).stem
             if name == f"lessons/{stem}.py" and not symbol and any(lesson.stem == stem for lesson in self.lessons):
+                return f"{stem}.html"
+            if name == f"lessons/{stem}.md" and f"{stem}.html" in self.texts:
                 return f"{stem}.html"
             found = self.sources.cite(name, symbol, page, title)
             if found is None:
@@ -95,7 +99,9 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     ledger, syllabus = errata.errata(folder), errata.articles(folder)
     before = _files_before(Path(out))
     site = Site(lessons, Sources(folder), _templates())
-    site.templates.globals["identities_exist"] = bool(_tables(folder))
+    others = _texts(folder)
+    site.texts = {f"{path.stem}.html": _title(path) for path in others}
+    site.templates.globals |= {"identities_exist": bool(_tables(folder)), "texts": site.texts}
     written = _lessons(site, fast, "index.html" if syllabus else "")
     _lesson_pages(site, written)
     checks = [check for page in written for check in page.checks]
@@ -108,6 +114,8 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
         identities=bool(identities), of_check=_by_check(written),
     )  # fmt: skip
     _gallery(site)
+    for path in others:
+        _text(site, path, f"{path.stem}.html", _title(path), "lessons", "Beside the lessons")
     _source_pages(site)
     site.files["style.css"] = _asset("style.css")
     site.files |= {f"fonts/{name}": _data("fonts", name).read_bytes() for name in FONTS}
@@ -208,13 +216,26 @@ def _identities(site: Site) -> int:
     tables = _tables(site.sources.lessons)
     if not tables:
         return 0
-    source = tables[-1].read_text(encoding="utf-8")
-    title = "The identities"
-    link = site.linker("identities.html", title, "bench/results")
-    writer = text.Text(link=link, place=str(tables[-1]))
-    body = writer.html(re.sub(r"\A# .*\n", "", source))
-    site.render("identities.html", "identities.html", title=title, body=Markup(body))
+    source = _text(site, tables[-1], "identities.html", "The identities", "bench/results", "Property tests", wide=True)
     return len(set(re.findall(r"^\| *(\d+) *\|", source, re.MULTILINE)))
+
+
+def _texts(lessons: Path) -> list[Path]:
+    """The texts beside the lessons that are no lessons."""
+    return sorted(lessons.glob("*.md"))
+
+
+def _title(path: Path) -> str:
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+
+
+def _text(site: Site, path: Path, url: str, title: str, folder: str, eyebrow: str, *, wide: bool = False) -> str:
+    """Write the page of a Markdown file in `folder`, without its first heading; returns the file's text."""
+    source = path.read_text(encoding="utf-8")
+    writer = text.Text(link=site.linker(url, title, folder), place=str(path))
+    body = Markup(writer.html(re.sub(r"\A# .*\n", "", source)))
+    site.render(url, "text.html", title=title, body=body, eyebrow=eyebrow, wide=wide)
+    return source
 
 
 def _known(checks: list[Check], ledger: list[errata.Erratum]) -> None:
@@ -314,5 +335,5 @@ def _templates() -> jinja2.Environment:
     }
     environment.filters["markdown"] = lambda words: Markup(writer.inline(words))
     environment.filters["relation"] = lambda check: text.SIGNS[check.relation]
-    environment.globals |= {"version": __version__}
+    environment.globals |= {"version": __version__, "texts": {}}
     return environment
