@@ -363,6 +363,26 @@ def _lessons(args: argparse.Namespace) -> int:
     return 0
 
 
+def _completion_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "tcsh"), help="bash, zsh or tcsh")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        'bash: eval "$(minigan completion bash)" in ~/.bashrc; zsh: minigan completion zsh > a file _minigan in a folder\n'
+        "of $fpath; tcsh: minigan completion tcsh > a file that ~/.tcshrc sources"
+    )
+
+
+def _completion(args: argparse.Namespace) -> int:
+    from minigan.run import completion
+
+    whole = _top_parser()
+    commands = whole.add_subparsers()
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.help, parents=[_command_parser(name)], add_help=False)
+    print(completion.script(args.shell, whole))
+    return 0
+
+
 COMMANDS = {
     "train": Command("train a model; without arguments the default one, on embedded data", _train_arguments, _train),
     "resume": Command("go on with an interrupted run, or train a finished one for longer", _resume_arguments, _resume),
@@ -379,6 +399,7 @@ COMMANDS = {
     "datasets": Command("list the data sets", _no_arguments, _datasets),
     "doctor": Command("look at the installation and test it", _no_arguments, _doctor),
     "lessons": Command("list the lessons, run them, or build their site", _lessons_arguments, _lessons),
+    "completion": Command("print what a shell needs to complete command lines", _completion_arguments, _completion),
 }
 EXIT_CODES = (
     "exit codes: 0 done, 2 usage, 3 diverged, 4 bad data, checkpoint, lesson or model file, 5 out of memory or disk,\n"

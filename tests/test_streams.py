@@ -45,7 +45,7 @@ CASES = [
     *[(words.replace("OUT", how[0][1:]), how, 5 if how is FULL else 0) for how in (FULL, GONE) for words in PRINT],
     (f"train closes.py:Mine --steps 2 {' '.join(TINY)} --out closed", [], 0),
     ("sample run -n 4 --out x.npy", FULL, 5), ("evaluate run -n 40", GONE, 0),
-    ("compare run run -n 40", GONE, 0), ("diagnose run", GONE, 0), ("doctor", GONE, 0),
+    ("compare run run -n 40", GONE, 0), ("diagnose run", GONE, 0), ("doctor", GONE, 0), ("completion bash", GONE, 0),
 ]  # fmt: skip
 
 
