@@ -13,6 +13,7 @@ import numpy as np
 from judges import SAMPLES, Judge
 
 from minigan import data, gans
+from minigan.finite import NotFiniteError
 
 LOSSES = (
     "minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic", "relativistic_average",
@@ -133,7 +134,11 @@ def train(run: Run, judge: Judge) -> None:
     began = time.perf_counter()
     samples = np.zeros((0, *examples.x.shape[1:]), np.float32)
     for step in range(run.steps):
-        values = model.game.step(batches=[loader.batch(step * count + k) for k in range(count)])
+        try:
+            values = model.game.step(batches=[loader.batch(step * count + k) for k in range(count)])
+        except NotFiniteError:
+            diverged = True
+            break
         if step + 1 not in due:
             continue
         seconds += time.perf_counter() - began
