@@ -97,7 +97,7 @@ class Run:
     def line(self) -> str:
         """The last drawing, in a line."""
         found = self.result()
-        if "drawings" not in found:
+        if not found.get("drawings"):
             return str(found)
         last = {key: round(value, 3) for key, value in found["drawings"][-1].items()}
         return f"{last} {found['seconds']:.0f} s" + (" diverged" if found["diverged"] else "")
