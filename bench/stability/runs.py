@@ -22,6 +22,7 @@ LOSSES = (
 REGULARISERS: dict[str, dict[str, Any]] = {
     "none": {},
     "r1": {"r1": 0.1, "penalty_every": 4},
+    "r1_each_step": {"r1": 0.1},
     "r1_r2": {"r1": 0.1, "r2": 0.1},
     "zero_gp": {"zero_gp": 0.1},
     "gp": {"gp": 0.1},
