@@ -4,11 +4,11 @@
                            [--product] [--seeds 0 1 2] [--minutes 60] [--out FILE.md]
 
 Every loss is trained alone and with R1, the non-saturating one with every regulariser, and those that are published with others
-with these (`CROSSED` in `runs.py`): 45 pairs; `--product` takes all 195. Each run is a file in RUNS, written when it is done:
+with these (`CROSSED` in `trials.py`): 45 pairs; `--product` takes all 195. Each run is a file in RUNS, written when it is done:
 what is there already is not computed again, so the study is done in as many pieces as one likes (`--minutes` ends it between two
 runs), and the table shows what there is. Points: two hidden layers of 128 units, batch 256, Adam 1e-3 (0, .99), rates falling to
 0, averaged weights (.995), 5,000 steps. Digits (MNIST): the DCGAN, batch 64, Adam 2e-4 (.5, .999), averaged weights (.99), 2,000
-steps. The strengths of the regularisers are in `runs.py`.
+steps. The strengths of the regularisers are in `trials.py`.
 
 Columns, the mean over seeds (and the range), of the last drawing, and the best W1 (or cFD) of the ten;
 
@@ -33,8 +33,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # what the benches share
 import pictures
 import table
 from judges import judge_of
-from runs import LOSSES, REGULARISERS, Run, chosen, train
 from step_time import publish
+from trials import LOSSES, REGULARISERS, Run, chosen, train
 
 from minigan.gans.protocol import Unsuitable
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from runs import Run
+from trials import Run
 
 from minigan import data as sets
 

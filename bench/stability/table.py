@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from runs import MODES, Run, reached
 from step_time import machine
+from trials import MODES, Run, reached
 
 
 def markdown(runs: Sequence[Run]) -> str:
