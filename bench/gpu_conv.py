@@ -86,7 +86,7 @@ def minigan_calls(layer: Layer, arrays: dict[str, np.ndarray]) -> Calls:
     """Our kernels, writing into arrays made once."""
     import cupy
 
-    from minigan.kernels import gpu_conv
+    from minigan.kernels.gpu import conv as gpu_conv
 
     x, w, bias, g = (cupy.asarray(arrays[name]) for name in ("x", "w", "bias", "g"))
     y, dx, dw, geometry = cupy.empty_like(g), cupy.empty_like(x), cupy.empty_like(w), layer.geometry()

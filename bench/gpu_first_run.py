@@ -39,7 +39,8 @@ def seconds(call: Callable[[], Any], calls: int) -> float:
 
 def compile_all() -> None:
     """Every kernel: seconds, registers, spills."""
-    from minigan.kernels import gpu_compile, gpu_launch
+    from minigan.kernels.gpu import compiler as gpu_compile
+    from minigan.kernels.gpu import launch as gpu_launch
 
     begin = time.perf_counter()
     for file in gpu_compile.KERNELS:
@@ -57,8 +58,9 @@ def capture() -> None:
     """A graph of own kernels, launched with another counter and another learning rate."""
     import cupy
 
-    from minigan.kernels import gpu_conv, gpu_fused
     from minigan.kernels.geometry import of_conv
+    from minigan.kernels.gpu import conv as gpu_conv
+    from minigan.kernels.gpu import fused as gpu_fused
 
     on = cupy.asarray
     rng = np.random.default_rng(0)
@@ -104,7 +106,7 @@ def bandwidth(size: int = 1 << 25) -> None:
     """TB/s of kernels that are bound by memory, beside a copy's."""
     import cupy
 
-    from minigan.kernels import gpu_fused as k
+    from minigan.kernels.gpu import fused as k
 
     x, y, z = (cupy.empty(size, np.float32) for _ in range(3))
     for stream, array in enumerate((x, y, z)):

@@ -38,7 +38,8 @@ def race_free() -> Iterator[None]:
 @pytest.fixture
 def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grids of at most 7 blocks, so that arrays of a few thousand elements make kernels walk their strides."""
-    from minigan.kernels import gpu_fused, gpu_launch
+    from minigan.kernels.gpu import fused as gpu_fused
+    from minigan.kernels.gpu import launch as gpu_launch
 
     monkeypatch.setattr(gpu_launch, "MAX_BLOCKS", 7)
     monkeypatch.setattr(gpu_fused, "MAX_BLOCKS", 7)

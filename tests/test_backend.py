@@ -10,7 +10,8 @@ import pytest
 
 import minigan as mg
 from minigan import backend
-from minigan.kernels import compiler, dispatch, threads
+from minigan.kernels import dispatch
+from minigan.kernels.cpu import compiler, threads
 
 
 def test_devices_are_named_and_missing_ones_explained():
@@ -86,7 +87,7 @@ def test_dtypes():
 def test_kernel_choice_is_checked_and_restored():
     with dispatch.using("reference"):
         assert dispatch.kernels_for(np.zeros(1)).__name__.endswith("reference")
-    assert dispatch.kernels_for(np.zeros(1)).__name__.endswith("cpu_fused")
+    assert dispatch.kernels_for(np.zeros(1)).__name__.endswith("cpu.fused")
     with pytest.raises(ValueError, match="expected one of"), dispatch.using("slow"):
         pass
 

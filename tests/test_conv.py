@@ -16,9 +16,11 @@ import minigan as mg
 from minigan import nn, ops
 from minigan.activation import Activation
 from minigan.gradcheck import gradcheck
-from minigan.kernels import conv_cost, cpu_conv, reference, winograd
 from minigan.kernels import geometry as geo
-from minigan.kernels.cpu_gemm import AVAILABLE
+from minigan.kernels import reference
+from minigan.kernels.cpu import conv as cpu_conv
+from minigan.kernels.cpu import conv_cost, winograd
+from minigan.kernels.cpu.gemm import AVAILABLE
 from minigan.replay import Recording
 
 PADDINGS: tuple[Any, ...] = ("same", "valid", 1, 2)

@@ -17,7 +17,8 @@ import minigan as mg
 from minigan import nn, ops, optim, random
 from minigan.activation import Activation
 from minigan.gradcheck import NonDifferentiableError, gradcheck
-from minigan.kernels import cpu_fused, dispatch, reference
+from minigan.kernels import dispatch, reference
+from minigan.kernels.cpu import fused as cpu_fused
 
 R = np.random.default_rng(0)
 M = R.normal(size=(3, 4, 2))

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from minigan.activation import FUSED, Activation
 from minigan.backend import matmul_precision
-from minigan.kernels import gpu_compile, gpu_conv, reference
+from minigan.kernels import reference
 from minigan.kernels.geometry import Geometry, of_conv
+from minigan.kernels.gpu import compiler as gpu_compile
+from minigan.kernels.gpu import conv as gpu_conv
 
 MAPS = ("conv", "conv_transpose", "conv_weight")
 CHANNELS = (1, 2, 3, 4, 8, 12, 31, 64, 65, 68, 130)
@@ -356,7 +358,7 @@ def test_nan_and_infinity_pass_through():
 
 @on_gpu
 def test_products_honour_the_precision():
-    from minigan.kernels import gpu_fused
+    from minigan.kernels.gpu import fused as gpu_fused
 
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=(512, 512)).astype(np.float32) for _ in range(2))

@@ -30,7 +30,7 @@ OPTIMIZERS: dict[str, tuple[int, list[float]]] = {
 @pytest.fixture(scope="module")
 def fused() -> Any:
     """The module under test; it imports CuPy, so not where these tests are left out."""
-    from minigan.kernels import gpu_fused
+    from minigan.kernels.gpu import fused as gpu_fused
 
     return gpu_fused
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from minigan.activation import Activation
-from minigan.kernels import compiler, cpu_fused
+from minigan.kernels.cpu import compiler
+from minigan.kernels.cpu import fused as cpu_fused
 
 USE = """
 import gc
 from numba.core.dispatcher import Dispatcher
-from minigan.kernels import compiler
+from minigan.kernels.cpu import compiler
 import test_kernel_cache
 compiled = []
 compiler.announce.append(compiled.append)

@@ -8,7 +8,8 @@ import minigan as mg
 from minigan import nn, ops
 from minigan.activation import FUSED, Activation
 from minigan.gradcheck import gradcheck
-from minigan.kernels import cpu_fused, reference
+from minigan.kernels import reference
+from minigan.kernels.cpu import fused as cpu_fused
 from minigan.random import Source
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from minigan import random
-from minigan.kernels import cpu_fused, reference
+from minigan.kernels import reference
+from minigan.kernels.cpu import fused as cpu_fused
 
 # Known answers of philox4x32-10 from the Random123 distribution (file kat_vectors): counter, key -> words.
 KNOWN = [

@@ -35,7 +35,7 @@ def using(choice: str) -> Iterator[None]:
 
 def settings() -> tuple[str, int]:
     """What decides which code runs: the present one of `CHOICES`, and how many threads."""
-    from minigan.kernels import threads  # reads the environment, which may be wrong, so not before it is needed
+    from minigan.kernels.cpu import threads  # reads the environment, which may be wrong, so not before it is needed
 
     return _choice, threads.THREADS
 
@@ -49,8 +49,8 @@ def kernels_for(array: Array) -> Any:
     place = "gpu" if is_gpu_array(array) else "cpu"
     if place not in _loaded:
         if place == "cpu":
-            from minigan.kernels import cpu_fused as module
+            from minigan.kernels.cpu import fused as module
         else:
-            from minigan.kernels import gpu_fused as module  # type: ignore[no-redef]
+            from minigan.kernels.gpu import fused as module  # type: ignore[no-redef]
         _loaded[place] = module
     return _loaded[place]

@@ -51,8 +51,9 @@ from minigan import backend
 from minigan.activation import LINEAR, SLOPE, Activation, activation_of
 from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive, run
 from minigan.backend import Array, array_module
-from minigan.kernels import conv_cost, dispatch, geometry
-from minigan.kernels.conv_cost import algorithm as conv_algorithm
+from minigan.kernels import dispatch, geometry
+from minigan.kernels.cpu import conv_cost
+from minigan.kernels.cpu.conv_cost import algorithm as conv_algorithm
 from minigan.kernels.geometry import Geometry
 from minigan.ops.elementwise import activation as activation_
 from minigan.ops.elementwise import add, apply_backward, apply_fused, draw_activation
@@ -359,7 +360,7 @@ def conv_plan(
         geo = geometry.of_transpose(w_shape[:-2], stride, padding, dilation, x_shape[1:-1], output_size)
     else:
         geo = geometry.of_conv(w_shape[:-2], stride, padding, dilation, x_shape[1:-1])
-    from minigan.kernels import cpu_conv  # Numba is not imported before a kernel is needed
+    from minigan.kernels.cpu import conv as cpu_conv  # Numba is not imported before a kernel is needed
 
     problem = cpu_conv.problem(which, x_shape[0], w_shape[-2], w_shape[-1], geo, backend.as_float_dtype(dtype))
     first = conv_cost.choose(problem)

@@ -39,7 +39,7 @@ def _add_at(g: Array, places: Array, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with each element of g added at its flat place."""
     size = int(np.prod(shape))
     if is_gpu_array(g):  # sorted segments instead of float atomics: the same result every time
-        from minigan.kernels import gpu_fused
+        from minigan.kernels.gpu import fused as gpu_fused
 
         xp = array_module(g)
         flat = xp.ascontiguousarray(places, dtype=np.int64).ravel()

@@ -66,7 +66,7 @@ def _sum(x: Array, *, axis: tuple[int, ...], out: Array | None = None) -> Array:
 
 def sum(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Sum over `axis`;  dx = g broadcast to x's shape. In float32 its error does not grow with its length (see
-    `kernels/cpu_sum.py`); integers are added exactly, and bools counted."""
+    `kernels/cpu/sums.py`); integers are added exactly, and bools counted."""
     return _reduce("sum", _sum, x, axis, keepdims)
 
 

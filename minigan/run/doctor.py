@@ -11,7 +11,7 @@ from minigan import backend, data, gans, nn, ops, random
 from minigan.gans import needs
 from minigan.gradcheck import gradcheck
 from minigan.kernels import dispatch
-from minigan.kernels.registers import processor
+from minigan.kernels.cpu.registers import processor
 from minigan.run import environment, references
 from minigan.run.feed import Feed
 from minigan.run.loop import Loop
@@ -86,7 +86,7 @@ def _machine(found: Examination) -> None:
 
 
 def _caches(found: Examination) -> None:
-    from minigan.kernels.compiler import FOLDER, cache_folder
+    from minigan.kernels.cpu.compiler import FOLDER, cache_folder
 
     wanted = cache_folder()
     if wanted == FOLDER:
