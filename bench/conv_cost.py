@@ -14,7 +14,7 @@ from tiles import best
 from minigan import ops
 from minigan.activation import LINEAR
 from minigan.kernels import geometry
-from minigan.kernels.cpu import conv as cpu_conv
+from minigan.kernels import reference as kernels
 from minigan.kernels.cpu import conv_cost, conv_patches, gemm, threads
 from minigan.kernels.cpu.registers import processor
 
@@ -36,7 +36,7 @@ def map_seconds(algorithm: str, images: int, ins: int, outs: int, geo: geometry.
     x, w = single(images, *geo.big, ins), single(*geo.kernel, ins, outs)
     out = np.empty((images, *geo.small, outs), np.float32)
     with ops.conv_algorithm(algorithm):
-        job = cpu_conv.plan_conv(x, w, None, geo, LINEAR, out)
+        job = kernels.conv.plan(x, w, None, geo, LINEAR, out)
         assert job is not None
         return best(job, 7)
 

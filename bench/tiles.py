@@ -44,8 +44,9 @@ def measure(lanes: int, rows: int, vectors: int) -> dict[str, float]:
     import numpy as np
 
     from minigan import ops
+    from minigan.activation import LINEAR
     from minigan.kernels import geometry
-    from minigan.kernels.cpu import conv as cpu_conv
+    from minigan.kernels import reference as kernels
     from minigan.kernels.cpu import gemm
 
     rng, found = np.random.default_rng(0), {}
@@ -61,8 +62,8 @@ def measure(lanes: int, rows: int, vectors: int) -> dict[str, float]:
         useful = 2e-9 * images * geo.pairs() * ins * outs
         with ops.conv_algorithm("tiles"):
             jobs = {
-                "conv": cpu_conv.plan_conv(x, w, None, geo, "linear", 0.0, np.empty_like(y)),
-                "weight": cpu_conv.plan_conv_weight(x, y, geo, np.empty_like(w)),
+                "conv": kernels.conv.plan(x, w, None, geo, LINEAR, np.empty_like(y)),
+                "weight": kernels.conv_weight.plan(x, y, geo, np.empty_like(w)),
             }
         for name, job in jobs.items():
             found[f"{name} {ins}->{outs} /{stride}"] = useful / best(job, 7)

@@ -5,10 +5,10 @@ import pytest
 
 import minigan as mg
 from minigan import nn, ops, optim, penalties
-from minigan.kernels.cpu import gemm
+from minigan.kernels.cpu.gemm_microkernel import AVAILABLE
 from minigan.replay import Recording
 
-pytestmark = pytest.mark.skipif(not gemm.AVAILABLE, reason="without a fused multiply-add the BLAS makes the products")
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="without a fused multiply-add the BLAS makes the products")
 rng = np.random.default_rng(7)
 SIDE = 64  # smaller products have no kernel that adds
 

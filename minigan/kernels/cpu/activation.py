@@ -15,8 +15,18 @@ import numpy as np
 from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.cpu.compiler import address_of, compile_ordered, compile_task, floats_at, njit, task, words_at
-from minigan.kernels.cpu.gemm import leak
+from minigan.kernels.cpu.compiler import (
+    array_at,
+    compile_ordered,
+    compile_task,
+    filled,
+    floats_at,
+    njit,
+    record,
+    record_at,
+    task,
+)
+from minigan.kernels.cpu.gemm_microkernel import leak
 from minigan.kernels.cpu.team import Job, team
 from minigan.kernels.cpu.threads import split
 
@@ -64,27 +74,6 @@ def _tanh_slope(g: Any, y: Any, slope: Any) -> Any:
 @compile_task
 def _sigmoid_slope(g: Any, y: Any, slope: Any) -> Any:
     return g * (y * (np.float32(1) - y))
-
-
-@njit
-def _leaky_backward(start: int, stop: int, g: Array, y: Array, slope: float, out: Array) -> None:
-    for i in range(start, stop):
-        for j in range(g.shape[1]):
-            out[i, j] = _leaky_slope(g[i, j], y[i, j], slope)
-
-
-@njit
-def _tanh_backward(start: int, stop: int, g: Array, y: Array, out: Array) -> None:
-    for i in range(start, stop):
-        for j in range(g.shape[1]):
-            out[i, j] = _tanh_slope(g[i, j], y[i, j], 0)
-
-
-@njit
-def _sigmoid_backward(start: int, stop: int, g: Array, y: Array, out: Array) -> None:
-    for i in range(start, stop):
-        for j in range(g.shape[1]):
-            out[i, j] = _sigmoid_slope(g[i, j], y[i, j], 0)
 
 
 # In single precision exp and log are polynomials, free of branches, so that LLVM computes 8 or 16 at a time.
@@ -153,6 +142,9 @@ def _sigmoid(v: Any) -> Any:
 SPAN = 16_384  # elements of a task
 
 
+_MAP = record("z out size")
+
+
 @cache
 def _map_task(kind: str) -> int:
     """out = tanh(z) or the sigmoid of z; parameters: two addresses, elements."""
@@ -160,11 +152,11 @@ def _map_task(kind: str) -> int:
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = words_at(parameters, 3)
+        p = record_at(parameters, _MAP)
         begin = index * SPAN
-        n = min(SPAN, p[2] - begin)
-        z, out = floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n)
-        if p[0] == p[1]:
+        n = min(SPAN, p.size - begin)
+        z, out = floats_at(p.z + 4 * begin, n), floats_at(p.out + 4 * begin, n)
+        if p.z == p.out:
             for i in range(n):
                 out[i] = _tanh(out[i]) if of_tanh else _sigmoid(out[i])
         else:
@@ -177,15 +169,16 @@ def _map_task(kind: str) -> int:
 def _curve(z: Array, kind: str, out: Array) -> None:
     """tanh or the sigmoid: our own in single precision, NumPy's in double."""
     if z.dtype == np.float32 and z.flags.c_contiguous and out.flags.c_contiguous and z.size:
-        team().run(_map_task(kind), np.array([address_of(z), address_of(out), z.size]), -(-z.size // SPAN))
+        team().run(_map_task(kind), filled(_MAP, z=z, out=out, size=z.size), -(-z.size // SPAN))
     elif kind == "tanh":
         np.tanh(z, out=out)
     else:
         reference.sigmoid(z, out=out)
 
 
+@reference.bias_activation.on("cpu")
 def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.bias_activation`."""
+    """A pass for a (leaky) ReLU with its bias; one more for the curves behind a bias."""
     if f.kind == "linear" and bias is None:
         if z is not out:
             out[...] = z
@@ -205,35 +198,27 @@ def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> 
         out[...] = z
 
 
-def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.activation_backward`."""
-    if f.kind in ("relu", "leaky_relu"):
-        a = g.dtype.type(f.slope)
-        split(_leaky_backward, len(g), g.size, g, y, a, out)
-    elif f.kind == "tanh":
-        split(_tanh_backward, len(g), g.size, g, y, out)
-    elif f.kind == "sigmoid":
-        split(_sigmoid_backward, len(g), g.size, g, y, out)
-    else:
-        out[...] = g
-
-
 LEAKY, TANH, SIGMOID = range(3)
 _SLOPES = {"relu": LEAKY, "leaky_relu": LEAKY, "tanh": TANH, "sigmoid": SIGMOID}
 
 
+_SLOPE = record("g y out size", "slope")
+
+
 @cache
-def _backward_task(kind: int) -> int:
-    """out = g f'(z), read off y = f(z); parameters: three addresses, elements, the slope's bits."""
+def _backward_task(kind: int, dtype: Any) -> int:
+    """out = g f'(z), read off y = f(z), of a span of elements."""
+    like = np.empty(0, dtype)
+    size, kind_of = like.itemsize, like.dtype.type
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = words_at(parameters, 5)
-        slope = floats_at(parameters + 32, 1)[0]
+        p = record_at(parameters, _SLOPE)
         begin = index * SPAN
-        n = min(SPAN, p[3] - begin)
-        g, y = floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n)
-        out = floats_at(p[2] + 4 * begin, n)
+        n = min(SPAN, p.size - begin)
+        g, y = array_at(p.g + size * begin, n, like), array_at(p.y + size * begin, n, like)
+        out = array_at(p.out + size * begin, n, like)
+        slope = kind_of(p.slope)
         if kind == LEAKY:  # `kind` is a constant to the compiler
             for i in range(n):
                 out[i] = _leaky_slope(g[i], y[i], slope)
@@ -247,17 +232,14 @@ def _backward_task(kind: int) -> int:
     return run
 
 
-def plan_activation_backward(g: Array, y: Array, f: Activation, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_activation_backward`: in single precision, shared out among the team."""
-    whole = all(a.dtype == np.float32 and a.flags.c_contiguous for a in (g, y, out))
-    if not whole or f.kind not in _SLOPES or g.shape != y.shape or not g.size:
+@reference.activation_backward.planned_on("cpu")
+def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> Job | None:
+    """Shared out among the team."""
+    whole = all(a.dtype == out.dtype and a.shape == out.shape and a.flags.c_contiguous for a in (g, y, out))
+    if not whole or f.kind not in _SLOPES or not g.size:
         return None
-    p = np.array([address_of(g), address_of(y), address_of(out), g.size, 0])
-    p[4:].view(np.float32)[0] = f.slope
-    return team().job(_backward_task(_SLOPES[f.kind]), p, -(-g.size // SPAN))
-
-
-bce_with_logits = reference.bce_with_logits
+    p = filled(_SLOPE, g=g, y=y, out=out, size=g.size, slope=f.slope)
+    return team().job(_backward_task(_SLOPES[f.kind], g.dtype), p, -(-g.size // SPAN))
 
 
 @njit
@@ -293,12 +275,14 @@ def _mean_softplus_backward_single(factor: float, x: Array, sign: float, out: Ar
         out[i] = factor * _sigmoid(sign * x[i])
 
 
+@reference.mean_softplus.on("cpu")
 def mean_softplus(x: Array, sign: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.mean_softplus`."""
     kernel = _mean_softplus_single if x.dtype == np.float32 else _mean_softplus
     out[...] = kernel(x.reshape(-1), x.dtype.type(sign))
 
 
+@reference.mean_softplus_backward.on("cpu")
 def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.mean_softplus_backward`."""
     one = x.dtype.type

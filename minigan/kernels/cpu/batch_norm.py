@@ -24,14 +24,12 @@ from minigan.activation import LINEAR, Activation
 from minigan.backend import Array
 from minigan.kernels import reference
 from minigan.kernels.cpu.activation import bias_activation
-from minigan.kernels.cpu.compiler import address_of, array_at, compile_ordered, compile_task, njit, task, words_at
-from minigan.kernels.cpu.gemm import leak
+from minigan.kernels.cpu.compiler import array_at, compile_ordered, compile_task, filled, njit, record, record_at, task
+from minigan.kernels.cpu.gemm_microkernel import leak
 from minigan.kernels.cpu.team import Job, team
 
 LANES = 512  # of a line, at least: loops long enough for vectors
 LINES = 64  # of a block, at most: the longest sum of a lane, and 128 kB of single precision
-# Words of the tasks' parameters: addresses, and the shape.
-X, G, Y, OUT, ROWS, CHANNELS, REPEAT, SPAN, SCRATCH, PARTIAL, TILES, FACTOR, SMOOTH, WORDS = range(14)
 # f'(z) = c0 + y (c1 + c2 y) of the smooth activations y = f(z).
 POLYNOMIAL = {"tanh": (1.0, 0.0, -1.0), "sigmoid": (0.0, 1.0, -1.0)}
 
@@ -139,6 +137,9 @@ def _block_moments(x: int, count: int, channels: int, shift: Array, first: Array
         out[channels + c] = _fold(second, channels, c) - count * d * d
 
 
+_BLOCKS = record("x g y out rows channels repeat span scratch partial tiles factor smooth")
+
+
 @cache
 def _moments_task(dtype: Any) -> int:
     """partial[block] = (mean, sum of squared deviations)."""
@@ -147,15 +148,15 @@ def _moments_task(dtype: Any) -> int:
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = words_at(parameters, WORDS)
-        channels, width = p[CHANNELS], p[CHANNELS] * p[REPEAT]
-        first_row = index * p[SPAN]
-        count = min(p[SPAN], p[ROWS] - first_row)
-        scratch = p[SCRATCH] + 5 * size * width * thread
+        p = record_at(parameters, _BLOCKS)
+        channels, width = p.channels, p.channels * p.repeat
+        first_row = index * p.span
+        count = min(p.span, p.rows - first_row)
+        scratch = p.scratch + 5 * size * width * thread
         shift, first = array_at(scratch, width, like), array_at(scratch + size * width, width, like)
         second = array_at(scratch + 2 * size * width, width, like)
-        out = array_at(p[PARTIAL] + 8 * 2 * channels * index, 2 * channels, double)
-        _block_moments(p[X] + size * channels * first_row, count, channels, shift, first, second, out)
+        out = array_at(p.partial + 8 * 2 * channels * index, 2 * channels, double)
+        _block_moments(p.x + size * channels * first_row, count, channels, shift, first, second, out)
 
     return run
 
@@ -168,27 +169,27 @@ def _sums_task(dtype: Any) -> int:
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = words_at(parameters, WORDS)
-        factor, smooth = array_at(p[FACTOR], 3, like), p[SMOOTH] == 1
-        channels, width = p[CHANNELS], p[CHANNELS] * p[REPEAT]
-        start = index * p[SPAN]
-        count = min(p[SPAN], p[ROWS] - start)
-        scratch = p[SCRATCH] + 5 * size * width * thread
+        p = record_at(parameters, _BLOCKS)
+        factor, smooth = array_at(p.factor, 3, like), p.smooth == 1
+        channels, width = p.channels, p.channels * p.repeat
+        start = index * p.span
+        count = min(p.span, p.rows - start)
+        scratch = p.scratch + 5 * size * width * thread
         shift, first = array_at(scratch, width, like), array_at(scratch + size * width, width, like)
         second, u = array_at(scratch + 2 * size * width, width, like), array_at(scratch + 3 * size * width, width, like)
-        out = array_at(p[PARTIAL] + 8 * 4 * channels * index, 4 * channels, double)
+        out = array_at(p.partial + 8 * 4 * channels * index, 4 * channels, double)
         place = size * channels * start
-        _block_moments(p[X] + place, count, channels, shift, first, second, out)
+        _block_moments(p.x + place, count, channels, shift, first, second, out)
         _clear(first)
         _clear(second)
         for begin in range(0, count * channels, width):
             n, here = min(width, count * channels - begin), place + size * begin
-            g, y = array_at(p[G] + here, n, like), array_at(p[Y] + here, n, like)
+            g, y = array_at(p.g + here, n, like), array_at(p.y + here, n, like)
             if smooth:
                 _pull_smooth(g, y, factor, u, first)
             else:
                 _pull_leaky(g, y, factor[0], u, first)
-            _add_product(u, array_at(p[X] + here, n, like), shift, second)
+            _add_product(u, array_at(p.x + here, n, like), shift, second)
         for c in range(channels):
             total = _fold(first, channels, c)
             out[2 * channels + c] = total
@@ -205,16 +206,16 @@ def _forward_task(dtype: Any) -> int:
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = words_at(parameters, WORDS)
-        slope = array_at(p[FACTOR], 1, like)[0]
-        width, total = p[CHANNELS] * p[REPEAT], p[CHANNELS] * p[ROWS]
-        block = (p[ROWS] - 1) // p[SPAN] - index
-        start = block * p[SPAN] * p[CHANNELS]
-        mean = array_at(p[TILES], width, like)
-        scale, beta = array_at(p[TILES] + size * width, width, like), array_at(p[TILES] + 2 * size * width, width, like)
-        for begin in range(start, min(total, start + p[SPAN] * p[CHANNELS]), width):
+        p = record_at(parameters, _BLOCKS)
+        slope = array_at(p.factor, 1, like)[0]
+        width, total = p.channels * p.repeat, p.channels * p.rows
+        block = (p.rows - 1) // p.span - index
+        start = block * p.span * p.channels
+        mean = array_at(p.tiles, width, like)
+        scale, beta = array_at(p.tiles + size * width, width, like), array_at(p.tiles + 2 * size * width, width, like)
+        for begin in range(start, min(total, start + p.span * p.channels), width):
             n = min(width, total - begin)
-            v, out = array_at(p[X] + size * begin, n, like), array_at(p[OUT] + size * begin, n, like)
+            v, out = array_at(p.x + size * begin, n, like), array_at(p.out + size * begin, n, like)
             _affine(v, mean, scale, beta, slope, out)
 
     return run
@@ -228,20 +229,20 @@ def _backward_task(dtype: Any) -> int:
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = words_at(parameters, WORDS)
-        factor, smooth = array_at(p[FACTOR], 3, like), p[SMOOTH] == 1
-        width, total = p[CHANNELS] * p[REPEAT], p[CHANNELS] * p[ROWS]
-        block = (p[ROWS] - 1) // p[SPAN] - index
-        start = block * p[SPAN] * p[CHANNELS]
-        mean, a = array_at(p[TILES], width, like), array_at(p[TILES] + size * width, width, like)
+        p = record_at(parameters, _BLOCKS)
+        factor, smooth = array_at(p.factor, 3, like), p.smooth == 1
+        width, total = p.channels * p.repeat, p.channels * p.rows
+        block = (p.rows - 1) // p.span - index
+        start = block * p.span * p.channels
+        mean, a = array_at(p.tiles, width, like), array_at(p.tiles + size * width, width, like)
         b, c = (
-            array_at(p[TILES] + 2 * size * width, width, like),
-            array_at(p[TILES] + 3 * size * width, width, like),
+            array_at(p.tiles + 2 * size * width, width, like),
+            array_at(p.tiles + 3 * size * width, width, like),
         )
-        for begin in range(start, min(total, start + p[SPAN] * p[CHANNELS]), width):
+        for begin in range(start, min(total, start + p.span * p.channels), width):
             n, here = min(width, total - begin), size * begin
-            g, y = array_at(p[G] + here, n, like), array_at(p[Y] + here, n, like)
-            v, out = array_at(p[X] + here, n, like), array_at(p[OUT] + here, n, like)
+            g, y = array_at(p.g + here, n, like), array_at(p.y + here, n, like)
+            v, out = array_at(p.x + here, n, like), array_at(p.out + here, n, like)
             if smooth:
                 _combine_smooth(g, y, factor, v, mean, a, b, c, out)
             else:
@@ -298,7 +299,7 @@ def _finish_backward(
 class _Blocks:
     """How an array is cut, and the memory its tasks work in."""
 
-    def __init__(self, x: Array, sums: int, tiles: int, f: Activation) -> None:
+    def __init__(self, x: Array, g: Array, y: Array, out: Array, sums: int, tiles: int, f: Activation) -> None:
         rows, channels = x.shape
         repeat = min(rows, -(-LANES // channels))
         lines = max(8, min(LINES, LINES * LANES // (repeat * channels)))
@@ -310,33 +311,29 @@ class _Blocks:
         below = f.below
         self.factor[:] = POLYNOMIAL[f.kind] if below is None else below
         scratch = np.empty((team().size, 5, repeat * channels), x.dtype)
-        self.kept = [x, scratch]
-        self.words = np.zeros(WORDS, np.int64)
-        self.words[[ROWS, CHANNELS, REPEAT, SPAN]] = rows, channels, repeat, self.span
-        self.words[SMOOTH] = below is None
-        self.point({X: x, SCRATCH: scratch, PARTIAL: self.partial, TILES: self.tiles, FACTOR: self.factor})
-
-    def point(self, arrays: dict[int, Array]) -> None:
-        for word, array in arrays.items():
-            self.words[word] = address_of(array)
+        self.p = filled(
+            _BLOCKS, x=x, g=g, y=y, out=out, rows=rows, channels=channels, repeat=repeat, span=self.span, scratch=scratch,
+            partial=self.partial, tiles=self.tiles, factor=self.factor, smooth=int(below is None),
+        )  # fmt: skip
+        self.kept = x, g, y, out, scratch
 
     def job(self, function: int) -> Job:
-        return team().job(function, self.words, self.count)
+        return team().job(function, self.p, self.count)
 
 
 def _suits(*arrays: Array) -> bool:
     return all(a.flags.c_contiguous and a.dtype == arrays[0].dtype for a in arrays) and arrays[0].size > 0
 
 
-def plan_batch_norm(
+@reference.batch_norm.planned_on("cpu")
+def batch_norm(
     x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array
 ) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_batch_norm`."""
+    """Moments of all blocks, then the affine map and the activation in one pass; a curve in a second."""
     if not _suits(x, out):
         return None
     smooth = f.kind in POLYNOMIAL
-    blocks = _Blocks(x, 2, 3, LINEAR if smooth else f)
-    blocks.point({OUT: out})
+    blocks = _Blocks(x, x, x, out, 2, 3, LINEAR if smooth else f)
     moments, apply = blocks.job(_moments_task(x.dtype)), blocks.job(_forward_task(x.dtype))
 
     def run(blocks: _Blocks = blocks) -> None:
@@ -349,42 +346,7 @@ def plan_batch_norm(
     return run
 
 
-def plan_batch_norm_backward(
-    g: Array,
-    x: Array,
-    y: Array,
-    gamma: Array,
-    eps: float,
-    f: Activation,
-    dx: Array,
-    dgamma: Array,
-    dbeta: Array,
-) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_batch_norm_backward`."""
-    if not _suits(g, x, y, dx):
-        return None
-    blocks = _Blocks(x, 4, 4, f)
-    blocks.point({G: g, Y: g if f.kind == "linear" else y, OUT: dx})
-    blocks.kept += [g, y, dx]
-    sums, apply = blocks.job(_sums_task(x.dtype)), blocks.job(_backward_task(x.dtype))
-
-    def run(blocks: _Blocks = blocks) -> None:
-        sums()
-        _finish_backward(blocks.partial, blocks.span, blocks.rows, gamma, eps, blocks.tiles, dgamma, dbeta)
-        apply()
-
-    return run
-
-
-def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array) -> None:
-    """See :func:`minigan.kernels.reference.batch_norm`; what a replay plans is what runs here."""
-    planned = plan_batch_norm(x, gamma, beta, eps, f, out, statistics)
-    if planned is None:
-        reference.batch_norm(x, gamma, beta, eps, f, out, statistics)
-    else:
-        planned()
-
-
+@reference.batch_norm_backward.planned_on("cpu")
 def batch_norm_backward(
     g: Array,
     x: Array,
@@ -395,13 +357,16 @@ def batch_norm_backward(
     dx: Array,
     dgamma: Array,
     dbeta: Array,
-) -> None:
-    """See :func:`minigan.kernels.reference.batch_norm_backward`; what a replay plans is what runs here."""
-    planned = plan_batch_norm_backward(g, x, y, gamma, eps, f, dx, dgamma, dbeta)
-    if planned is None:
-        reference.batch_norm_backward(g, x, y, gamma, eps, f, dx, dgamma, dbeta)
-    else:
-        planned()
+) -> Job | None:
+    """All sums of all blocks, then dx in one pass."""
+    if not _suits(g, x, y, dx):
+        return None
+    blocks = _Blocks(x, g, g if f.kind == "linear" else y, dx, 4, 4, f)
+    sums, apply = blocks.job(_sums_task(x.dtype)), blocks.job(_backward_task(x.dtype))
 
+    def run(blocks: _Blocks = blocks) -> None:
+        sums()
+        _finish_backward(blocks.partial, blocks.span, blocks.rows, gamma, eps, blocks.tiles, dgamma, dbeta)
+        apply()
 
-follow_statistics = reference.follow_statistics  # two arrays of a few hundred numbers
+    return run

@@ -240,11 +240,42 @@ def _array_at(typing: Any, address: Any, length: Any, like: Any) -> Any:
     return kind(types.int64, types.int64, like), codegen
 
 
+def _record_at(typing: Any, address: Any, like: Any) -> Any:
+    """The record at a memory address, of the dtype of `like`: its fields are read by name."""
+    kind = like.dtype
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(kind))
+
+    return kind(types.int64, like), codegen
+
+
 words_at: Any = intrinsic(_words_at)
 floats_at: Any = intrinsic(_floats_at)
 array_at: Any = intrinsic(_array_at)
+record_at: Any = intrinsic(_record_at)
 
 
 def address_of(array: np.ndarray) -> int:
     """The memory address of an array's first element; the caller keeps the array alive."""
     return array.ctypes.data
+
+
+def record(integers: str, floats: str = "") -> np.ndarray:
+    """The form of a task's parameters: names of integers (addresses, strides, sizes) and of numbers in double precision. An
+    array of no records, which a compiled function finds by its global name: `p = record_at(parameters, FORM)`, then `p.name`."""
+    fields = [(name, np.int64) for name in integers.split()] + [(name, np.float64) for name in floats.split()]
+    return np.empty(0, np.dtype(fields, align=True))
+
+
+def filled(form: np.ndarray, **values: Any) -> np.ndarray:
+    """One record, by the names of `form` in their order; for an array its address is put in, and the caller keeps it alive.
+
+    Raises:
+        TypeError: other names, or in another order.
+    """
+    names = form.dtype.names
+    if tuple(values) != names:
+        raise TypeError(f"parameters of a task: got {tuple(values)}, expected {names}")
+    numbers = [address_of(v) if isinstance(v, np.ndarray) else v for v in values.values()]
+    return np.array([tuple(numbers)], form.dtype)

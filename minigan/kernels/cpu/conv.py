@@ -61,7 +61,7 @@ def _data_map(
     """conv or conv_transpose as a job."""
     algorithm = choice(which, len(source), w.shape[-2], w.shape[-1], geometry, source.dtype).algorithm
     if algorithm == "direct":
-        return partial(getattr(reference, which), source, w, bias, geometry, f, out)
+        return partial(getattr(reference, which).reference, source, w, bias, geometry, f, out)
     below, transposed = f.below, which == "conv_transpose"
     fused = 1.0 if below is None else below
     if algorithm == "patches":
@@ -84,44 +84,25 @@ def _alone(arrays: tuple[Array | None, ...], *jobs: Job) -> Job:
     return run
 
 
-def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_conv`."""
+@reference.conv.planned_on("cpu")
+def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> Job:
+    """By the algorithm that the cost model takes."""
     with LOCK:
         return _data_map("conv", x, w, bias, geometry, f, out)
 
 
-def plan_conv_transpose(
-    g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array
-) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_conv_transpose`."""
+@reference.conv_transpose.planned_on("cpu")
+def conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> Job:
+    """By the algorithm that the cost model takes."""
     with LOCK:
         return _data_map("conv_transpose", g, w, bias, geometry, f, out)
 
 
-def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_conv_weight`."""
+@reference.conv_weight.planned_on("cpu")
+def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
+    """By the algorithm that the cost model takes."""
     algorithm = choice("conv_weight", len(x), x.shape[-1], g.shape[-1], geometry, x.dtype).algorithm
     if algorithm == "direct":
-        return partial(reference.conv_weight, x, g, geometry, out)
+        return partial(reference.conv_weight.reference, x, g, geometry, out)
     with LOCK:
         return _alone((x, g, out), WEIGHT_MAPS[algorithm](x, g, geometry, out))
-
-
-def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.conv`; what a replay plans is what runs here."""
-    with LOCK:
-        _data_map("conv", x, w, bias, geometry, f, out)()
-
-
-def conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.conv_transpose`."""
-    with LOCK:
-        _data_map("conv_transpose", g, w, bias, geometry, f, out)()
-
-
-def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.conv_weight`."""
-    with LOCK:
-        plan = plan_conv_weight(x, g, geometry, out)
-        assert plan is not None
-        plan()

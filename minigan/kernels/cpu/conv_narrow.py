@@ -14,16 +14,18 @@ the end, in order, so that results repeat.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels.cpu import threads
-from minigan.kernels.cpu.compiler import address_of, compile_task, floats_at, later, words_at
-from minigan.kernels.cpu.conv_tiles import PANEL, TILE, copy_tile, in_turn, keeping
+from minigan.kernels.cpu.compiler import compile_task, filled, floats_at, later, record, record_at, words_at
+from minigan.kernels.cpu.conv_tiles import PANEL, TILE, copy_tile
 from minigan.kernels.cpu.conv_weight_tiles import scratch_floats, spans_of
-from minigan.kernels.cpu.gemm import TALL, WIDTH, _nothing, microkernel
-from minigan.kernels.cpu.sums import plan_column_sum
-from minigan.kernels.cpu.team import Job, team
+from minigan.kernels.cpu.gemm_microkernel import NOTHING, TALL, WIDTH, microkernel
+from minigan.kernels.cpu.sums import column_sum
+from minigan.kernels.cpu.team import Job, in_turn, keeping, team
 from minigan.kernels.cpu.workspace import workspace
 from minigan.kernels.geometry import Geometry
 
@@ -31,13 +33,16 @@ KEPT = 128 * 1024  # floats of g that a task takes at a time, at most (or one im
 LINES = 64  # rows of x that a task copies
 
 
+_PADDED = record("x padded lines before length width")
+
+
 def _pad(parameters: int, index: int, thread: int) -> None:
     """Some rows of x between zeros; see `_plan_padding` for the parameters."""
-    p = words_at(parameters, 6)
-    before, length, width = p[3], p[4], p[5]
-    for line in range(index * LINES, min(p[2], (index + 1) * LINES)):
-        source = floats_at(p[0] + 4 * line * length, length)
-        target = floats_at(p[1] + 4 * line * width, width)
+    p = record_at(parameters, _PADDED)
+    before, length, width = p.before, p.length, p.width
+    for line in range(index * LINES, min(p.lines, (index + 1) * LINES)):
+        source = floats_at(p.x + 4 * line * length, length)
+        target = floats_at(p.padded + 4 * line * width, width)
         for i in range(width):
             target[i] = 0
         for i in range(min(length, width - before)):
@@ -47,44 +52,52 @@ def _pad(parameters: int, index: int, thread: int) -> None:
 _pad_task = later(_pad)
 
 
+_TILES = record(
+    "padded g sums spans k0 k1 size0 size1 out0 out1 width out2 outs rows images portion scratch "
+    "thread_bytes step nothing threads"
+)
+
+
 @compile_task
-def _list_runs(p: Array, spans: Array, tap: int, row: int, panel: int, images: tuple[int, int], runs: Array) -> int:
+def _list_runs(p: Any, spans: Array, tap: int, row: int, panel: int, images: tuple[int, int], runs: Array) -> int:
     """The runs of a tap of the other axes, one a row of outputs; how many."""
-    k1, size0, size1, out0, out1, width = p[5], p[6], p[7], p[8], p[9], p[10]
-    s0, s1 = 4 * (tap // k1), 4 * (p[4] + tap % k1)
+    k1, size0, size1, out0, out1, width = p.k1, p.size0, p.size1, p.out0, p.out1, p.width
+    s0, s1 = 4 * (tap // k1), 4 * (p.k0 + tap % k1)
     count = 0
     for n in range(images[0], images[1]):
         for m0 in range(spans[s0 + 2]):
             o0, i0 = spans[s0] + m0, spans[s0 + 1] + m0 * spans[s0 + 3]
             for m1 in range(spans[s1 + 2]):
                 o1, i1 = spans[s1] + m1, spans[s1 + 1] + m1 * spans[s1 + 3]
-                runs[3 * count] = p[0] + 4 * (((n * size0 + i0) * size1 + i1) * width + row)
-                runs[3 * count + 1] = p[1] + 4 * ((n * out0 + o0) * out1 + o1) * p[11] * p[12] + PANEL * panel
-                runs[3 * count + 2] = p[11]
+                runs[3 * count] = p.padded + 4 * (((n * size0 + i0) * size1 + i1) * width + row)
+                runs[3 * count + 1] = p.g + 4 * ((n * out0 + o0) * out1 + o1) * p.out2 * p.outs + PANEL * panel
+                runs[3 * count + 2] = p.out2
                 count += 1
     return count
 
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """All tiles of some images; see `plan` for the parameters."""
-    p = words_at(parameters, 21)
-    spans = words_at(p[3], 1 << 40)
-    outs, rows = p[12], p[13]
-    tile = p[16] + thread * p[17]
+    p = record_at(parameters, _TILES)
+    spans = words_at(p.spans, 1 << 40)
+    outs, rows = p.outs, p.rows
+    tile = p.scratch + thread * p.thread_bytes
     runs_at = tile + TILE
     runs = words_at(runs_at, 1 << 40)
-    images = (index * p[15], min(p[14], (index + 1) * p[15]))
+    images = (index * p.portion, min(p.images, (index + 1) * p.portion))
     # Meanwhile the g of the images that this thread is likely to take next is fetched.
-    share = 4 * p[15] * p[8] * p[9] * p[11] * outs // (p[4] * p[5] * (outs // WIDTH) * ((rows + TALL - 1) // TALL))
-    soon = p[1] + min((index + p[20]) * p[15], p[14] - p[15]) * 4 * p[8] * p[9] * p[11] * outs
-    for tap in range(p[4] * p[5]):
+    share = (
+        4 * p.portion * p.out0 * p.out1 * p.out2 * outs // (p.k0 * p.k1 * (outs // WIDTH) * ((rows + TALL - 1) // TALL))
+    )
+    soon = p.g + min((index + p.threads) * p.portion, p.images - p.portion) * 4 * p.out0 * p.out1 * p.out2 * outs
+    for tap in range(p.k0 * p.k1):
         for panel in range(outs // WIDTH):
             for row in range(0, rows, TALL):
                 count = _list_runs(p, spans, tap, row, panel, images, runs)
-                c = p[2] + 4 * (((index * p[4] * p[5] + tap) * rows + row) * outs + panel * WIDTH)
+                c = p.sums + 4 * (((index * p.k0 * p.k1 + tap) * rows + row) * outs + panel * WIDTH)
                 if count:
-                    pace = share // (count * p[11]) + 1
-                    microkernel(runs_at, count, 4, p[18], 4 * outs, tile, PANEL, p[19], soon, pace, np.float32(1))
+                    pace = share // (count * p.out2) + 1
+                    microkernel(runs_at, count, 4, p.step, 4 * outs, tile, PANEL, p.nothing, soon, pace, np.float32(1))
                     soon += share
                 else:
                     zeros = floats_at(tile, TALL * WIDTH)
@@ -109,14 +122,15 @@ def plan(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
         lines * width + TALL, parts * others * rows * outs, threads.THREADS * per_thread
     )  # a tile of fewer taps reads up to TALL floats beyond the last row
     before = three.low[2] * channels
-    pad = np.array([address_of(x), address_of(padded), lines, before, size2 * channels, width])
-    p = np.array([
-        address_of(padded), address_of(g), address_of(sums), address_of(spans), three.kernel[0], three.kernel[1],
-        size0, size1, small[0], small[1], width, small[2], outs, rows, images, portion,
-        address_of(scratch), 4 * per_thread, 4 * stride * channels, address_of(_nothing), threads.THREADS,
-    ])  # fmt: skip
+    pad = filled(_PADDED, x=x, padded=padded, lines=lines, before=before, length=size2 * channels, width=width)
+    p = filled(
+        _TILES, padded=padded, g=g, sums=sums, spans=spans, k0=three.kernel[0], k1=three.kernel[1], size0=size0,
+        size1=size1, out0=small[0], out1=small[1], width=width, out2=small[2], outs=outs, rows=rows, images=images,
+        portion=portion, scratch=scratch, thread_bytes=4 * per_thread, step=4 * stride * channels, nothing=NOTHING,
+        threads=threads.THREADS,
+    )  # fmt: skip
     return in_turn(
         team().job(_pad_task(), pad, -(-lines // LINES)),
         keeping(team().job(_tiles_task(), p, parts), padded, sums, spans, scratch),
-        plan_column_sum(sums.reshape(parts, -1), out.reshape(-1)),
+        column_sum(sums.reshape(parts, -1), out.reshape(-1)),
     )

@@ -18,15 +18,15 @@ columns.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels.cpu import conv_tiles
-from minigan.kernels.cpu.compiler import address_of, compile_task, floats_at, later, words_at
-from minigan.kernels.cpu.conv_tiles import in_turn, keeping
-from minigan.kernels.cpu.gemm import leak
-from minigan.kernels.cpu.team import Job, team
+from minigan.kernels.cpu.compiler import compile_task, filled, floats_at, later, record, record_at, words_at
+from minigan.kernels.cpu.gemm_microkernel import leak
+from minigan.kernels.cpu.team import Job, in_turn, keeping, team
 from minigan.kernels.cpu.workspace import matrices
 from minigan.kernels.geometry import Geometry
 
@@ -53,34 +53,37 @@ def _tables(geometry: Geometry, transposed: bool) -> tuple[Array, ...]:
 
 
 # -- patches ---------------------------------------------------------------------------------------------------------
+_GATHERED = record("x patches size0 size1 size2 channels k1 k2 out0 out1 out2 taps rows t0 t1 t2")
+
+
 def _gather(parameters: int, index: int, thread: int) -> None:
     """Some rows (n, o0, o1) of the patch matrix; see `plan_patches` for the parameters."""
-    p = words_at(parameters, 16)
+    p = record_at(parameters, _GATHERED)
     size0, size1, size2, channels, k1, k2, out0, out1, out2, taps = (
-        p[2],
-        p[3],
-        p[4],
-        p[5],
-        p[6],
-        p[7],
-        p[8],
-        p[9],
-        p[10],
-        p[11],
+        p.size0,
+        p.size1,
+        p.size2,
+        p.channels,
+        p.k1,
+        p.k2,
+        p.out0,
+        p.out1,
+        p.out2,
+        p.taps,
     )
-    t0 = words_at(p[13], 1 << 40)
-    t1, t2 = words_at(p[14], 1 << 40), words_at(p[15], 1 << 40)
+    t0 = words_at(p.t0, 1 << 40)
+    t1, t2 = words_at(p.t1, 1 << 40), words_at(p.t2, 1 << 40)
     width = taps * channels
-    for row in range(index * SPAN, min(p[12], (index + 1) * SPAN)):
+    for row in range(index * SPAN, min(p.rows, (index + 1) * SPAN)):
         n, o0, o1 = row // (out0 * out1), row // out1 % out0, row % out1
-        target = floats_at(p[1] + 4 * row * out2 * width, out2 * width)
+        target = floats_at(p.patches + 4 * row * out2 * width, out2 * width)
         for j in range(out2 * width):
             target[j] = 0
         for e0 in range(t0[o0], t0[o0 + 1], 2):
             for e1 in range(t1[o1], t1[o1 + 1], 2):
                 line = ((n * size0 + t0[e0]) * size1 + t1[e1]) * size2
                 tap = (t0[e0 + 1] * k1 + t1[e1 + 1]) * k2
-                source = floats_at(p[0] + 4 * line * channels, size2 * channels)
+                source = floats_at(p.x + 4 * line * channels, size2 * channels)
                 for o2 in range(out2):
                     for e2 in range(t2[o2], t2[o2 + 1], 2):
                         begin, end = t2[e2] * channels, (o2 * taps + tap + t2[e2 + 1]) * channels
@@ -95,10 +98,11 @@ def plan_patches(x: Array, geometry: Geometry, patches: Array) -> Job:
     """The patch matrix (N, *small, taps * in) of x."""
     three, tables = geometry.lifted(), _tables(geometry, False)
     rows = len(x) * three.small[0] * three.small[1]
-    p = np.array([
-        address_of(x), address_of(patches), *three.big, x.shape[-1], *three.kernel[1:], *three.small, geometry.taps, rows,
-        *(address_of(t) for t in tables),
-    ])  # fmt: skip
+    (size0, size1, size2), (_, k1, k2), (out0, out1, out2), (t0, t1, t2) = three.big, three.kernel, three.small, tables
+    p = filled(
+        _GATHERED, x=x, patches=patches, size0=size0, size1=size1, size2=size2, channels=x.shape[-1], k1=k1, k2=k2,
+        out0=out0, out1=out1, out2=out2, taps=geometry.taps, rows=rows, t0=t0, t1=t1, t2=t2,
+    )  # fmt: skip
     return keeping(team().job(_gather_task(), p, -(-rows // SPAN)), *tables, patches)
 
 
@@ -117,12 +121,23 @@ def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, slope:
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------
+_COLLECTED = record(
+    "columns out size0 size1 size2 channels k1 k2 out0 out1 out2 taps rows t0 t1 spans bias out_stride source_stride",
+    "slope",
+)
+
+
 @compile_task
-def _sum_row(columns: Array, out: Array, p: Array, spans: Array, tap: int) -> None:
+def _sum_row(columns: Array, out: Array, p: Any, spans: Array, tap: int) -> None:
     """Add one row of source positions under one row of taps to a row of outputs. A tap of the last axis pairs equally spaced
     sources with equally spaced outputs: (first output, first source, how many)."""
-    channels, taps, out_step, source_step = p[5], p[11], p[5] * p[18], p[5] * p[11] * p[19]
-    for k in range(p[7]):
+    channels, taps, out_step, source_step = (
+        p.channels,
+        p.taps,
+        p.channels * p.out_stride,
+        p.channels * p.taps * p.source_stride,
+    )
+    for k in range(p.k2):
         to, source = spans[3 * k] * channels, (spans[3 * k + 1] * taps + tap + k) * channels
         for _ in range(spans[3 * k + 2]):
             for c in range(channels):
@@ -133,32 +148,32 @@ def _sum_row(columns: Array, out: Array, p: Array, spans: Array, tap: int) -> No
 
 def _collect(parameters: int, index: int, thread: int) -> None:
     """Some rows (n, o0, o1) of the output; see `plan_columns` for the parameters."""
-    p = words_at(parameters, 20)
+    p = record_at(parameters, _COLLECTED)
     size0, size1, size2, channels, k1, k2, out0, out1, out2, taps = (
-        p[2],
-        p[3],
-        p[4],
-        p[5],
-        p[6],
-        p[7],
-        p[8],
-        p[9],
-        p[10],
-        p[11],
+        p.size0,
+        p.size1,
+        p.size2,
+        p.channels,
+        p.k1,
+        p.k2,
+        p.out0,
+        p.out1,
+        p.out2,
+        p.taps,
     )
-    slope = floats_at(parameters + 8 * 17, 1)[0]
-    bias = floats_at(p[16], channels)
-    t0 = words_at(p[13], 1 << 40)
-    t1, spans = words_at(p[14], 1 << 40), words_at(p[15], 3 * k2)
-    for row in range(index * SPAN, min(p[12], (index + 1) * SPAN)):
+    slope = np.float32(p.slope)
+    bias = floats_at(p.bias, channels)
+    t0 = words_at(p.t0, 1 << 40)
+    t1, spans = words_at(p.t1, 1 << 40), words_at(p.spans, 3 * k2)
+    for row in range(index * SPAN, min(p.rows, (index + 1) * SPAN)):
         n, o0, o1 = row // (out0 * out1), row // out1 % out0, row % out1
-        out = floats_at(p[1] + 4 * row * out2 * channels, out2 * channels)
+        out = floats_at(p.out + 4 * row * out2 * channels, out2 * channels)
         for j in range(out2 * channels):
             out[j] = 0
         for e0 in range(t0[o0], t0[o0 + 1], 2):
             for e1 in range(t1[o1], t1[o1 + 1], 2):
                 line = ((n * size0 + t0[e0]) * size1 + t1[e1]) * size2
-                columns = floats_at(p[0] + 4 * line * taps * channels, size2 * taps * channels)
+                columns = floats_at(p.columns + 4 * line * taps * channels, size2 * taps * channels)
                 _sum_row(columns, out, p, spans, (t0[e0 + 1] * k1 + t1[e1 + 1]) * k2)
         for o2 in range(out2):
             for c in range(channels):
@@ -197,13 +212,14 @@ def plan_columns(
         turned = w.reshape(taps, depth, channels)
         jobs.append(lambda: np.copyto(weights.reshape(taps, channels, depth), turned.swapaxes(1, 2)))
     rows = len(source) * outputs[0] * outputs[1]
-    p = np.array([
-        address_of(columns), address_of(out), *inputs, channels, *three.kernel[1:], *outputs, taps, rows,
-        *(address_of(t) for t in tables), 0, 0, stride if transposed else 1, 1 if transposed else stride,
-    ])  # fmt: skip
     zeros = np.zeros(channels, np.float32)
-    p[16] = address_of(zeros if bias is None else bias)
-    p[17:18].view(np.float32)[0] = slope
+    (size0, size1, size2), (_, k1, k2), (out0, out1, out2) = inputs, three.kernel, outputs
+    p = filled(
+        _COLLECTED, columns=columns, out=out, size0=size0, size1=size1, size2=size2, channels=channels, k1=k1, k2=k2,
+        out0=out0, out1=out1, out2=out2, taps=taps, rows=rows, t0=t0, t1=t1, spans=spans,
+        bias=zeros if bias is None else bias, out_stride=stride if transposed else 1,
+        source_stride=1 if transposed else stride, slope=slope,
+    )  # fmt: skip
     summing = keeping(team().job(_collect_task(), p, -(-rows // SPAN)), *tables, columns, weights, zeros)
     flat, matrix = source.reshape(-1, 1, depth), weights.reshape(1, taps * channels, depth)
     product = conv_tiles.plan(flat, matrix, None, POINT, 1.0, columns, True)

@@ -25,14 +25,16 @@ as one run of a greater depth.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels.cpu import threads
-from minigan.kernels.cpu.compiler import address_of, compile_task, floats_at, later, words_at
-from minigan.kernels.cpu.gemm import LANES, TALL, WIDTH, _nothing, leak, microkernel, pack
-from minigan.kernels.cpu.team import Job, team
+from minigan.kernels.cpu.compiler import compile_task, filled, floats_at, later, record, record_at, words_at
+from minigan.kernels.cpu.gemm_microkernel import LANES, NOTHING, TALL, WIDTH, leak, microkernel
+from minigan.kernels.cpu.gemm_packing import pack
+from minigan.kernels.cpu.team import Job, keeping, team
 from minigan.kernels.cpu.workspace import whole_lines, workspace
 from minigan.kernels.geometry import Geometry
 
@@ -103,19 +105,22 @@ def pack_partial(b: int, b_row: int, b_column: int, depth: int, columns: int, pa
             target[j] = floats_at(b + k * b_row + j * b_column, 1)[0]
 
 
+_WEIGHTS = record("w taps row column depth columns packed slots")
+
+
 def _pack_weights(parameters: int, index: int, thread: int) -> None:
     """One tap of one panel; see `plan_packing` for the parameters."""
-    p = words_at(parameters, 8)
-    taps, depth, columns = p[1], p[4], p[5]
-    slots = words_at(p[7], taps)
+    p = record_at(parameters, _WEIGHTS)
+    taps, depth, columns = p.taps, p.depth, p.columns
+    slots = words_at(p.slots, taps)
     panel, tap = index // taps, index % taps
-    source = p[0] + 4 * depth * columns * tap
-    target = p[6] + PANEL * depth * (taps * panel + slots[tap])
+    source = p.w + 4 * depth * columns * tap
+    target = p.packed + PANEL * depth * (taps * panel + slots[tap])
     j = panel * WIDTH
-    if columns - j >= WIDTH and (p[3] == 4 or depth >= LANES):
-        pack(source, p[2], p[3], depth, j, target)
+    if columns - j >= WIDTH and (p.column == 4 or depth >= LANES):
+        pack(source, p.row, p.column, depth, j, target)
     else:
-        pack_partial(source + j * p[3], p[2], p[3], depth, min(WIDTH, columns - j), target)
+        pack_partial(source + j * p.column, p.row, p.column, depth, min(WIDTH, columns - j), target)
 
 
 _pack_task = later(_pack_weights)
@@ -128,37 +133,27 @@ def plan_packing(w: Array, geometry: Geometry, transposed: bool, packed: Array) 
     slots = (np.arange(taps) // last * last + rank[np.arange(taps) % last]).astype(np.int64)
     depth, columns = (w.shape[-1], w.shape[-2]) if transposed else w.shape[-2:]
     row, column = (4, 4 * depth) if transposed else (4 * columns, 4)
-    p = np.array([address_of(w), taps, row, column, depth, columns, address_of(packed), address_of(slots)])
+    p = filled(
+        _WEIGHTS, w=w, taps=taps, row=row, column=column, depth=depth, columns=columns, packed=packed, slots=slots
+    )
     job = team().job(_pack_task(), p, taps * -(-columns // WIDTH))
     return keeping(job, slots)
 
 
-def keeping(job: Job, *arrays: Array) -> Job:
-    """The job, which keeps alive the arrays that it knows by address."""
-
-    def run(_arrays: tuple[Array, ...] = arrays) -> None:
-        job()
-
-    return run
-
-
-def in_turn(*jobs: Job) -> Job:
-    """The jobs one after the other, as one."""
-
-    def run() -> None:
-        for job in jobs:
-            job()
-
-    return run
-
-
 # -- the tiles -------------------------------------------------------------------------------------------------------
+_TILES = record(
+    "source image size1 size2 pixel packed panel_bytes channels k1 k2 out out_image out_pixel out0 out1 "
+    "out2 bias images columns group_blocks row_blocks scratch thread_bytes t0 t1 t2 biased threads",
+    "slope",
+)
+
+
 @compile_task
-def _list_runs(p: Array, o0: int, o1: int, o2: int, base: int, panel: int, runs: Array) -> int:
+def _list_runs(p: Any, o0: int, o1: int, o2: int, base: int, panel: int, runs: Array) -> int:
     """The runs of one output position, (address in the source, address in the packed panel, depth); how many."""
-    heads = words_at(p[24], 1 << 40)
-    t0, t1, t2 = heads, words_at(p[25], 1 << 40), words_at(p[26], 1 << 40)
-    size1, size2, channels, k1, k2, pixel = p[2], p[3], p[7], p[8], p[9], p[4]
+    heads = words_at(p.t0, 1 << 40)
+    t0, t1, t2 = heads, words_at(p.t1, 1 << 40), words_at(p.t2, 1 << 40)
+    size1, size2, channels, k1, k2, pixel = p.size1, p.size2, p.channels, p.k1, p.k2, p.pixel
     count = 0
     for e0 in range(t0[o0], t0[o0 + 1], 3):
         for e1 in range(t1[o1], t1[o1 + 1], 3):
@@ -193,43 +188,43 @@ def _fill(bias: int, slope: float, tile: int) -> None:
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """Some images, some rows of positions, one panel of channels; see `plan` for the parameters."""
-    p = words_at(parameters, 29)
-    slope = floats_at(parameters + 8 * 17, 1)[0]
-    images, columns, group_blocks, row_blocks = p[18], p[19], p[20], p[21]
-    scratch = p[22] + thread * p[23]
+    p = record_at(parameters, _TILES)
+    slope = np.float32(p.slope)
+    images, columns, group_blocks, row_blocks = p.images, p.columns, p.group_blocks, p.row_blocks
+    scratch = p.scratch + thread * p.thread_bytes
     tile = scratch
     runs_at = scratch + TILE
     runs = words_at(runs_at, 1 << 40)
     panel_index, rest = index // (group_blocks * row_blocks), index % (group_blocks * row_blocks)
-    groups, rows = (images + TALL - 1) // TALL, p[13] * p[14]
+    groups, rows = (images + TALL - 1) // TALL, p.out0 * p.out1
     group_block, row_block = rest // row_blocks, rest % row_blocks
     width = min(WIDTH, columns - panel_index * WIDTH)
-    panel = p[5] + panel_index * p[6]
-    bias = p[16] + PANEL * panel_index * p[27]
+    panel = p.packed + panel_index * p.panel_bytes
+    bias = p.bias + PANEL * panel_index * p.biased
     stop = groups * (group_block + 1) // group_blocks
     for group in range(groups * group_block // group_blocks, stop):
         first = min(group * TALL, images - TALL)
         # While this group is computed, the images of the one that this thread is likely to take next are fetched.
-        following = group + 1 if group + 1 < stop else (group + p[28]) % groups
-        soon = p[0] + min(following * TALL, images - TALL) * p[1]
+        following = group + 1 if group + 1 < stop else (group + p.threads) % groups
+        soon = p.source + min(following * TALL, images - TALL) * p.image
         for row in range(rows * row_block // row_blocks, rows * (row_block + 1) // row_blocks):
-            for o2 in range(p[15]):
-                c = p[10] + first * p[11] + (row * p[15] + o2) * p[12] + PANEL * panel_index
-                count = _list_runs(p, row // p[14], row % p[14], o2, p[0] + first * p[1], panel, runs)
+            for o2 in range(p.out2):
+                c = p.out + first * p.out_image + (row * p.out2 + o2) * p.out_pixel + PANEL * panel_index
+                count = _list_runs(p, row // p.out1, row % p.out1, o2, p.source + first * p.image, panel, runs)
                 depth = 0
                 for r in range(count):
                     depth += runs[3 * r + 2]
-                part, parts = row * p[15] + o2, rows * p[15]
-                ahead = soon + TALL * p[1] * part // parts
-                pace = TALL * p[1] // (parts * max(depth, 1)) + 1
+                part, parts = row * p.out2 + o2, rows * p.out2
+                ahead = soon + TALL * p.image * part // parts
+                pace = TALL * p.image // (parts * max(depth, 1)) + 1
                 if count and width == WIDTH:
-                    microkernel(runs_at, count, p[1], 4, PANEL, c, p[11], bias, ahead, pace, slope)
+                    microkernel(runs_at, count, p.image, 4, PANEL, c, p.out_image, bias, ahead, pace, slope)
                     continue
                 if count:
-                    microkernel(runs_at, count, p[1], 4, PANEL, tile, PANEL, bias, ahead, pace, slope)
+                    microkernel(runs_at, count, p.image, 4, PANEL, tile, PANEL, bias, ahead, pace, slope)
                 else:
                     _fill(bias, slope, tile)
-                copy_tile(tile, TALL, width, c, p[11])
+                copy_tile(tile, TALL, width, c, p.out_image)
 
 
 _tiles_task = later(_tiles)
@@ -268,16 +263,15 @@ def plan(
     *axes, longest = tables(geometry, transposed)
     per_thread = TILE // 4 + whole_lines(2 * 3 * longest)
     packed, scratch, padded = workspace(panels * geometry.taps * depth * WIDTH, size * per_thread, panels * WIDTH)
-    p = np.empty(29, np.int64)
-    p[:16] = (
-        address_of(source), source[0].nbytes, inputs[1], inputs[2], 4 * depth,
-        address_of(packed), PANEL * geometry.taps * depth, depth, three.kernel[1], three.kernel[2],
-        address_of(out), out[0].nbytes, 4 * columns, *outputs,
+    t0, t1, t2 = axes
+    p = filled(
+        _TILES, source=source, image=source[0].nbytes, size1=inputs[1], size2=inputs[2], pixel=4 * depth,
+        packed=packed, panel_bytes=PANEL * geometry.taps * depth, channels=depth, k1=three.kernel[1], k2=three.kernel[2],
+        out=out, out_image=out[0].nbytes, out_pixel=4 * columns, out0=outputs[0], out1=outputs[1], out2=outputs[2],
+        bias=NOTHING if bias is None else padded, images=images, columns=columns, group_blocks=group_blocks,
+        row_blocks=row_blocks, scratch=scratch, thread_bytes=4 * per_thread, t0=t0, t1=t1, t2=t2,
+        biased=int(bias is not None), threads=size, slope=slope,
     )  # fmt: skip
-    p[16] = address_of(_nothing if bias is None else padded)
-    p[17:18].view(np.float32)[0] = slope
-    p[18:24] = images, columns, group_blocks, row_blocks, address_of(scratch), 4 * per_thread
-    p[24:] = *(address_of(a) for a in axes), int(bias is not None), size
     packing = plan_packing(w, geometry, transposed, packed)
     tiling = team().job(_tiles_task(), p, panels * group_blocks * row_blocks)
 

@@ -17,14 +17,16 @@ added to the result.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels.cpu import threads
-from minigan.kernels.cpu.compiler import address_of, compile_task, floats_at, later, words_at
-from minigan.kernels.cpu.conv_tiles import PANEL, TASKS, TILE, copy_tile, in_turn, keeping
-from minigan.kernels.cpu.gemm import TALL, WIDTH, _nothing, microkernel
-from minigan.kernels.cpu.team import Job, team
+from minigan.kernels.cpu.compiler import compile_task, filled, floats_at, later, record, record_at, words_at
+from minigan.kernels.cpu.conv_tiles import PANEL, TASKS, TILE, copy_tile
+from minigan.kernels.cpu.gemm_microkernel import NOTHING, TALL, WIDTH, microkernel
+from minigan.kernels.cpu.team import Job, in_turn, keeping, team
 from minigan.kernels.cpu.workspace import whole_lines, workspace
 from minigan.kernels.geometry import Geometry
 
@@ -53,16 +55,19 @@ def pack_row(source: Array, channels: int, width: int, target: Array, panel: int
             target[whole * panel + j] = source[whole * width + j]
 
 
+_PACKED = record("source image images positions channels packed slots panel width")
+
+
 def _pack(parameters: int, index: int, thread: int) -> None:
     """Some positions of all images as (channel // width, slot of the position, image, width)."""
-    p = words_at(parameters, 9)
-    images, positions, channels, width = p[2], p[3], p[4], p[8]
-    slots = words_at(p[6], positions)
+    p = record_at(parameters, _PACKED)
+    images, positions, channels, width = p.images, p.positions, p.channels, p.width
+    slots = words_at(p.slots, positions)
     panel = positions * images * width
     for position in range(index * ROWS, min(positions, (index + 1) * ROWS)):
         for n in range(images):
-            source = floats_at(p[0] + n * p[1] + 4 * channels * position, channels)
-            target = floats_at(p[5] + 4 * width * (slots[position] * images + n), p[7])
+            source = floats_at(p.source + n * p.image + 4 * channels * position, channels)
+            target = floats_at(p.packed + 4 * width * (slots[position] * images + n), p.panel)
             pack_row(source, channels, width, target, panel)
 
 
@@ -72,10 +77,10 @@ _pack_task = later(_pack)
 def plan_packing(a: Array, first: int, images: int, slots: Array, width: int, packed: Array) -> Job:
     """Images first ... first + images of `a`, packed into `packed` with `width` channels together."""
     positions, channels = slots.size, a.shape[-1]
-    p = np.array([
-        address_of(a) + first * a[0].nbytes, a[0].nbytes, images, positions, channels,
-        address_of(packed), address_of(slots), packed.size, width,
-    ])  # fmt: skip
+    p = filled(
+        _PACKED, source=a[first:], image=a[0].nbytes, images=images, positions=positions, channels=channels,
+        packed=packed, slots=slots, panel=packed.size, width=width,
+    )  # fmt: skip
     return keeping(team().job(_pack_task(), p, -(-positions // ROWS)), slots, packed)
 
 
@@ -90,13 +95,19 @@ def _add_tile(tile: int, rows: int, columns: int, c: int, c_row: int) -> None:
             target[n] += source[n]
 
 
+_TILES = record(
+    "xs block_bytes gs panel_bytes out images k1 k2 k0 size1 size2 out1 out2 blocks tap_blocks taps ins "
+    "outs spans scratch thread_bytes fresh nothing threads panels tasks"
+)
+
+
 @compile_task
-def _list_runs(p: Array, spans: Array, tap: int, block: int, panel: int, runs: Array) -> int:
+def _list_runs(p: Any, spans: Array, tap: int, block: int, panel: int, runs: Array) -> int:
     """The runs of a tap, one a row of positions that it pairs; how many. `spans` holds for each axis and tap the first small
     position, the slot of its partner (of a row: the index), how many, and the step from partner to partner."""
-    k1, k2, images = p[6], p[7], p[5]
-    s0, s1, s2 = 4 * (tap // (k1 * k2)), 4 * (p[8] + tap // k2 % k1), 4 * (p[8] + k1 + tap % k2)
-    size1, size2, out1, out2 = p[9], p[10], p[11], p[12]
+    k1, k2, images = p.k1, p.k2, p.images
+    s0, s1, s2 = 4 * (tap // (k1 * k2)), 4 * (p.k0 + tap // k2 % k1), 4 * (p.k0 + k1 + tap % k2)
+    size1, size2, out1, out2 = p.size1, p.size2, p.out1, p.out2
     count = 0
     if spans[s2 + 2] == 0:
         return 0
@@ -113,37 +124,39 @@ def _list_runs(p: Array, spans: Array, tap: int, block: int, panel: int, runs: A
 
 
 @compile_task
-def _soon(p: Array, index: int, done: int, taps: int) -> tuple[int, int]:
+def _soon(p: Any, index: int, done: int, taps: int) -> tuple[int, int]:
     """While tap number `done` of a task's `taps` is computed: where the memory begins that is fetched meanwhile, and how many
     bytes. Even taps fetch the block of x that this thread is likely to take next, odd ones the next panel of g."""
-    blocks, tap_blocks, threads_ = p[13], p[14], p[23]
+    blocks, tap_blocks, threads_ = p.blocks, p.tap_blocks, p.threads
     if done % 2 == 0:
-        following = min(index + threads_, p[25] - 1) // tap_blocks
-        block = following // blocks // p[24] * blocks + following % blocks
-        size = p[1] // ((taps + 1) // 2)
-        return p[0] + block * p[1] + size * (done // 2), size
+        following = min(index + threads_, p.tasks - 1) // tap_blocks
+        block = following // blocks // p.panels * blocks + following % blocks
+        size = p.block_bytes // ((taps + 1) // 2)
+        return p.xs + block * p.block_bytes + size * (done // 2), size
     block, panel = index // tap_blocks % blocks, index // tap_blocks // blocks
-    share = p[3] * threads_ // (blocks * tap_blocks)  # of the panel, by this task
+    share = p.panel_bytes * threads_ // (blocks * tap_blocks)  # of the panel, by this task
     size = share // (taps // 2)
-    start = min(p[3] - share, share * (block // threads_ * tap_blocks + index % tap_blocks))
-    return p[2] + min(panel + 1, p[25] // (tap_blocks * blocks) - 1) * p[3] + start + size * (done // 2), size
+    start = min(p.panel_bytes - share, share * (block // threads_ * tap_blocks + index % tap_blocks))
+    return p.gs + min(panel + 1, p.tasks // (tap_blocks * blocks) - 1) * p.panel_bytes + start + size * (
+        done // 2
+    ), size
 
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """Some taps of one block of input channels and one panel of output channels; see `plan_tiles` for the parameters."""
-    p = words_at(parameters, 26)
-    blocks, tap_blocks, taps, ins, outs = p[13], p[14], p[15], p[16], p[17]
-    spans = words_at(p[18], 1 << 40)
-    tile = p[19] + thread * p[20]
+    p = record_at(parameters, _TILES)
+    blocks, tap_blocks, taps, ins, outs = p.blocks, p.tap_blocks, p.taps, p.ins, p.outs
+    spans = words_at(p.spans, 1 << 40)
+    tile = p.scratch + thread * p.thread_bytes
     runs_at = tile + TILE
     runs = words_at(runs_at, 1 << 40)
     product, block, part = index // tap_blocks // blocks, index // tap_blocks % blocks, index % tap_blocks
-    which, panel = product // p[24], product % p[24]
+    which, panel = product // p.panels, product % p.panels
     rows, columns = min(TALL, ins - block * TALL), min(WIDTH, outs - panel * WIDTH)
-    a, b = p[0] + (which * blocks + block) * p[1], p[2] + product * p[3]
+    a, b = p.xs + (which * blocks + block) * p.block_bytes, p.gs + product * p.panel_bytes
     first, last = taps * part // tap_blocks, taps * (part + 1) // tap_blocks
     for tap in range(first, last):
-        c = p[4] + 4 * (((which * taps + tap) * ins + block * TALL) * outs + panel * WIDTH)
+        c = p.out + 4 * (((which * taps + tap) * ins + block * TALL) * outs + panel * WIDTH)
         count = _list_runs(p, spans, tap, a, b, runs)
         depth = 0
         for r in range(count):
@@ -151,18 +164,18 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
         soon, size = _soon(p, index, tap - first, last - first)
         pace = size // max(depth, 1) + 1
         if count == 0:
-            if p[21]:  # nothing meets this tap: zero, in the first portion
+            if p.fresh:  # nothing meets this tap: zero, in the first portion
                 for r in range(TALL):
                     row = floats_at(tile + PANEL * r, WIDTH)
                     for j in range(WIDTH):
                         row[j] = 0
                 copy_tile(tile, rows, columns, c, 4 * outs)
             continue
-        if p[21] and rows == TALL and columns == WIDTH:
-            microkernel(runs_at, count, 4, 4 * TALL, PANEL, c, 4 * outs, p[22], soon, pace, np.float32(1))
+        if p.fresh and rows == TALL and columns == WIDTH:
+            microkernel(runs_at, count, 4, 4 * TALL, PANEL, c, 4 * outs, p.nothing, soon, pace, np.float32(1))
             continue
-        microkernel(runs_at, count, 4, 4 * TALL, PANEL, tile, PANEL, p[22], soon, pace, np.float32(1))
-        if p[21]:
+        microkernel(runs_at, count, 4, 4 * TALL, PANEL, tile, PANEL, p.nothing, soon, pace, np.float32(1))
+        if p.fresh:
             copy_tile(tile, rows, columns, c, 4 * outs)
         else:
             _add_tile(tile, rows, columns, c, 4 * outs)
@@ -220,12 +233,13 @@ def plan_tiles(
     blocks, panels, size = -(-ins // TALL), -(-outs // WIDTH), threads.THREADS
     tap_blocks = min(geometry.taps, max(1, -(-TASKS * size // (sets * blocks * panels)))) if size > 1 else 1
     tasks, spans = sets * panels * blocks * tap_blocks, spans_of(geometry)
-    p = np.array([
-        address_of(xs), 4 * xs.size // (sets * blocks), address_of(gs), 4 * gs.size // (sets * panels), address_of(out), images,
-        geometry.kernel[1], geometry.kernel[2], geometry.kernel[0], geometry.big[1], geometry.big[2],
-        geometry.small[1], geometry.small[2], blocks, tap_blocks, geometry.taps, ins, outs, address_of(spans),
-        address_of(scratch), scratch.size // size * 4, int(fresh), address_of(_nothing), size, panels, tasks,
-    ])  # fmt: skip
+    p = filled(
+        _TILES, xs=xs, block_bytes=4 * xs.size // (sets * blocks), gs=gs, panel_bytes=4 * gs.size // (sets * panels), out=out,
+        images=images, k1=geometry.kernel[1], k2=geometry.kernel[2], k0=geometry.kernel[0], size1=geometry.big[1],
+        size2=geometry.big[2], out1=geometry.small[1], out2=geometry.small[2], blocks=blocks, tap_blocks=tap_blocks,
+        taps=geometry.taps, ins=ins, outs=outs, spans=spans, scratch=scratch, thread_bytes=scratch.size // size * 4,
+        fresh=int(fresh), nothing=NOTHING, threads=size, panels=panels, tasks=tasks,
+    )  # fmt: skip
     job = team().job(_tiles_task(), p, tasks)
     return keeping(job, spans, xs, gs, scratch)
 

@@ -26,11 +26,20 @@ from numba.extending import intrinsic
 
 from minigan.backend import Array
 from minigan.kernels.cpu import conv_tiles, conv_weight_tiles, threads, winograd
-from minigan.kernels.cpu.compiler import address_of, compile_ordered, compile_task, floats_at, later, words_at
+from minigan.kernels.cpu.compiler import (
+    compile_ordered,
+    compile_task,
+    filled,
+    floats_at,
+    later,
+    record,
+    record_at,
+    words_at,
+)
 from minigan.kernels.cpu.conv_cost import WINOGRAD_OUTPUTS as OUTPUTS
-from minigan.kernels.cpu.conv_tiles import PANEL, TASKS, copy_tile, in_turn, keeping
+from minigan.kernels.cpu.conv_tiles import PANEL, TASKS, copy_tile
 from minigan.kernels.cpu.conv_weight_tiles import pack_row
-from minigan.kernels.cpu.gemm import (
+from minigan.kernels.cpu.gemm_microkernel import (
     LANES,
     TALL,
     VECTORS,
@@ -43,7 +52,7 @@ from minigan.kernels.cpu.gemm import (
     store_vector,
 )
 from minigan.kernels.cpu.registers import LINE
-from minigan.kernels.cpu.team import Job, team
+from minigan.kernels.cpu.team import Job, in_turn, keeping, team
 from minigan.kernels.cpu.workspace import whole_lines, workspace
 from minigan.kernels.geometry import Geometry
 
@@ -84,21 +93,24 @@ def _square(matrix: Array) -> Array:
 
 
 # -- inputs ----------------------------------------------------------------------------------------------------------
+_INPUTS = record("x transformed size channels blocks points before zeros matrix rows lines image_bytes")
+
+
 def _inputs(parameters: int, index: int, thread: int) -> None:
     """The inputs of one image; see `plan_inputs` for the parameters."""
-    p = words_at(parameters, 12)
-    size, channels, blocks, points, before, zeros = p[2], p[3], p[4], p[5], p[6], p[7]
-    matrix = floats_at(p[8], POINTS * POINTS)
-    rows = words_at(p[9] + thread * 8 * POINTS, POINTS)
-    lines = p[10]
+    p = record_at(parameters, _INPUTS)
+    size, channels, blocks, points, before, zeros = p.size, p.channels, p.blocks, p.points, p.before, p.zeros
+    matrix = floats_at(p.matrix, POINTS * POINTS)
+    rows = words_at(p.rows + thread * 8 * POINTS, POINTS)
+    lines = p.lines
     for line in range(lines):
         for block in range(blocks):
             for j in range(POINTS):
                 at = block * OUTPUTS - before + j
                 inside = j < points and 0 <= at < size
-                rows[j] = p[0] + 4 * ((index * lines + line) * size + at) * channels if inside else zeros
+                rows[j] = p.x + 4 * ((index * lines + line) * size + at) * channels if inside else zeros
             for point in range(points):
-                place = p[1] + index * p[11] + 4 * ((point * lines + line) * blocks + block) * channels
+                place = p.transformed + index * p.image_bytes + 4 * ((point * lines + line) * blocks + block) * channels
                 combine(matrix, point, rows, channels, floats_at(place, channels))
 
 
@@ -116,27 +128,31 @@ def plan_inputs(x: Array, before: int, blocks: int, matrix: Array, points: int, 
     size, channels = x.shape[-2:]
     rows, zeros = x[0].size // (size * channels), np.zeros(channels, np.float32)
     addresses, square = np.zeros(POINTS * threads.THREADS, np.int64), _square(matrix)
-    p = np.array([
-        address_of(x), address_of(transformed), size, channels, blocks, points, before, address_of(zeros),
-        address_of(square), address_of(addresses), rows, 4 * image_floats(rows * blocks * points * channels),
-    ])  # fmt: skip
+    p = filled(
+        _INPUTS, x=x, transformed=transformed, size=size, channels=channels, blocks=blocks, points=points, before=before,
+        zeros=zeros, matrix=square, rows=addresses, lines=rows,
+        image_bytes=4 * image_floats(rows * blocks * points * channels),
+    )  # fmt: skip
     return keeping(team().job(_inputs_task(), p, len(x)), zeros, addresses, square, transformed)
 
 
 # -- weights ---------------------------------------------------------------------------------------------------------
+_WEIGHTS = record("packed transformed others taps points length zeros matrix rows")
+
+
 def _weights(parameters: int, index: int, thread: int) -> None:
     """One tap of the other axes of one panel; see `plan_weights` for the parameters."""
-    p = words_at(parameters, 9)
-    others, taps, points, length, zeros = p[2], p[3], p[4], p[5], p[6]
-    matrix = floats_at(p[7], POINTS * POINTS)
-    rows = words_at(p[8] + thread * 8 * POINTS, POINTS)
+    p = record_at(parameters, _WEIGHTS)
+    others, taps, points, length, zeros = p.others, p.taps, p.points, p.length, p.zeros
+    matrix = floats_at(p.matrix, POINTS * POINTS)
+    rows = words_at(p.rows + thread * 8 * POINTS, POINTS)
     panel, other = index // others, index % others
     for start in range(0, length, PART):
         part = min(PART, length - start)
         for j in range(POINTS):
-            rows[j] = p[0] + 4 * (((panel * others + other) * taps + j) * length + start) if j < taps else zeros
+            rows[j] = p.packed + 4 * (((panel * others + other) * taps + j) * length + start) if j < taps else zeros
         for point in range(points):
-            target = floats_at(p[1] + 4 * (((panel * points + point) * others + other) * length + start), part)
+            target = floats_at(p.transformed + 4 * (((panel * points + point) * others + other) * length + start), part)
             combine(matrix, point, rows, part, target)
 
 
@@ -148,10 +164,10 @@ def plan_weights(packed: Array, panels: int, geometry: Geometry, depth: int, mat
     taps, points = geometry.kernel[-1], len(matrix)
     others, zeros = geometry.taps // taps, np.zeros(PART, np.float32)
     addresses, square = np.zeros(POINTS * threads.THREADS, np.int64), _square(matrix)
-    p = np.array([
-        address_of(packed), address_of(transformed), others, taps, points, depth * WIDTH, address_of(zeros),
-        address_of(square), address_of(addresses),
-    ])  # fmt: skip
+    p = filled(
+        _WEIGHTS, packed=packed, transformed=transformed, others=others, taps=taps, points=points, length=depth * WIDTH,
+        zeros=zeros, matrix=square, rows=addresses,
+    )  # fmt: skip
     return keeping(team().job(_weights_task(), p, panels * others), zeros, addresses, square, packed, transformed)
 
 
@@ -202,31 +218,39 @@ def _inverse_row(typing: Any, m: Any, step: Any, points: Any, matrix: Any, bias:
 inverse_row: Any = intrinsic(_inverse_row)
 
 
+_TILES = record(
+    "v image_bytes size1 blocks points u panel_bytes channels k1 others out out_image out_pixel out0 out1 "
+    "out2 bias images columns group_blocks row_blocks scratch thread_bytes t0 t1 lines biased kept matrix "
+    "nothing threads",
+    "slope",
+)
+
+
 @compile_task
-def _outputs(m: int, p: Array, count: int, bias: int, slope: float, width: int, c: int, aside: int) -> None:
+def _outputs(m: int, p: Any, count: int, bias: int, slope: float, width: int, c: int, aside: int) -> None:
     """The outputs of one block for the TALL rows of its tiles, `count` <= OUTPUTS positions, `width` <= WIDTH channels; what is
     not wanted goes to `aside` (the addresses of the rows, then OUTPUTS rows)."""
     targets = words_at(aside, OUTPUTS)
     for r in range(TALL):
         for j in range(OUTPUTS):
             whole = j < count and width == WIDTH
-            targets[j] = c + r * p[11] + j * p[12] if whole else aside + ADDRESSES + PANEL * j
-        inverse_row(m + PANEL * r, PANEL * TALL, p[4], p[29], bias, slope, aside)
+            targets[j] = c + r * p.out_image + j * p.out_pixel if whole else aside + ADDRESSES + PANEL * j
+        inverse_row(m + PANEL * r, PANEL * TALL, p.points, p.matrix, bias, slope, aside)
         if width < WIDTH:
             for j in range(count):
-                copy_tile(aside + ADDRESSES + PANEL * j, 1, width, c + r * p[11] + j * p[12], 0)
+                copy_tile(aside + ADDRESSES + PANEL * j, 1, width, c + r * p.out_image + j * p.out_pixel, 0)
 
 
 @compile_task
-def _list_runs(p: Array, o0: int, o1: int, block: int, point: int, base: int, panel: int, runs: Array) -> int:
+def _list_runs(p: Any, o0: int, o1: int, block: int, point: int, base: int, panel: int, runs: Array) -> int:
     """The runs of one point of a block: one for each tap of the other axes that is inside."""
-    t0 = words_at(p[24], 1 << 40)
-    t1 = words_at(p[25], 1 << 40)
-    channels, blocks, k1, others = p[7], p[3], p[8], p[9]
-    count, plane = 0, point * p[26]
+    t0 = words_at(p.t0, 1 << 40)
+    t1 = words_at(p.t1, 1 << 40)
+    channels, blocks, k1, others = p.channels, p.blocks, p.k1, p.others
+    count, plane = 0, point * p.lines
     for e0 in range(t0[o0], t0[o0 + 1], 3):
         for e1 in range(t1[o1], t1[o1 + 1], 3):
-            line, tap = t0[e0] * p[2] + t1[e1], t0[e0 + 1] * k1 + t1[e1 + 1]
+            line, tap = t0[e0] * p.size1 + t1[e1], t0[e0 + 1] * k1 + t1[e1 + 1]
             runs[3 * count] = base + 4 * ((plane + line) * blocks + block) * channels
             runs[3 * count + 1] = panel + (point * others + tap) * channels * PANEL
             runs[3 * count + 2] = channels
@@ -236,35 +260,44 @@ def _list_runs(p: Array, o0: int, o1: int, block: int, point: int, base: int, pa
 
 def _tiles(parameters: int, index: int, thread: int) -> None:
     """Some images, some rows of positions, one panel of channels; see `plan` for the parameters."""
-    p = words_at(parameters, 32)
-    slope = floats_at(parameters + 8 * 17, 1)[0]
-    images, columns, group_blocks, row_blocks, blocks, points = p[18], p[19], p[20], p[21], p[3], p[4]
-    scratch = p[22] + thread * p[23]
+    p = record_at(parameters, _TILES)
+    slope = np.float32(p.slope)
+    images, columns, group_blocks, row_blocks, blocks, points = (
+        p.images,
+        p.columns,
+        p.group_blocks,
+        p.row_blocks,
+        p.blocks,
+        p.points,
+    )
+    scratch = p.scratch + thread * p.thread_bytes
     runs = words_at(scratch, 1 << 40)
-    kept = scratch + p[28]
+    kept = scratch + p.kept
     panel_index, rest = index // (group_blocks * row_blocks), index % (group_blocks * row_blocks)
-    groups, rows = (images + TALL - 1) // TALL, p[13] * p[14]
+    groups, rows = (images + TALL - 1) // TALL, p.out0 * p.out1
     group_block, row_block = rest // row_blocks, rest % row_blocks
     width = min(WIDTH, columns - panel_index * WIDTH)
-    panel, bias = p[5] + panel_index * p[6], p[16] + PANEL * panel_index * p[27]
-    nothing, aside = p[30], p[22] + (thread + 1) * p[23] - ASIDE
+    panel, bias = p.u + panel_index * p.panel_bytes, p.bias + PANEL * panel_index * p.biased
+    nothing, aside = p.nothing, p.scratch + (thread + 1) * p.thread_bytes - ASIDE
     first_row, last_row = rows * row_block // row_blocks, rows * (row_block + 1) // row_blocks
     stop = groups * (group_block + 1) // group_blocks
     for group in range(groups * group_block // group_blocks, stop):
         first = min(group * TALL, images - TALL)
-        following = group + 1 if group + 1 < stop else (group + p[31]) % groups
-        ahead, tiles = p[0] + min(following * TALL, images - TALL) * p[1], rows * blocks * points
+        following = group + 1 if group + 1 < stop else (group + p.threads) % groups
+        ahead, tiles = p.v + min(following * TALL, images - TALL) * p.image_bytes, rows * blocks * points
         for point in range(points):
             for row in range(first_row, last_row):
                 for block in range(blocks):
-                    o0, o1 = row // p[14], row % p[14]
-                    count = _list_runs(p, o0, o1, block, point, p[0] + first * p[1], panel, runs)
+                    o0, o1 = row // p.out1, row % p.out1
+                    count = _list_runs(p, o0, o1, block, point, p.v + first * p.image_bytes, panel, runs)
                     m = kept + PANEL * TALL * (((row - first_row) * blocks + block) * POINTS + point)
                     if count:
                         part = (row * blocks + block) * points + point
-                        soon = ahead + TALL * p[1] * part // tiles
-                        pace = TALL * p[1] // (tiles * count * p[7]) + 1
-                        microkernel(scratch, count, p[1], 4, PANEL, m, PANEL, nothing, soon, pace, np.float32(1))
+                        soon = ahead + TALL * p.image_bytes * part // tiles
+                        pace = TALL * p.image_bytes // (tiles * count * p.channels) + 1
+                        microkernel(
+                            scratch, count, p.image_bytes, 4, PANEL, m, PANEL, nothing, soon, pace, np.float32(1)
+                        )
                     else:
                         tile = floats_at(m, TALL * WIDTH)
                         for n in range(TALL * WIDTH):
@@ -272,8 +305,8 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
         for row in range(first_row, last_row):
             for block in range(blocks):
                 m = kept + PANEL * TALL * ((row - first_row) * blocks + block) * POINTS
-                c = p[10] + first * p[11] + (row * p[15] + block * OUTPUTS) * p[12] + PANEL * panel_index
-                _outputs(m, p, min(OUTPUTS, p[15] - block * OUTPUTS), bias, slope, width, c, aside)
+                c = p.out + first * p.out_image + (row * p.out2 + block * OUTPUTS) * p.out_pixel + PANEL * panel_index
+                _outputs(m, p, min(OUTPUTS, p.out2 - block * OUTPUTS), bias, slope, width, c, aside)
 
 
 _tiles_task = later(_tiles)
@@ -300,17 +333,15 @@ def plan(
         images * image_floats(source_rows * blocks * points * depth), size * per_thread, panels * WIDTH,
     )  # fmt: skip
     matrix, nothing = np.ascontiguousarray(a.T, np.float32), np.zeros(WIDTH, np.float32)
-    p = np.empty(32, np.int64)
-    p[:16] = (
-        address_of(v), 4 * image_floats(source_rows * blocks * points * depth), inputs[1], blocks, points,
-        address_of(u), PANEL * points * others * depth, depth, three.kernel[1], others,
-        address_of(out), out[0].nbytes, 4 * columns, *outputs,
+    p = filled(
+        _TILES, v=v, image_bytes=4 * image_floats(source_rows * blocks * points * depth), size1=inputs[1], blocks=blocks,
+        points=points, u=u, panel_bytes=PANEL * points * others * depth, channels=depth, k1=three.kernel[1],
+        others=others, out=out, out_image=out[0].nbytes, out_pixel=4 * columns, out0=outputs[0], out1=outputs[1],
+        out2=outputs[2], bias=nothing if bias is None else padded, images=images, columns=columns,
+        group_blocks=group_blocks, row_blocks=row_blocks, scratch=scratch, thread_bytes=4 * per_thread, t0=t0, t1=t1,
+        lines=source_rows, biased=int(bias is not None), kept=4 * (per_thread - kept), matrix=matrix, nothing=nothing,
+        threads=size, slope=slope,
     )  # fmt: skip
-    p[16] = address_of(nothing if bias is None else padded)
-    p[17:18].view(np.float32)[0] = slope
-    p[18:24] = images, columns, group_blocks, row_blocks, address_of(scratch), 4 * per_thread
-    p[24:28] = address_of(t0), address_of(t1), source_rows, int(bias is not None)
-    p[28:] = 4 * (per_thread - kept), address_of(matrix), address_of(nothing), size
     before = taps - 1 - geometry.low[-1] if transposed else geometry.low[-1]
     jobs = in_turn(
         conv_tiles.plan_packing(w, geometry, transposed, packed),
@@ -328,24 +359,30 @@ def plan(
 
 
 # -- the weight gradient ---------------------------------------------------------------------------------------------
+_PACKED = record(
+    "a image_bytes size channels blocks points before zeros matrix rows lines images width reach made "
+    "packed point_floats parts"
+)
+
+
 def _pack(parameters: int, index: int, thread: int) -> None:
     """One row of some images, transformed and packed for the tiles; see `plan_packing` for the parameters."""
-    p = words_at(parameters, 18)
-    size, channels, blocks, points, before, zeros = p[2], p[3], p[4], p[5], p[6], p[7]
-    lines, images, width, reach = p[10], p[11], p[12], p[13]
-    matrix = floats_at(p[8], POINTS * POINTS)
-    rows = words_at(p[9] + thread * 8 * POINTS, POINTS)
-    made = floats_at(p[14] + 4 * thread * channels, channels)
-    panel, line, part = lines * blocks * images * width, index // p[17], index % p[17]
+    p = record_at(parameters, _PACKED)
+    size, channels, blocks, points, before, zeros = p.size, p.channels, p.blocks, p.points, p.before, p.zeros
+    lines, images, width, reach = p.lines, p.images, p.width, p.reach
+    matrix = floats_at(p.matrix, POINTS * POINTS)
+    rows = words_at(p.rows + thread * 8 * POINTS, POINTS)
+    made = floats_at(p.made + 4 * thread * channels, channels)
+    panel, line, part = lines * blocks * images * width, index // p.parts, index % p.parts
     for block in range(blocks):
-        for n in range(images * part // p[17], images * (part + 1) // p[17]):
+        for n in range(images * part // p.parts, images * (part + 1) // p.parts):
             for j in range(POINTS):
                 at = block * OUTPUTS - before + j
                 inside = j < reach and 0 <= at < size
-                rows[j] = p[0] + n * p[1] + 4 * (line * size + at) * channels if inside else zeros
+                rows[j] = p.a + n * p.image_bytes + 4 * (line * size + at) * channels if inside else zeros
             for point in range(points):
                 combine(matrix, point, rows, channels, made)
-                place = p[15] + 4 * (point * p[16] + ((line * blocks + block) * images + n) * width)
+                place = p.packed + 4 * (point * p.point_floats + ((line * blocks + block) * images + n) * width)
                 pack_row(made, channels, width, floats_at(place, 1 << 40), panel)
 
 
@@ -362,27 +399,30 @@ def plan_packing(
     zeros, made = np.zeros(channels, np.float32), np.empty(channels * threads.THREADS, np.float32)
     addresses, square = np.zeros(POINTS * threads.THREADS, np.int64), _square(matrix)
     parts = min(images, -(-TASKS * threads.THREADS // lines))
-    p = np.array([
-        address_of(a) + first * a[0].nbytes, a[0].nbytes, size, channels, blocks, points, before, address_of(zeros),
-        address_of(square), address_of(addresses), lines, images, width, reach, address_of(made),
-        address_of(packed), packed.size // points, parts,
-    ])  # fmt: skip
+    p = filled(
+        _PACKED, a=a[first:], image_bytes=a[0].nbytes, size=size, channels=channels, blocks=blocks, points=points,
+        before=before, zeros=zeros, matrix=square, rows=addresses, lines=lines, images=images, width=width, reach=reach,
+        made=made, packed=packed, point_floats=packed.size // points, parts=parts,
+    )  # fmt: skip
     return keeping(team().job(_pack_task(), p, lines * parts), zeros, made, addresses, square, packed)
+
+
+_WEIGHT_OUTPUTS = record("m out points others taps length matrix rows parts")
 
 
 def _weight_outputs(parameters: int, index: int, thread: int) -> None:
     """A part of one tap of the other axes: dw = A'^T M; see `plan_weight` for the parameters."""
-    p = words_at(parameters, 9)
-    points, others, taps, length, parts = p[2], p[3], p[4], p[5], p[8]
-    matrix = floats_at(p[6], POINTS * POINTS)
-    rows = words_at(p[7] + thread * 8 * POINTS, POINTS)
+    p = record_at(parameters, _WEIGHT_OUTPUTS)
+    points, others, taps, length, parts = p.points, p.others, p.taps, p.length, p.parts
+    matrix = floats_at(p.matrix, POINTS * POINTS)
+    rows = words_at(p.rows + thread * 8 * POINTS, POINTS)
     other, part = index // parts, index % parts
     for start in range(length * part // parts, length * (part + 1) // parts, PART):
         count = min(PART, length * (part + 1) // parts - start)
         for point in range(POINTS):
-            rows[point] = p[0] + 4 * (((point if point < points else 0) * others + other) * length + start)
+            rows[point] = p.m + 4 * (((point if point < points else 0) * others + other) * length + start)
         for k in range(taps):
-            target = floats_at(p[1] + 4 * ((other * taps + k) * length + start), count)
+            target = floats_at(p.out + 4 * ((other * taps + k) * length + start), count)
             combine(matrix, k, rows, count, target)
 
 
@@ -420,8 +460,9 @@ def plan_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
         )
     parts = max(1, -(-4 * size // others))
     addresses, square = np.zeros(POINTS * size, np.int64), _square(a)
-    p = np.array([
-        address_of(m), address_of(out), points, others, taps, ins * outs, address_of(square), address_of(addresses), parts,
-    ])  # fmt: skip
+    p = filled(
+        _WEIGHT_OUTPUTS, m=m, out=out, points=points, others=others, taps=taps, length=ins * outs, matrix=square,
+        rows=addresses, parts=parts,
+    )  # fmt: skip
     finish = keeping(team().job(_weight_outputs_task(), p, others * parts), m, addresses, square)
     return in_turn(*jobs, finish)

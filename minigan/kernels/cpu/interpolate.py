@@ -9,7 +9,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.cpu.compiler import address_of, array_at, compile_task, task, words_at
+from minigan.kernels.cpu.compiler import array_at, compile_task, filled, record, record_at, task
 from minigan.kernels.cpu.team import team
 
 SPAN = 16_384  # elements of the longer array that a task should have, at least
@@ -35,6 +35,9 @@ def _neighbour(o: int, scale: int, n: int) -> tuple[int, int, float]:
     return i, min(max(i + 1 if t > 0 else i - 1, 0), n - 1), abs(t)
 
 
+_LINES = record("short long lines span n length scale")
+
+
 @cache
 def _interpolate_task(dtype: Any, adjoint: bool) -> int:
     """Parameters: addresses of the shorter and the longer array, lines, span of a task, n, length of a row, scale."""
@@ -43,11 +46,11 @@ def _interpolate_task(dtype: Any, adjoint: bool) -> int:
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = words_at(parameters, 7)
-        n, length, scale = p[4], p[5], p[6]
+        p = record_at(parameters, _LINES)
+        n, length, scale = p.n, p.length, p.scale
         row = size * length
-        for line in range(index * p[3], min(p[2], (index + 1) * p[3])):
-            short, long = p[0] + row * n * line, p[1] + row * n * scale * line
+        for line in range(index * p.span, min(p.lines, (index + 1) * p.span)):
+            short, long = p.short + row * n * line, p.long + row * n * scale * line
             if adjoint:
                 whole = array_at(short, n * length, like)
                 for k in range(whole.size):
@@ -68,21 +71,23 @@ def _interpolate_task(dtype: Any, adjoint: bool) -> int:
 def _run(short: Array, long: Array, scale: int, adjoint: bool) -> None:
     lines, n, length = short.shape
     span = max(1, SPAN // (n * scale * length))
-    p = np.array([address_of(short), address_of(long), lines, span, n, length, scale])
+    p = filled(_LINES, short=short, long=long, lines=lines, span=span, n=n, length=length, scale=scale)
     team().run(_interpolate_task(short.dtype, adjoint), p, -(-lines // span))
 
 
+@reference.interpolate.on("cpu")
 def interpolate(x: Array, scale: int, out: Array) -> None:
     """See :func:`minigan.kernels.reference.interpolate`."""
     if out.size and x.flags.c_contiguous and out.flags.c_contiguous:
         _run(x, out, scale, False)
     else:
-        reference.interpolate(x, scale, out)
+        reference.interpolate.reference(x, scale, out)
 
 
+@reference.interpolate_adjoint.on("cpu")
 def interpolate_adjoint(g: Array, scale: int, out: Array) -> None:
     """See :func:`minigan.kernels.reference.interpolate_adjoint`."""
     if g.size and g.flags.c_contiguous and out.flags.c_contiguous:
         _run(out, g, scale, True)
     else:
-        reference.interpolate_adjoint(g, scale, out)
+        reference.interpolate_adjoint.reference(g, scale, out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigan.backend import Array
+from minigan.kernels import reference
 from minigan.kernels.cpu.compiler import compile_task, njit
 from minigan.kernels.cpu.threads import split
 
@@ -52,13 +53,15 @@ def _layer_norm_backward(
             dx[i, j] = (gamma[j] * g[i, j] - mean_u - h * mean_uh) * inverse
 
 
+@reference.layer_norm.on("cpu")
 def layer_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.layer_norm`."""
+    """Rows shared out among threads."""
     split(_layer_norm, len(x), x.size, x, gamma, beta, eps, out)
 
 
-def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
-    """See :func:`minigan.kernels.reference.layer_norm_backward`."""
-    dx, sums = np.empty_like(x), np.zeros((2, x.shape[1]))
+@reference.layer_norm_backward.on("cpu")
+def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float, dx: Array, dgamma: Array, dbeta: Array) -> None:
+    """Row by row, the sums over rows in double."""
+    sums = np.zeros((2, x.shape[1]))
     _layer_norm_backward(0, len(x), g, x, gamma, eps, dx, sums)
-    return dx, sums[0].astype(x.dtype), sums[1].astype(x.dtype)
+    dgamma[...], dbeta[...] = sums

@@ -10,31 +10,37 @@ from typing import Any
 import numpy as np
 
 from minigan.backend import Array, Group, Notes
-from minigan.kernels.cpu.compiler import address_of, array_at, compile_task, task, words_at
+from minigan.kernels import reference
+from minigan.kernels.cpu.compiler import address_of, array_at, compile_task, filled, record, record_at, task
 from minigan.kernels.cpu.team import team
 
 # A table cuts every array into chunks of at most CHUNK elements, and a chunk is a task of the team (multi-tensor kernels on a
-# GPU do the same), so threads share the work evenly whatever the layer sizes are. A kernel gets one row of the table: the
-# chunk's length, its address in each group of arrays, and the addresses of what it notes: the array's entry in `bad` and
-# the chunk's in `squares`. `s` holds the scalars. While a gradient is in registers anyway, its squares are added up, and its
+# GPU do the same), so threads share the work evenly whatever the layer sizes are. A kernel gets one row of the table (a form
+# below): the chunk's length, its address in each group of arrays, and the addresses of what it notes: the array's entry in `bad`
+# and the chunk's in `squares`. `s` holds the scalars. While a gradient is in registers anyway, its squares are added up, and its
 # numbers times 0 that are not 0 are counted: NaN and Inf. (Those products are not added up themselves: a compiler that may change
 # the order of sums may take the 0 out, and large numbers add up to Inf.)
 CHUNK = 8_192
+_SGD = record("size params grads velocity bad squares")
+_RMSPROP = record("size params grads square bad squares")
+_ADAM = record("size params grads m v bad squares")
+_EMA = record("size averages params bad squares")
+_UPDATE = record("table row_bytes scalars")
 
 
 @compile_task
-def _note(lost: float, square: float, row: Array, s: Array) -> None:
+def _note(lost: float, square: float, row: Any, s: Array) -> None:
     """Leave the sum of squares, and NaN where a number was lost; nothing otherwise: the chunks of an array share that entry."""
-    bad, squares = array_at(row[-2], 1, s), array_at(row[-1], 1, s)
+    bad, squares = array_at(row.bad, 1, s), array_at(row.squares, 1, s)
     squares[0] = square
     if lost > 0:
         bad[0] = s.dtype.type(np.nan)
 
 
 @compile_task
-def _sgd(row: Array, s: Array) -> None:
-    n, (lr, mu, decay, nesterov) = row[0], (s[0], s[1], s[2], s[3])
-    p, g, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
+def _sgd(row: Any, s: Array) -> None:
+    n, (lr, mu, decay, nesterov) = row.size, (s[0], s[1], s[2], s[3])
+    p, g, v = array_at(row.params, n, s), array_at(row.grads, n, s), array_at(row.velocity, n, s)
     lost = square = zero = s.dtype.type(0)
     one = s.dtype.type(1)
     for i in range(n):
@@ -48,9 +54,9 @@ def _sgd(row: Array, s: Array) -> None:
 
 
 @compile_task
-def _rmsprop(row: Array, s: Array) -> None:
-    n, (lr, rho, rest, eps) = row[0], (s[0], s[1], s[2], s[3])
-    p, g, q = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s)
+def _rmsprop(row: Any, s: Array) -> None:
+    n, (lr, rho, rest, eps) = row.size, (s[0], s[1], s[2], s[3])
+    p, g, q = array_at(row.params, n, s), array_at(row.grads, n, s), array_at(row.square, n, s)
     lost = square = zero = s.dtype.type(0)
     one = s.dtype.type(1)
     for i in range(n):
@@ -63,9 +69,10 @@ def _rmsprop(row: Array, s: Array) -> None:
 
 
 @compile_task
-def _adam(row: Array, s: Array) -> None:
-    n, (b1, c1, b2, c2, rate, root, eps, shrink) = row[0], (s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
-    p, g, m, v = array_at(row[1], n, s), array_at(row[2], n, s), array_at(row[3], n, s), array_at(row[4], n, s)
+def _adam(row: Any, s: Array) -> None:
+    n, (b1, c1, b2, c2, rate, root, eps, shrink) = row.size, (s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
+    p, g = array_at(row.params, n, s), array_at(row.grads, n, s)
+    m, v = array_at(row.m, n, s), array_at(row.v, n, s)
     lost = square = zero = s.dtype.type(0)
     one = s.dtype.type(1)
     for i in range(n):
@@ -80,9 +87,9 @@ def _adam(row: Array, s: Array) -> None:
 
 
 @compile_task
-def _ema(row: Array, s: Array) -> None:
-    n, (decay, rest) = row[0], (s[0], s[1])
-    a, p = array_at(row[1], n, s), array_at(row[2], n, s)
+def _ema(row: Any, s: Array) -> None:
+    n, (decay, rest) = row.size, (s[0], s[1])
+    a, p = array_at(row.averages, n, s), array_at(row.params, n, s)
     for i in range(n):
         a[i] = decay * a[i] + rest * p[i]
 
@@ -92,22 +99,21 @@ SGD, RMSPROP, ADAM, EMA = range(4)
 
 @cache
 def _chunk_task(rule: int, dtype: Any) -> int:
-    """The task that runs the kernel of `rule` on row `index`; parameters: address of the table, its row length, address of the
-    scalars."""
+    """The task that runs the kernel of `rule` on row `index`."""
     like = np.empty(0, dtype)
 
     @task
     def run(parameters: int, index: int, thread: int) -> None:
-        p = words_at(parameters, 3)
-        row, s = words_at(p[0] + 8 * p[1] * index, p[1]), array_at(p[2], 8, like)
+        p = record_at(parameters, _UPDATE)
+        row, s = p.table + p.row_bytes * index, array_at(p.scalars, 8, like)
         if rule == SGD:  # `rule` is a constant to the compiler, which leaves the other branches out
-            _sgd(row, s)
+            _sgd(record_at(row, _SGD), s)
         elif rule == RMSPROP:
-            _rmsprop(row, s)
+            _rmsprop(record_at(row, _RMSPROP), s)
         elif rule == ADAM:
-            _adam(row, s)
+            _adam(record_at(row, _ADAM), s)
         else:
-            _ema(row, s)
+            _ema(record_at(row, _EMA), s)
 
     return run
 
@@ -151,7 +157,7 @@ def _multi(rule: int, groups: Sequence[Sequence[Array]], notes: Notes | None, *s
     table = np.stack([lengths, *[_column(group, first) for group in groups], entries, places], axis=1)
     values = np.zeros(8, first[0].dtype)
     values[: len(scalars)] = scalars
-    parameters = np.array([address_of(table), table.shape[1], address_of(values)])
+    parameters = filled(_UPDATE, table=table, row_bytes=table.strides[0], scalars=values)
     job = team().job(_chunk_task(rule, first[0].dtype), parameters, len(table))
     if isinstance(grads, Group) and all(isinstance(group, Group) for group in groups):
         grads.plan = (
@@ -163,6 +169,7 @@ def _multi(rule: int, groups: Sequence[Sequence[Array]], notes: Notes | None, *s
     job()
 
 
+@reference.sgd.on("cpu")
 def sgd(
     params: Sequence[Array],
     grads: Sequence[Array],
@@ -175,6 +182,7 @@ def sgd(
     _multi(SGD, (params, grads, velocity), notes, *hyper.tolist(), float(nesterov))
 
 
+@reference.rmsprop.on("cpu")
 def rmsprop(
     params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, notes: Notes | None = None
 ) -> None:
@@ -183,6 +191,7 @@ def rmsprop(
     _multi(RMSPROP, (params, grads, square), notes, lr, rho, 1 - rho, eps)
 
 
+@reference.adam.on("cpu")
 def adam(
     params: Sequence[Array],
     grads: Sequence[Array],
@@ -200,6 +209,7 @@ def adam(
     _multi(ADAM, (params, grads, m, v), notes, b1, 1 - b1, b2, 1 - b2, rate, root, eps, 1 - lr * decay)
 
 
+@reference.ema.on("cpu")
 def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:
     """See :func:`minigan.kernels.reference.ema`."""
     decay = hyper.item()

@@ -9,11 +9,12 @@ import numpy as np
 
 from minigan.activation import Activation
 from minigan.backend import Array
+from minigan.kernels import reference
 from minigan.kernels.cpu import gemm
 from minigan.kernels.cpu.activation import bias_activation
-from minigan.kernels.cpu.compiler import Later, address_of, compile_inlined, floats_at, later, njit, words_at
-from minigan.kernels.cpu.gemm import leak
-from minigan.kernels.cpu.team import Job, team
+from minigan.kernels.cpu.compiler import Later, compile_inlined, filled, floats_at, later, njit, record, record_at
+from minigan.kernels.cpu.gemm_microkernel import leak
+from minigan.kernels.cpu.team import Job, in_turn, team
 from minigan.kernels.cpu.threads import split
 
 NARROW = 4  # up to so many inputs a dense layer is one pass without a product
@@ -89,13 +90,14 @@ def _deep(a: Array, b: Array, out: Array) -> None:
     """A thin product in stretches of DEEPEST terms, which are added up in double."""
     total, part = np.zeros(out.shape), np.empty(out.shape, np.float32)
     for k in range(0, a.shape[1], DEEPEST):
-        matmul(a[:, k : k + DEEPEST], b[k : k + DEEPEST], part)
+        _product(a[:, k : k + DEEPEST], b[k : k + DEEPEST], part)()
         total += part
     out[...] = total
 
 
-def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_matmul`."""
+@reference.matmul.planned_on("cpu")
+def matmul(a: Array, b: Array, out: Array) -> Job | None:
+    """By our own kernels where they suit; where none does, the BLAS."""
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not a.size or not b.size:
         return None
     if a.shape[1] > DEEPEST and min(a.shape[0], b.shape[1]) <= SMALL and a.dtype == b.dtype == np.float32:
@@ -103,66 +105,39 @@ def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
     return gemm.plan(a, b, out) if gemm.suits(a, b, out) else _thin(a, b, out)
 
 
-def goes_on(a: Array, b: Array, out: Array) -> bool:
-    """See :func:`minigan.kernels.reference.goes_on`."""
-    return a.ndim == b.ndim == 2 and gemm.suits(a, b, out)
+def _product(a: Array, b: Array, out: Array) -> Job:
+    return matmul(a, b, out) or partial(np.matmul, a, b, out=out)
 
 
-def plan_matmul_add(a: Array, b: Array, c: Array, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_matmul_add`: a bias for each row."""
-    return gemm.plan(a, b, out, c) if goes_on(a, b, out) else None
+@reference.matmul_add.planned_on("cpu")
+def matmul_add(a: Array, b: Array, c: Array, out: Array) -> Job | None:
+    """A bias for each row."""
+    return gemm.plan(a, b, out, c) if a.ndim == b.ndim == 2 and gemm.suits(a, b, out) else None
 
 
-def plan_matmul_backward(a: Array, b: Array, y: Array, f: Activation, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_matmul_backward`."""
+@reference.matmul_backward.planned_on("cpu")
+def matmul_backward(a: Array, b: Array, y: Array, f: Activation, out: Array) -> Job | None:
+    """The slope of a piecewise linear f while the product is in registers."""
     below = f.below
-    return None if below is None or not goes_on(a, b, out) else gemm.plan(a, b, out, y, below, masks=True)
-
-
-def matmul(a: Array, b: Array, out: Array | None) -> Array:
-    """a @ b: by our own kernels where they suit, else by the BLAS."""
-    if a.ndim == b.ndim == 2:
-        out = np.empty((a.shape[0], b.shape[1]), a.dtype) if out is None else out
-        planned = plan_matmul(a, b, out)
-        if planned is not None:
-            planned()
-            return out
-    return np.matmul(a, b, out=out)
-
-
-def plan_dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_dense`: bias and activation are applied while the product is in registers."""
-    if bias is None or not x.size or not w.size:
+    if below is None or not (a.ndim == b.ndim == 2 and gemm.suits(a, b, out)):
         return None
-    below = f.below
-    if w.shape[0] <= NARROW:
-        return partial(narrow_dense, x, w, bias, f, out) if w.flags.c_contiguous else None
-    if gemm.suits(x, w, out):
-        if below is not None:
-            return gemm.plan(x, w, out, bias, below)
-        return _in_turn(gemm.plan(x, w, out, bias), partial(bias_activation, out, None, f, out))
-    thin = _thin(x, w, out)
-    return None if thin is None else _in_turn(thin, partial(bias_activation, out, bias, f, out))
+    return gemm.plan(a, b, out, y, below, masks=True)
 
 
-def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array | None) -> Array:
-    """See :func:`minigan.kernels.reference.dense`; what a replay plans is what runs here."""
-    out = np.empty((x.shape[0], w.shape[1]), x.dtype) if out is None else out
-    planned = plan_dense(x, w, bias, f, out)
-    if planned is not None:
-        planned()
-    else:
-        matmul(x, w, out)
-        bias_activation(out, bias, f, out)
-    return out
-
-
-def _in_turn(first: Job, second: Job) -> Job:
-    def run() -> None:
-        first()
-        second()
-
-    return run
+@reference.dense.planned_on("cpu")
+def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> Job:
+    """Bias and activation while the product is in registers, or in a pass after it."""
+    if bias is not None and x.size and w.size:
+        below = f.below
+        if w.shape[0] <= NARROW and w.flags.c_contiguous:
+            return partial(narrow_dense, x, w, bias, f, out)
+        if w.shape[0] > NARROW and gemm.suits(x, w, out):
+            if below is not None:
+                return gemm.plan(x, w, out, bias, below)
+            return in_turn(gemm.plan(x, w, out, bias), partial(bias_activation, out, None, f, out))
+        if w.shape[0] > NARROW and (thin := _thin(x, w, out)) is not None:
+            return in_turn(thin, partial(bias_activation, out, bias, f, out))
+    return in_turn(_product(x, w, out), partial(bias_activation, out, bias, f, out))
 
 
 @njit
@@ -211,13 +186,16 @@ def narrow_dense(x: Array, w: Array, bias: Array, f: Activation, out: Array) -> 
 SPAN = 16_384  # elements of a task
 
 
+_PARTS = record("a b out size")
+
+
 @compile_inlined
 def _part_of(parameters: int, index: int) -> tuple[Array, Array, Array]:
     """The stretches of a, b and out that are a task's."""
-    p = words_at(parameters, 4)
+    p = record_at(parameters, _PARTS)
     begin = index * SPAN
-    n = min(SPAN, p[3] - begin)
-    return floats_at(p[0] + 4 * begin, n), floats_at(p[1] + 4 * begin, n), floats_at(p[2] + 4 * begin, n)
+    n = min(SPAN, p.size - begin)
+    return floats_at(p.a + 4 * begin, n), floats_at(p.b + 4 * begin, n), floats_at(p.out + 4 * begin, n)
 
 
 def _add_part(parameters: int, index: int, thread: int) -> None:
@@ -241,15 +219,17 @@ def _plan_parts(task: Later, a: Array, b: Array, out: Array) -> Job | None:
         v.dtype != np.float32 or v.shape != out.shape or not v.flags.c_contiguous for v in arrays
     ):
         return None
-    return team().job(task(), np.array([*map(address_of, arrays), out.size]), -(-out.size // SPAN))
+    return team().job(task(), filled(_PARTS, a=a, b=b, out=out, size=out.size), -(-out.size // SPAN))
 
 
-def plan_add(a: Array, b: Array, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_add`: large arrays of one shape, shared out among the team. (Often gradients
-    that both cores have just written: one core alone would fetch half of each from the other.)"""
+@reference.add.planned_on("cpu")
+def add(a: Array, b: Array, out: Array) -> Job | None:
+    """Large arrays of one shape, shared out among the team. (Often gradients that both cores have just written: one core alone
+    would fetch half of each from the other.)"""
     return _plan_parts(_add_task, a, b, out)
 
 
-def plan_multiply(a: Array, b: Array, out: Array) -> Job | None:
-    """See :func:`minigan.kernels.reference.plan_multiply`: as :func:`plan_add`."""
+@reference.multiply.planned_on("cpu")
+def multiply(a: Array, b: Array, out: Array) -> Job | None:
+    """As :func:`add`."""
     return _plan_parts(_multiply_task, a, b, out)

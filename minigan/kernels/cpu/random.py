@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 
 from minigan.backend import Array
+from minigan.kernels import reference
 from minigan.kernels.cpu.compiler import (
     address_of,
     array_at,
     compile_inlined,
     compile_task,
+    filled,
     floats_at,
     later,
     njit,
-    words_at,
+    record,
+    record_at,
 )
 from minigan.kernels.cpu.team import team
 from minigan.kernels.cpu.threads import split
@@ -59,6 +62,7 @@ def _philox(start: int, stop: int, k0: int, k1: int, x1: int, x2: int, x3: int, 
         out[4 * i], out[4 * i + 1], out[4 * i + 2], out[4 * i + 3] = philox_block(i, x1, x2, x3, k0, k1)
 
 
+@reference.philox.on("cpu")
 def philox(key: Any, counter: Any, out: Array) -> None:
     """See :func:`minigan.kernels.reference.philox`."""
     blocks = -(-out.size // 4)
@@ -72,29 +76,32 @@ def philox(key: Any, counter: Any, out: Array) -> None:
 BLOCKS = 4096  # blocks of the stream that a task turns into masks
 
 
+_MASK = record("k0 k1 x1 x2 x3 out size blocks level", "scale")
+
+
 def _mask(parameters: int, index: int, thread: int) -> None:
     """Eight stretches of a mask from a stretch of blocks; see `mask` for the parameters."""
-    p = words_at(parameters, 10)
-    half, sixteen, level = np.uint64(0xFFFF), np.uint64(16), np.uint64(p[8])
-    scale = floats_at(parameters + 8 * 9, 1)[0]
-    zero, blocks = np.float32(0), p[7]
+    p = record_at(parameters, _MASK)
+    half, sixteen, level = np.uint64(0xFFFF), np.uint64(16), np.uint64(p.level)
+    scale = np.float32(p.scale)
+    zero, blocks = np.float32(0), p.blocks
     first = index * BLOCKS
     count = min(BLOCKS, blocks - first)
-    o0, o1 = floats_at(p[5] + 4 * first, count), floats_at(p[5] + 4 * (blocks + first), count)
+    o0, o1 = floats_at(p.out + 4 * first, count), floats_at(p.out + 4 * (blocks + first), count)
     o2, o3 = (
-        floats_at(p[5] + 4 * (2 * blocks + first), count),
-        floats_at(p[5] + 4 * (3 * blocks + first), count),
+        floats_at(p.out + 4 * (2 * blocks + first), count),
+        floats_at(p.out + 4 * (3 * blocks + first), count),
     )
     o4, o5 = (
-        floats_at(p[5] + 4 * (4 * blocks + first), count),
-        floats_at(p[5] + 4 * (5 * blocks + first), count),
+        floats_at(p.out + 4 * (4 * blocks + first), count),
+        floats_at(p.out + 4 * (5 * blocks + first), count),
     )
     o6, o7 = (
-        floats_at(p[5] + 4 * (6 * blocks + first), count),
-        floats_at(p[5] + 4 * (7 * blocks + first), count),
+        floats_at(p.out + 4 * (6 * blocks + first), count),
+        floats_at(p.out + 4 * (7 * blocks + first), count),
     )
     for i in range(count):
-        c0, c1, c2, c3 = philox_block(first + i, p[2], p[3], p[4], p[0], p[1])
+        c0, c1, c2, c3 = philox_block(first + i, p.x1, p.x2, p.x3, p.k0, p.k1)
         o0[i], o1[i] = scale if c0 & half < level else zero, scale if c0 >> sixteen < level else zero
         o2[i], o3[i] = scale if c1 & half < level else zero, scale if c1 >> sixteen < level else zero
         o4[i], o5[i] = scale if c2 & half < level else zero, scale if c2 >> sixteen < level else zero
@@ -104,16 +111,22 @@ def _mask(parameters: int, index: int, thread: int) -> None:
 _mask_task = later(_mask)
 
 
+@reference.mask.on("cpu")
 def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
     """See :func:`minigan.kernels.reference.mask`."""
     bits, level = keep_level(keep)
     if bits == 32:
-        wide_mask(philox, key, counter, keep, out)
+        words = np.empty(out.size, np.uint32)
+        philox(key, counter, words)
+        wide_mask(words, keep, out)
         return
     blocks = -(-out.size // 8)
     whole = out if out.dtype == np.float32 and out.size == 8 * blocks else np.empty(8 * blocks, np.float32)
-    p = np.array([*(int(w) for w in (*key, *counter)), address_of(whole), whole.size, blocks, level, 0], np.int64)
-    p[9:].view(np.float32)[0] = 2**bits / level
+    (k0, k1), (x1, x2, x3) = key, counter
+    p = filled(
+        _MASK, k0=k0, k1=k1, x1=x1, x2=x2, x3=x3, out=whole, size=whole.size, blocks=blocks, level=level,
+        scale=2**bits / level,
+    )  # fmt: skip
     team().run(_mask_task(), p, -(-blocks // BLOCKS))
     if whole is not out:
         out[...] = (whole[: out.size] != 0) * out.dtype.type(2**bits / level)
@@ -132,6 +145,7 @@ def _shuffle(words: Array, out: Array) -> None:
         out[j] = kept
 
 
+@reference.shuffle.on("cpu")
 def shuffle(key: Any, counter: Any, out: Array) -> None:
     """See :func:`minigan.kernels.reference.shuffle`; for fewer than 2^32 elements."""
     words = np.empty(2 * out.size, np.uint32)
@@ -184,24 +198,27 @@ def _pair(a: int, b: int) -> tuple[float, float]:
 PAIRS = 512  # blocks of the stream that a task turns into normal numbers, four a block
 
 
+_NORMALS = record("k0 k1 x1 x2 x3 out scratch blocks")
+
+
 def _normals(parameters: int, index: int, thread: int) -> None:
     """Four normal numbers of each block of a stretch; see `normal` for the parameters. The words of the blocks lie in four rows
     of the thread's scratch, and so do the numbers, for vectors; in the end they are interleaved."""
-    p = words_at(parameters, 8)
+    p = record_at(parameters, _NORMALS)
     first = index * PAIRS
-    count = min(PAIRS, p[7] - first)
-    place, row = p[6] + 16 * PAIRS * thread, 4 * PAIRS
+    count = min(PAIRS, p.blocks - first)
+    place, row = p.scratch + 16 * PAIRS * thread, 4 * PAIRS
     w0, w1 = array_at(place, count, _WORD), array_at(place + row, count, _WORD)
     w2, w3 = array_at(place + 2 * row, count, _WORD), array_at(place + 3 * row, count, _WORD)
     for i in range(count):
-        w0[i], w1[i], w2[i], w3[i] = philox_block(first + i, p[2], p[3], p[4], p[0], p[1])
+        w0[i], w1[i], w2[i], w3[i] = philox_block(first + i, p.x1, p.x2, p.x3, p.k0, p.k1)
     f0, f1 = floats_at(place, count), floats_at(place + row, count)
     f2, f3 = floats_at(place + 2 * row, count), floats_at(place + 3 * row, count)
     for i in range(count):
         f0[i], f1[i] = _pair(w0[i], w1[i])
     for i in range(count):
         f2[i], f3[i] = _pair(w2[i], w3[i])
-    out = floats_at(p[5] + 16 * first, 4 * count)
+    out = floats_at(p.out + 16 * first, 4 * count)
     for i in range(count):
         out[4 * i], out[4 * i + 1], out[4 * i + 2], out[4 * i + 3] = f0[i], f1[i], f2[i], f3[i]
 
@@ -216,12 +233,14 @@ def _scratch(threads: int) -> tuple[Array, int]:
     return memory, address_of(memory)
 
 
+@reference.normal.on("cpu")
 def normal(key: Any, counter: Any, out: Array) -> None:
     """See :func:`minigan.kernels.reference.normal`; equal to it up to single-precision rounding."""
     blocks = -(-out.size // 4)
     whole = out if out.dtype == np.float32 and out.size == 4 * blocks else np.empty(4 * blocks, np.float32)
     workers = team()
-    p = np.array([*key, *counter, address_of(whole), _scratch(workers.size)[1], blocks], np.int64)
+    (k0, k1), (x1, x2, x3), (_, scratch) = key, counter, _scratch(workers.size)
+    p = filled(_NORMALS, k0=k0, k1=k1, x1=x1, x2=x2, x3=x3, out=whole, scratch=scratch, blocks=blocks)
     workers.run(_normals_task(), p, -(-blocks // PAIRS))
     if whole is not out:
         out[...] = whole[: out.size]

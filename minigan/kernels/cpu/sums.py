@@ -14,7 +14,7 @@ import numpy as np
 
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.cpu.compiler import address_of, compile_ordered, floats_at, later, njit, words_at
+from minigan.kernels.cpu.compiler import compile_ordered, filled, floats_at, later, njit, record, record_at
 from minigan.kernels.cpu.team import Job, team
 from minigan.kernels.cpu.threads import split
 
@@ -45,14 +45,17 @@ def _column_sum(x: Array, out: Array) -> None:
     _add_rows(x, out)
 
 
+_PARTS = record("x parts rows columns")
+
+
 def _column_sum_part(parameters: int, index: int, thread: int) -> None:
     """The sum of LONG rows, into row `index` of the partial sums."""
-    p = words_at(parameters, 4)
-    rows, columns = p[2], p[3]
+    p = record_at(parameters, _PARTS)
+    rows, columns = p.rows, p.columns
     first = index * LONG
     count = min(LONG, rows - first)
-    x = floats_at(p[0] + 4 * first * columns, count * columns).reshape((count, columns))
-    _add_rows(x, floats_at(p[1] + 4 * index * columns, columns))
+    x = floats_at(p.x + 4 * first * columns, count * columns).reshape((count, columns))
+    _add_rows(x, floats_at(p.parts + 4 * index * columns, columns))
 
 
 _column_sum_task = later(_column_sum_part)
@@ -69,16 +72,16 @@ def _sum_of_parts(parts: Array, out: Array) -> None:
         out[j] = total[j]
 
 
-def plan_column_sum(x: Array, out: Array) -> Job:
-    """See :func:`minigan.kernels.reference.plan_column_sum`: long matrices in parts of LONG rows, then the sum of
-    their sums, in double."""
+@reference.column_sum.planned_on("cpu")
+def column_sum(x: Array, out: Array) -> Job:
+    """Long matrices in parts of LONG rows, then the sum of their sums, in double."""
     rows, columns = x.shape
     if x.dtype != np.float32 or not x.flags.c_contiguous or not out.flags.c_contiguous:
         return partial(np.sum, x, axis=0, out=out)
     if rows <= LONG:
         return partial(_column_sum, x, out)
     parts = np.empty((-(-rows // LONG), columns), np.float32)
-    p = np.array([address_of(x), address_of(parts), rows, columns])
+    p = filled(_PARTS, x=x, parts=parts, rows=rows, columns=columns)
     job = team().job(_column_sum_task(), p, len(parts))
 
     def run() -> None:
@@ -86,11 +89,6 @@ def plan_column_sum(x: Array, out: Array) -> Job:
         _sum_of_parts(parts, out)
 
     return run
-
-
-def column_sum(x: Array, out: Array) -> None:
-    """See :func:`minigan.kernels.reference.column_sum`."""
-    plan_column_sum(x, out)()
 
 
 # -- over any axes ---------------------------------------------------------------------------------------------------
@@ -137,12 +135,14 @@ def _groups(shape: tuple[int, ...], axis: tuple[int, ...]) -> list[tuple[bool, i
     return groups
 
 
-def sum_over(x: Array, axis: tuple[int, ...], out: Array | None) -> Array:
-    """See :func:`minigan.kernels.reference.sum_over`: float32 that lies in one piece of memory, in whatever order of axes."""
+@reference.sum_over.on("cpu")
+def sum_over(x: Array, axis: tuple[int, ...], out: Array) -> None:
+    """float32 that lies in one piece of memory, in whatever order of axes."""
     order = sorted(range(x.ndim), key=lambda i: -x.strides[i])
     y = x.transpose(order)
     if x.dtype != np.float32 or not x.size or not axis or not y.flags.c_contiguous:
-        return reference.sum_over(x, axis, out)
+        reference.sum_over.reference(x, axis, out)
+        return
     groups = _groups(y.shape, tuple(i for i, a in enumerate(order) if a in axis))
     while any(summed for summed, _ in groups):
         last = max(i for i, (summed, _) in enumerate(groups) if summed)
@@ -151,11 +151,7 @@ def sum_over(x: Array, axis: tuple[int, ...], out: Array | None) -> Array:
         )
         del groups[last]
     kept = [1 if a in axis else x.shape[a] for a in order]
-    total = y.reshape(kept).transpose(np.argsort(order))
-    if out is None:
-        return total
-    out[...] = total
-    return out
+    out[...] = y.reshape(kept).transpose(np.argsort(order))
 
 
 def _sum_group(x: Array, outer: int, n: int, inner: int) -> Array:
@@ -164,7 +160,7 @@ def _sum_group(x: Array, outer: int, n: int, inner: int) -> Array:
         return x.reshape(outer, n).sum(axis=1)
     y = np.empty((outer, inner), np.float32)
     if outer == 1:
-        column_sum(x.reshape(n, inner), y[0])
+        column_sum(x.reshape(n, inner), y[0])()
     else:
         split(_sum_middle, outer, x.size, x.reshape(outer * n, inner), n, y)
     return y

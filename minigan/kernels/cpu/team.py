@@ -32,7 +32,6 @@ import ctypes
 import os
 import platform
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from threading import RLock
@@ -47,8 +46,8 @@ from minigan.backend import Array
 from minigan.kernels.cpu import threads
 from minigan.kernels.cpu.compiler import address_of, compile_task, njit, words_at
 from minigan.kernels.cpu.registers import processor
+from minigan.kernels.kernel import Job
 
-Job = Callable[[], None]
 # Spinning is for processors on which the products are the team's too. Where they are the BLAS's, whose threads want the same
 # cores, helpers come for long jobs only and leave at once.
 PATIENCE = 200_000 if processor().fused else 0
@@ -418,3 +417,22 @@ def team() -> Team:
     if _team is None or _team.process != os.getpid() or _team.size != threads.THREADS:
         _team = Team(threads.THREADS)
     return _team
+
+
+def keeping(job: Job, *arrays: Array) -> Job:
+    """The job, which keeps alive the arrays that it knows by address."""
+
+    def run(_arrays: tuple[Array, ...] = arrays) -> None:
+        job()
+
+    return run
+
+
+def in_turn(*jobs: Job) -> Job:
+    """The jobs one after the other, as one."""
+
+    def run() -> None:
+        for job in jobs:
+            job()
+
+    return run

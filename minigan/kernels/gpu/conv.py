@@ -16,6 +16,7 @@ import numpy as np
 
 from minigan.activation import Activation
 from minigan.backend import Array
+from minigan.kernels import reference
 from minigan.kernels.geometry import Geometry
 from minigan.kernels.gpu.launch import THREADS, blocks, check, kind_code, launch, use_tf32
 
@@ -256,6 +257,7 @@ def _run(
         launch("conv_sum<{T}>", out.dtype, blocks(out.size), THREADS, *args)
 
 
+@reference.conv.on("gpu")
 def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.conv`: x (N, *big, in), w (*kernel, in, out), out (N, *small, out).
 
@@ -267,6 +269,7 @@ def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activati
     _run("conv", geometry, batch, channels, x, w, bias, code, f.slope, out)
 
 
+@reference.conv_transpose.on("gpu")
 def conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """See :func:`minigan.kernels.reference.conv_transpose`: g (N, *small, out), w (*kernel, in, out), out (N, *big, in).
 
@@ -278,6 +281,7 @@ def conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f
     _run("conv_transpose", geometry, batch, channels, g, w, bias, code, f.slope, out)
 
 
+@reference.conv_weight.on("gpu")
 def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:
     """See :func:`minigan.kernels.reference.conv_weight`: x (N, *big, in), g (N, *small, out), out (*kernel, in, out).
 

@@ -1,4 +1,9 @@
-"""Queueing a CUDA kernel on CuPy arrays: compiling it when first used, the checks before, the shape of the launch."""
+"""Queueing a CUDA kernel on CuPy arrays: compiling it when first used, the checks before, the shape of the launch.
+
+A launch only queues work on the current stream: nothing waits for the GPU, nothing is copied back. Grid and block sizes depend on
+shapes alone, never on the GPU found, so a sum in `cuda/*.cu` has the same order on every GPU. Products (cuBLAS) and sums that
+CuPy takes (`column_sum`, `ops.sum` and what is made of it) repeat on one GPU, and may be ordered otherwise on another.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from minigan.kernels.gpu import compiler as gpu_compile
 
 THREADS = 256  # a block; normalize.cu is written for this number
 MAX_BLOCKS = 4096  # loops stride over what is left: 4096 x 256 threads fill any GPU several times
+MAX_SLABS = 256  # parts that a sum over rows is cut into, at most
 TF32_CAPABILITY = 80  # sm_80, Ampere
 
 # -- loading and launching -----------------------------------------------------------------------------------

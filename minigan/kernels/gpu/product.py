@@ -9,8 +9,10 @@ import numpy as np
 from cupy import _core
 from cupy._core import _routines_linalg
 
+from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels import reference
+from minigan.kernels.gpu.activation import bias_activation
 from minigan.kernels.gpu.launch import use_tf32
 
 
@@ -25,9 +27,18 @@ def _tf32() -> Iterator[None]:
         _core.set_compute_type(np.float32, before)
 
 
-def matmul(a: Array, b: Array, out: Array | None) -> Array:
-    """See :func:`minigan.kernels.reference.matmul`; float32 products may use TF32 under `matmul_precision("high")`."""
+@reference.matmul.on("gpu")
+def matmul(a: Array, b: Array, out: Array) -> None:
+    """float32 products may use TF32 under `matmul_precision("high")`."""
     if not use_tf32(a.dtype):
-        return reference.matmul(a, b, out)
+        reference.matmul.reference(a, b, out)
+        return
     with _tf32():
-        return reference.matmul(a, b, out)
+        reference.matmul.reference(a, b, out)
+
+
+@reference.dense.on("gpu")
+def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> None:
+    """cuBLAS, then bias and activation in one pass."""
+    matmul(x, w, out)
+    bias_activation(out, bias, f, out)
