@@ -1,4 +1,4 @@
-"""The constants of the convolutions' cost model (`minigan/kernels/conv_cost.py`), for the width in use.
+"""The constants of the convolutions' cost model (`minigan/kernels/cpu/conv_cost.py`), for the width in use.
 
     python bench/conv_cost.py            # MINIGAN_LANES=8 python bench/conv_cost.py for a narrower one
 
@@ -13,8 +13,10 @@ from tiles import best
 
 from minigan import ops
 from minigan.activation import LINEAR
-from minigan.kernels import conv_cost, cpu_conv, cpu_conv_patches, cpu_gemm, geometry, threads
-from minigan.kernels.registers import processor
+from minigan.kernels import geometry
+from minigan.kernels import reference as kernels
+from minigan.kernels.cpu import conv_cost, conv_patches, gemm, threads
+from minigan.kernels.cpu.registers import processor
 
 
 def single(*shape: int) -> np.ndarray:
@@ -26,7 +28,7 @@ def product_rate() -> float:
     """Operations a second and thread of the tile, its panel in the second-level cache."""
     rows, depth, columns = 24 * processor().tile.rows, 1024, 16 * processor().tile.width
     a, b, out = single(rows, depth), single(depth, columns), np.empty((rows, columns), np.float32)
-    return 2 * out.size * depth / best(cpu_gemm.plan(a, b, out)) / threads.THREADS
+    return 2 * out.size * depth / best(gemm.plan(a, b, out)) / threads.THREADS
 
 
 def map_seconds(algorithm: str, images: int, ins: int, outs: int, geo: geometry.Geometry) -> float:
@@ -34,7 +36,7 @@ def map_seconds(algorithm: str, images: int, ins: int, outs: int, geo: geometry.
     x, w = single(images, *geo.big, ins), single(*geo.kernel, ins, outs)
     out = np.empty((images, *geo.small, outs), np.float32)
     with ops.conv_algorithm(algorithm):
-        job = cpu_conv.plan_conv(x, w, None, geo, LINEAR, out)
+        job = kernels.conv.plan(x, w, None, geo, LINEAR, out)
         assert job is not None
         return best(job, 7)
 
@@ -50,7 +52,7 @@ def bandwidth() -> float:
     geo = geometry.of_conv((5, 5), 1, "same", 1, (28, 28))
     x = single(64, 28, 28, 16)
     patches = np.empty((64 * 28 * 28, 1, 25 * 16), np.float32)
-    gather = cpu_conv_patches.plan_patches(x, geo, patches)
+    gather = conv_patches.plan_patches(x, geo, patches)
     return 2 * patches.nbytes / (best(gather, 5) + best(lambda: patches.sum(), 5) / threads.THREADS)
 
 

@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,22 +112,25 @@ def our_jobs(layer: Layer) -> dict[str, Callable[[], Any]]:
     """A function for each map. A transposed layer's forward is `conv_transpose` and its input gradient `conv`."""
     import numpy as np
 
-    from minigan.kernels import dispatch
+    from minigan.activation import LINEAR
+    from minigan.kernels import reference as kernels
 
     (x, w, g), geometry = arrays(layer), layer.geometry()
-    kernels = dispatch.kernels_for(x)
-    conv = planned(kernels, "conv", x, w, None, geometry, "linear", 0.2, np.empty_like(g))
-    transpose = planned(kernels, "conv_transpose", g, w, None, geometry, "linear", 0.2, np.empty_like(x))
-    weight = planned(kernels, "conv_weight", x, g, geometry, np.empty_like(w))
+    conv = planned(kernels.conv, x, w, None, geometry, LINEAR, np.empty_like(g))
+    transpose = planned(kernels.conv_transpose, g, w, None, geometry, LINEAR, np.empty_like(x))
+    weight = planned(kernels.conv_weight, x, g, geometry, np.empty_like(w))
     forward, gradient = (transpose, conv) if layer.transposed else (conv, transpose)
     return {"forward": forward, "input": gradient, "weight": weight}
 
 
-def planned(kernels: Any, name: str, *arguments: Any) -> Callable[[], Any]:
-    """The planned job of a kernel, or a plain call where nothing is planned."""
-    plan = getattr(kernels, f"plan_{name}", None)
-    job = plan(*arguments) if plan else None
-    return job or (lambda: getattr(kernels, name)(*arguments))
+def planned(kernel: Any, *arguments: Any) -> Callable[[], Any]:
+    """The planned job of a kernel, or a plain call where nothing is planned. It keeps its arguments."""
+    job = kernel.plan(*arguments)
+    return partial(_run, job, arguments) if job else partial(kernel, *arguments)
+
+
+def _run(job: Callable[[], Any], _kept: Any) -> None:
+    job()
 
 
 def algorithms(layer: Layer) -> dict[str, str]:
@@ -212,11 +216,11 @@ def sgemm_jobs() -> dict[str, Callable[[], Any]]:
     """The products that stand for the machine's peak."""
     import numpy as np
 
-    from minigan.kernels import dispatch
+    from minigan.kernels import reference as kernels
 
     a, b = np.random.default_rng(0).standard_normal((2, PEAK, PEAK), dtype=np.float32)
     out = np.empty_like(a)
-    ours = planned(dispatch.kernels_for(a), "matmul", a, b, out)
+    ours = planned(kernels.matmul, a, b, out)
     return {"minigan": ours, "NumPy": lambda: np.matmul(a, b, out=out)}
 
 

@@ -86,21 +86,22 @@ def minigan_calls(layer: Layer, arrays: dict[str, np.ndarray]) -> Calls:
     """Our kernels, writing into arrays made once."""
     import cupy
 
-    from minigan.kernels import gpu_conv
+    from minigan.activation import LINEAR, Activation
+    from minigan.kernels import reference as kernels
 
     x, w, bias, g = (cupy.asarray(arrays[name]) for name in ("x", "w", "bias", "g"))
     y, dx, dw, geometry = cupy.empty_like(g), cupy.empty_like(x), cupy.empty_like(w), layer.geometry()
 
     def forward() -> Any:
-        gpu_conv.conv(x, w, bias, geometry, "leaky_relu", SLOPE, y)
+        kernels.conv(x, w, bias, geometry, Activation("leaky_relu", SLOPE), y)
         return y
 
     def input_gradient() -> Any:
-        gpu_conv.conv_transpose(g, w, None, geometry, "linear", 0.0, dx)
+        kernels.conv_transpose(g, w, None, geometry, LINEAR, dx)
         return dx
 
     def weight_gradient() -> Any:
-        gpu_conv.conv_weight(x, g, geometry, dw)
+        kernels.conv_weight(x, g, geometry, dw)
         return dw
 
     return dict(zip(WORK, (forward, input_gradient, weight_gradient), strict=True))

@@ -39,7 +39,8 @@ def seconds(call: Callable[[], Any], calls: int) -> float:
 
 def compile_all() -> None:
     """Every kernel: seconds, registers, spills."""
-    from minigan.kernels import gpu_compile, gpu_launch
+    from minigan.kernels.gpu import compiler as gpu_compile
+    from minigan.kernels.gpu import launch as gpu_launch
 
     begin = time.perf_counter()
     for file in gpu_compile.KERNELS:
@@ -57,7 +58,7 @@ def capture() -> None:
     """A graph of own kernels, launched with another counter and another learning rate."""
     import cupy
 
-    from minigan.kernels import gpu_conv, gpu_fused
+    from minigan.kernels import reference as kernels
     from minigan.kernels.geometry import of_conv
 
     on = cupy.asarray
@@ -69,10 +70,10 @@ def capture() -> None:
     player = [[on(np.ones(5000, np.float32))] for _ in range(4)]
 
     def step() -> None:
-        gpu_fused.philox((1, 2), counter, words)
-        gpu_conv.conv(x, w, None, geometry, Activation("relu"), y)
-        gpu_fused.adam(*player, hyper)
-        gpu_fused.mean_softplus(y, 1.0, loss)
+        kernels.philox((1, 2), counter, words)
+        kernels.conv(x, w, None, geometry, Activation("relu"), y)
+        kernels.adam(*player, hyper)
+        kernels.mean_softplus(y, 1.0, loss)
 
     stream, pool = cupy.cuda.Stream(), cupy.cuda.MemoryPool()
     with cupy.cuda.using_allocator(pool.malloc), stream:
@@ -87,7 +88,7 @@ def capture() -> None:
     cupy.cuda.Device().synchronize()
     graph.launch(stream)
     stream.synchronize()
-    gpu_fused.philox((1, 2), (7, 0, 0), want)
+    kernels.philox((1, 2), (7, 0, 0), want)
     for name, right in {
         "the counter is read by the graph": bool((words == want).all()),
         "the learning rate is read by the graph": bool((player[0][0] == before).all()),
@@ -104,7 +105,7 @@ def bandwidth(size: int = 1 << 25) -> None:
     """TB/s of kernels that are bound by memory, beside a copy's."""
     import cupy
 
-    from minigan.kernels import gpu_fused as k
+    from minigan.kernels import reference as k
 
     x, y, z = (cupy.empty(size, np.float32) for _ in range(3))
     for stream, array in enumerate((x, y, z)):

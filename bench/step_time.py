@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
 
 def registers() -> str:
     """The vector registers in use, as minigan tells them."""
-    code = "from minigan.kernels.registers import processor as p; print(p().instructions, p().tile.lanes)"
+    code = "from minigan.kernels.cpu.registers import processor as p; print(p().instructions, p().tile.lanes)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()
     held = ", all peers held to it by MINIGAN_LANES" if os.environ.get("MINIGAN_LANES") else ""
     return f"{told[0]}, {told[1]} floats a register{held}" if len(told) == 2 else "registers unknown"

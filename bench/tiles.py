@@ -2,8 +2,8 @@
 
     python bench/tiles.py [--threads 1] [--lanes 8 4] [--out FILE]
 
-Each candidate (rows x vectors) runs in a process of its own, with a kernel cache of its own key. `minigan/kernels/registers.py`
-holds what was chosen by such tables. Run it on an idle machine.
+Each candidate (rows x vectors) runs in a process of its own, with a kernel cache of its own key.
+`minigan/kernels/cpu/registers.py` holds what was chosen by such tables. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -38,19 +38,22 @@ def best(function: object, repeats: int = 15) -> float:
 
 def measure(lanes: int, rows: int, vectors: int) -> dict[str, float]:
     """GFLOP/s of each work with one tile, in this process."""
-    from minigan.kernels import registers
+    from minigan.kernels.cpu import registers
 
     registers.TILES[NAMES[lanes]] = registers.Tile(lanes, rows, vectors)
     import numpy as np
 
     from minigan import ops
-    from minigan.kernels import cpu_conv, cpu_gemm, geometry
+    from minigan.activation import LINEAR
+    from minigan.kernels import geometry
+    from minigan.kernels import reference as kernels
+    from minigan.kernels.cpu import gemm
 
     rng, found = np.random.default_rng(0), {}
     for m, k, n in PRODUCTS:
         a, b = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
         out = np.empty((m, n), np.float32)  # a plan knows addresses only
-        found[f"{m}x{k}x{n}"] = 2e-9 * m * k * n / best(cpu_gemm.plan(a, b, out))
+        found[f"{m}x{k}x{n}"] = 2e-9 * m * k * n / best(gemm.plan(a, b, out))
     for images, side, ins, outs, kernel, stride in LAYERS:
         geo = geometry.of_conv((kernel, kernel), stride, "same", 1, (side, side))
         x = rng.standard_normal((images, side, side, ins)).astype(np.float32)
@@ -59,8 +62,8 @@ def measure(lanes: int, rows: int, vectors: int) -> dict[str, float]:
         useful = 2e-9 * images * geo.pairs() * ins * outs
         with ops.conv_algorithm("tiles"):
             jobs = {
-                "conv": cpu_conv.plan_conv(x, w, None, geo, "linear", 0.0, np.empty_like(y)),
-                "weight": cpu_conv.plan_conv_weight(x, y, geo, np.empty_like(w)),
+                "conv": kernels.conv.plan(x, w, None, geo, LINEAR, np.empty_like(y)),
+                "weight": kernels.conv_weight.plan(x, y, geo, np.empty_like(w)),
             }
         for name, job in jobs.items():
             found[f"{name} {ins}->{outs} /{stride}"] = useful / best(job, 7)
@@ -81,7 +84,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     from step_time import cpu_model, publish
 
-    from minigan.kernels.registers import processor
+    from minigan.kernels.cpu.registers import processor
 
     native = processor().tile.lanes
     lines: list[str] = []

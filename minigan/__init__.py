@@ -15,7 +15,7 @@ from minigan import interrupted
 
 interrupted.install()  # before whatever takes time is imported
 
-from minigan.kernels.registers import hold_blas
+from minigan.kernels.cpu.registers import hold_blas
 
 hold_blas()  # before NumPy is imported
 

@@ -11,7 +11,7 @@ from minigan.autodiff import Tensor, effect
 from minigan.backend import Array, is_float, to_numpy
 from minigan.checks import flag, number, restorable, whole
 from minigan.counters import Counter
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.parameters import Parameters, named
 
 
@@ -74,7 +74,7 @@ class EMA:
         kept = averages if floats else [a for a in averages if is_float(a.dtype)]
         if kept:
             present = tensors if floats else [t for t in tensors if is_float(t.dtype)]
-            dispatch.kernels_for(kept[0]).ema(kept, present, np.array([decay]))
+            kernels.ema(kept, present, np.array([decay]))
 
     def _present_decay(self) -> float:
         return min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.warm_up else self.decay

@@ -1,9 +1,9 @@
 """Whether a game still has numbers: NaN and Inf in losses and gradients, seen in the step that makes them.
 
 Looking costs next to nothing: the optimizers' kernels add up 0 * g while a gradient g is in registers anyway, which is 0, or NaN
-where a number of it is NaN or Inf (`minigan.kernels.cpu_optim`). What is looked at after a step is one number a parameter. Where
-no such kernel runs (on a GPU, in an optimizer of one's own), the parameters themselves, which keep a NaN, are looked at in every
-`EVERY`-th step.
+where a number of it is NaN or Inf (`minigan.kernels.cpu.optimizers`). What is looked at after a step is one number a parameter.
+Where no such kernel runs (on a GPU, in an optimizer of one's own), the parameters themselves, which keep a NaN, are looked at in
+every `EVERY`-th step.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import numpy as np
 from minigan.activation import Activation
 from minigan.arena import Place
 from minigan.backend import Array
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 
 PRODUCTS = {
     "matmul": (False, False),
@@ -44,22 +44,19 @@ class Ending:
 
     def forward(self, a: Array, b: Array, c: Array, *, out: Array, f: Activation | None = None) -> Array:
         """Into `out`, which is none of them."""
-        kernels = dispatch.kernels_for(out)
-        kernels.matmul(*_factors(self.turns, a, b), out)
+        left, right = _factors(self.turns, a, b)
         if f is None:
-            out += c
+            kernels.matmul_add(left, right, c, out)
         else:
-            kernels.activation_backward(out, c, f, out)
+            kernels.matmul_backward(left, right, c, f, out)
         return out
 
     def plan(self, a: Array, b: Array, c: Array, *, out: Array, f: Activation | None = None) -> Any:
-        """See `plan_matmul_add` and `plan_matmul_backward` in `minigan.kernels.reference`."""
-        kernels, factors = dispatch.kernels_for(out), _factors(self.turns, a, b)
-        return (
-            kernels.plan_matmul_add(*factors, c, out)
-            if f is None
-            else kernels.plan_matmul_backward(*factors, c, f, out)
-        )
+        """The same for arrays that stay where they are."""
+        left, right = _factors(self.turns, a, b)
+        if f is None:
+            return kernels.matmul_add.plan(left, right, c, out)
+        return kernels.matmul_backward.plan(left, right, c, f, out)
 
 
 def _factors(turns: tuple[bool, bool], *factors: Array) -> list[Array]:
@@ -116,11 +113,12 @@ def _layout(value: Any) -> tuple[Any, ...]:
 
 
 def _has_kernel(turns: tuple[bool, bool], a: Any, b: Any, out: Any) -> bool:
-    """Whether a product of such arrays is one that can go on: a question of shapes and strides, not of where they lie."""
+    """Whether a product of such arrays can go on: its plan asks for their shapes and strides, not for what they hold."""
     if not isinstance(out, Place):
         return False
     a, b, like = (_like(v) if isinstance(v, Place) else v for v in (a, b, out))
-    return bool(dispatch.kernels_for(a).goes_on(*_factors(turns, a, b), like))
+    left, right = _factors(turns, a, b)
+    return kernels.matmul_add.plan(left, right, like, like) is not None
 
 
 def _like(place: Place) -> np.ndarray:

@@ -18,7 +18,7 @@ from minigan.average import EMA, History
 from minigan.backend import Array, Group, Notes, to_numpy
 from minigan.checks import flag, number, restorable, whole
 from minigan.counters import Counter, told
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.parameters import Parameters, named
 from minigan.schedules import Schedule, constant, cosine, linear, step_decay, warm_up
 from minigan.switches import no_grad
@@ -416,7 +416,8 @@ class SGD(Optimizer):
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
         hyper = np.array([lr, option("momentum"), option("weight_decay")])
-        dispatch.kernels_for(params[0]).sgd(params, grads, *slots, hyper, self.nesterov, self.notes())
+        (velocity,) = slots
+        kernels.sgd(params, grads, velocity, hyper, self.nesterov, self.notes())
 
 
 class RMSProp(Optimizer):
@@ -434,7 +435,8 @@ class RMSProp(Optimizer):
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
         hyper = np.array([lr, option("rho"), option("eps")])
-        dispatch.kernels_for(params[0]).rmsprop(params, grads, *slots, hyper, self.notes())
+        (square,) = slots
+        kernels.rmsprop(params, grads, square, hyper, self.notes())
 
 
 class AdamW(Optimizer):
@@ -473,7 +475,8 @@ class AdamW(Optimizer):
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
         """See the class."""
         hyper = np.array([lr, *map(option, ("beta1", "beta2", "eps", "weight_decay")), self.steps + 1])
-        dispatch.kernels_for(params[0]).adam(params, grads, *slots, hyper, self.notes())
+        m, v = slots
+        kernels.adam(params, grads, m, v, hyper, self.notes())
 
 
 class Adam(AdamW):

@@ -21,7 +21,7 @@ from minigan.autodiff import Tensor, as_tensor, fill
 from minigan.backend import Array, array_module
 from minigan.checks import number, whole
 from minigan.counters import Counter, told
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.kernels.reference import keep_level
 from minigan.switches import state
 
@@ -46,7 +46,7 @@ def _fill_uniform(out: Array, key: tuple[int, int], step: int, call: int) -> Non
     xp = array_module(out)
     single = out.dtype == np.float32
     words = xp.empty(out.size if single else 2 * out.size, np.uint32)
-    dispatch.kernels_for(out).philox(key, _counter(step, call), words)
+    kernels.philox(key, _counter(step, call), words)
     if single:
         xp.multiply(words >> np.uint32(8), np.float32(_UNIT), out=out.reshape(-1), dtype=np.float32, casting="unsafe")
     else:
@@ -57,7 +57,7 @@ def _fill_uniform(out: Array, key: tuple[int, int], step: int, call: int) -> Non
 def _fill_normal(out: Array, key: tuple[int, int], step: int, call: int) -> None:
     """Box-Muller: with u, v uniform, sqrt(-2 log(1-u)) (cos 2 pi v, sin 2 pi v) are two independent standard normals."""
     if out.dtype == np.float32:
-        dispatch.kernels_for(out).normal(key, _counter(step, call), out.reshape(-1))
+        kernels.normal(key, _counter(step, call), out.reshape(-1))
         return
     xp = array_module(out)
     pairs = -(-out.size // 2)
@@ -72,7 +72,7 @@ def _fill_normal(out: Array, key: tuple[int, int], step: int, call: int) -> None
 
 def _fill_mask(out: Array, key: tuple[int, int], step: int, call: int, keep: float) -> None:
     """1/keep with probability keep, else 0, keep in steps of 2^-16 (2^-32 near 0 and 1); the same in both dtypes."""
-    dispatch.kernels_for(out).mask(key, _counter(step, call), keep, out.reshape(-1))
+    kernels.mask(key, _counter(step, call), keep, out.reshape(-1))
 
 
 def _open_uniform(shape: Any, xp: Any, key: tuple[int, int], step: int, call: int) -> Array:
@@ -108,7 +108,7 @@ def _fill_integers(out: Array, key: tuple[int, int], step: int, call: int, low: 
     than 2^-64."""
     xp, half, n = array_module(out), np.uint64(32), np.uint64(high - low)
     words = xp.empty(2 * out.size, np.uint32)
-    dispatch.kernels_for(out).philox(key, _counter(step, call), words)
+    kernels.philox(key, _counter(step, call), words)
     upper, lower = words[::2].astype(np.uint64), words[1::2].astype(np.uint64)
     out.reshape(-1)[...] = low + ((upper * n + (lower * n >> half)) >> half).astype(np.int64)
 
@@ -153,7 +153,7 @@ def permutation(n: int, *, seed: int, stream: str = "", step: int = 0) -> np.nda
     """
     order = np.arange(whole("permutation", "n", n, low=0))
     if order.size > 1:
-        dispatch.kernels_for(order).shuffle(key_of(seed, stream, "permutation"), _counter(step, 0), order)
+        kernels.shuffle(key_of(seed, stream, "permutation"), _counter(step, 0), order)
     return order
 
 

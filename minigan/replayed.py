@@ -47,7 +47,7 @@ from minigan.backend import Array
 from minigan.batch import arrays_of, tensors_of
 from minigan.checks import flag, whole
 from minigan.guards import Guards
-from minigan.kernels import dispatch
+from minigan.kernels import kernel
 from minigan.random import Clock, Source
 from minigan.refusals import RecordingError, changed_by_effect, frozen
 from minigan.replay import Recording
@@ -172,7 +172,7 @@ class Replayed:
         if state.hooks or state.anomaly:  # somebody wants to see every operation
             return _plain(self.function(*map(tensors_of, arguments)))
         arrays: list[Array] = []
-        settings = (*dispatch.settings(), backend.precision(), state.enabled)
+        settings = (*kernel.settings(), backend.precision(), state.enabled)
         form = (settings, *(_form(a, arrays) for a in arguments))
         entry = self._find(form, list(arguments))
         entry.fill(arrays)

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from minigan.backend import to_device
+from minigan.kernels import reference as _reference  # which states all kernels
+from minigan.kernels.kernel import KERNELS
+
+assert _reference
 
 each_device = pytest.mark.parametrize("device", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
 
@@ -16,6 +20,19 @@ each_device = pytest.mark.parametrize("device", ["cpu", pytest.param("gpu", mark
 def placed(arrays: Sequence[Any], device: str) -> list[Any]:
     """The arrays on `device`; on the CPU they are the same objects."""
     return [to_device(a, device) for a in arrays]
+
+
+class Kernels:
+    """All kernels by their names, as one place has them, wherever the arrays live: "cpu", "gpu", or the reference itself."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def __getattr__(self, name: str) -> Any:
+        return KERNELS[name].reference if self.place == "reference" else KERNELS[name].of(self.place)
+
+
+SPECIFICATION, CPU = Kernels("reference"), Kernels("cpu")
 
 
 def emulated() -> bool:
@@ -38,7 +55,6 @@ def race_free() -> Iterator[None]:
 @pytest.fixture
 def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grids of at most 7 blocks, so that arrays of a few thousand elements make kernels walk their strides."""
-    from minigan.kernels import gpu_fused, gpu_launch
+    from minigan.kernels.gpu import launch
 
-    monkeypatch.setattr(gpu_launch, "MAX_BLOCKS", 7)
-    monkeypatch.setattr(gpu_fused, "MAX_BLOCKS", 7)
+    monkeypatch.setattr(launch, "MAX_BLOCKS", 7)

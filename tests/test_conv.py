@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import CPU, SPECIFICATION
 from formulas import trilinear
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -16,9 +17,10 @@ import minigan as mg
 from minigan import nn, ops
 from minigan.activation import Activation
 from minigan.gradcheck import gradcheck
-from minigan.kernels import conv_cost, cpu_conv, reference, winograd
 from minigan.kernels import geometry as geo
-from minigan.kernels.cpu_gemm import AVAILABLE
+from minigan.kernels.cpu import conv as cpu_conv
+from minigan.kernels.cpu import conv_cost, winograd
+from minigan.kernels.cpu.gemm_microkernel import AVAILABLE
 from minigan.replay import Recording
 
 PADDINGS: tuple[Any, ...] = ("same", "valid", 1, 2)
@@ -146,9 +148,9 @@ def exact(which: str, x: Any, w: Any, g: Any, geometry: geo.Geometry) -> Any:
     shape = {"conv": g, "conv_transpose": x, "conv_weight": w}[which].shape
     out = np.empty(shape)
     if which == "conv_weight":
-        reference.conv_weight(x, g, geometry, out)
+        SPECIFICATION.conv_weight(x, g, geometry, out)
     else:
-        getattr(reference, which)(x if which == "conv" else g, w, None, geometry, Activation(), out)
+        getattr(SPECIFICATION, which)(x if which == "conv" else g, w, None, geometry, Activation(), out)
     return out
 
 
@@ -169,10 +171,10 @@ def relative_errors(algorithm: str, geometry: geo.Geometry, shape: Any, seed: in
             if cpu_conv.choice(which, *shape, geometry, np.dtype(np.float32)).algorithm != algorithm:
                 continue
             if which == "conv_weight":
-                cpu_conv.conv_weight(x, g, geometry, out)
+                CPU.conv_weight(x, g, geometry, out)
             else:
                 source, bias = (x, c) if which == "conv" else (g, b)
-                getattr(cpu_conv, which)(source, w, bias, geometry, Activation(kind), out)
+                getattr(CPU, which)(source, w, bias, geometry, Activation(kind), out)
                 expected = ops.activation(expected + bias, kind=kind, slope=0.2).data
         errors[which] = float(np.abs(out - expected).max(initial=0) / scale)
     return errors

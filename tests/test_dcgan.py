@@ -8,7 +8,7 @@ from devices import each_device
 
 from minigan.gans import DEFAULT, get
 from minigan.gans.dcgan import DCGAN, DCGANConfig
-from minigan.kernels import dispatch
+from minigan.kernels import kernel
 
 
 def sizes(network: object) -> list[tuple[int, ...]]:
@@ -74,7 +74,7 @@ def test_fast_kernels_train_as_the_reference_does(device: str) -> None:
     real = np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 1)).astype(np.float32)
     losses = []
     for kernels, place in (("fast", device), ("reference", "cpu")):
-        with dispatch.using(kernels):
+        with kernel.using(kernels):
             model = DCGAN(DCGANConfig(features=8, seed=1), (12, 12, 1), replay=False, device=place)
             losses.append([[v.item() for v in model.game.step(real).values()] for _ in range(3)])
     np.testing.assert_allclose(losses[0], losses[1], rtol=2e-4)

@@ -16,7 +16,7 @@ from test_resuming import _without_pictures, at_step, last, lines, sent
 from minigan import gans
 from minigan.cli import main
 from minigan.gans.protocol import makes_examples
-from minigan.kernels import threads
+from minigan.kernels.cpu import threads
 from minigan.run import checkpoint
 from minigan.run.rundir import RunDir
 

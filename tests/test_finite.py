@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from devices import CPU, SPECIFICATION
 
 import minigan as mg
 from minigan import finite, losses, nn, optim
 from minigan.backend import Notes
-from minigan.kernels import dispatch, reference
+from minigan.kernels import kernel
 
 OPTIMIZERS = {"adam": optim.Adam, "sgd": optim.SGD, "rmsprop": optim.RMSProp}
 
@@ -142,7 +143,7 @@ def test_kernels_note_the_arrays_that_are_not_finite(name, dtype):
     slots = [[np.zeros_like(p) for p in params] for _ in range(2 if name == "adam" else 1)]
     hyper = {"adam": [1e-3, 0.9, 0.99, 1e-8, 0.0, 1], "sgd": [1e-3, 0.9, 0.0], "rmsprop": [1e-3, 0.9, 1e-8]}[name]
     extra = (False,) if name == "sgd" else ()
-    for kernels in (dispatch.kernels_for(params[0]), reference):
+    for kernels in (CPU, SPECIFICATION):
         notes = Notes(4, dtype)
         with np.errstate(all="ignore"):
             getattr(kernels, name)(params, grads, *slots, np.array(hyper), *extra, notes)
@@ -160,6 +161,6 @@ def test_the_norm_of_the_gradients_is_noted(replay):
         moved = [(t.data.astype(np.float64) - b) / 1e-3 for t, b in zip(d.parameters.values(), before, strict=True)]
         norm = np.sqrt(sum((m**2).sum() for m in moved))
         assert d.gradient_norm() == pytest.approx(norm, rel=1e-3)
-    with dispatch.using("reference"):
+    with kernel.using("reference"):
         game.step(points())
     assert d.gradient_norm() == pytest.approx(norm, rel=0.2)

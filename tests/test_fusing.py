@@ -5,12 +5,10 @@ import pytest
 
 import minigan as mg
 from minigan import nn, ops, optim, penalties
-from minigan.kernels import cpu_gemm
+from minigan.kernels.cpu.gemm_microkernel import AVAILABLE
 from minigan.replay import Recording
 
-pytestmark = pytest.mark.skipif(
-    not cpu_gemm.AVAILABLE, reason="without a fused multiply-add the BLAS makes the products"
-)
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="without a fused multiply-add the BLAS makes the products")
 rng = np.random.default_rng(7)
 SIDE = 64  # smaller products have no kernel that adds
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import minigan as mg
 from minigan import losses, nn, ops, optim, penalties
-from minigan.kernels import threads
+from minigan.kernels.cpu import threads
 from minigan.random import Source
 from minigan.rules import RULES
 

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigan.kernels import cpu_gemm, cpu_team, dispatch, threads
-from minigan.kernels.compiler import address_of, task, words_at
+from minigan.kernels import reference as kernels
+from minigan.kernels.cpu import gemm, threads
+from minigan.kernels.cpu import team as cpu_team
+from minigan.kernels.cpu.compiler import address_of, task, words_at
+from minigan.kernels.cpu.gemm_microkernel import AVAILABLE
 
 
 def layouts(kind, shape, r):
@@ -33,7 +36,7 @@ def test_products_of_any_layout_with_and_without_epilogue(m, k, n, left, right, 
     r = np.random.default_rng(seed)
     a, b, out = layouts(left, (m, k), r), layouts(right, (k, n), r), np.full((m, n), np.nan, np.float32)
     bias = None if slope is None else r.standard_normal(n).astype(np.float32)
-    cpu_gemm.matmul(a, b, out, bias, 1.0 if slope is None else slope)
+    gemm.plan(a, b, out, bias, 1.0 if slope is None else slope)()
     want = a.astype(np.float64) @ b.astype(np.float64)
     if bias is not None:
         want = want + bias
@@ -52,11 +55,11 @@ def test_a_matrix_added_on_the_way_out_is_added_as_afterwards(m, k, n, left, wid
     a, b, out = layouts(left, (m, k), r), layouts("rows", (k, n), r), np.full((m, n), np.nan, np.float32)
     c = r.standard_normal((m, n + wider)).astype(np.float32)[:, :n]
     plain = np.full((m, n), np.nan, np.float32)
-    cpu_gemm.matmul(a, b, plain)
-    cpu_gemm.matmul(a, b, out, c)
+    gemm.plan(a, b, plain)()
+    gemm.plan(a, b, out, c)()
     assert (out == plain + c).all()
     for slope in (0.0, 0.25):
-        cpu_gemm.plan(a, b, out, c, slope, masks=True)()
+        gemm.plan(a, b, out, c, slope, masks=True)()
         assert (out == np.where(c > 0, plain, np.float32(slope) * plain)).all()
 
 
@@ -69,8 +72,8 @@ def test_the_shapes_of_the_networks_and_any_number_of_threads_agree_bit_for_bit(
     for count in (1, 2, 3):
         monkeypatch.setattr(threads, "THREADS", count)
         out = np.full((m, n), np.nan, np.float32)
-        assert cpu_gemm.suits(a, b, out) == cpu_gemm.AVAILABLE  # without a fused multiply-add the BLAS is faster
-        cpu_gemm.matmul(a, b, out)
+        assert gemm.suits(a, b, out) == AVAILABLE  # without a fused multiply-add the BLAS is faster
+        gemm.plan(a, b, out)()
         results.append(out)
     np.testing.assert_allclose(results[0], a.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
     assert all((out == results[0]).all() for out in results)
@@ -88,15 +91,17 @@ def test_what_does_not_suit_goes_to_numpy():
         (np.ones((9, 16), f), np.ones((16, 32), f), np.ones((9, 32), f)),
     ]
     for a, b, out in refused:
-        assert not cpu_gemm.suits(a, b, out)
-        got = dispatch.kernels_for(a).matmul(a, b, np.full_like(out, np.nan))
+        assert not gemm.suits(a, b, out)
+        got = np.full_like(out, np.nan)
+        kernels.matmul(a, b, got)
         np.testing.assert_allclose(got, a @ b, rtol=1e-5)
 
 
 def test_nan_and_inf_pass_through():
     a, b = np.ones((64, 64), np.float32), np.ones((64, 64), np.float32)
     a[3, 5], b[7, 9] = np.nan, np.inf
-    got = dispatch.kernels_for(a).matmul(a, b, None)
+    got = np.empty((64, 64), np.float32)
+    kernels.matmul(a, b, got)
     assert np.isnan(got[3]).all() and np.isinf(got[4, 9]) and np.isfinite(got[4, 8])
 
 
@@ -147,6 +152,6 @@ def test_a_narrow_last_panel_leaves_its_neighbour_alone():
     bias, out = r.standard_normal(36).astype(np.float32), np.empty((8, 36), np.float32)
     want = None
     for _ in range(2000):
-        cpu_gemm.matmul(a, b, out, bias, 0.2)
+        gemm.plan(a, b, out, bias, 0.2)()
         want = out.copy() if want is None else want
         assert (out == want).all()

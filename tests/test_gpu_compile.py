@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from minigan.kernels import gpu_compile
-from minigan.kernels.gpu_compile import KERNELS, CompileError, compile_file, kernel_names, sources
+from minigan.kernels.gpu import compiler as gpu_compile
+from minigan.kernels.gpu.compiler import KERNELS, CompileError, compile_file, kernel_names, sources
 
-GPU_FUSED = Path(gpu_compile.__file__).with_name("gpu_fused.py")
-LAUNCHERS = (GPU_FUSED, GPU_FUSED.with_name("gpu_conv.py"))
+FOLDER = Path(gpu_compile.__file__).parent
+LAUNCHERS = [path for path in FOLDER.glob("*.py") if path.name != "compiler.py"]
 LISTED = {name for names in KERNELS.values() for name in names}
 
 
@@ -104,5 +104,5 @@ def test_an_error_shows_the_log_of_nvrtc(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_import_needs_neither_cupy_nor_a_driver() -> None:
-    code = "import sys, minigan.kernels.gpu_compile as c; c.sources(); sys.exit('cupy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=GPU_FUSED.parents[2], check=False).returncode == 0
+    code = "import sys, minigan.kernels.gpu.compiler as c; c.sources(); sys.exit('cupy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parents[2], check=False).returncode == 0

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from devices import emulated
+from devices import SPECIFICATION, Kernels, emulated
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from minigan.activation import FUSED, Activation
 from minigan.backend import matmul_precision
-from minigan.kernels import gpu_compile, gpu_conv, reference
 from minigan.kernels.geometry import Geometry, of_conv
+from minigan.kernels.gpu import compiler as gpu_compile
+from minigan.kernels.gpu import conv as gpu_conv
 
 MAPS = ("conv", "conv_transpose", "conv_weight")
 CHANNELS = (1, 2, 3, 4, 8, 12, 31, 64, 65, 68, 130)
@@ -216,7 +217,7 @@ class Case:
 
     def expected(self, name: str, **options: Any) -> np.ndarray:
         """The specification's result, in float64 on the CPU."""
-        return self.call(reference, name, np.empty(self.shape(name)), wide, **options)
+        return self.call(SPECIFICATION, name, np.empty(self.shape(name)), wide, **options)
 
 
 def check(case: Case, name: str, mode: str, **options: Any) -> None:
@@ -225,7 +226,7 @@ def check(case: Case, name: str, mode: str, **options: Any) -> None:
     with matmul_precision("high" if mode == "tf32" else "highest"):
         got = case.on_gpu(name, **options)
     expected = case.expected(name, **options)
-    spread = math.sqrt(case.call(reference, name, np.empty(expected.shape), square).max(initial=0.0))
+    spread = math.sqrt(case.call(SPECIFICATION, name, np.empty(expected.shape), square).max(initial=0.0))
     largest = max(float(np.abs(expected).max(initial=0.0)), 2 * spread, 1e-30)
     assert got.dtype == case.arrays["x"].dtype
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE[mode] * largest)
@@ -356,15 +357,15 @@ def test_nan_and_infinity_pass_through():
 
 @on_gpu
 def test_products_honour_the_precision():
-    from minigan.kernels import gpu_fused
-
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=(512, 512)).astype(np.float32) for _ in range(2))
     exact = a.astype(np.float64) @ b.astype(np.float64)
     errors = {}
     for name in ("highest", "high", "highest"):
         with matmul_precision(name):
-            errors[name] = np.abs(gpu_fused.matmul(gpu(a), gpu(b), None).get() - exact).max() / np.abs(exact).max()
+            out = gpu(np.empty_like(a))
+            Kernels("gpu").matmul(gpu(a), gpu(b), out)
+            errors[name] = np.abs(out.get() - exact).max() / np.abs(exact).max()
     assert errors["highest"] <= 1e-5
     assert errors["high"] <= 2e-3
 

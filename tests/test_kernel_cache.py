@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from devices import CPU
 
 from minigan.activation import Activation
-from minigan.kernels import compiler, cpu_fused
+from minigan.kernels.cpu import compiler
 
 USE = """
 import gc
 from numba.core.dispatcher import Dispatcher
-from minigan.kernels import compiler
+from minigan.kernels.cpu import compiler
 import test_kernel_cache
 compiled = []
 compiler.announce.append(compiled.append)
@@ -30,20 +31,20 @@ def every_choice_of_a_closure() -> None:
     x, out = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4), np.empty((2, 4), np.float32)
     for kind in ("tanh", "sigmoid", "leaky_relu"):
         f = Activation(kind, 0.2 if kind == "leaky_relu" else 0.0)
-        cpu_fused.bias_activation(x, None, f, out)
-        cpu_fused.plan_activation_backward(x, x, f, out)()
+        CPU.bias_activation(x, None, f, out)
+        CPU.activation_backward(x, x, f, out)
     for dtype in (np.float32, np.float64):
         p, g, m, v = ([np.full(5, 0.5, dtype)] for _ in range(4))
-        cpu_fused.sgd(p, g, m, np.array([0.1, 0.9, 0.0]), False)
-        cpu_fused.rmsprop(p, g, v, np.array([0.1, 0.9, 1e-8]))
-        cpu_fused.adam(p, g, m, v, np.array([0.1, 0.9, 0.99, 1e-8, 0.0, 1.0]))
-        cpu_fused.ema(m, p, np.array([0.5]))
+        CPU.sgd(p, g, m, np.array([0.1, 0.9, 0.0]), False)
+        CPU.rmsprop(p, g, v, np.array([0.1, 0.9, 1e-8]))
+        CPU.adam(p, g, m, v, np.array([0.1, 0.9, 0.99, 1e-8, 0.0, 1.0]))
+        CPU.ema(m, p, np.array([0.5]))
         z, longer = np.ones((1, 2, 3), dtype), np.ones((1, 4, 3), dtype)
-        cpu_fused.interpolate(z, 2, longer)
-        cpu_fused.interpolate_adjoint(longer, 2, z)
+        CPU.interpolate(z, 2, longer)
+        CPU.interpolate_adjoint(longer, 2, z)
         rows, ones, f = np.ones((4, 3), dtype), np.ones(3, dtype), Activation("relu")
-        cpu_fused.batch_norm(rows, ones, ones, 1e-5, f, np.empty_like(rows), np.empty((2, 3), dtype))
-        cpu_fused.batch_norm_backward(rows, rows, rows, ones, 1e-5, f, *map(np.empty_like, (rows, ones, ones)))
+        CPU.batch_norm(rows, ones, ones, 1e-5, f, np.empty_like(rows), np.empty((2, 3), dtype))
+        CPU.batch_norm_backward(rows, rows, rows, ones, 1e-5, f, *map(np.empty_like, (rows, ones, ones)))
 
 
 def test_a_second_process_compiles_nothing():
@@ -66,3 +67,9 @@ def test_a_task_that_would_be_compiled_in_every_process_is_refused():
         TypeError, match=r"task: got .*run with the compiled function 'chosen' in its closure, expected"
     ):
         compiler.task(run)
+
+
+def test_the_key_of_the_cache_covers_every_source_of_compiled_functions():
+    folder = Path(compiler.__file__).parent
+    assert set(compiler._SOURCES) == set(folder.rglob("*.py"))
+    assert all(Path(task.function.__code__.co_filename).is_relative_to(folder) for task in compiler.LATER)

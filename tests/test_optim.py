@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import minigan as mg
 from minigan import optim
-from minigan.kernels import dispatch
+from minigan.kernels import kernel
 
 SHAPES = [(3, 4), (4,), (1,), (0, 3), (2, 3, 5)]
 
@@ -61,14 +61,14 @@ RULES = {
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kernels", dispatch.CHOICES)
+@pytest.mark.parametrize("kernels", kernel.CHOICES)
 def test_update_rules_follow_the_papers(rule, dtype, kernels):
     make, plain = RULES[rule]
     params = parameters(dtype)
     want = [p.data.astype(np.float64) for p in params]
     states = [{} for _ in params]
     optimizer = make(params)
-    with dispatch.using(kernels):
+    with kernel.using(kernels):
         for t in range(1, 6):
             grads = gradients(dtype, t)
             optimizer.step([mg.tensor(g) for g in grads])

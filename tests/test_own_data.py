@@ -21,7 +21,7 @@ from minigan.data.decoding import Form, PictureError, Where, decode_all
 from minigan.data.files import fitted
 from minigan.data.tables import Units
 from minigan.gans import needs
-from minigan.kernels import compiler
+from minigan.kernels.cpu import compiler
 from minigan.run import building
 
 assert compiler.FOLDER  # imported before a test chooses another cache, so that kernels are compiled once

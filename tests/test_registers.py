@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigan.kernels import registers
-from minigan.kernels.registers import TILES, processor, processor_of
+from minigan.kernels.cpu import registers
+from minigan.kernels.cpu.registers import TILES, processor, processor_of
 
 AVX2 = {"avx2": True, "fma": True, "avx512f": False}
 AVX512 = AVX2 | {"avx512f": True, "avx512vl": True, "amx-tile": True}
@@ -70,8 +70,8 @@ import json, sys
 import numpy as np
 import minigan as mg
 from minigan.gans import get
-from minigan.kernels.compiler import FOLDER
-from minigan.kernels.registers import processor
+from minigan.kernels.cpu.compiler import FOLDER
+from minigan.kernels.cpu.registers import processor
 rows = {}
 for name, shape, batch in (("toy", (2,), 40), ("mlp", (28, 28, 1), 24), ("dcgan", (28, 28, 1), 13)):
     model = get(name)

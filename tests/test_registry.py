@@ -28,7 +28,7 @@ from minigan.activation import Activation
 from minigan.autodiff import REGISTRY, Primitive, Tensor, apply, as_tensor, grad
 from minigan.derivatives import vjp
 from minigan.gradcheck import GradientError, gradcheck
-from minigan.kernels import dispatch
+from minigan.kernels import kernel
 from minigan.primitive import Unsaved
 from minigan.samples import SeededDraw
 
@@ -157,7 +157,7 @@ def test_value(name: str, device: str, data: st.DataObject) -> None:
     got = apply(op, tuple(arrays), params)
     for a, b in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(backend.to_numpy(a), b, err_msg=f"{name} wrote into its input")
-    with dispatch.using("reference"):
+    with kernel.using("reference"):
         close(apply(op, tuple(before), params), got)  # on the CPU, whatever the device
     if name in FORMULAS:
         close(got, FORMULAS[name](*before, **params))
@@ -170,14 +170,14 @@ SPECIAL = np.array([-np.inf, -1e38, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, 1e38, n
 @pytest.mark.parametrize("kind", FUSED_KINDS)
 @pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow")
 def test_fast_activations_treat_special_values_as_the_reference(kind: str, device: str) -> None:
-    with dispatch.using("reference"):
+    with kernel.using("reference"):
         values = ops.activation(SPECIAL, kind=kind, slope=0.2).numpy()
     g, y = (a.ravel() for a in np.meshgrid(SPECIAL, values))
     bias = np.array([0.0, 1.0, -np.inf], np.float32)
     results = []
     for kernels, place in (("fast", device), ("reference", "cpu")):
         special, one, b, g, y = placed([SPECIAL, np.ones((1, 3), np.float32), bias, g, y], place)
-        with dispatch.using(kernels):
+        with kernel.using(kernels):
             forward = ops.activation(special, kind=kind, slope=0.2)
             added = ops.dense(special[:, None], one, b, activation=kind, slope=0.2)
             results.append((forward, added, ops.activation_backward(g, y, kind=kind, slope=0.2)))
@@ -208,7 +208,7 @@ def test_large_arrays_over_several_threads(name: str, dtype: Any, device: str) -
     results = []
     for kernels, place in (("fast", device), ("reference", "cpu")):
         xs = leaves_of(op, placed(floats_of(arrays, dtype), place))
-        with dispatch.using(kernels):
+        with kernel.using(kernels):
             y = apply(op, tuple(xs), params)
             results.append([y, *grad(y, xs, cosines(y))])
     for fast, plain in zip(*results, strict=True):

@@ -12,7 +12,7 @@ import pytest
 
 import minigan as mg
 from minigan import losses, nn, ops, optim, penalties
-from minigan.kernels import dispatch
+from minigan.kernels import kernel
 from minigan.random import Source
 from minigan.theory import relaxation
 
@@ -429,7 +429,7 @@ def test_other_kernels_and_precisions_are_other_recordings():
     build = single(square)
     sides = [build(replay) for replay in (False, True)]
     for k in range(8):
-        with dispatch.using("reference" if k % 4 > 1 else "fast"):
+        with kernel.using("reference" if k % 4 > 1 else "fast"):
             a, b = (game.step(np.ones((6, 3), np.float32))["p"].item() for game, _ in sides)
         assert a == b
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import minigan
 from minigan.cli import main
 from minigan.gans.protocol import ModelError
-from minigan.kernels import threads
+from minigan.kernels.cpu import threads
 from minigan.run import checkpoint, gallery, loop, plots, recorder, rundir
 from minigan.run.interrupts import Interrupts
 from minigan.run.rundir import RunDir

@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from minigan.kernels import cpu_team as t
+from minigan.kernels.cpu import team as t
 
 
 def run(book, cost, runs, seen):

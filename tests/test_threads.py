@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigan import gans, ops
-from minigan.kernels import conv_cost, threads
+from minigan.kernels.cpu import conv_cost, threads
 
 MODELS = [
     (

@@ -19,7 +19,7 @@ from minigan.data import archives
 from minigan.data.base import READ_ERRORS, DataError, Dataset, cache_folder, checked_count, counted, write_atomically
 from minigan.data.decoding import FORMATS, Form, Header, Opener, PictureError, Where, decode_all, header
 from minigan.data.pixels import Pixels, extremes, pieces
-from minigan.kernels.threads import THREADS
+from minigan.kernels.cpu.threads import THREADS
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 LARGEST_SIDE = 4096  # of an image that is trained on

@@ -1,6 +1,7 @@
 """The specification: every kernel in plain array code, written to be read and to be right.
 
-The same text runs on NumPy and CuPy arrays. A fast kernel has the same name, the same arguments and the same result.
+The same text runs on NumPy and CuPy arrays. Each function marked `@kernel` is called by its name here and runs where its arrays
+live, by what is registered there (see `kernel.py`); it calls none of the others, so that it stands for itself.
 Shapes: `z`, `x`, `y`, `g` are `(rows, channels)`, C-contiguous; per-channel arrays are `(channels,)`.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from minigan.activation import Activation
 from minigan.backend import Array, Notes, array_module
 from minigan.kernels.geometry import Geometry
+from minigan.kernels.kernel import kernel
 
 # -- activations -----------------------------------------------------------------------------------------------------
 # Each fused activation (`minigan.activation.FUSED`) is invertible enough that its derivative can be read off its output y:
@@ -32,105 +34,104 @@ def sigmoid(x: Array, out: Array | None = None) -> Array:
     return xp.divide(xp.where(x >= 0, xp.ones_like(e), e), 1 + e, out=out)
 
 
-def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> None:
-    """out = f(z + bias), f an activation; `out` may be `z`."""
+def activated(z: Array, bias: Array | None, f: Activation) -> Array:
+    """f(z + bias)."""
     xp = array_module(z)
     z = z if bias is None else z + bias
     if f.kind == "relu":
-        z = xp.maximum(z, 0)
-    elif f.kind == "leaky_relu":
-        z = xp.where(z > 0, z, f.slope * z)
-    elif f.kind == "tanh":
-        z = xp.tanh(z)
-    elif f.kind == "sigmoid":
-        z = sigmoid(z)
-    out[...] = z
+        return xp.maximum(z, 0)
+    if f.kind == "leaky_relu":
+        return xp.where(z > 0, z, f.slope * z)
+    if f.kind == "tanh":
+        return xp.tanh(z)
+    return sigmoid(z) if f.kind == "sigmoid" else z
 
 
+def pulled(g: Array, y: Array, f: Activation) -> Array:
+    """g f'(z), with the derivative read off y = f(z)."""
+    if f.kind == "relu":
+        return array_module(g).where(y > 0, g, 0)
+    if f.kind == "leaky_relu":
+        return array_module(g).where(y > 0, g, f.slope * g)
+    if f.kind == "tanh":
+        return g * (1 - y * y)
+    return g * (y * (1 - y)) if f.kind == "sigmoid" else g
+
+
+@kernel
+def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> None:
+    """out = f(z + bias), f an activation; `out` may be `z`."""
+    out[...] = activated(z, bias, f)
+
+
+@kernel
 def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
     """out = g f'(z), with the derivative read off y = f(z)."""
-    xp = array_module(g)
-    if f.kind == "relu":
-        g = xp.where(y > 0, g, 0)
-    elif f.kind == "leaky_relu":
-        g = xp.where(y > 0, g, f.slope * g)
-    elif f.kind == "tanh":
-        g = g * (1 - y * y)
-    elif f.kind == "sigmoid":
-        g = g * (y * (1 - y))
-    out[...] = g
+    out[...] = pulled(g, y, f)
 
 
 # -- products --------------------------------------------------------------------------------------------------------
-def matmul(a: Array, b: Array, out: Array | None) -> Array:
-    """a @ b, into `out` or a new array."""
-    return array_module(a).matmul(a, b, out=out)
+@kernel
+def matmul(a: Array, b: Array, out: Array) -> None:
+    """out = a b, leading axes broadcast."""
+    array_module(a).matmul(a, b, out=out)
 
 
-def plan_matmul(a: Array, b: Array, out: Array) -> None:
-    """A function that does `matmul` into `out` for arrays that stay where they are, or None where nothing is gained."""
+@kernel
+def matmul_add(a: Array, b: Array, c: Array, out: Array) -> None:
+    """out = a b + c, the sum rounded once after the product. `c` has the shape and strides of `out` and is another array."""
+    array_module(a).matmul(a, b, out=out)
+    out += c
 
 
-def goes_on(a: Array, b: Array, out: Array) -> bool:
-    """Whether a product of arrays of such shapes and strides has `plan_matmul_add` and `plan_matmul_backward`; what they hold is
-    not read."""
-    return False
+@kernel
+def matmul_backward(a: Array, b: Array, y: Array, f: Activation, out: Array) -> None:
+    """out = (a b) f'(z), the derivative read off y = f(z) as in :func:`activation_backward`. `y` has the shape and strides of
+    `out` and is another array."""
+    array_module(a).matmul(a, b, out=out)
+    out[...] = pulled(out, y, f)
 
 
-def plan_matmul_add(a: Array, b: Array, c: Array, out: Array) -> None:
-    """A function that does out = a b + c, the sum rounded once after the product, as `matmul` and then `add` do; or None. `c` has
-    the shape and strides of `out` and is another array."""
+@kernel
+def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> None:
+    """out = f(x w + bias)."""
+    out[...] = activated(array_module(x).matmul(x, w), bias, f)
 
 
-def plan_matmul_backward(a: Array, b: Array, y: Array, f: Activation, out: Array) -> None:
-    """A function that does out = f'(z) (a b) with y = f(z), f piecewise linear, as `matmul` and then `activation_backward` do; or
-    None. `y` has the shape and strides of `out` and is another array."""
+@kernel
+def add(a: Array, b: Array, out: Array) -> None:
+    """out = a + b."""
+    array_module(out).add(a, b, out=out)
 
 
-def plan_dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> None:
-    """The same for `dense`."""
+@kernel
+def multiply(a: Array, b: Array, out: Array) -> None:
+    """out = a b, element by element."""
+    array_module(out).multiply(a, b, out=out)
 
 
-def plan_activation_backward(g: Array, y: Array, f: Activation, out: Array) -> None:
-    """The same for `activation_backward`."""
+# -- sums, float32 added up in double --------------------------------------------------------------------------------
+def _total(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """The sum over `axis`, kept with length 1."""
+    total = x.sum(axis=axis, keepdims=True, dtype=np.float64 if x.dtype == np.float32 else None)
+    return total.astype(np.float32) if x.dtype == np.float32 else total
 
 
-def plan_add(a: Array, b: Array, out: Array) -> None:
-    """The same for a sum element by element."""
+def _mean(x: Array, axis: int) -> Array:
+    """The mean over an axis, kept with length 1."""
+    return _total(x, axis) / x.dtype.type(x.shape[axis])
 
 
-def plan_multiply(a: Array, b: Array, out: Array) -> None:
-    """The same for a product element by element."""
-
-
-def plan_column_sum(x: Array, out: Array) -> None:
-    """The same for `column_sum`."""
-
-
-def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array | None) -> Array:
-    """f(x w + bias), into `out` or a new array."""
-    out = matmul(x, w, out)
-    bias_activation(out, bias, f, out)
-    return out
-
-
+@kernel
 def column_sum(x: Array, out: Array) -> None:
     """out = sum over rows of x."""
-    sum_over(x, (0,), out.reshape(1, -1))
+    out[...] = _total(x, 0)[0]
 
 
-def sum_over(x: Array, axis: tuple[int, ...], out: Array | None) -> Array:
-    """The sum over `axis`, each kept with length 1, into `out` or a new array; float32 added up in double."""
-    total = x.sum(axis=axis, keepdims=True, dtype=np.float64 if x.dtype == np.float32 else None)
-    if out is None:
-        return total.astype(np.float32) if x.dtype == np.float32 else total
-    out[...] = total
-    return out
-
-
-def mean_over(x: Array, axis: int) -> Array:
-    """The mean over an axis, kept with length 1."""
-    return sum_over(x, (axis,), None) / x.dtype.type(x.shape[axis])
+@kernel
+def sum_over(x: Array, axis: tuple[int, ...], out: Array) -> None:
+    """out = the sum over `axis`, each kept with length 1."""
+    out[...] = _total(x, axis)
 
 
 # -- convolution -----------------------------------------------------------------------------------------------------
@@ -149,27 +150,30 @@ def _regions(geometry: Geometry) -> Iterator[tuple[tuple[int, ...], tuple[slice,
             yield tap, (slice(None), *big), (slice(None), *(slice(span[0], span[-1] + 1) for span in spans))
 
 
+@kernel
 def conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """out[n, o] = f(bias + sum over (i, k) of x[n, i] @ w[k])."""
     out[...] = 0
     for tap, big, small in _regions(geometry):
-        out[small] += matmul(x[big], w[tap], None)
-    bias_activation(_flat(out), bias, f, _flat(out))
+        out[small] += array_module(x).matmul(x[big], w[tap])
+    out[...] = activated(out, bias, f)
 
 
+@kernel
 def conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
     """out[n, i] = f(bias + sum over (o, k) of g[n, o] @ w[k]^T): the adjoint of x -> conv(x, w)."""
     out[...] = 0
     for tap, big, small in _regions(geometry):
-        out[big] += matmul(g[small], w[tap].T, None)
-    bias_activation(_flat(out), bias, f, _flat(out))
+        out[big] += array_module(g).matmul(g[small], w[tap].T)
+    out[...] = activated(out, bias, f)
 
 
+@kernel
 def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:
     """out[k] = sum over n and (i, o) of the outer product of x[n, i] and g[n, o]: the adjoint of w -> conv(x, w)."""
     out[...] = 0
     for tap, big, small in _regions(geometry):
-        matmul(_flat(x[big]).T, _flat(g[small]), out[tap])
+        array_module(x).matmul(_flat(x[big]).T, _flat(g[small]), out=out[tap])
 
 
 def _flat(x: Array) -> Array:
@@ -177,47 +181,39 @@ def _flat(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
 
 
-def plan_conv(x: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
-    """A function that does `conv` for arrays that stay where they are, or None where nothing is gained."""
-
-
-def plan_conv_transpose(g: Array, w: Array, bias: Array | None, geometry: Geometry, f: Activation, out: Array) -> None:
-    """The same for `conv_transpose`."""
-
-
-def plan_conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> None:
-    """The same for `conv_weight`."""
-
-
 # -- losses ----------------------------------------------------------------------------------------------------------
+@kernel
 def bce_with_logits(logits: Array, target: Array, out: Array) -> None:
     """out = max(l, 0) - l t + log1p(exp(-|l|)) = -t log s(l) - (1-t) log(1 - s(l)), s the sigmoid; finite for finite l."""
     xp = array_module(logits)
     out[...] = xp.maximum(logits, 0) - logits * target + xp.log1p(xp.exp(-xp.abs(logits)))
 
 
+@kernel
 def mean_softplus(x: Array, sign: float, out: Array) -> None:
     """out, of shape (), = mean of log(1 + exp(sign x)) = max(sign x, 0) + log1p(exp(-|x|))."""
     xp = array_module(x)
     out[...] = (xp.maximum(sign * x, 0) + xp.log1p(xp.exp(-xp.abs(x)))).mean(dtype=np.float64)
 
 
+@kernel
 def mean_softplus_backward(g: Array, x: Array, sign: float, out: Array) -> None:
     """out = g (sign / n) sigmoid(sign x), g of shape (), n the number of elements."""
     out[...] = (g * sign / x.size) * sigmoid(sign * x)
 
 
 # -- normalisation over rows and over the last axis ------------------------------------------------------------------
+@kernel
 def batch_norm(x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array) -> None:
     """out = f(gamma (x - mean) / sqrt(var + eps) + beta), statistics over rows (biased variance);
     statistics = (mean, var), of shape (2, channels)."""
-    mean = mean_over(x, 0)
-    var = mean_over((x - mean) ** 2, 0)
+    mean = _mean(x, 0)
+    var = _mean((x - mean) ** 2, 0)
     statistics[0], statistics[1] = mean[0], var[0]
-    z = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
-    bias_activation(z, None, f, out)
+    out[...] = activated(gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta, None, f)
 
 
+@kernel
 def follow_statistics(mean: Array, var: Array, statistics: Array, momentum: float, rows: int) -> None:
     """Running averages of a batch's statistics (mean, var), (2, channels), taken over `rows` rows:
 
@@ -235,6 +231,7 @@ def unbiased(rows: int) -> float:
     return rows / max(rows - 1, 1)
 
 
+@kernel
 def batch_norm_backward(
     g: Array,
     x: Array,
@@ -251,53 +248,33 @@ def batch_norm_backward(
 
     dx = (gamma/s) (u - mean(u) - h mean(u h)),   dgamma = sum(u h),   dbeta = sum(u).
     """
-    u = array_module(g).empty_like(g)
-    activation_backward(g, y, f, u)
-    mean = mean_over(x, 0)
-    s = array_module(x).sqrt(mean_over((x - mean) ** 2, 0) + eps)
+    u = pulled(g, y, f)
+    mean = _mean(x, 0)
+    s = array_module(x).sqrt(_mean((x - mean) ** 2, 0) + eps)
     h = (x - mean) / s
-    dx[...] = (gamma / s) * (u - mean_over(u, 0) - h * mean_over(u * h, 0))
-    column_sum(u * h, dgamma)
-    column_sum(u, dbeta)
+    dx[...] = (gamma / s) * (u - _mean(u, 0) - h * _mean(u * h, 0))
+    dgamma[...], dbeta[...] = _total(u * h, 0)[0], _total(u, 0)[0]
 
 
-def plan_batch_norm(
-    x: Array, gamma: Array, beta: Array, eps: float, f: Activation, out: Array, statistics: Array
-) -> None:
-    """A function that does `batch_norm` for arrays that stay where they are, or None where nothing is gained."""
-
-
-def plan_batch_norm_backward(
-    g: Array,
-    x: Array,
-    y: Array,
-    gamma: Array,
-    eps: float,
-    f: Activation,
-    dx: Array,
-    dgamma: Array,
-    dbeta: Array,
-) -> None:
-    """The same for `batch_norm_backward`."""
-
-
+@kernel
 def layer_norm(x: Array, gamma: Array, beta: Array, eps: float, out: Array) -> None:
     """out = gamma (x - mean) / sqrt(var + eps) + beta, statistics over each row (biased variance)."""
-    mean = mean_over(x, 1)
-    var = mean_over((x - mean) ** 2, 1)
+    mean = _mean(x, 1)
+    var = _mean((x - mean) ** 2, 1)
     out[...] = gamma * ((x - mean) / array_module(x).sqrt(var + eps)) + beta
 
 
-def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[Array, Array, Array]:
+@kernel
+def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float, dx: Array, dgamma: Array, dbeta: Array) -> None:
     """Cotangents of x, gamma, beta. With u = gamma g and means over each row:
 
     dx = (u - mean(u) - h mean(u h)) / s,   dgamma = sum over rows of g h,   dbeta = sum over rows of g.
     """
-    mean = mean_over(x, 1)
-    s = array_module(x).sqrt(mean_over((x - mean) ** 2, 1) + eps)
+    mean = _mean(x, 1)
+    s = array_module(x).sqrt(_mean((x - mean) ** 2, 1) + eps)
     h, u = (x - mean) / s, gamma * g
-    dx = (u - mean_over(u, 1) - h * mean_over(u * h, 1)) / s
-    return dx, sum_over(g * h, (0,), None)[0], sum_over(g, (0,), None)[0]
+    dx[...] = (u - _mean(u, 1) - h * _mean(u * h, 1)) / s
+    dgamma[...], dbeta[...] = _total(g * h, 0)[0], _total(g, 0)[0]
 
 
 # -- interpolation: x (lines, n, length), y (lines, n scale, length), contiguous ------------------------------------------
@@ -311,6 +288,7 @@ def _phases(x: Array, y: Array, scale: int) -> Iterator[tuple[float, Array, Arra
         yield abs(t), part, x[:, here], x[:, there], part[:, here]
 
 
+@kernel
 def interpolate(x: Array, scale: int, out: Array) -> None:
     """out[:, i scale + r] = x[:, i] + |t| (x[:, i + sign t] - x[:, i]), t = (r + 1/2)/scale - 1/2, x continued by its ends."""
     for weight, part, here, there, target in _phases(x, out, scale):
@@ -318,6 +296,7 @@ def interpolate(x: Array, scale: int, out: Array) -> None:
         target += (there - here) * x.dtype.type(weight)
 
 
+@kernel
 def interpolate_adjoint(g: Array, scale: int, out: Array) -> None:
     """out[:, i] = what the elements of g = interpolate(x) weigh x[:, i] with: the adjoint of x -> interpolate(x)."""
     out[...] = 0
@@ -339,6 +318,7 @@ def note_gradients(grads: Sequence[Array], notes: Notes | None) -> None:
                 notes.bad[i] = np.nan
 
 
+@kernel
 def sgd(
     params: Sequence[Array],
     grads: Sequence[Array],
@@ -359,6 +339,7 @@ def sgd(
         p -= (lr * (g + mu * v if nesterov else v)).astype(p.dtype)
 
 
+@kernel
 def rmsprop(
     params: Sequence[Array], grads: Sequence[Array], square: Sequence[Array], hyper: Array, notes: Notes | None = None
 ) -> None:
@@ -370,6 +351,7 @@ def rmsprop(
         p -= (lr * g / (array_module(s).sqrt(s) + eps)).astype(p.dtype)
 
 
+@kernel
 def adam(
     params: Sequence[Array],
     grads: Sequence[Array],
@@ -392,6 +374,7 @@ def adam(
         p -= (lr * (m_hat / (array_module(v_i).sqrt(v_hat) + eps) + decay * p)).astype(p.dtype)
 
 
+@kernel
 def ema(averages: Sequence[Array], params: Sequence[Array], hyper: Array) -> None:
     """a <- decay a + (1 - decay) p.  hyper = (decay,)."""
     decay = float(hyper[0])
@@ -404,6 +387,7 @@ PHILOX_M = (0xD2511F53, 0xCD9E8D57)  # multipliers and key increments of Salmon 
 PHILOX_W = (0x9E3779B9, 0xBB67AE85)
 
 
+@kernel
 def philox(key: Any, counter: Any, out: Array) -> None:
     """Fill `out` (uint32, 1-D) with Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as
     1, 2, 3"). Block i of four words is the bijection with key `(key[0], key[1])` of the 128-bit counter
@@ -411,8 +395,12 @@ def philox(key: Any, counter: Any, out: Array) -> None:
 
         (c0, c1, c2, c3) -> (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)),   k += W.
     """
-    xp = array_module(out)
-    blocks = -(-out.size // 4)
+    out[...] = _words(key, counter, out.size, array_module(out))
+
+
+def _words(key: Any, counter: Any, count: int, xp: Any) -> Array:
+    """The first `count` words of the stream."""
+    blocks = -(-count // 4)
     mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     c = [xp.arange(blocks, dtype=xp.uint64)]
     c += [xp.full(blocks, int(counter[j]), dtype=xp.uint64) for j in range(3)]
@@ -421,9 +409,10 @@ def philox(key: Any, counter: Any, out: Array) -> None:
         a, b = c[0] * np.uint64(PHILOX_M[0]), c[2] * np.uint64(PHILOX_M[1])
         c = [(b >> shift) ^ c[1] ^ np.uint64(k[0]), b & mask, (a >> shift) ^ c[3] ^ np.uint64(k[1]), a & mask]
         k = [(k[0] + PHILOX_W[0]) & 0xFFFFFFFF, (k[1] + PHILOX_W[1]) & 0xFFFFFFFF]
-    out[...] = xp.stack(c, axis=1).reshape(-1)[: out.size].astype(xp.uint32)
+    return xp.stack(c, axis=1).reshape(-1)[:count].astype(xp.uint32)
 
 
+@kernel
 def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
     """Fill `out` (float32 or float64, 1-D) with independent numbers that are 1/p with probability p, else 0: their mean is 1.
 
@@ -433,11 +422,9 @@ def mask(key: Any, counter: Any, keep: float, out: Array) -> None:
     """
     bits, _ = keep_level(keep)
     if bits == 32:
-        wide_mask(philox, key, counter, keep, out)
-        return
-    words = array_module(out).empty(4 * (-(-out.size // 8)), np.uint32)
-    philox(key, counter, words)
-    mask_of(words, keep, out)
+        wide_mask(_words(key, counter, out.size, array_module(out)), keep, out)
+    else:
+        mask_of(_words(key, counter, 4 * (-(-out.size // 8)), array_module(out)), keep, out)
 
 
 def mask_of(words: Array, keep: float, out: Array) -> None:
@@ -447,11 +434,9 @@ def mask_of(words: Array, keep: float, out: Array) -> None:
     out[...] = (halves[: out.size] < level) * (2**bits / level)
 
 
-def wide_mask(philox: Any, key: Any, counter: Any, keep: float, out: Array) -> None:
-    """A :func:`mask` of 32 bits, from the words of a kernel `philox`."""
+def wide_mask(words: Array, keep: float, out: Array) -> None:
+    """The second half of :func:`mask` of 32 bits: a word for each number."""
     bits, level = keep_level(keep)
-    words = array_module(out).empty(out.size, np.uint32)
-    philox(key, counter, words)
     out[...] = (words < np.uint32(level)) * (2**bits / level)
 
 
@@ -473,21 +458,23 @@ def keep_level(keep: float) -> tuple[int, int]:
     return 32, level
 
 
+@kernel
 def shuffle(key: Any, counter: Any, out: Array) -> None:
-    """Put `out` (1-D, on the CPU) into a random order: for i = n - 1, ..., 1 exchange elements i and j, j uniform in [0, i].
+    """Put `out` (1-D) into a random order: for i = n - 1, ..., 1 exchange elements i and j, j uniform in [0, i].
 
     j = floor(w (i + 1) / 2^64), w the integer of 64 bits that words 2i (upper half) and 2i + 1 of the Philox stream make.
     """
-    words = np.empty(2 * out.size, np.uint32)
-    philox(key, counter, words)
+    words, order = _words(key, counter, 2 * out.size, np), list(range(out.size))
     for i in range(out.size - 1, 0, -1):
         j = ((int(words[2 * i]) << 32 | int(words[2 * i + 1])) * (i + 1)) >> 64
-        out[i], out[j] = out[j], out[i]
+        order[i], order[j] = order[j], order[i]
+    out[...] = out[array_module(out).asarray(order, dtype=np.int64)]
 
 
 UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)
 
 
+@kernel
 def normal(key: Any, counter: Any, out: Array) -> None:
     """Fill `out` (float32, 1-D) with standard normal numbers by Box and Muller (1958).
 
@@ -495,9 +482,7 @@ def normal(key: Any, counter: Any, out: Array) -> None:
     r = sqrt(-2 log(1 - u)) and the angle 2 pi v are the polar coordinates of two independent standard normals:
     out[2i] = r cos(2 pi v), out[2i+1] = r sin(2 pi v).
     """
-    words = array_module(out).empty(2 * (-(-out.size // 2)), np.uint32)
-    philox(key, counter, words)
-    box_muller(words, out)
+    box_muller(_words(key, counter, 2 * (-(-out.size // 2)), array_module(out)), out)
 
 
 def box_muller(words: Array, out: Array) -> None:
@@ -507,3 +492,11 @@ def box_muller(words: Array, out: Array) -> None:
     radius, angle = xp.sqrt(-2 * xp.log1p(-u[:, 0])), u[:, 1] * np.float32(2 * np.pi)
     pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
     out[...] = pairs.reshape(-1)[: out.size]
+
+
+# -- scatter ------------------------------------------------------------------------------------------------------------
+@kernel
+def index_add(g: Array, index: Array, out: Array) -> None:
+    """out[j] = sum of g[k] over all k with index[k] = j, added up in double: g and index (int64, in [0, len(out))) of any one
+    shape, out 1-D."""
+    out[...] = array_module(g).bincount(index.ravel(), weights=g.ravel(), minlength=out.size)

@@ -11,7 +11,7 @@ from minigan.activation import SLOPE, activation_of
 from minigan.autodiff import Tensor, TensorLike, effect, tensor
 from minigan.backend import Array, array_module
 from minigan.checks import flag, number, whole
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.nn.layers import Activation
 from minigan.nn.module import Module
 from minigan.random import Source
@@ -19,7 +19,8 @@ from minigan.random import Source
 
 def _follow(running: Sequence[Array], statistics: Array, momentum: float, rows: int) -> None:
     """The running mean and variance take in a batch's."""
-    dispatch.kernels_for(statistics).follow_statistics(*running, statistics, momentum, rows)
+    mean, var = running
+    kernels.follow_statistics(mean, var, statistics, momentum, rows)
 
 
 class _Scaled(Module):

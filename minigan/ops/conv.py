@@ -51,8 +51,10 @@ from minigan import backend
 from minigan.activation import LINEAR, SLOPE, Activation, activation_of
 from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive, run
 from minigan.backend import Array, array_module
-from minigan.kernels import conv_cost, dispatch, geometry
-from minigan.kernels.conv_cost import algorithm as conv_algorithm
+from minigan.kernels import geometry
+from minigan.kernels import reference as kernels
+from minigan.kernels.cpu import conv_cost
+from minigan.kernels.cpu.conv_cost import algorithm as conv_algorithm
 from minigan.kernels.geometry import Geometry
 from minigan.ops.elementwise import activation as activation_
 from minigan.ops.elementwise import add, apply_backward, apply_fused, draw_activation
@@ -135,27 +137,29 @@ def _dense(*arrays: Array) -> list[Array]:
     return [array_module(a).ascontiguousarray(a) for a in arrays]
 
 
-def _planned(which: str) -> Callable[..., Any]:
-    """The kernel's plan, where its arrays are contiguous (a copy would be planned instead of the array)."""
+def _plan_data(kernel: Any) -> Callable[..., Any]:
+    """The plan of a data map, where its arrays are contiguous (a copy would be planned instead of the array)."""
 
-    def plan(x: Array, w: Array, *b: Array, geometry: Geometry, out: Array, **params: Any) -> Any:
+    def plan(x: Array, w: Array, *b: Array, geometry: Geometry, f: Activation, out: Array) -> Any:
         if not all(a.flags.c_contiguous for a in (x, w, out, *b)):
             return None
-        make = getattr(dispatch.kernels_for(x), which)
-        if which == "plan_conv_weight":
-            return make(x, w, geometry, out)
-        return make(x, w, b[0] if b else None, geometry, params["f"], out)
+        return kernel.plan(x, w, b[0] if b else None, geometry, f, out)
 
     return plan
 
 
+def _plan_weight(x: Array, g: Array, *, geometry: Geometry, out: Array) -> Any:
+    whole = all(a.flags.c_contiguous for a in (x, g, out))
+    return kernels.conv_weight.plan(x, g, geometry, out) if whole else None
+
+
 @primitive(
-    _conv_cotangents, samples=_samples(False), equals=_composite("conv"), plan=_planned("plan_conv"), name="conv"
+    _conv_cotangents, samples=_samples(False), equals=_composite("conv"), plan=_plan_data(kernels.conv), name="conv"
 )
 def _conv(x: Array, w: Array, *b: Array, geometry: Geometry, f: Activation, out: Array | None = None) -> Array:
     y = _buffer(x, (len(x), *geometry.small, w.shape[-1]), out)
     x, w, *b = _dense(x, w, *b)  # type: ignore[assignment]
-    dispatch.kernels_for(x).conv(x, w, b[0] if b else None, geometry, f, y)
+    kernels.conv(x, w, b[0] if b else None, geometry, f, y)
     return y
 
 
@@ -163,7 +167,7 @@ def _conv(x: Array, w: Array, *b: Array, geometry: Geometry, f: Activation, out:
     _transpose_cotangents,
     samples=_samples(True),
     equals=_composite("conv_transpose"),
-    plan=_planned("plan_conv_transpose"),
+    plan=_plan_data(kernels.conv_transpose),
     name="conv_transpose",
 )
 def _conv_transpose(
@@ -171,7 +175,7 @@ def _conv_transpose(
 ) -> Array:
     y = _buffer(g, (len(g), *geometry.big, w.shape[-2]), out)
     g, w, *b = _dense(g, w, *b)  # type: ignore[assignment]
-    dispatch.kernels_for(g).conv_transpose(g, w, b[0] if b else None, geometry, f, y)
+    kernels.conv_transpose(g, w, b[0] if b else None, geometry, f, y)
     return y
 
 
@@ -181,12 +185,13 @@ def _conv_transpose(
         lambda u, _y, x, _g, geometry: run("conv", x, u, geometry=geometry, f=LINEAR),
     ),
     samples=_weight_samples,
-    plan=_planned("plan_conv_weight"),
+    plan=_plan_weight,
     name="conv_weight",
 )
 def _conv_weight(x: Array, g: Array, *, geometry: Geometry, out: Array | None = None) -> Array:
     y = _buffer(x, (*geometry.kernel, x.shape[-1], g.shape[-1]), out)
-    dispatch.kernels_for(x).conv_weight(*_dense(x, g), geometry, y)
+    x, g = _dense(x, g)
+    kernels.conv_weight(x, g, geometry, y)
     return y
 
 
@@ -359,7 +364,7 @@ def conv_plan(
         geo = geometry.of_transpose(w_shape[:-2], stride, padding, dilation, x_shape[1:-1], output_size)
     else:
         geo = geometry.of_conv(w_shape[:-2], stride, padding, dilation, x_shape[1:-1])
-    from minigan.kernels import cpu_conv  # Numba is not imported before a kernel is needed
+    from minigan.kernels.cpu import conv as cpu_conv  # Numba is not imported before a kernel is needed
 
     problem = cpu_conv.problem(which, x_shape[0], w_shape[-2], w_shape[-1], geo, backend.as_float_dtype(dtype))
     first = conv_cost.choose(problem)

@@ -17,7 +17,7 @@ from minigan.activation import FUSED, SLOPE, Activation, activation_of
 from minigan.autodiff import Tensor, TensorLike, as_tensor, cotangents, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import plain
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.primitive import undifferentiable
 
 
@@ -42,7 +42,7 @@ def two(low: float = -2.0, high: float = 2.0, **options: Any) -> Any:
     samples=two(),
     kinds="n",
     broadcasts=True,
-    plan=lambda a, b, out: dispatch.kernels_for(out).plan_add(a, b, out),
+    plan=lambda a, b, out: kernels.add.plan(a, b, out),
 )
 def add(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """a + b;  da = g, db = g."""
@@ -60,7 +60,7 @@ def subtract(a: Array, b: Array, *, out: Array | None = None) -> Array:
     samples=two(),
     kinds="n",
     broadcasts=True,
-    plan=lambda a, b, out: dispatch.kernels_for(out).plan_multiply(a, b, out),
+    plan=lambda a, b, out: kernels.multiply.plan(a, b, out),
 )
 def multiply(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """a b;  da = g b, db = g a."""
@@ -367,7 +367,7 @@ def _plain_activation_backward(g: Tensor, y: Tensor, f: Activation) -> Tensor:
 def apply_fused(x: Array, *, f: Activation, out: Array | None = None) -> Array:
     """f(x), f one of linear, relu, leaky_relu, tanh, sigmoid;  dx = g f'(x), read off the result."""
     out = array_module(x).empty(x.shape, x.dtype) if out is None else out
-    dispatch.kernels_for(x).bias_activation(rows(x), None, f, rows(out))
+    kernels.bias_activation(rows(x), None, f, rows(out))
     return out
 
 
@@ -385,14 +385,14 @@ def _curvature(g: Tensor, y: Tensor, u: Tensor, kind: str) -> Tensor | None:
     ),
     samples=_activation_samples(2),
     equals=_plain_activation_backward,
-    plan=lambda g, y, f, out: dispatch.kernels_for(g).plan_activation_backward(g, y, f, out),
+    plan=lambda g, y, f, out: kernels.activation_backward.plan(g, y, f, out),
     name="activation_backward",
 )
 def apply_backward(g: Array, y: Array, *, f: Activation, out: Array | None = None) -> Array:
     """g f'(x) as a function of g and y = f(x): linear g; relu g [y > 0]; leaky_relu g (1 or slope); tanh g (1 - y^2);
     sigmoid g y (1 - y). Bilinear in g; in y as :func:`_curvature` says."""
     out = array_module(g).empty(g.shape, g.dtype) if out is None else out
-    dispatch.kernels_for(g).activation_backward(rows(g), rows(y), f, rows(out))
+    kernels.activation_backward(rows(g), rows(y), f, rows(out))
     return out
 
 
@@ -496,7 +496,7 @@ def bce_with_logits(logits: Array, target: Array, *, out: Array | None = None) -
     if logits.shape != target.shape:
         raise ValueError("expected logits and targets of equal shape; broadcast the targets with ops.broadcast_to")
     out = array_module(logits).empty(logits.shape, logits.dtype) if out is None else out
-    dispatch.kernels_for(logits).bce_with_logits(rows(logits), rows(target), rows(out))
+    kernels.bce_with_logits(rows(logits), rows(target), rows(out))
     return out
 
 
@@ -517,7 +517,7 @@ def _softplus_slope(g: Tensor, x: Tensor, sign: float) -> Tensor:
 )
 def _mean_softplus(x: Array, *, sign: float, out: Array | None = None) -> Array:
     out = array_module(x).empty((), x.dtype) if out is None else out
-    dispatch.kernels_for(x).mean_softplus(array_module(x).ascontiguousarray(x), sign, out)
+    kernels.mean_softplus(array_module(x).ascontiguousarray(x), sign, out)
     return out
 
 
@@ -530,7 +530,7 @@ def _mean_softplus(x: Array, *, sign: float, out: Array | None = None) -> Array:
 def _mean_softplus_backward(g: Array, x: Array, *, sign: float, out: Array | None = None) -> Array:
     xp = array_module(x)
     out = xp.empty(x.shape, x.dtype) if out is None else out
-    dispatch.kernels_for(x).mean_softplus_backward(g, xp.ascontiguousarray(x), sign, out)
+    kernels.mean_softplus_backward(g, xp.ascontiguousarray(x), sign, out)
     return out
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from minigan.autodiff import Placed, Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module, is_gpu_array
 from minigan.checks import is_whole
+from minigan.kernels import reference as kernels
 from minigan.ops.axes import Axis, axes_of, axis_of
 from minigan.ops.shape import expand_dims, reshape
 
@@ -37,15 +38,10 @@ def _fill(template: tuple[Any, ...], arrays: Sequence[Array]) -> tuple[Any, ...]
 
 def _add_at(g: Array, places: Array, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with each element of g added at its flat place."""
-    size = int(np.prod(shape))
-    if is_gpu_array(g):  # sorted segments instead of float atomics: the same result every time
-        from minigan.kernels import gpu_fused
-
-        xp = array_module(g)
-        flat = xp.ascontiguousarray(places, dtype=np.int64).ravel()
-        return gpu_fused.index_add(xp.ascontiguousarray(g).ravel(), flat, size).reshape(shape)
-    total = np.bincount(places.ravel(), weights=g.ravel(), minlength=size)
-    return total.astype(g.dtype, copy=False).reshape(shape)
+    xp = array_module(g)
+    total = xp.empty(int(np.prod(shape)), g.dtype)
+    kernels.index_add(xp.ascontiguousarray(g), xp.ascontiguousarray(places, dtype=np.int64), total)
+    return total.reshape(shape)
 
 
 # -- x[index] --------------------------------------------------------------------------------------------------------

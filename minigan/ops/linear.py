@@ -8,8 +8,8 @@ import numpy as np
 
 from minigan.activation import SLOPE, Activation, activation_of
 from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
-from minigan.backend import Array
-from minigan.kernels import dispatch
+from minigan.backend import Array, array_module
+from minigan.kernels import reference as kernels
 from minigan.ops.elementwise import activation as activation_
 from minigan.ops.elementwise import add, apply_backward, apply_fused, draw_activation, rows
 from minigan.ops.reduction import sum as sum_
@@ -17,8 +17,14 @@ from minigan.ops.shape import reshape
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
-    """a @ b, by the kernels of the place where the arrays live."""
-    return dispatch.kernels_for(a).matmul(a, b, out)
+    """a @ b, into `out` or a new array."""
+    if out is None:
+        plain = a.ndim == b.ndim == 2
+        lead = () if plain else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        dtype = a.dtype if a.dtype == b.dtype else np.result_type(a.dtype, b.dtype)
+        out = array_module(a).empty((*lead, a.shape[-2], b.shape[-1]), dtype)
+    kernels.matmul(a, b, out)
+    return out
 
 
 # Three products, each derivative of which is one of them: no cotangent is a transposed view, so that gradients lie in memory as
@@ -43,7 +49,7 @@ def _product_samples(left: bool, right: bool) -> Any:
 @primitive(
     (lambda g, _y, _a, b: _matmul_nt(g, b), lambda g, _y, a, _b: _matmul_tn(a, g)),
     samples=_product_samples(False, False),
-    plan=lambda a, b, out: dispatch.kernels_for(a).plan_matmul(a, b, out),
+    plan=lambda a, b, out: kernels.matmul.plan(a, b, out),
     kinds="n",
     broadcasts=True,
     name="matmul",
@@ -55,7 +61,7 @@ def _matmul(a: Array, b: Array, *, out: Array | None = None) -> Array:
 @primitive(
     (lambda g, _y, _a, b: _matmul(g, b), lambda g, _y, a, _b: _matmul_tn(g, a)),
     samples=_product_samples(False, True),
-    plan=lambda a, b, out: dispatch.kernels_for(a).plan_matmul(a, turned(b), out),
+    plan=lambda a, b, out: kernels.matmul.plan(a, turned(b), out),
     kinds="n",
     broadcasts=True,
     name="matmul_nt",
@@ -67,7 +73,7 @@ def _matmul_nt(a: Array, b: Array, *, out: Array | None = None) -> Array:
 @primitive(
     (lambda g, _y, _a, b: _matmul_nt(b, g), lambda g, _y, a, _b: _matmul(a, g)),
     samples=_product_samples(True, False),
-    plan=lambda a, b, out: dispatch.kernels_for(a).plan_matmul(turned(a), b, out),
+    plan=lambda a, b, out: kernels.matmul.plan(turned(a), b, out),
     kinds="n",
     broadcasts=True,
     name="matmul_tn",
@@ -115,7 +121,7 @@ def _dense_samples(draw: Any) -> Any:
 
 
 def _plan_dense(x: Array, w: Array, *b: Array, f: Activation, out: Array) -> Any:
-    return dispatch.kernels_for(x).plan_dense(x, w, b[0] if b else None, f, out)
+    return kernels.dense.plan(x, w, b[0] if b else None, f, out)
 
 
 @primitive(_dense_cotangents, samples=_dense_samples, equals=_dense_composite, plan=_plan_dense, name="dense")
@@ -124,12 +130,14 @@ def _dense(x: Array, w: Array, *b: Array, f: Activation, out: Array | None = Non
     if not x.size or not w.size:
         z = product(x, w, out)
         return _shifted(z, b[0] if b else None, f) if z.size else z
-    return dispatch.kernels_for(x).dense(x, w, b[0] if b else None, f, out)
+    out = array_module(x).empty((len(x), w.shape[1]), x.dtype) if out is None else out
+    kernels.dense(x, w, b[0] if b else None, f, out)
+    return out
 
 
 def _shifted(z: Array, b: Array | None, f: Activation) -> Array:
     """activation(z + b) in place: a layer without inputs is its bias."""
-    dispatch.kernels_for(z).bias_activation(rows(z), b, f, rows(z))
+    kernels.bias_activation(rows(z), b, f, rows(z))
     return z
 
 

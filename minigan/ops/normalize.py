@@ -15,7 +15,7 @@ from minigan.activation import LINEAR, SLOPE, Activation, activation_of
 from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import plain, whole
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.ops.elementwise import activation as activation_
 from minigan.ops.elementwise import apply_fused, draw_activation, rows, sqrt, square
 from minigan.ops.reduction import mean, var
@@ -49,7 +49,7 @@ def _packed_like(x: Array) -> Array:
 def _plan_batch_norm_backward(
     g: Array, x: Array, y: Array, gamma: Array, *, eps: float, f: Activation, out: Array
 ) -> Any:
-    return dispatch.kernels_for(x).plan_batch_norm_backward(g, x, y, gamma, eps, f, *_parts(out, x))
+    return kernels.batch_norm_backward.plan(g, x, y, gamma, eps, f, *_parts(out, x))
 
 
 @primitive(_NO_SECOND, samples=None, plan=_plan_batch_norm_backward, name="batch_norm_backward")
@@ -57,8 +57,9 @@ def _batch_norm_backward(
     g: Array, x: Array, y: Array, gamma: Array, *, eps: float, f: Activation, out: Array | None = None
 ) -> Array:
     out = _packed_like(x) if out is None else out
-    arrays = (array_module(a).ascontiguousarray(a) for a in (g, x, y, gamma))
-    dispatch.kernels_for(x).batch_norm_backward(*arrays, eps, f, *_parts(out, x))
+    dx, dgamma, dbeta = _parts(out, x)
+    g, x, y, gamma = (array_module(x).ascontiguousarray(a) for a in (g, x, y, gamma))
+    kernels.batch_norm_backward(g, x, y, gamma, eps, f, dx, dgamma, dbeta)
     return out
 
 
@@ -109,7 +110,7 @@ def _plan_batch_norm(
     out: Array,
 ) -> Any:
     statistics = _statistics_like(x, statistics)
-    return dispatch.kernels_for(x).plan_batch_norm(x, gamma, beta, eps, f, out, statistics)
+    return kernels.batch_norm.plan(x, gamma, beta, eps, f, out, statistics)
 
 
 @primitive(
@@ -131,8 +132,8 @@ def _batch_norm(
 ) -> Array:
     xp = array_module(x)
     out = xp.empty(x.shape, x.dtype) if out is None else out
-    arrays = (xp.ascontiguousarray(a) for a in (x, gamma, beta))
-    dispatch.kernels_for(x).batch_norm(*arrays, eps, f, out, _statistics_like(x, statistics))
+    x, gamma, beta = (xp.ascontiguousarray(a) for a in (x, gamma, beta))
+    kernels.batch_norm(x, gamma, beta, eps, f, out, _statistics_like(x, statistics))
     return out
 
 
@@ -192,9 +193,10 @@ def _check(name: str, x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Non
 # -- layer norm ------------------------------------------------------------------------------------------------------
 @primitive(_NO_SECOND, samples=None, name="layer_norm_backward")
 def _layer_norm_backward(g: Array, x: Array, gamma: Array, *, eps: float) -> Array:
-    xp = array_module(x)
-    parts = dispatch.kernels_for(x).layer_norm_backward(*(xp.ascontiguousarray(a) for a in (g, x, gamma)), eps)
-    return xp.concatenate([part.ravel() for part in parts])
+    out = _packed_like(x)
+    g, x, gamma = (array_module(x).ascontiguousarray(a) for a in (g, x, gamma))
+    kernels.layer_norm_backward(g, x, gamma, eps, *_parts(out, x))
+    return out
 
 
 @primitive(
@@ -205,7 +207,7 @@ def _layer_norm_backward(g: Array, x: Array, gamma: Array, *, eps: float) -> Arr
 )
 def _layer_norm(x: Array, gamma: Array, beta: Array, *, eps: float, out: Array | None = None) -> Array:
     out = array_module(x).empty(x.shape, x.dtype) if out is None else out
-    dispatch.kernels_for(x).layer_norm(rows(x), gamma, beta, eps, out)
+    kernels.layer_norm(rows(x), gamma, beta, eps, out)
     return out
 
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.ops.axes import Axis, axes_of, axis_of
 from minigan.ops.elementwise import cast, divide, equal, exp, multiply, slope_at_zero, square, where
 from minigan.ops.indexing import flip
-from minigan.ops.shape import broadcast_to, reshape
+from minigan.ops.shape import broadcast_to, reshape, sum_over
 
 
 def _samples(*, min_side: int = 0, **options: Any) -> Any:
@@ -42,7 +42,7 @@ def _reduce(owner: str, op: Any, x: Any, axis: Axis, keepdims: bool) -> Tensor:
 
 def _total(x: Array, axis: tuple[int, ...], out: Array | None = None) -> Array:
     """The sum over `axis`, kept as length 1: all sums go through here, where none loses digits to its length."""
-    return dispatch.kernels_for(x).sum_over(x, axis, out)
+    return sum_over(x, axis, out)
 
 
 def _sums_columns(x: Array, axis: tuple[int, ...]) -> bool:
@@ -50,7 +50,7 @@ def _sums_columns(x: Array, axis: tuple[int, ...]) -> bool:
 
 
 def _plan_sum(x: Array, *, axis: tuple[int, ...], out: Array) -> Any:
-    return dispatch.kernels_for(x).plan_column_sum(x, out[0]) if _sums_columns(x, axis) else None
+    return kernels.column_sum.plan(x, out[0]) if _sums_columns(x, axis) else None
 
 
 @primitive(
@@ -59,14 +59,14 @@ def _plan_sum(x: Array, *, axis: tuple[int, ...], out: Array) -> Any:
 def _sum(x: Array, *, axis: tuple[int, ...], out: Array | None = None) -> Array:
     if _sums_columns(x, axis):
         out = array_module(x).empty((1, x.shape[1]), x.dtype) if out is None else out
-        dispatch.kernels_for(x).column_sum(x, out[0])
+        kernels.column_sum(x, out[0])
         return out
     return _total(x, axis, out)
 
 
 def sum(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Sum over `axis`;  dx = g broadcast to x's shape. In float32 its error does not grow with its length (see
-    `kernels/cpu_sum.py`); integers are added exactly, and bools counted."""
+    `kernels/cpu/sums.py`); integers are added exactly, and bools counted."""
     return _reduce("sum", _sum, x, axis, keepdims)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import is_whole
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.ops import reduction
 from minigan.ops.shape import reshape, transpose
 
@@ -308,7 +308,7 @@ def interpolate(x: Array, *, axis: int, scale: int, out: Array | None = None) ->
     """
     shape = tuple(n * scale if a == axis else n for a, n in enumerate(x.shape))
     out = array_module(x).empty(shape, x.dtype) if out is None else out
-    dispatch.kernels_for(x).interpolate(_lines(x, axis), scale, _lines(out, axis))
+    kernels.interpolate(_lines(x, axis), scale, _lines(out, axis))
     return out
 
 
@@ -320,7 +320,7 @@ def interpolate_adjoint(g: Array, *, axis: int, scale: int, out: Array | None = 
     """The adjoint of `interpolate`: of each g[i scale + r], |t| goes to i's neighbour and the rest to i;  dg = interpolate(u)."""
     shape = tuple(n // scale if a == axis else n for a, n in enumerate(g.shape))
     out = array_module(g).empty(shape, g.dtype) if out is None else out
-    dispatch.kernels_for(g).interpolate_adjoint(_lines(g, axis), scale, _lines(out, axis))
+    kernels.interpolate_adjoint(_lines(g, axis), scale, _lines(out, axis))
     return out
 
 

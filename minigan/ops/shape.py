@@ -13,7 +13,7 @@ import numpy as np
 from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive, run
 from minigan.backend import Array, array_module, is_float
 from minigan.checks import is_whole, plain, whole
-from minigan.kernels import dispatch
+from minigan.kernels import reference as kernels
 from minigan.ops.axes import Axis, axes_of, axis_of, lengths_of
 
 
@@ -129,6 +129,15 @@ def _broadcast_samples(draw: Any) -> Any:
     return (draw.array(small),), {"shape": shape}
 
 
+def sum_over(x: Array, axis: tuple[int, ...], out: Array | None = None) -> Array:
+    """The sum over `axis`, each kept as length 1, into `out` or a new array; integers and bools are counted in 64 bits."""
+    if out is None:
+        dtype = x.dtype if x.dtype.kind == "f" else np.zeros((), x.dtype).sum().dtype
+        out = array_module(x).empty([1 if i in axis else n for i, n in enumerate(x.shape)], dtype)
+    kernels.sum_over(x, axis, out)
+    return out
+
+
 @primitive(
     (lambda g, _y, _x, shape: broadcast_to(g, _x.shape),),
     samples=lambda draw: _sum_to_samples(draw),
@@ -137,7 +146,7 @@ def _broadcast_samples(draw: Any) -> Any:
 def _sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     lead = x.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1)
-    return dispatch.kernels_for(x).sum_over(x, axes, None).reshape(shape)
+    return sum_over(x, axes).reshape(shape)
 
 
 def sum_to(x: TensorLike, shape: Sequence[int]) -> Tensor:

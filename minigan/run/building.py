@@ -173,7 +173,7 @@ def kernel_phase(device: str, *, quiet: bool = False) -> Iterator[None]:
     elif device == "gpu":
         text, slow = "compiling kernels (once; cached by CuPy)", True
     else:
-        from minigan.kernels.compiler import FOLDER
+        from minigan.kernels.cpu.compiler import FOLDER
 
         slow = not any(FOLDER.rglob("*.nbi"))
         text = f"compiling kernels (once; cached in {FOLDER})" if slow else f"loading kernels from {FOLDER}"
@@ -193,7 +193,7 @@ SECONDS_A_LINE = 2.0
 @contextmanager
 def _compilation() -> Iterator[None]:
     """Show what is being compiled and how far that is, and let a second process take half of it."""
-    from minigan.kernels import ahead, compiler
+    from minigan.kernels.cpu import ahead, compiler
 
     done, began = 0, time.perf_counter()
     due = began + SECONDS_A_LINE

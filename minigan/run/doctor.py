@@ -10,8 +10,8 @@ import numpy as np
 from minigan import backend, data, gans, nn, ops, random
 from minigan.gans import needs
 from minigan.gradcheck import gradcheck
-from minigan.kernels import dispatch
-from minigan.kernels.registers import processor
+from minigan.kernels import kernel
+from minigan.kernels.cpu.registers import processor
 from minigan.run import environment, references
 from minigan.run.feed import Feed
 from minigan.run.loop import Loop
@@ -86,7 +86,7 @@ def _machine(found: Examination) -> None:
 
 
 def _caches(found: Examination) -> None:
-    from minigan.kernels.compiler import FOLDER, cache_folder
+    from minigan.kernels.cpu.compiler import FOLDER, cache_folder
 
     wanted = cache_folder()
     if wanted == FOLDER:
@@ -99,7 +99,7 @@ def _caches(found: Examination) -> None:
 
 def gradients() -> str:
     """First and second derivatives of a small network against central differences."""
-    with dispatch.using("reference"):
+    with kernel.using("reference"):
         network = nn.Sequential(nn.Dense(3, 5, activation="tanh"), nn.Dense(5, 1)).astype("float64").initialize(1)
         x = random.normal((4, 3), seed=1, dtype="float64")
         gradcheck(lambda x: ops.softplus(network(x)).mean(), x, order=2)
@@ -108,7 +108,7 @@ def gradients() -> str:
 
 def _losses(choice: str) -> np.ndarray:
     """Three steps of a small GAN, with one kind of kernels."""
-    with dispatch.using(choice):
+    with kernel.using(choice):
         model = gans.get("toy")
         trained = model(model.Config(batch_size=32, width=16), (2,), replay=False)
         batch = random.normal((32, 2), seed=2).data

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from minigan.kernels import registers
-from minigan.kernels.threads import THREADS
+from minigan.kernels.cpu import registers
+from minigan.kernels.cpu.threads import THREADS
 from minigan.version import __version__
 
 PACKAGES = ("numpy", "numba", "matplotlib", "tqdm", "pooch", "pillow")

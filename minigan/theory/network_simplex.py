@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from minigan.kernels import cpu_transport as kernel
-from minigan.kernels.cpu_transport import CHILD, DEPTH, FLOW, NONE, PARENT, PART
+from minigan.kernels.cpu import network_simplex as kernel
+from minigan.kernels.cpu.network_simplex import CHILD, DEPTH, FLOW, NONE, PARENT, PART
 
 UNIT = 2**60
 BEYOND = 1e6  # how many times the costs of a cheap tree a cost has to be to be out of scale

@@ -1,4 +1,4 @@
-// CUDA C++ for a host compiler: what the sources of minigan/kernels/cuda use of the language, on one CPU thread.
+// CUDA C++ for a host compiler: what the sources of minigan/kernels/gpu/cuda use of the language, on one CPU thread.
 //
 // A block's threads are fibers that run in turns. One runs until it ends or waits, at __syncthreads() for the block or
 // at a shuffle or a tensor-core product for its warp; when all that it waits for have come, it goes on. The order in

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from emulated import capturing, memory
-from minigan.kernels import gpu_compile
+from minigan.kernels.gpu import compiler as gpu_compile
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 COMPILER = "g++"
@@ -202,7 +202,7 @@ class Kernel:
 
 
 class RawModule:
-    """As CuPy's, for the sources of `gpu_compile`: one library holds all kernels of a file."""
+    """As CuPy's, for the sources of `minigan/kernels/gpu`: one library holds all kernels of a file."""
 
     def __init__(self, *, code: str, options: tuple[str, ...] = (), name_expressions: Sequence[str] = ()) -> None:
         file = next((file for file, text in gpu_compile.sources().items() if text == code), None)
