@@ -23,6 +23,12 @@ from minigan.kernels.cpu_conv import (
     plan_conv_transpose,
     plan_conv_weight,
 )
+from minigan.kernels.cpu_group_norm import (
+    group_norm,
+    group_norm_backward,
+    plan_group_norm,
+    plan_group_norm_backward,
+)
 from minigan.kernels.cpu_normalize import layer_norm, layer_norm_backward
 from minigan.kernels.cpu_optim import adam, ema, rmsprop, sgd
 from minigan.kernels.cpu_product import (
@@ -55,6 +61,8 @@ __all__ = [
     "ema",
     "follow_statistics",
     "goes_on",
+    "group_norm",
+    "group_norm_backward",
     "interpolate",
     "interpolate_adjoint",
     "layer_norm",
@@ -74,6 +82,8 @@ __all__ = [
     "plan_conv_transpose",
     "plan_conv_weight",
     "plan_dense",
+    "plan_group_norm",
+    "plan_group_norm_backward",
     "plan_matmul",
     "plan_matmul_add",
     "plan_matmul_backward",

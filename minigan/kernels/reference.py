@@ -300,6 +300,55 @@ def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float) -> tuple[A
     return dx, sum_over(g * h, (0,), None)[0], sum_over(g, (0,), None)[0]
 
 
+# -- normalisation over groups of channels: x (N, positions, C), gain and offset (1, C) or (N, C) ---------------------------
+def group_mean(x: Array, groups: int) -> Array:
+    """The mean over positions and a group's channels of x (N, P, C), for each channel: (N, 1, C)."""
+    n, _, channels = x.shape
+    means = mean_over(x, 1).reshape(n, groups, channels // groups)
+    return array_module(x).broadcast_to(mean_over(means, 2), means.shape).reshape(n, 1, channels)
+
+
+def _group_standardized(x: Array, groups: int, eps: float) -> tuple[Array, Array]:
+    """h = (x - mean) / s and s = sqrt(var + eps), mean and biased variance of each group of each element."""
+    d = x - group_mean(x, groups)
+    d = d - group_mean(d, groups)  # what the rounding of a large mean has left
+    s = array_module(x).sqrt(group_mean(d * d, groups) + eps)
+    return d / s, s
+
+
+def group_norm(x: Array, gain: Array, offset: Array, groups: int, eps: float, f: Activation, out: Array) -> None:
+    """out = f(gain (x - mean) / sqrt(var + eps) + offset), statistics of each element over its positions and the C / groups
+    channels of a group (biased variance)."""
+    h, _ = _group_standardized(x, groups, eps)
+    bias_activation(_flat(gain[:, None] * h + offset[:, None]), None, f, _flat(out))
+
+
+def plan_group_norm(x: Array, gain: Array, offset: Array, groups: int, eps: float, f: Activation, out: Array) -> None:
+    """A function that does `group_norm` for arrays that stay where they are, or None where nothing is gained."""
+
+
+def group_norm_backward(
+    g: Array, x: Array, y: Array, gain: Array, groups: int, eps: float, f: Activation, dx: Array, sums: Array
+) -> None:
+    """The cotangent of x, and sums (N, 2, C), from which those of gain and offset follow. With z = gain h + offset, y = f(z),
+    u = g f'(z) read off y as in :func:`activation_backward`, and means over a group's positions and channels:
+
+    dx = (gain u - mean(gain u) - h mean(gain u h)) / s,   sums[n] = (sum over positions of u h, sum over positions of u).
+    """
+    u = array_module(g).empty_like(g)
+    activation_backward(_flat(g), _flat(y), f, _flat(u))
+    h, s = _group_standardized(x, groups, eps)
+    v = gain[:, None] * u
+    dx[...] = (v - group_mean(v, groups) - h * group_mean(v * h, groups)) / s
+    sums[:, :1], sums[:, 1:] = sum_over(u * h, (1,), None), sum_over(u, (1,), None)
+
+
+def plan_group_norm_backward(
+    g: Array, x: Array, y: Array, gain: Array, groups: int, eps: float, f: Activation, dx: Array, sums: Array
+) -> None:
+    """The same for `group_norm_backward`."""
+
+
 # -- interpolation: x (lines, n, length), y (lines, n scale, length), contiguous ------------------------------------------
 def _phases(x: Array, y: Array, scale: int) -> Iterator[tuple[float, Array, Array, Array, Array]]:
     """For each phase r: the weight |t| of the neighbour, y's elements i scale + r for all i, and of those that have a
