@@ -45,6 +45,7 @@ from minigan.kernels.cpu_product import (
 from minigan.kernels.cpu_random import mask, normal, philox, shuffle
 from minigan.kernels.cpu_resample import interpolate, interpolate_adjoint
 from minigan.kernels.cpu_sum import column_sum, plan_column_sum, sum_over
+from minigan.kernels.cpu_window import window_max, window_place, window_spread, window_sum
 
 __all__ = [
     "activation_backward",
@@ -92,4 +93,8 @@ __all__ = [
     "sgd",
     "shuffle",
     "sum_over",
+    "window_max",
+    "window_place",
+    "window_spread",
+    "window_sum",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -100,7 +101,31 @@ def plan_matmul(a: Array, b: Array, out: Array) -> Job | None:
         return None
     if a.shape[1] > DEEPEST and min(a.shape[0], b.shape[1]) <= SMALL and a.dtype == b.dtype == np.float32:
         return partial(_deep, a, b, out)
-    return cpu_gemm.plan(a, b, out) if cpu_gemm.suits(a, b, out) else _thin(a, b, out)
+    if cpu_gemm.suits(a, b, out):
+        return cpu_gemm.plan(a, b, out)
+    return _stretches(a, b, out, None, 1.0) or _thin(a, b, out)
+
+
+def _stretches(a: Array, b: Array, out: Array, bias: Array | None, slope: float) -> Job | None:
+    """f(a b + bias), f the leaky ReLU, for a depth that one panel of b would be too long for: the depth is cut into stretches,
+    and each product begins with the sum so far, as a bias of each place. None where a stretch does not suit."""
+    count = -(-a.shape[1] // cpu_gemm.DEEPEST)
+    cuts = [a.shape[1] * part // count for part in range(count + 1)]
+    parts = [(a[:, i:j], b[i:j]) for i, j in itertools.pairwise(cuts)]
+    if count < 2 or not all(cpu_gemm.suits(*part, out) for part in parts):
+        return None
+    other = np.empty(out.shape, np.float32)  # a product may not land where its bias lies
+    jobs, beside = [], bias
+    for number, part in enumerate(parts, 1):
+        target = out if (count - number) % 2 == 0 else other
+        jobs.append(cpu_gemm.plan(*part, target, beside, slope if number == count else 1.0))
+        beside = target
+
+    def run(_kept: Array = other) -> None:
+        for job in jobs:
+            job()
+
+    return run
 
 
 def goes_on(a: Array, b: Array, out: Array) -> bool:
@@ -137,10 +162,10 @@ def plan_dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array
     below = f.below
     if w.shape[0] <= NARROW:
         return partial(narrow_dense, x, w, bias, f, out) if w.flags.c_contiguous else None
-    if cpu_gemm.suits(x, w, out):
-        if below is not None:
-            return cpu_gemm.plan(x, w, out, bias, below)
-        return _in_turn(cpu_gemm.plan(x, w, out, bias), partial(bias_activation, out, None, f, out))
+    slope = 1.0 if below is None else below
+    product = cpu_gemm.plan(x, w, out, bias, slope) if cpu_gemm.suits(x, w, out) else _stretches(x, w, out, bias, slope)
+    if product is not None:
+        return product if below is not None else _in_turn(product, partial(bias_activation, out, None, f, out))
     thin = _thin(x, w, out)
     return None if thin is None else _in_turn(thin, partial(bias_activation, out, bias, f, out))
 

@@ -51,6 +51,10 @@ from minigan.kernels.reference import (
     sum_over,
     unbiased,
     wide_mask,
+    window_max,
+    window_place,
+    window_spread,
+    window_sum,
 )
 
 __all__ = [  # what `dispatch` looks for here; plain array code is fused enough for the small ones
@@ -99,6 +103,10 @@ __all__ = [  # what `dispatch` looks for here; plain array code is fused enough 
     "rmsprop",
     "sgd",
     "sum_over",
+    "window_max",
+    "window_place",
+    "window_spread",
+    "window_sum",
 ]
 
 MAX_SLABS = 256  # parts that a sum over rows is cut into, at most

@@ -7,6 +7,7 @@ Shapes: `z`, `x`, `y`, `g` are `(rows, channels)`, C-contiguous; per-channel arr
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -347,6 +348,83 @@ def plan_group_norm_backward(
     g: Array, x: Array, y: Array, gain: Array, groups: int, eps: float, f: Activation, dx: Array, sums: Array
 ) -> None:
     """The same for `group_norm_backward`."""
+
+
+# -- windows: x (N, *spatial, C), one to three spatial axes; position o and tap k of a window meet at i = o stride + k -----------
+Sizes = tuple[int, ...]
+
+
+def pooled(shape: Sizes, window: Sizes, stride: Sizes) -> Sizes:
+    """(N, *out, C) of (N, *spatial, C): the windows that fit."""
+    counts = ((n - w) // s + 1 for n, w, s in zip(shape[1:-1], window, stride, strict=True))
+    return (shape[0], *counts, shape[-1])
+
+
+def window_taps(x: Array, window: Sizes, stride: Sizes) -> Iterator[tuple[int, Array]]:
+    """Each tap's number, in C order, and the view x[n, o s + k, c] over all o."""
+    counts = pooled(x.shape, window, stride)[1:-1]
+    for number, tap in enumerate(itertools.product(*map(range, window))):
+        places = (slice(k, k + (o - 1) * s + 1, s) for k, o, s in zip(tap, counts, stride, strict=True))
+        yield number, x[(slice(None), *places)]
+
+
+def _roomy(out: Array, terms: int) -> Array:
+    """Where that many terms an element are added up: `out`, or for more than 64 in single precision an array in double."""
+    return out if terms <= 64 or out.dtype != np.float32 else array_module(out).empty(out.shape, np.float64)
+
+
+def window_sum(x: Array, window: Sizes, stride: Sizes, factor: float, out: Array) -> None:
+    """out[n, o, c] = factor times the sum over taps k of x[n, o s + k, c]."""
+    total = _roomy(out, math.prod(window))
+    for number, part in window_taps(x, window, stride):
+        if number:
+            total += part
+        else:
+            total[...] = part
+    total *= factor
+    if total is not out:
+        out[...] = total
+
+
+def window_spread(g: Array, window: Sizes, stride: Sizes, factor: float, out: Array) -> None:
+    """out[n, i, c] = factor times the sum over o and k with o s + k = i of g[n, o, c]: the adjoint of `window_sum`."""
+    g = g if factor == 1 else g * g.dtype.type(factor)
+    rests = [n % w for n, w in zip(out.shape[1:-1], window, strict=True)]
+    if window == stride and not any(rests):  # tiles that cover everything
+        for _, part in window_taps(out, window, stride):
+            part[...] = g
+        return
+    total = _roomy(out, math.prod(window))
+    total[...] = 0
+    for _, part in window_taps(total, window, stride):
+        part += g
+    if total is not out:
+        out[...] = total
+
+
+def window_max(x: Array, window: Sizes, stride: Sizes, out: Array, winner: Array | None = None) -> None:
+    """out[n, o, c] = the largest of x[n, o s + k, c] over taps k, NaN where one is; and `winner`, of integers, the number of the
+    first tap that has it."""
+    xp = array_module(x)
+    for number, part in window_taps(x, window, stride):
+        if number == 0:
+            out[...] = part
+            if winner is not None:
+                winner[...] = 0
+            continue
+        if winner is not None:  # a later winner has the larger number
+            xp.maximum(winner, (part > out) * winner.dtype.type(number), out=winner)
+        xp.maximum(out, part, out=out)
+
+
+def window_place(g: Array, winner: Array, window: Sizes, stride: Sizes, out: Array) -> None:
+    """g[n, o, c] added at o s + winner[n, o, c], in zeros."""
+    total = _roomy(out, math.prod(window))
+    total[...] = 0
+    for number, part in window_taps(total, window, stride):
+        part += g * (winner == number)
+    if total is not out:
+        out[...] = total
 
 
 # -- interpolation: x (lines, n, length), y (lines, n scale, length), contiguous ------------------------------------------
