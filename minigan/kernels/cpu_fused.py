@@ -44,12 +44,14 @@ from minigan.kernels.cpu_product import (
 )
 from minigan.kernels.cpu_random import mask, normal, philox, shuffle
 from minigan.kernels.cpu_resample import interpolate, interpolate_adjoint
+from minigan.kernels.cpu_rows import add_rows
 from minigan.kernels.cpu_sum import column_sum, plan_column_sum, sum_over
 from minigan.kernels.cpu_window import window_max, window_place, window_spread, window_sum
 
 __all__ = [
     "activation_backward",
     "adam",
+    "add_rows",
     "batch_norm",
     "batch_norm_backward",
     "bce_with_logits",

@@ -350,6 +350,15 @@ def plan_group_norm_backward(
     """The same for `group_norm_backward`."""
 
 
+# -- rows of a table -------------------------------------------------------------------------------------------------
+def add_rows(g: Array, rows: Array, out: Array) -> None:
+    """out[rows[i]] += g[i] for all i in their order, added up in double; g (M, length), out (count, length); negative rows count
+    from the end. On the CPU."""
+    total = np.zeros(out.shape)
+    np.add.at(total, rows, g)
+    out += total.astype(out.dtype)
+
+
 # -- windows: x (N, *spatial, C), one to three spatial axes; position o and tap k of a window meet at i = o stride + k -----------
 Sizes = tuple[int, ...]
 
