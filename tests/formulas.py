@@ -69,6 +69,17 @@ def conv_weight(x: Any, g: Any, geometry: Any) -> Any:
     return trilinear(geometry, "w", x=x, g=g)
 
 
+def group_norm(x: Any, gain: Any, offset: Any, groups: int, eps: float, f: Any) -> Any:
+    """Group by group, element by element."""
+    y, size = np.empty_like(x), x.shape[2] // groups
+    for n, group in np.ndindex(len(x), groups):
+        channels = slice(group * size, (group + 1) * size)
+        part, row = x[n, :, channels], n % len(gain)
+        h = (part - part.mean()) / np.sqrt(part.var() + eps)
+        y[n, :, channels] = gain[row, channels] * h + offset[row, channels]
+    return activation(y, f)
+
+
 def normalize(x: Any, gamma: Any, beta: Any, eps: float, axis: int) -> Any:
     return gamma * (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps) + beta
 
@@ -214,6 +225,7 @@ FORMULAS: dict[str, Formula] = {
     "dense": dense,
     "batch_norm": lambda x, gamma, beta, eps, f: activation(normalize(x, gamma, beta, eps, 0), f),
     "layer_norm": lambda x, gamma, beta, eps: normalize(x, gamma, beta, eps, 1),
+    "group_norm": group_norm,
     # logic
     "logical_and": lambda a, b: (a * 1) * (b * 1) > 0,
     "logical_or": lambda a, b: (a * 1) + (b * 1) > 0,

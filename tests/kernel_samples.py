@@ -166,6 +166,15 @@ def _(s: Size) -> Iterator[Case]:
         yield Case((s.normal(*shape), axis, s.empty(*kept)), ("out",), scale=3)
 
 
+@sample(kernels.add_rows)
+def _(s: Size) -> Iterator[Case]:
+    for count in (1, 2 + s.rows // 3, 5 * s.rows):
+        for integers in (np.int64, np.int8):
+            low, high = max(-count, -128), min(count, 128)
+            rows = s.random.integers(low, high, s.rows).astype(integers)
+            yield Case((s.matrix(), rows, s.normal(count, s.channels)), changes=("out",), scale=3)
+
+
 @sample(kernels.index_add)
 def _(s: Size) -> Iterator[Case]:
     for size in (1, 2 * s.channels, 5 * s.rows):
@@ -247,6 +256,81 @@ def _(s: Size) -> Iterator[Case]:
 def _(s: Size) -> Iterator[Case]:
     results = s.result(), s.empty(s.channels), s.empty(s.channels)
     yield Case((s.matrix(), _shifted(s), s.vector(), EPS, *results), ("dx", "dgamma", "dbeta"), scale=3)
+
+
+def _grouped(s: Size) -> Iterator[tuple[Activation, int, np.ndarray, np.ndarray, np.ndarray]]:
+    """An activation, a number of groups, x, and gains and offsets: of all elements or of each."""
+    elements, channels = 3, s.channels
+    divisors = [n for n in range(1, channels + 1) if channels % n == 0]
+    for i, f in enumerate(activations()):
+        each = (elements if i % 2 else 1, channels)
+        groups = (1, channels, divisors[len(divisors) // 2])[i % 3]
+        x = 2 * s.normal(elements, s.rows, channels) + s.dtype.type(3)
+        yield f, groups, x, s.normal(*each), s.normal(*each)
+
+
+@sample(kernels.group_norm)
+def _(s: Size) -> Iterator[Case]:
+    for f, groups, x, gain, offset in _grouped(s):
+        yield Case((x, gain, offset, groups, EPS, f, s.empty(*x.shape)), ("out",), scale=3)
+
+
+@sample(kernels.group_norm_backward)
+def _(s: Size) -> Iterator[Case]:
+    for f, groups, x, gain, _ in _grouped(s):
+        y = kernels.activated(s.normal(*x.shape), None, f).astype(s.dtype)
+        results = s.empty(*x.shape), s.empty(len(x), 2, s.channels)
+        yield Case((s.normal(*x.shape), x, y, gain, groups, EPS, f, *results), ("dx", "sums"), scale=3)
+
+
+# -- windows: overlapping, apart, and side by side with and without a rest -----------------------------------------------
+WINDOWS = [  # spatial, window, stride
+    ((7,), (3,), (2,)),
+    ((6, 4), (2, 2), (2, 2)),
+    ((7, 5), (3, 2), (3, 2)),
+    ((5, 6), (1, 2), (2, 3)),
+    ((4, 3, 5), (2, 1, 3), (1, 2, 1)),
+    ((9, 9), (9, 9), (1, 1)),
+]
+
+
+def _windows(s: Size) -> Iterator[tuple[kernels.Sizes, kernels.Sizes, kernels.Sizes, kernels.Sizes]]:
+    """The shapes of x and of the windows' results, the window, the stride."""
+    for spatial, window, stride in WINDOWS:
+        shape = (min(s.rows, 3), *spatial, min(s.channels, 37))
+        yield shape, kernels.pooled(shape, window, stride), window, stride
+
+
+@sample(kernels.window_sum)
+def _(s: Size) -> Iterator[Case]:
+    for big, small, window, stride in _windows(s):
+        for factor in (1.0, 0.3):
+            yield Case((s.normal(*big), window, stride, factor, s.empty(*small)), ("out",), scale=3)
+
+
+@sample(kernels.window_spread)
+def _(s: Size) -> Iterator[Case]:
+    for big, small, window, stride in _windows(s):
+        for factor in (1.0, 0.3):
+            yield Case((s.normal(*small), window, stride, factor, s.empty(*big)), ("out",), scale=3)
+
+
+@sample(kernels.window_max)
+def _(s: Size) -> Iterator[Case]:
+    for big, small, window, stride in _windows(s):
+        yield Case((s.normal(*big), window, stride, s.empty(*small)), ("out",))
+        for integers in (np.uint8, np.int64):
+            x = np.round(s.normal(*big))  # equals among them: the first wins
+            args = x, window, stride, s.empty(*small), np.full(small, 99, integers)
+            yield Case(args, ("out", "winner"))
+
+
+@sample(kernels.window_place)
+def _(s: Size) -> Iterator[Case]:
+    for big, small, window, stride in _windows(s):
+        for integers in (np.uint8, np.int64):
+            winner = s.random.integers(0, int(np.prod(window)), small).astype(integers)
+            yield Case((s.normal(*small), winner, window, stride, s.empty(*big)), ("out",), scale=3)
 
 
 # -- interpolation ---------------------------------------------------------------------------------------------------

@@ -198,8 +198,9 @@ EVERYWHERE = {  # what an algorithm can do whatever the layer
     "patches": {"conv"},
     "columns": {"conv", "conv_transpose"},
 }
-LAYERS = [  # kernel, stride, big, in, out: DCGAN-28 and DCGAN-64
+LAYERS = [  # kernel, stride, big, in, out: DCGAN-28 and DCGAN-64; CycleGAN's first, last and second last
     (5, 1, 7, 128, 256), (5, 2, 14, 64, 128), (5, 2, 28, 1, 64), (4, 2, 8, 256, 512), (4, 2, 64, 3, 64), (3, 1, 13, 40, 33),
+    (5, 1, 28, 1, 8), (5, 1, 28, 8, 1), (3, 2, 28, 8, 16),
 ]  # fmt: skip
 
 
@@ -283,6 +284,22 @@ def test_the_plan_tells_what_runs_and_why() -> None:
     assert ops.conv_plan((64, 28, 28, 1), (5, 5, 1, 64), which="conv_weight", stride=2).algorithm == "narrow"
     assert ops.conv_plan((1, 14, 14, 64), (5, 5, 64, 128), stride=2).algorithm == "patches"
     assert ops.conv_plan((64, 14, 14, 64), (5, 5, 64, 128), stride=2).algorithm == "tiles"
+    last = ops.conv_plan((16, 28, 28, 8), (5, 5, 8, 1))
+    assert last.algorithm == "wide" and "14 positions as one, by tiles" in str(last)
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="without a fused multiply-add there is one algorithm")
+@given(cases(channels=3), st.sampled_from(["conv", "conv_transpose", "conv_weight"]))
+def test_positions_are_taken_as_one_wherever_that_is_possible(case: Any, which: str) -> None:
+    geometry, (n, a, b), _ = case
+    length, stride = (geometry.big if which == "conv_transpose" else geometry.small)[-1], max(geometry.stride)
+    if which == "conv_transpose" and stride > 1:
+        possible = length % geometry.stride[-1] == 0 and geometry.stride[-1] > 1
+    else:
+        turned = all(p <= (k - 1) * d for p, k, d in zip(geometry.low, geometry.kernel, geometry.dilation, strict=True))
+        possible = length > 1 and (which != "conv_transpose" or turned)
+    problem = cpu_conv.problem(which, n, a, b, geometry, np.dtype(np.float32))
+    assert (conv_cost.wide(problem) is not None) >= possible
 
 
 def test_an_algorithm_can_be_asked_for() -> None:

@@ -19,6 +19,7 @@ from minigan import nn, ops, optim, random
 from minigan.activation import Activation
 from minigan.gradcheck import NonDifferentiableError, gradcheck
 from minigan.kernels import kernel, reference
+from minigan.kernels.cpu import threads
 
 R = np.random.default_rng(0)
 M = R.normal(size=(3, 4, 2))
@@ -116,6 +117,24 @@ def test_taking_and_gathering_repeated_places() -> None:
             call()
     with pytest.raises(TypeError, match="in an index template"):
         ops.index_add(np.ones(2), template=((0, 0),), shape=(3,))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gradient_of_an_embedding_repeats_on_any_number_of_threads(dtype: Any, monkeypatch: Any) -> None:
+    w = mg.tensor(R.standard_normal((211, 37)).astype(dtype), requires_grad=True)
+    rows, g = R.integers(-211, 150, (7, 719)), R.standard_normal((7, 719, 37)).astype(dtype)
+    want = np.zeros(w.shape)
+    for row, part in zip(rows.ravel(), g.reshape(-1, 37), strict=True):
+        want[row] += part
+    found = []
+    for count in (1, 2, 3):
+        monkeypatch.setattr(threads, "THREADS", count)
+        found.append(mg.grad(ops.embedding(w, rows), w, g).numpy())
+    np.testing.assert_allclose(found[0], want, rtol=1e-6, atol=1e-6 if dtype == np.float32 else 1e-12)
+    assert all((found[0] == again).all() for again in found[1:])
+    for wrong in (3, -4):
+        with pytest.raises(IndexError, match="index_add: got rows"):
+            ops.index_add(np.ones((1, 2)), np.array([wrong]), template=(ops.indexing.Slot(0),), shape=(3, 2))
 
 
 # -- axes ------------------------------------------------------------------------------------------------------------

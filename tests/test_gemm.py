@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigan import ops
+from minigan.activation import Activation
 from minigan.kernels import reference as kernels
 from minigan.kernels.cpu import gemm, threads
 from minigan.kernels.cpu import team as cpu_team
@@ -77,6 +79,23 @@ def test_the_shapes_of_the_networks_and_any_number_of_threads_agree_bit_for_bit(
         results.append(out)
     np.testing.assert_allclose(results[0], a.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
     assert all((out == results[0]).all() for out in results)
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="without a fused multiply-add products go to the BLAS")
+@pytest.mark.parametrize("depth", [2049, 3136, 4100])
+@pytest.mark.parametrize("kind", ["linear", "leaky_relu", "tanh"])
+def test_deep_products_are_cut_into_stretches(depth, kind):
+    r, f = np.random.default_rng(depth), Activation(kind)
+    x, w, bias = layouts("rows", (17, depth), r), layouts("columns", (depth, 70), r), layouts("rows", (1, 70), r)[0]
+    out = np.full((17, 70), np.nan, np.float32)
+    planned = kernels.dense.plan(x, w, bias, f, out)
+    for _ in range(2):  # again, from what the first run has left
+        planned()
+        want = ops.activation(x.astype(np.float64) @ w + bias, kind).data
+        np.testing.assert_allclose(out, want, rtol=1e-4, atol=1e-4)
+    product = np.full(out.shape, np.nan, np.float32)
+    kernels.matmul.plan(x, w, product)()
+    np.testing.assert_allclose(product, x.astype(np.float64) @ w, rtol=1e-4, atol=1e-4)
 
 
 def test_what_does_not_suit_goes_to_numpy():

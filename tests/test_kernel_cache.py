@@ -45,6 +45,15 @@ def every_choice_of_a_closure() -> None:
         rows, ones, f = np.ones((4, 3), dtype), np.ones(3, dtype), Activation("relu")
         CPU.batch_norm(rows, ones, ones, 1e-5, f, np.empty_like(rows), np.empty((2, 3), dtype))
         CPU.batch_norm_backward(rows, rows, rows, ones, 1e-5, f, *map(np.empty_like, (rows, ones, ones)))
+        x, sums, small = rows[None], np.empty((1, 2, 3), dtype), np.empty((1, 1, 1, 5), dtype)
+        CPU.group_norm(x, ones[None], ones[None], 1, 1e-5, f, np.empty_like(x))
+        CPU.group_norm_backward(x, x, x, ones[None], 1, 1e-5, f, np.empty_like(x), sums)
+        image, winner = np.ones((1, 2, 2, 5), dtype), np.zeros(small.shape, np.uint8)
+        CPU.window_sum(image, (2, 2), (2, 2), 0.5, small)
+        CPU.window_spread(small, (2, 2), (2, 2), 0.5, image)
+        CPU.window_max(image, (2, 2), (2, 2), small, winner)
+        CPU.window_place(small, winner, (2, 2), (2, 2), image)
+        CPU.add_rows(rows, np.array([0, 1, 0, -1]), np.zeros((2, 3), dtype))
 
 
 def test_a_second_process_compiles_nothing():

@@ -194,7 +194,20 @@ LARGE_CASES: dict[str, Callable[..., tuple[list[Any], dict[str, Any]]]] = {
     ),
     "bce_with_logits": lambda draw: ([draw.array(LARGE, -9.0, 9.0), draw.array(LARGE, 0.0, 1.0)], {}),
     "batch_norm": lambda draw: ([draw.array(LARGE), draw.array((701,)), draw.array((701,))], {"eps": 0.1}),
+    "group_norm": lambda draw: (
+        [draw.array((9, 4_801, 30)), draw.array((9, 30), 0.5, 1.5), draw.array((9, 30))],
+        {"groups": 5, "eps": 0.1, "f": Activation(draw.choice(FUSED_KINDS))},
+    ),
     "layer_norm": lambda draw: ([draw.array((151, 5_003)), draw.array((5_003,)), draw.array((5_003,))], {"eps": 0.1}),
+    "window_sum": lambda draw: (
+        [draw.array((5, 61, 47, 37))],
+        {"window": (3, 2), "stride": (2, 3), "factor": 0.5},
+    ),
+    "window_spread": lambda draw: (
+        [draw.array((5, 31, 23, 37))],
+        {"window": (2, 3), "stride": (2, 3), "factor": 1.0, "shape": (5, 62, 69, 37)},
+    ),
+    "max_pool": lambda draw: ([draw.array((5, 61, 47, 37))], {"window": (3, 2), "stride": (2, 1)}),
     "mean_softplus": lambda draw: ([draw.array(LARGE, -9.0, 9.0)], {"sign": -1.0}),
 }
 

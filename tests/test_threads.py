@@ -18,6 +18,7 @@ MODELS = [
     ("dcgan", (32, 32, 3), {"net": "s4", "features": 8, "batch_size": 33}),
     ("mlp", (12, 12, 1), {"batch_size": 20}),
     ("toy", (2,), {"batch_size": 700}),
+    ("stylegan", (16, 16, 1), {"batch_size": 7, "latent": 16, "width": 16}),
 ]
 
 

@@ -8,6 +8,7 @@ Shapes: `z`, `x`, `y`, `g` are `(rows, channels)`, C-contiguous; per-channel arr
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -275,6 +276,137 @@ def layer_norm_backward(g: Array, x: Array, gamma: Array, eps: float, dx: Array,
     h, u = (x - mean) / s, gamma * g
     dx[...] = (u - _mean(u, 1) - h * _mean(u * h, 1)) / s
     dgamma[...], dbeta[...] = _total(g * h, 0)[0], _total(g, 0)[0]
+
+
+# -- normalisation over groups of channels: x (N, positions, C), gain and offset (1, C) or (N, C) ---------------------------
+def _group_mean(x: Array, groups: int) -> Array:
+    """The mean over positions and a group's channels of x (N, P, C), for each channel: (N, 1, C)."""
+    n, _, channels = x.shape
+    means = _mean(x, 1).reshape(n, groups, channels // groups)
+    return array_module(x).broadcast_to(_mean(means, 2), means.shape).reshape(n, 1, channels)
+
+
+def _group_standardized(x: Array, groups: int, eps: float) -> tuple[Array, Array]:
+    """h = (x - mean) / s and s = sqrt(var + eps), mean and biased variance of each group of each element."""
+    d = x - _group_mean(x, groups)
+    d = d - _group_mean(d, groups)  # what the rounding of a large mean has left
+    s = array_module(x).sqrt(_group_mean(d * d, groups) + eps)
+    return d / s, s
+
+
+@kernel
+def group_norm(x: Array, gain: Array, offset: Array, groups: int, eps: float, f: Activation, out: Array) -> None:
+    """out = f(gain (x - mean) / sqrt(var + eps) + offset), statistics of each element over its positions and the C / groups
+    channels of a group (biased variance)."""
+    h, _ = _group_standardized(x, groups, eps)
+    out[...] = activated(gain[:, None] * h + offset[:, None], None, f)
+
+
+@kernel
+def group_norm_backward(
+    g: Array, x: Array, y: Array, gain: Array, groups: int, eps: float, f: Activation, dx: Array, sums: Array
+) -> None:
+    """The cotangent of x, and sums (N, 2, C), from which those of gain and offset follow. With z = gain h + offset, y = f(z),
+    u = g f'(z) read off y as in :func:`activation_backward`, and means over a group's positions and channels:
+
+    dx = (gain u - mean(gain u) - h mean(gain u h)) / s,   sums[n] = (sum over positions of u h, sum over positions of u).
+    """
+    u = pulled(g, y, f)
+    h, s = _group_standardized(x, groups, eps)
+    v = gain[:, None] * u
+    dx[...] = (v - _group_mean(v, groups) - h * _group_mean(v * h, groups)) / s
+    sums[:, :1], sums[:, 1:] = _total(u * h, 1), _total(u, 1)
+
+
+# -- rows of a table -------------------------------------------------------------------------------------------------
+@kernel
+def add_rows(g: Array, rows: Array, out: Array) -> None:
+    """out[rows[i]] += g[i] for all i in their order, added up in double; g (M, length), out (count, length), rows (M,) of any
+    type of integers in [-count, count): negative ones count from the end."""
+    (count, length), xp = out.shape, array_module(out)
+    places = (rows.astype(np.int64) % count)[:, None] * length + xp.arange(length)
+    out += xp.bincount(places.ravel(), weights=g.ravel(), minlength=out.size).reshape(out.shape).astype(out.dtype)
+
+
+# -- windows: x (N, *spatial, C), one to three spatial axes; position o and tap k of a window meet at i = o stride + k -----------
+Sizes = tuple[int, ...]
+
+
+def pooled(shape: Sizes, window: Sizes, stride: Sizes) -> Sizes:
+    """(N, *out, C) of (N, *spatial, C): the windows that fit."""
+    counts = ((n - w) // s + 1 for n, w, s in zip(shape[1:-1], window, stride, strict=True))
+    return (shape[0], *counts, shape[-1])
+
+
+def window_taps(x: Array, window: Sizes, stride: Sizes) -> Iterator[tuple[int, Array]]:
+    """Each tap's number, in C order, and the view x[n, o s + k, c] over all o."""
+    counts = pooled(x.shape, window, stride)[1:-1]
+    for number, tap in enumerate(itertools.product(*map(range, window))):
+        places = (slice(k, k + (o - 1) * s + 1, s) for k, o, s in zip(tap, counts, stride, strict=True))
+        yield number, x[(slice(None), *places)]
+
+
+def _roomy(out: Array, terms: int) -> Array:
+    """Where that many terms an element are added up: `out`, or for more than 64 in single precision an array in double."""
+    return out if terms <= 64 or out.dtype != np.float32 else array_module(out).empty(out.shape, np.float64)
+
+
+@kernel
+def window_sum(x: Array, window: Sizes, stride: Sizes, factor: float, out: Array) -> None:
+    """out[n, o, c] = factor times the sum over taps k of x[n, o s + k, c]."""
+    total = _roomy(out, math.prod(window))
+    for number, part in window_taps(x, window, stride):
+        if number:
+            total += part
+        else:
+            total[...] = part
+    total *= factor
+    if total is not out:
+        out[...] = total
+
+
+@kernel
+def window_spread(g: Array, window: Sizes, stride: Sizes, factor: float, out: Array) -> None:
+    """out[n, i, c] = factor times the sum over o and k with o s + k = i of g[n, o, c]: the adjoint of `window_sum`."""
+    g = g if factor == 1 else g * g.dtype.type(factor)
+    rests = [n % w for n, w in zip(out.shape[1:-1], window, strict=True)]
+    if window == stride and not any(rests):  # tiles that cover everything
+        for _, part in window_taps(out, window, stride):
+            part[...] = g
+        return
+    total = _roomy(out, math.prod(window))
+    total[...] = 0
+    for _, part in window_taps(total, window, stride):
+        part += g
+    if total is not out:
+        out[...] = total
+
+
+@kernel
+def window_max(x: Array, window: Sizes, stride: Sizes, out: Array, winner: Array | None = None) -> None:
+    """out[n, o, c] = the largest of x[n, o s + k, c] over taps k, NaN where one is; and `winner`, of integers, the number of the
+    first tap that has it."""
+    xp = array_module(x)
+    for number, part in window_taps(x, window, stride):
+        if number == 0:
+            out[...] = part
+            if winner is not None:
+                winner[...] = 0
+            continue
+        if winner is not None:  # a later winner has the larger number
+            xp.maximum(winner, (part > out) * winner.dtype.type(number), out=winner)
+        xp.maximum(out, part, out=out)
+
+
+@kernel
+def window_place(g: Array, winner: Array, window: Sizes, stride: Sizes, out: Array) -> None:
+    """g[n, o, c] added at o s + winner[n, o, c], in zeros."""
+    total = _roomy(out, math.prod(window))
+    total[...] = 0
+    for number, part in window_taps(total, window, stride):
+        part += g * (winner == number)
+    if total is not out:
+        out[...] = total
 
 
 # -- interpolation: x (lines, n, length), y (lines, n scale, length), contiguous ------------------------------------------

@@ -71,7 +71,7 @@ class AdaIN(Module):
                 f"(N, {self.features})"
             )
         a, b = ops.split(self.style(style), 2, axis=1)
-        return modulate(instance_standardize(x, eps=self.eps), 1.0 + a, b)
+        return ops.instance_norm(x, 1.0 + a, b, eps=self.eps)
 
 
 class ConditionalBatchNorm(Module):

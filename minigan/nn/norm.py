@@ -12,7 +12,6 @@ from minigan.autodiff import Tensor, TensorLike, effect, tensor
 from minigan.backend import Array, array_module
 from minigan.checks import flag, number, whole
 from minigan.kernels import reference as kernels
-from minigan.nn.layers import Activation
 from minigan.nn.module import Module
 from minigan.random import Source
 
@@ -119,19 +118,28 @@ class LayerNorm(_Scaled):
 
 
 class GroupNorm(_Scaled):
-    """gamma (x - mean) / sqrt(var + eps) + beta over all positions and the channels of a group, x (N, *spatial, C)
-    (Wu, He 2018, arXiv 1803.08494); the same in training and evaluation.
+    """f(gamma (x - mean) / sqrt(var + eps) + beta) over all positions and the channels of a group, x (N, *spatial, C)
+    (Wu, He 2018, arXiv 1803.08494), f an activation; the same in training and evaluation.
 
     Args:
         groups: a divisor of `channels`. One normalises each element as a whole, `channels` is :class:`InstanceNorm`.
         channels: length of the last axis.
         eps: added to the variance.
+        activation, slope: as of :class:`BatchNorm`.
 
     Raises:
-        ValueError: `groups` does not divide `channels`.
+        TypeError, ValueError: a hyper-parameter out of range; `groups` does not divide `channels`.
     """
 
-    def __init__(self, groups: int, channels: int, *, eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        groups: int,
+        channels: int,
+        *,
+        eps: float = 1e-5,
+        activation: str | None = None,
+        slope: float = SLOPE,
+    ) -> None:
         super().__init__(channels, eps)
         groups = whole("GroupNorm", "groups", groups, low=1)
         if channels % groups:
@@ -139,10 +147,11 @@ class GroupNorm(_Scaled):
                 f"GroupNorm: got {groups} groups for {channels} channels, expected a divisor of {channels}"
             )
         self.groups = groups
+        self.activation = activation_of("GroupNorm", activation, slope)
 
     def forward(self, x: TensorLike) -> Tensor:
         """Normalise each group of channels of each element by its own mean and variance."""
-        return ops.group_norm(x, self.gamma, self.beta, groups=self.groups, eps=self.eps)
+        return ops.group_norm(x, self.gamma, self.beta, groups=self.groups, eps=self.eps, activation=self.activation)
 
 
 class InstanceNorm(_Scaled):
@@ -153,8 +162,10 @@ class InstanceNorm(_Scaled):
         channels: length of the last axis.
         eps: added to the variance.
         affine: whether gamma and beta are learned; if not, they stay 1 and 0 (buffers), as in pix2pix and CycleGAN.
-        activation: None, or of :class:`minigan.nn.Activation`.
-        slope: of leaky_relu below zero.
+        activation, slope: as of :class:`BatchNorm`.
+
+    Raises:
+        TypeError, ValueError: a hyper-parameter out of range.
 
     Gains and offsets of each element, (N, C), are :class:`minigan.nn.AdaIN`'s, or :func:`minigan.nn.modulate`'s.
     """
@@ -166,14 +177,11 @@ class InstanceNorm(_Scaled):
         eps: float = 1e-5,
         affine: bool = True,
         activation: str | None = None,
-        slope: float = 0.2,
+        slope: float = SLOPE,
     ) -> None:
         super().__init__(channels, eps, affine)
-        number("InstanceNorm", "slope", slope, above=0)
-        options = {"slope": slope} if activation == "leaky_relu" else {}
-        self.activation = None if activation in (None, "linear") else Activation(activation, **options)
+        self.activation = activation_of("InstanceNorm", activation, slope)
 
     def forward(self, x: TensorLike) -> Tensor:
         """Normalise each channel of each element by its own mean and variance."""
-        z = ops.instance_norm(x, self.gamma, self.beta, eps=self.eps)
-        return z if self.activation is None else self.activation(z)
+        return ops.instance_norm(x, self.gamma, self.beta, eps=self.eps, activation=self.activation)

@@ -99,9 +99,22 @@ def _index_add(
         where = _fill(template, index)
         if not index:
             out[where] += g
+        elif len(template) == 1 and _takes_rows(g, out):  # an embedding's
+            _add_rows(g, index[0], out)
         else:
             out += _add_at(g, xp.arange(out.size).reshape(shape)[where], shape)
     return out
+
+
+def _takes_rows(g: Array, out: Array) -> bool:
+    return bool(g.size) and out.dtype.kind == "f" and out.flags.c_contiguous
+
+
+def _add_rows(g: Array, rows: Array, out: Array) -> None:
+    count, flat = len(out), rows.reshape(-1)
+    if not is_gpu_array(flat) and not -count <= flat.min() <= flat.max() < count:
+        raise IndexError(f"index_add: got rows from {flat.min()} to {flat.max()}, expected them within {count}")
+    kernels.add_rows(array_module(g).ascontiguousarray(g).reshape(flat.size, -1), flat, out.reshape(count, -1))
 
 
 def index_add(g: TensorLike, *index: Any, template: tuple[Any, ...], shape: tuple[int, ...]) -> Tensor:
@@ -220,7 +233,14 @@ def take(x: TensorLike, indices: TensorLike, axis: int = 0) -> Tensor:
 
 
 def embedding(weight: TensorLike, indices: TensorLike) -> Tensor:
-    """Rows of `weight` (vocabulary, features) at integer `indices` of any shape: (*indices.shape, features)."""
+    """Rows of `weight` (vocabulary, features) at integer `indices` of any shape: (*indices.shape, features).
+
+    y_i = W[k_i] is linear in W, and <g, y> = sum over i of <g_i, W[k_i]>, in which row v meets every g_i with k_i = v:
+
+        dW[v] = sum of g_i over the i with k_i = v,
+
+    in double and in the order of i; each row is added up by one thread (`kernels/cpu/rows.py`), so that it repeats.
+    """
     return take(weight, indices, 0)
 
 

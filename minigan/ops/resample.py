@@ -11,9 +11,8 @@ derivative of every order is here. The adjoint of the average over tiles is near
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,28 +21,15 @@ from minigan.autodiff import Tensor, TensorLike, as_tensor, primitive
 from minigan.backend import Array, array_module
 from minigan.checks import is_whole
 from minigan.kernels import reference as kernels
+from minigan.kernels.reference import Sizes, window_taps
+from minigan.kernels.reference import pooled as pooled_shape
 from minigan.ops import reduction
 from minigan.ops.shape import reshape, transpose
 
-Sizes = tuple[int, ...]
 MODES = ("nearest", "bilinear")
 
 
 # -- windows ---------------------------------------------------------------------------------------------------------
-def _pooled(shape: Sizes, window: Sizes, stride: Sizes) -> Sizes:
-    """(N, *out, C) of (N, *spatial, C)."""
-    counts = ((n - w) // s + 1 for n, w, s in zip(shape[1:-1], window, stride, strict=True))
-    return (shape[0], *counts, shape[-1])
-
-
-def _taps(x: Array, window: Sizes, stride: Sizes) -> Iterator[tuple[int, Array]]:
-    """Each tap's number, in C order, and the view x[n, o s + k, c] over all o."""
-    counts = _pooled(x.shape, window, stride)[1:-1]
-    for number, tap in enumerate(itertools.product(*map(range, window))):
-        places = (slice(k, k + (o - 1) * s + 1, s) for k, o, s in zip(tap, counts, stride, strict=True))
-        yield number, x[(slice(None), *places)]
-
-
 def _window_samples(make: Callable[..., Any]) -> Any:
     """Samples for a drawn window: `make(draw, shape, pooled, taps) -> (arrays, further parameters)`."""
 
@@ -51,8 +37,9 @@ def _window_samples(make: Callable[..., Any]) -> Any:
         rank = draw.integer(1, 3)
         window = tuple(draw.integer(1, 2 if rank == 3 else 3) for _ in range(rank))
         stride = tuple(draw.integer(1, 3) for _ in range(rank))
-        shape = (draw.integer(1, 2), *(w + draw.integer(0, 2) for w in window), draw.integer(1, 2))
-        arrays, more = make(draw, shape, _pooled(shape, window, stride), math.prod(window))
+        channels = draw.choice((1, 2, 5))  # the kernels are for more than a few
+        shape = (draw.integer(1, 2), *(w + draw.integer(0, 2) for w in window), channels)
+        arrays, more = make(draw, shape, pooled_shape(shape, window, stride), math.prod(window))
         return arrays, {"window": window, "stride": stride, **more}
 
     return samples
@@ -72,22 +59,9 @@ def _some_places(draw: Any, pooled: Sizes, taps: int) -> Array:
 )
 def window_sum(x: Array, *, window: Sizes, stride: Sizes, factor: float, out: Array | None = None) -> Array:
     """y[n, o, c] = factor times the sum over taps k of x[n, o s + k, c];  dx = window_spread(g)."""
-    out = array_module(x).empty(_pooled(x.shape, window, stride), x.dtype) if out is None else out
-    total = _roomy(out, math.prod(window))
-    for number, part in _taps(x, window, stride):
-        if number:
-            total += part
-        else:
-            total[...] = part
-    total *= factor
-    if total is not out:
-        out[...] = total
+    out = array_module(x).empty(pooled_shape(x.shape, window, stride), x.dtype) if out is None else out
+    kernels.window_sum(x, window, stride, factor, out)
     return out
-
-
-def _roomy(out: Array, terms: int) -> Array:
-    """Where that many terms an element are added up: `out`, or for more than 64 in single precision an array in double."""
-    return out if terms <= 64 or out.dtype != np.float32 else array_module(out).empty(out.shape, np.float64)
 
 
 @primitive(
@@ -100,18 +74,7 @@ def window_spread(
     """The adjoint of `window_sum`: y[n, i, c] = factor times the sum over o and k with o s + k = i of g[n, o, c], in zeros of
     `shape`;  dg = window_sum(u)."""
     out = array_module(g).empty(shape, g.dtype) if out is None else out
-    g = g if factor == 1 else g * g.dtype.type(factor)
-    rests = [n % w for n, w in zip(shape[1:-1], window, strict=True)]
-    if window == stride and not any(rests):  # tiles that cover everything
-        for _, part in _taps(out, window, stride):
-            part[...] = g
-        return out
-    total = _roomy(out, math.prod(window))
-    total[...] = 0
-    for _, part in _taps(total, window, stride):
-        part += g
-    if total is not out:
-        out[...] = total
+    kernels.window_spread(g, window, stride, factor, out)
     return out
 
 
@@ -121,14 +84,9 @@ def window_winner(x: Array, *, window: Sizes, stride: Sizes) -> Array:
     derivative."""
     xp = array_module(x)
     number_type = np.min_scalar_type(math.prod(window) - 1)  # bytes, for all but giant windows
-    winner = xp.zeros(_pooled(x.shape, window, stride), number_type)
-    best: Any = None
-    for number, part in _taps(x, window, stride):
-        if best is None:
-            best = part.copy()
-        else:  # a later winner has the larger number
-            xp.maximum(winner, (part > best) * number_type.type(number), out=winner)
-            xp.maximum(best, part, out=best)
+    winner = xp.empty(pooled_shape(x.shape, window, stride), number_type)
+    best = xp.empty(winner.shape, x.dtype)
+    kernels.window_max(x, window, stride, best, winner)
     return winner
 
 
@@ -146,7 +104,7 @@ def window_select(x: Array, winner: Array, *, window: Sizes, stride: Sizes) -> A
     """y[n, o, c] = x[n, o s + k, c] with the tap k = winner[n, o, c] (its number in C order);  dx = window_place(g)."""
     xp = array_module(x)
     y = xp.empty(winner.shape, x.dtype)
-    for number, part in _taps(x, window, stride):
+    for number, part in window_taps(x, window, stride):
         xp.copyto(y, part, where=winner == number)
     return y
 
@@ -169,12 +127,7 @@ def window_place(
 ) -> Array:
     """The adjoint of `window_select`: g[n, o, c] added at o s + winner[n, o, c], in zeros of `shape`;  dg = window_select(u)."""
     out = array_module(g).empty(shape, g.dtype) if out is None else out
-    total = _roomy(out, math.prod(window))
-    total[...] = 0
-    for number, part in _taps(total, window, stride):
-        part += g * (winner == number)
-    if total is not out:
-        out[...] = total
+    kernels.window_place(g, winner, window, stride, out)
     return out
 
 
@@ -192,13 +145,8 @@ def _max_pool_cotangent(g: Tensor, x: Tensor, window: Sizes, stride: Sizes) -> T
     name="max_pool",
 )
 def _max_pool(x: Array, *, window: Sizes, stride: Sizes, out: Array | None = None) -> Array:
-    xp = array_module(x)
-    out = xp.empty(_pooled(x.shape, window, stride), x.dtype) if out is None else out
-    for number, part in _taps(x, window, stride):
-        if number:
-            xp.maximum(out, part, out=out)
-        else:
-            out[...] = part
+    out = array_module(x).empty(pooled_shape(x.shape, window, stride), x.dtype) if out is None else out
+    kernels.window_max(x, window, stride, out)
     return out
 
 

@@ -2,8 +2,9 @@
 
 The algorithms: `conv_tiles.py` (in place, valid region and phases), `conv_weight_tiles.py` (its weight
 gradient), `conv_narrow.py` (the same for few input channels),
-`conv_patches.py` (im2col and its adjoint), `conv_winograd.py`, and the reference itself, one product a tap, for double
-precision, for processors without a fused multiply-add and for whatever else does not fit.
+`conv_patches.py` (im2col and its adjoint), `conv_winograd.py`; one of these on several positions as one (`conv_wide.py`); and the
+reference itself, one product a tap, for double precision, for processors without a fused multiply-add and for whatever else does
+not fit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ import numpy as np
 from minigan.activation import Activation
 from minigan.backend import Array
 from minigan.kernels import reference
-from minigan.kernels.cpu import conv_cost, conv_narrow, conv_patches, conv_tiles, conv_weight_tiles, conv_winograd
+from minigan.kernels.cpu import (
+    conv_cost,
+    conv_narrow,
+    conv_patches,
+    conv_tiles,
+    conv_weight_tiles,
+    conv_wide,
+    conv_winograd,
+)
 from minigan.kernels.cpu.activation import bias_activation
 from minigan.kernels.cpu.conv_cost import Choice, Problem
 from minigan.kernels.cpu.registers import processor
@@ -62,15 +71,40 @@ def _data_map(
     algorithm = choice(which, len(source), w.shape[-2], w.shape[-1], geometry, source.dtype).algorithm
     if algorithm == "direct":
         return partial(getattr(reference, which).reference, source, w, bias, geometry, f, out)
-    below, transposed = f.below, which == "conv_transpose"
+    below = f.below
     fused = 1.0 if below is None else below
-    if algorithm == "patches":
-        job = conv_patches.plan_conv(source, w, bias, geometry, fused, out)
+    if algorithm == "wide":
+        form, _, inner = _wide(problem(which, len(source), w.shape[-2], w.shape[-1], geometry, source.dtype))
+        by = partial(_by_tiles, inner.algorithm, fused)
+        job = conv_wide.plan_data(form, source, w, bias, out, by)
     else:
-        job = DATA_MAPS[algorithm](source, w, bias, geometry, fused, out, transposed)
+        job = _by_tiles(algorithm, fused, which, source, w, bias, geometry, out)
     if below is not None:
         return _alone((source, w, bias, out), job)
     return _alone((source, w, bias, out), job, partial(bias_activation, _flat(out), None, f, _flat(out)))
+
+
+def _by_tiles(
+    algorithm: str,
+    slope: float,
+    which: str,
+    source: Array,
+    w: Array,
+    bias: Array | None,
+    geometry: Geometry,
+    out: Array,
+) -> Job:
+    """conv or conv_transpose by one of the algorithms with register tiles, and leaky ReLU."""
+    if algorithm == "patches":
+        return conv_patches.plan_conv(source, w, bias, geometry, slope, out)
+    return DATA_MAPS[algorithm](source, w, bias, geometry, slope, out, which == "conv_transpose")
+
+
+@lru_cache(maxsize=1024)
+def _wide(problem: Problem) -> conv_cost.Widened:
+    found = conv_cost.wide(problem)
+    assert found is not None, "chosen, so it exists"
+    return found
 
 
 def _alone(arrays: tuple[Array | None, ...], *jobs: Job) -> Job:
@@ -105,4 +139,9 @@ def conv_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
     if algorithm == "direct":
         return partial(reference.conv_weight.reference, x, g, geometry, out)
     with LOCK:
-        return _alone((x, g, out), WEIGHT_MAPS[algorithm](x, g, geometry, out))
+        if algorithm == "wide":
+            form, _, inner = _wide(problem("conv_weight", len(x), x.shape[-1], g.shape[-1], geometry, x.dtype))
+            job = conv_wide.plan_weight(form, x, g, out, WEIGHT_MAPS[inner.algorithm])
+        else:
+            job = WEIGHT_MAPS[algorithm](x, g, geometry, out)
+        return _alone((x, g, out), job)

@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from minigan.kernels.cpu.conv_wide import Wide, counts, weights_size, widened
 from minigan.kernels.cpu.registers import Tile
 from minigan.kernels.cpu.winograd import LARGEST
 from minigan.kernels.geometry import Geometry
 
 MAPS = ("conv", "conv_transpose", "conv_weight")
-ALGORITHMS = ("direct", "tiles", "patches", "columns", "narrow", "winograd")
+ALGORITHMS = ("direct", "tiles", "patches", "columns", "narrow", "winograd", "wide")
 
 
 class Rates(NamedTuple):
@@ -214,12 +215,47 @@ def winograd_possible(geometry: Geometry) -> bool:
     return geometry.stride[-1] == geometry.dilation[-1] == 1 and 1 < taps <= LARGEST - WINOGRAD_OUTPUTS + 1
 
 
+def by_tiles(problem: Problem) -> list[Choice]:
+    """The algorithms that compute it by register tiles as it stands, the quickest by the model first."""
+    if not problem.single or not problem.tile or not problem.images:
+        return []
+    found = [way(problem, problem.tile) for way in (_tiles, _patches, _columns, _narrow, _winograd)]
+    return sorted((c for c in found if c is not None), key=lambda c: c.milliseconds)
+
+
+class Widened(NamedTuple):
+    """A map with several positions as one, as a problem of its own, and what computes that."""
+
+    wide: Wide
+    problem: Problem
+    inner: Choice
+
+    def choice(self, of: Problem) -> Choice:
+        """As a way to compute the problem that it was made of: the inner one, and its weights written and read."""
+        weights = 8 * weights_size(self.wide, self.problem.ins, self.problem.outs)
+        milliseconds = self.inner.milliseconds + 1e3 * weights / of.rates.bandwidth
+        why = f"few output channels: {self.wide.m} positions as one, by {self.inner.algorithm}"
+        return Choice("wide", self.inner.operations, self.inner.bytes + weights, milliseconds, why)
+
+
+def wide(problem: Problem) -> Widened | None:
+    """The best number of positions to take as one, if there is any."""
+    found: list[Widened] = []
+    columns = problem.ins if problem.which == "conv_transpose" else problem.outs
+    if problem.single and problem.tile and problem.images and columns:
+        for m in counts(problem.which, problem.geometry, columns, problem.tile.width):
+            form = widened(problem.which, problem.geometry, m)
+            if form is not None:
+                ins, outs = form.channels(problem.which, problem.ins, problem.outs)
+                other = problem._replace(which=form.which, ins=ins, outs=outs, geometry=form.geometry)
+                found += [Widened(form, other, inner) for inner in by_tiles(other)[:1]]
+    return min(found, key=lambda w: w.choice(problem).milliseconds, default=None)
+
+
 def choices(problem: Problem) -> list[Choice]:
     """The algorithms that can do it, the quickest by the model first."""
-    found: list[Choice | None] = [_direct(problem)]
-    if problem.single and problem.tile and problem.images:
-        found += [way(problem, problem.tile) for way in (_tiles, _patches, _columns, _narrow, _winograd)]
-    possible = [c for c in found if c is not None]
+    merged = wide(problem)
+    possible = [_direct(problem), *by_tiles(problem), *([merged.choice(problem)] if merged else [])]
     return sorted(possible, key=lambda c: c.milliseconds)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -102,7 +103,31 @@ def matmul(a: Array, b: Array, out: Array) -> Job | None:
         return None
     if a.shape[1] > DEEPEST and min(a.shape[0], b.shape[1]) <= SMALL and a.dtype == b.dtype == np.float32:
         return partial(_deep, a, b, out)
-    return gemm.plan(a, b, out) if gemm.suits(a, b, out) else _thin(a, b, out)
+    if gemm.suits(a, b, out):
+        return gemm.plan(a, b, out)
+    return _stretches(a, b, out, None, 1.0) or _thin(a, b, out)
+
+
+def _stretches(a: Array, b: Array, out: Array, bias: Array | None, slope: float) -> Job | None:
+    """f(a b + bias), f the leaky ReLU, for a depth that one panel of b would be too long for: the depth is cut into stretches,
+    and each product begins with the sum so far, as a bias of each place. None where a stretch does not suit."""
+    count = -(-a.shape[1] // gemm.DEEPEST)
+    cuts = [a.shape[1] * part // count for part in range(count + 1)]
+    parts = [(a[:, i:j], b[i:j]) for i, j in itertools.pairwise(cuts)]
+    if count < 2 or not all(gemm.suits(*part, out) for part in parts):
+        return None
+    other = np.empty(out.shape, np.float32)  # a product may not land where its bias lies
+    jobs, beside = [], bias
+    for number, part in enumerate(parts, 1):
+        target = out if (count - number) % 2 == 0 else other
+        jobs.append(gemm.plan(*part, target, beside, slope if number == count else 1.0))
+        beside = target
+
+    def run(_kept: Array = other) -> None:
+        for job in jobs:
+            job()
+
+    return run
 
 
 def _product(a: Array, b: Array, out: Array) -> Job:
@@ -131,12 +156,14 @@ def dense(x: Array, w: Array, bias: Array | None, f: Activation, out: Array) -> 
         below = f.below
         if w.shape[0] <= NARROW and w.flags.c_contiguous:
             return partial(narrow_dense, x, w, bias, f, out)
-        if w.shape[0] > NARROW and gemm.suits(x, w, out):
-            if below is not None:
-                return gemm.plan(x, w, out, bias, below)
-            return in_turn(gemm.plan(x, w, out, bias), partial(bias_activation, out, None, f, out))
-        if w.shape[0] > NARROW and (thin := _thin(x, w, out)) is not None:
-            return in_turn(thin, partial(bias_activation, out, bias, f, out))
+        if w.shape[0] > NARROW:
+            slope = 1.0 if below is None else below
+            suits = gemm.suits(x, w, out)
+            product = gemm.plan(x, w, out, bias, slope) if suits else _stretches(x, w, out, bias, slope)
+            if product is not None:
+                return product if below is not None else in_turn(product, partial(bias_activation, out, None, f, out))
+            if (thin := _thin(x, w, out)) is not None:
+                return in_turn(thin, partial(bias_activation, out, bias, f, out))
     return in_turn(_product(x, w, out), partial(bias_activation, out, bias, f, out))
 
 

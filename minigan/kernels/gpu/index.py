@@ -40,3 +40,13 @@ def index_add(g: Array, index: Array, out: Array) -> None:
         launch("segment_sum<{T}, 32>", g.dtype, blocks(32 * out.size), THREADS, *args)
     else:
         launch("segment_sum<{T}, 1>", g.dtype, blocks(out.size), THREADS, *args)
+
+
+@reference.add_rows.on("gpu")
+def add_rows(g: Array, rows: Array, out: Array) -> None:
+    """By :func:`index_add`, number by number. A row outside of `out` wraps round: finding it would make the CPU wait."""
+    count, length = out.shape
+    total = cupy.empty(out.size, out.dtype)
+    places = (rows.astype(np.int64) % count)[:, None] * length + cupy.arange(length)
+    index_add(g, places, total)
+    out += total.reshape(out.shape)
