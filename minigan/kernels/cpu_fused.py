@@ -38,6 +38,7 @@ from minigan.kernels.cpu_product import (
 )
 from minigan.kernels.cpu_random import mask, normal, philox, shuffle
 from minigan.kernels.cpu_resample import interpolate, interpolate_adjoint
+from minigan.kernels.reference import gru, gru_backward, lstm, lstm_backward
 from minigan.kernels.cpu_sum import column_sum, plan_column_sum, sum_over
 
 __all__ = [
@@ -55,10 +56,14 @@ __all__ = [
     "ema",
     "follow_statistics",
     "goes_on",
+    "gru",
+    "gru_backward",
     "interpolate",
     "interpolate_adjoint",
     "layer_norm",
     "layer_norm_backward",
+    "lstm",
+    "lstm_backward",
     "mask",
     "matmul",
     "mean_softplus",

@@ -69,6 +69,7 @@ from minigan.ops.linear import dense, matmul
 from minigan.ops.logical import all, any, logical_and, logical_not, logical_or, logical_xor, not_equal
 from minigan.ops.matrix import lyapunov, solve, sqrtm
 from minigan.ops.normalize import batch_norm, group_norm, instance_norm, layer_norm
+from minigan.ops.recurrent import gru, lstm
 from minigan.ops.reduction import (
     cumsum,
     log_softmax,
@@ -160,6 +161,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "group_norm",
+    "gru",
     "gumbel_softmax",
     "identity",
     "index_add",
@@ -176,6 +178,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "lstm",
     "lyapunov",
     "matmul",
     "max",
