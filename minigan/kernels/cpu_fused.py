@@ -37,8 +37,8 @@ from minigan.kernels.cpu_product import (
     plan_multiply,
 )
 from minigan.kernels.cpu_random import mask, normal, philox, shuffle
+from minigan.kernels.cpu_recurrent import gru, gru_backward, lstm, lstm_backward
 from minigan.kernels.cpu_resample import interpolate, interpolate_adjoint
-from minigan.kernels.reference import gru, gru_backward, lstm, lstm_backward
 from minigan.kernels.cpu_sum import column_sum, plan_column_sum, sum_over
 
 __all__ = [

@@ -518,7 +518,7 @@ def _carry(mask: Array, t: int, new: Array, old: Array) -> Array:
 def lstm(
     xw: Array, h0: Array, c0: Array, u: Array, mask: Array, hs: Array, last: Array, kept: Array | None = None
 ) -> None:
-    """The recurrence of :func:`minigan.ops.lstm`: hs (N, L, H) = all h_t, last (N, H) = c_L; kept (N, L, 5, H) = i, f, g, o, c."""
+    """The recurrence of :func:`minigan.ops.lstm`: hs (N, L, H) all h_t, last (N, H) c_L, kept (N, L, 5, H) i, f, g, o, c."""
     xp, h, c, units = array_module(xw), h0, c0, u.shape[0]
     for t in range(xw.shape[1]):
         z = xw[:, t] + h @ u

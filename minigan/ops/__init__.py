@@ -2,7 +2,8 @@
 
 from minigan import methods
 from minigan.autodiff import as_tensor
-from minigan.ops.choice import gumbel_softmax, one_hot, sequence_mask, straight_through
+from minigan.ops.checkpoint import checkpoint
+from minigan.ops.choice import gumbel_softmax, log_prob, one_hot, sequence_mask, straight_through
 from minigan.ops.conv import conv, conv_algorithm, conv_plan, conv_transpose, conv_weight
 from minigan.ops.dropout import dropout
 from minigan.ops.elementwise import (
@@ -91,6 +92,7 @@ from minigan.ops.resample import (
     pixel_unshuffle,
     upsample,
 )
+from minigan.ops.scan import scan
 from minigan.ops.shape import (
     broadcast_to,
     concatenate,
@@ -128,6 +130,7 @@ __all__ = [
     "broadcast_to",
     "cast",
     "ceil",
+    "checkpoint",
     "clip",
     "concatenate",
     "contiguous",
@@ -172,6 +175,7 @@ __all__ = [
     "less_equal",
     "log",
     "log1p",
+    "log_prob",
     "log_softmax",
     "logical_and",
     "logical_not",
@@ -203,6 +207,7 @@ __all__ = [
     "relu",
     "reshape",
     "round",
+    "scan",
     "sequence_mask",
     "sigmoid",
     "sign",

@@ -9,12 +9,13 @@ cotangents dz_t of what the gates' functions were taken of. These are the cotang
 The backward scans are kernels without derivatives of their own. Where a graph of them is wanted, the engine differentiates the
 composite, a Python loop of plain operations, which is also the definition.
 
-A mask (N, L) says which steps count: at others the state stays what it was, whatever the input. Sequences of unequal lengths, padded
-at their ends, so leave their last state in h_L and c_L.
+A mask (N, L) says which steps count: at others the state stays what it was, whatever the input. Sequences of unequal lengths,
+padded at their ends, so leave their last state in h_L and c_L.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from minigan.backend import Array, array_module
 from minigan.kernels import dispatch
 from minigan.ops.elementwise import sigmoid, tanh, where
 from minigan.ops.linear import matmul
+from minigan.ops.packing import cut, end_to_end
 from minigan.ops.shape import concatenate, expand_dims, reshape, split, stack, swapaxes
 from minigan.primitive import undifferentiable
 from minigan.switches import state
@@ -44,26 +46,8 @@ def _contiguous(*arrays: Array) -> list[Array]:
     return [array_module(a).ascontiguousarray(a) for a in arrays]
 
 
-def _cut(packed: Any, *shapes: tuple[int, ...]) -> list[Any]:
-    """The arrays that lie end to end in `packed`: an operation has one result."""
-    parts, begin = [], 0
-    for shape in shapes:
-        end = begin + int(np.prod(shape, dtype=np.int64))
-        parts.append(packed[begin:end].reshape(shape))
-        begin = end
-    return parts
-
-
-def _sizes(*shapes: tuple[int, ...]) -> int:
-    return sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
-
-
 def _packed(like: Array, out: Array | None, *shapes: tuple[int, ...]) -> Array:
-    return array_module(like).empty(_sizes(*shapes), like.dtype) if out is None else out
-
-
-def _end_to_end(*parts: Tensor) -> Tensor:
-    return concatenate([reshape(part, (-1,)) for part in parts])
+    return array_module(like).empty(sum(map(math.prod, shapes)), like.dtype) if out is None else out
 
 
 def _before(h0: Tensor, h: Tensor) -> Tensor:
@@ -105,9 +89,9 @@ def _lstm_backward(
     g, xw, h0, c0, u, mask = _contiguous(g, xw, h0, c0, u, mask)
     if kept is None:
         kept, again = _kept(5, xw, units), _packed(g, None, (n, length, units), (n, units))
-        kernels.lstm(xw, h0, c0, u, mask, *_cut(again, (n, length, units), (n, units)), kept)
-    cotangents = _cut(g, (n, length, units), (n, units))
-    kernels.lstm_backward(*cotangents, c0, u, mask, kept, *_cut(out, *shapes))
+        kernels.lstm(xw, h0, c0, u, mask, *cut(again, (n, length, units), (n, units)), kept)
+    cotangents = cut(g, (n, length, units), (n, units))
+    kernels.lstm_backward(*cotangents, c0, u, mask, kept, *cut(out, *shapes))
     return out
 
 
@@ -116,8 +100,8 @@ def _lstm_cotangents(
 ) -> Any:
     n, length, units = *xw.shape[:2], u.shape[0]
     packed = _lstm_backward(g, xw, h0, c0, u, mask, kept=kept)
-    dz, dh0, dc0 = _cut(packed, *_lstm_shapes(n, length, units))
-    h = _cut(y, (n, length, units))[0]
+    dz, dh0, dc0 = cut(packed, *_lstm_shapes(n, length, units))
+    h = cut(y, (n, length, units))[0]
     return dz, dh0, dc0, _product_of_all_steps(_before(h0, h), dz) if needs[3] else None, None
 
 
@@ -129,7 +113,7 @@ def _lstm_composite(xw: Tensor, h0: Tensor, c0: Tensor, u: Tensor, mask: Tensor,
         counts = mask[:, t : t + 1]
         h, c = where(counts, sigmoid(o) * tanh(new), h), where(counts, new, c)
         made.append(h)
-    return _end_to_end(stack(made, axis=1), c)
+    return end_to_end(stack(made, axis=1), c)
 
 
 def _kept(numbers: int, xw: Array, units: int) -> Array:
@@ -155,20 +139,18 @@ def _lstm(
 ) -> Array:
     shapes = [(*xw.shape[:2], u.shape[0]), h0.shape]
     out = _packed(xw, out, *shapes)
-    dispatch.kernels_for(xw).lstm(*_contiguous(xw, h0, c0, u, mask), *_cut(out, *shapes), kept)
+    dispatch.kernels_for(xw).lstm(*_contiguous(xw, h0, c0, u, mask), *cut(out, *shapes), kept)
     return out
 
 
-def lstm(
-    xw: TensorLike, h0: TensorLike, c0: TensorLike, u: TensorLike, mask: TensorLike | None = None
-) -> LSTMResult:
-    """Long short-term memory over a sequence (Hochreiter, Schmidhuber 1997, Neural Computation 9(8); with the forget gate of Gers,
-    Schmidhuber, Cummins 2000, Neural Computation 12(10)): for t = 1, ..., L, s the logistic function,
+def lstm(xw: TensorLike, h0: TensorLike, c0: TensorLike, u: TensorLike, mask: TensorLike | None = None) -> LSTMResult:
+    """Long short-term memory over a sequence (Hochreiter, Schmidhuber 1997, Neural Computation 9(8); the forget gate: Gers,
+    Schmidhuber, Cummins 2000, ibid. 12(10)): for t = 1, ..., L, s the logistic function,
 
         (i, f, g, o) = xw_t + h_{t-1} U,    c_t = s(f) c_{t-1} + s(i) tanh(g),    h_t = s(o) tanh(c_t).
 
-    Backward, with the gates i, f, g, o now after their functions, q = tanh(c_t), and dh, dc the cotangents of h_t and c_t that have
-    arrived from step t + 1 and from outside,
+    Backward, with the gates i, f, g, o now after their functions, q = tanh(c_t), and dh, dc the cotangents of h_t and c_t
+    that have arrived from step t + 1 and from outside,
 
         dc += dh o (1 - q^2),
         dz = (dc g i (1 - i),  dc c_{t-1} f (1 - f),  dc i (1 - g^2),  dh q o (1 - o)),
@@ -193,7 +175,7 @@ def lstm(
     mask = _mask_of("lstm", xw, mask)
     recorded = state.enabled and any(t.node is not None for t in (xw, h0, c0, u))
     packed = _lstm(xw, h0, c0, u, mask, kept=_kept(5, xw._data, h0.shape[1]) if recorded else None)
-    return LSTMResult(*_cut(packed, (*xw.shape[:2], h0.shape[1]), h0.shape))
+    return LSTMResult(*cut(packed, (*xw.shape[:2], h0.shape[1]), h0.shape))
 
 
 # -- GRU -------------------------------------------------------------------------------------------------------------
@@ -220,14 +202,14 @@ def _gru_backward(
     if kept is None:
         kept = _kept(4, xw, u.shape[0])
         kernels.gru(xw, h0, u, bias, mask, array_module(hs).empty_like(hs), kept)
-    kernels.gru_backward(g, h0, hs, u, mask, kept, *_cut(out, *shapes))
+    kernels.gru_backward(g, h0, hs, u, mask, kept, *cut(out, *shapes))
     return out
 
 
 def _gru_cotangents(
     needs: Any, g: Tensor, y: Tensor, xw: Tensor, h0: Tensor, u: Tensor, bias: Tensor, mask: Tensor, *, kept: Any
 ) -> Any:
-    dz, dm, dh0 = _cut(_gru_backward(g, y, xw, h0, u, bias, mask, kept=kept), *_gru_shapes(*y.shape))
+    dz, dm, dh0 = cut(_gru_backward(g, y, xw, h0, u, bias, mask, kept=kept), *_gru_shapes(*y.shape))
     du = None
     if needs[2]:
         before, gates = _before(h0, y), dz[:, :, : 2 * u.shape[0]]
@@ -266,18 +248,19 @@ def _gru(
     return out
 
 
-def gru(
-    xw: TensorLike, h0: TensorLike, u: TensorLike, bias: TensorLike, mask: TensorLike | None = None
-) -> Tensor:
-    """A gated recurrent unit over a sequence (Cho et al. 2014, arXiv 1406.1078, eq. 5-8), the reset gate applied after the product,
-    so that one product makes all three parts, as in cuDNN: for t = 1, ..., L, s the logistic function, x = xw_t, a = h_{t-1} U,
+def gru(xw: TensorLike, h0: TensorLike, u: TensorLike, bias: TensorLike, mask: TensorLike | None = None) -> Tensor:
+    """A gated recurrent unit over a sequence (Cho et al. 2014, arXiv 1406.1078, eq. 5-8), the reset gate applied after the
+    product, so that one product makes all three parts, as in cuDNN: for t = 1, ..., L, s the logistic function, x = xw_t and
+    a = h_{t-1} U,
 
         r = s(x_r + a_r),   z = s(x_z + a_z),   m = a_n + b,   n = tanh(x_n + r m),   h_t = (1 - z) n + z h_{t-1}.
 
-    (The paper has r inside the product, tanh(x_n + (r h_{t-1}) U_n).) Backward, dh the cotangent of h_t from step t + 1 and outside,
+    (The paper has r inside the product, tanh(x_n + (r h_{t-1}) U_n).) Backward, dh the cotangent of h_t from step t + 1 and
+    outside,
 
         dn = dh (1 - z) (1 - n^2),   dr = dn m r (1 - r),   dz = dh (h_{t-1} - n) z (1 - z),   dm = dn r,
-        dxw_t = (dr, dz, dn),   dh_{t-1} = dh z + (dr, dz, dm) U^T,   dU = sum over t of h_{t-1}^T (dr, dz, dm),   db = sum of dm.
+        dxw_t = (dr, dz, dn),   dh_{t-1} = dh z + (dr, dz, dm) U^T,   dU = sum over t of h_{t-1}^T (dr, dz, dm),   db = sum of
+        dm.
 
     Args:
         xw: (N, L, 3H), the inputs times their weights plus the bias, in the order r, z, n. L >= 1.
@@ -320,7 +303,7 @@ def _mask_of(name: str, xw: Tensor, mask: TensorLike | None) -> Tensor:
     mask = as_tensor(mask)
     if mask.dtype != np.bool_ or mask.shape != xw.shape[:2]:
         raise (TypeError if mask.dtype != np.bool_ else ValueError)(
-            f"{name}: got a mask {mask.shape} {mask.dtype} for {xw.shape[0]} sequences of {xw.shape[1]} steps, expected booleans "
-            f"{xw.shape[:2]}: ops.sequence_mask(lengths, {xw.shape[1]})"
+            f"{name}: got a mask {mask.shape} {mask.dtype} for {xw.shape[0]} sequences of {xw.shape[1]} steps, "
+            f"expected booleans {xw.shape[:2]}: ops.sequence_mask(lengths, {xw.shape[1]})"
         )
     return mask
