@@ -55,7 +55,7 @@ class _Cell(Module):
         """All steps of x (N, L, in): h (N, L, H) and the last state."""
         raise NotImplementedError
 
-    def forward(self, x: TensorLike, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, x: TensorLike, state: Any = None) -> tuple[Tensor, Any]:  # type: ignore[override]
         """One step: x (N, in) and a state to h (N, H) and the next state. A cell for :func:`minigan.ops.scan`."""
         x = ops.as_tensor(x)
         if x.ndim != 2:
@@ -104,7 +104,9 @@ class LSTMCell(_Cell):
         """h = c = 0."""
         return LSTMState(self._zeros(n), self._zeros(n))
 
-    def over(self, x: TensorLike, state: Any = None, mask: TensorLike | None = None) -> tuple[Tensor, LSTMState]:
+    def over(
+        self, x: TensorLike, state: tuple[Tensor, Tensor] | None = None, mask: TensorLike | None = None
+    ) -> tuple[Tensor, LSTMState]:
         """All steps of x (N, L, in): h (N, L, H) and the last state."""
         xw = self._entering(x)
         h0, c0 = self.start(xw.shape[0]) if state is None else state
@@ -137,10 +139,12 @@ class GRUCell(_Cell):
         """h = 0."""
         return self._zeros(n)
 
-    def over(self, x: TensorLike, state: Any = None, mask: TensorLike | None = None) -> tuple[Tensor, Tensor]:
+    def over(
+        self, x: TensorLike, state: TensorLike | None = None, mask: TensorLike | None = None
+    ) -> tuple[Tensor, Tensor]:
         """All steps of x (N, L, in): h (N, L, H) and the last state."""
         xw = self._entering(x)
-        h0 = self.start(xw.shape[0]) if state is None else state
+        h0 = self.start(xw.shape[0]) if state is None else ops.as_tensor(state)
         h = ops.gru(xw, h0, self.recurrent, self.recurrent_bias, mask)
         return h, h[:, -1]
 
@@ -158,7 +162,7 @@ class _Layers(Module):
         """The state before the first step of n sequences, one a layer: zeros."""
         return [cell.start(n) for cell in self.cells]
 
-    def forward(
+    def forward(  # type: ignore[override]
         self, x: TensorLike, state: list[Any] | None = None, mask: TensorLike | None = None
     ) -> tuple[Tensor, list[Any]]:
         """x (N, L, in) to the hidden states of the last layer (N, L, H) and the last state of each.

@@ -98,7 +98,7 @@ def _lstm_backward(
 def _lstm_cotangents(
     needs: Any, g: Tensor, y: Tensor, xw: Tensor, h0: Tensor, c0: Tensor, u: Tensor, mask: Tensor, *, kept: Any
 ) -> Any:
-    n, length, units = *xw.shape[:2], u.shape[0]
+    (n, length), units = xw.shape[:2], u.shape[0]
     packed = _lstm_backward(g, xw, h0, c0, u, mask, kept=kept)
     dz, dh0, dc0 = cut(packed, *_lstm_shapes(n, length, units))
     h = cut(y, (n, length, units))[0]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minigan.autodiff import Tensor, as_tensor
+from minigan.autodiff import Tensor, TensorLike, as_tensor
 from minigan.checks import whole
 from minigan.ops.checkpoint import checkpoint as checkpointed
 from minigan.ops.shape import stack
 
+Structure = (
+    TensorLike | Sequence[Any] | Mapping[str, Any] | None
+)  # of tensors: one, or sequences and mappings of structures
 Cell = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def scan(
-    cell: Cell, state: Any, xs: Any = None, *, length: int | None = None, checkpoint: int | None = None
+    cell: Cell, state: Structure, xs: Structure = None, *, length: int | None = None, checkpoint: int | None = None
 ) -> tuple[Any, Any]:
     """y_t, s_t = cell(x_t, s_{t-1}) for t = 1, ..., L: a recurrence of plain operations, with derivatives of every order.
 
@@ -43,13 +46,18 @@ def scan(
     made: list[Any] = []
     for begin in range(0, length, chunk):
         steps = range(begin, min(begin + chunk, length))
-        parts = None if xs is None else [_mapped(xs, lambda x, t=t: as_tensor(x)[:, t]) for t in steps]
+        parts = None if xs is None else [_mapped(xs, partial(_at, t)) for t in steps]
         if checkpoint is None:
             ys, state = _steps(cell, state, parts, len(steps))
         else:
             ys, state = _steps_again(cell, state, parts, len(steps))
         made += ys
     return _stacked(made), state
+
+
+def _at(t: int, x: TensorLike) -> Tensor:
+    """Step t of a sequence."""
+    return as_tensor(x)[:, t]
 
 
 def _steps(cell: Cell, state: Any, xs: list[Any] | None, count: int) -> tuple[list[Any], Any]:
@@ -68,8 +76,8 @@ def _steps_again(cell: Cell, state: Any, xs: list[Any] | None, count: int) -> tu
     """The same, kept as its first state and its inputs."""
     returned: list[Any] = []
     function = partial(_flat_steps, cell, count, _skeleton((xs, state)), returned)
-    parameters = getattr(cell, "parameters", dict)()
-    leaves = checkpointed(function, _leaves((xs, state)), parameters.values())
+    parameters = getattr(cell, "parameters", None)  # a module's
+    leaves = checkpointed(function, _leaves((xs, state)), parameters().values() if parameters else ())
     ys, state = _filled(returned[0], iter(leaves))
     return ys, state
 
