@@ -1,7 +1,7 @@
 """minigan: a GAN engine that a person can read.
 
 Tensors and derivatives: `tensor`, `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`, `no_grad`, `gradcheck`.
-Building blocks: `ops`, `nn`, `losses`, `penalties`, `augment`, `optim`, `random`, `data`.
+Building blocks: `ops`, `nn`, `losses`, `penalties`, `policy`, `augment`, `optim`, `random`, `data`.
 GANs: `Game`, `Player`, `Phase`, `Lazy`, and the models in `minigan.gans`.
 Imported when first used: `theory` (the mathematics), `gans` (the models), `metrics` (how good samples are).
 Recorded steps: `replayed`, `effect`, `scheduled`, `RecordingError` (see `minigan.replayed`).
@@ -19,7 +19,7 @@ from minigan.kernels.cpu.registers import hold_blas
 
 hold_blas()  # before NumPy is imported
 
-from minigan import augment, data, losses, nn, ops, optim, penalties, random
+from minigan import augment, data, losses, nn, ops, optim, penalties, policy, random
 from minigan.autodiff import GraphError, Node, Tensor, effect, grad, tensor
 from minigan.batch import Batch
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
@@ -76,6 +76,7 @@ __all__ = [
     "ops",
     "optim",
     "penalties",
+    "policy",
     "random",
     "replayed",
     "scheduled",

@@ -25,6 +25,9 @@ SETTINGS = (
     "grey",
     "range",
     "key",
+    "kind",
+    "length",
+    "rate",
     "steps",
     "batch_size",
     "seed",
@@ -57,6 +60,11 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grey", action="store_const", const="true", help="images in one channel")
     parser.add_argument("--range", metavar="A..B", help="of arrays of images: what becomes -1 and 1")
     parser.add_argument("--key", metavar="NAME", help="the array of an .npz, the column of labels of a table")
+    parser.add_argument("--kind", metavar="tokens|audio|video", help="what a .txt, arrays or a folder hold")
+    parser.add_argument(
+        "--length", metavar="L", help="of text, sounds and films: characters, samples, pictures a piece"
+    )
+    parser.add_argument("--rate", metavar="R", help="of arrays of sounds or films: samples, or pictures, a second")
     parser.add_argument("--offline", action="store_true", help="download nothing (or: MINIGAN_OFFLINE=1)")
     parser.add_argument("--steps", metavar="N", help="steps to train")
     parser.add_argument("--batch-size", metavar="B", help="examples a step")

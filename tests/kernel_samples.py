@@ -401,3 +401,50 @@ def _(s: Size) -> Iterator[Case]:
 @sample(kernels.shuffle)
 def _(s: Size) -> Iterator[Case]:
     yield Case((KEY, COUNTER, np.arange(min(s.rows * s.channels, 999))), changes=("out",))
+
+
+# -- recurrent layers: what is kept of a step that does not count is nobody's --------------------------------------------
+def _sequences(s: Size, gates: int) -> Iterator[tuple[bool, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Whether all steps count, inputs, a state, a matrix and a mask."""
+    n, length, units = min(s.rows, 67), 3, min(s.channels, 33)
+    for whole in (True, False):
+        mask = np.ones((n, length), bool) if whole else s.random.uniform(size=(n, length)) < 0.7
+        yield whole, s.normal(n, length, gates * units), s.normal(n, units), s.normal(units, gates * units) / 4, mask
+
+
+@sample(kernels.lstm)
+def _(s: Size) -> Iterator[Case]:
+    for whole, xw, h0, u, mask in _sequences(s, 4):
+        (n, units), length = h0.shape, mask.shape[1]
+        args = xw, h0, s.normal(n, units), u, mask, s.empty(n, length, units), s.empty(n, units)
+        yield Case(args, ("hs", "last"), scale=3)
+        kept = s.empty(n, length, 5, units)
+        yield Case((*args, kept), ("hs", "last", "kept") if whole else ("hs", "last"), scale=3)
+
+
+@sample(kernels.lstm_backward)
+def _(s: Size) -> Iterator[Case]:
+    for _, xw, state, u, mask in _sequences(s, 4):
+        (n, units), length = state.shape, mask.shape[1]
+        given = s.normal(n, length, units), s.normal(n, units), state, u, mask, s.normal(n, length, 5, units) / 4
+        yield Case(
+            (*given, np.full_like(xw, np.nan), s.empty(n, units), s.empty(n, units)), ("dz", "dh0", "dc0"), scale=3
+        )
+
+
+@sample(kernels.gru)
+def _(s: Size) -> Iterator[Case]:
+    for whole, xw, h0, u, mask in _sequences(s, 3):
+        (n, units), length = h0.shape, mask.shape[1]
+        args = xw, h0, u, s.normal(units), mask, s.empty(n, length, units)
+        yield Case(args, ("hs",), scale=3)
+        yield Case((*args, s.empty(n, length, 4, units)), ("hs", "kept") if whole else ("hs",), scale=3)
+
+
+@sample(kernels.gru_backward)
+def _(s: Size) -> Iterator[Case]:
+    for _, xw, h0, u, mask in _sequences(s, 3):
+        (n, units), length = h0.shape, mask.shape[1]
+        g, hs, kept = s.normal(n, length, units), s.normal(n, length, units), s.normal(n, length, 4, units) / 4
+        results = np.full_like(xw, np.nan), s.empty(n, length, units), s.empty(n, units)
+        yield Case((g, h0, hs, u, mask, kept, *results), ("dz", "dm", "dh0"), scale=3)

@@ -12,6 +12,7 @@ from minigan import gans
 from minigan.gans.needs import SETS, entries
 
 SMALL = {"width": 8, "features": 2, "latent": 3, "labels": 2, "unroll": 1}  # of the options with these names
+GENERATED = {"points": "ring8", "tokens": "oracle_lstm", "audio": "tones", "video": "moving_shapes"}
 SIDE, COUNT, BATCH = 8, 60, 12
 
 
@@ -33,8 +34,8 @@ def words(name: str, folder: Path) -> list[str]:
     sets = {key: kind for key, kind in entries(model.needs).items() if kind in SETS}
     sources = {}
     for seed, (key, kind) in enumerate(sets.items()):
-        sources[key] = "ring8" if kind == "points" else str(folder / f"images{seed}.npz")
-        if kind != "points":
+        sources[key] = GENERATED.get(kind) or str(folder / f"images{seed}.npz")
+        if kind not in GENERATED:
             write_images(Path(sources[key]), seed)
     data = (
         ",".join(f"{key}={source}" for key, source in sources.items())

@@ -267,6 +267,8 @@ NO_METHODS = {  # public, and no method: they need a second tensor, or take none
     ),
     **dict.fromkeys(("conv", "conv_transpose", "conv_weight", "dense", "solve", "lyapunov"), "a second tensor"),
     **dict.fromkeys(("batch_norm", "layer_norm", "group_norm", "instance_norm"), "gamma and beta"),
+    **dict.fromkeys(("lstm", "gru", "log_prob"), "states, weights, choices"),
+    **dict.fromkeys(("checkpoint", "scan"), "a function comes first"),
     **dict.fromkeys(("power_iteration", "conv_power_iteration", "spectral_normalize"), "vectors"),
 }
 

@@ -10,19 +10,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from minigan.data import files, toys
+from minigan.data import files, motion, toys
 from minigan.data.base import DataError, Dataset, cache_folder
 from minigan.data.derived import MAPS, derive, joined, known_map, split
 from minigan.data.glyphs import draw_glyphs
 from minigan.data.loader import Loader
 from minigan.data.mnist import SOURCES, idx_dataset, only_tested, read_idx
+from minigan.data.oracle import oracle_lstm
 from minigan.data.pixels import Pixels
 from minigan.data.pool import Pool
+from minigan.data.sequences import SequenceLoader, bucket_lengths
 from minigan.data.toys import mode_statistics
 from minigan.data.transforms import colour, invert, resize
 
 __all__ = [
-    "MAPS", "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "cache_folder", "catalogue", "colour", "derive",
+    "MAPS", "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "SequenceLoader",
+    "bucket_lengths", "cache_folder", "catalogue", "colour", "derive",
     "draw_glyphs", "held_out", "invert", "is_known", "joined", "known_map", "load", "mode_statistics", "read_idx", "resize",
     "split",
 ]  # fmt: skip
@@ -62,6 +65,9 @@ _ENTRIES = (
     Entry("line", "points", (2,), "a noisy segment", _TOY, False),
     Entry("gauss1d", "points", (1,), "2 (or 3) Gaussians on the line", _TOY, False),
     Entry("gauss2d", "points", (2,), "one Gaussian in the plane", _TOY, False),
+    Entry("oracle_lstm", "tokens", (20,), "from an LSTM, log p known", _TOY, False),
+    Entry("tones", "audio", (1024, 1), "eight pitches at 8 kHz", _TOY, False),
+    Entry("moving_shapes", "video", (8, 16, 16, 1), "a shape moves in a straight line", _TOY, False),
 )
 
 
@@ -74,6 +80,9 @@ _MAKERS: dict[str, Callable[..., Dataset]] = {
     "letters": _letters,
     **{name: partial(idx_dataset, name) for name in SOURCES},
     **{name: getattr(toys, name) for name in ("ring8", "grid25", "swiss_roll", "moons", "line", "gauss1d", "gauss2d")},
+    "oracle_lstm": oracle_lstm,
+    "tones": motion.tones,
+    "moving_shapes": motion.moving_shapes,
 }
 
 
@@ -101,6 +110,7 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
             - grey=True: in one channel;
             - value_range="A..B", for arrays: A becomes -1 and B becomes 1;
             - key=NAME: the array of an .npz, the column of labels of a table, "train" or "test" of CIFAR;
+            - kind="tokens", "audio" or "video", length=L, rate=R: see below;
             - lazy=True: whole numbers stay what they are, in memory or in a mapped file, and `x` is a `pixels.Pixels`.
 
     A path is one of:
@@ -115,6 +125,14 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
             with its labels (N,) or (N, 1) by the same habit: y, labels, y_train, train_labels.
         .csv, .tsv, .txt
             points, a row each; a column called label, class, target or y holds labels.
+        .txt with kind="tokens"
+            text in UTF-8 as sequences of `length` characters (32).
+        .wav, or a folder of them with kind="audio"
+            sounds in [-1, 1], in pieces of `length` samples (1,024), with their rate.
+        .gif, or a folder of them with kind="video"
+            films, in clips of `length` pictures (8), with their rate.
+        .npy, .npz with a kind
+            tokens (N, L), sounds (N, L[, C]) with `rate`, films (N, T, H, W[, C]): see `minigan.data.timed`.
         CIFAR-10 or -100
             the .bin files, their folder, or the archive of the binary version.
         ...-idx3-ubyte, plain or .gz

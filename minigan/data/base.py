@@ -26,6 +26,14 @@ READ_ERRORS: tuple[type[Exception], ...] = (
 )  # fmt: skip
 
 
+# By kind, the axes of the array of all examples and its dtype.
+KINDS: dict[str, tuple[str, type]] = {
+    "images": ("NHWC", np.float32), "points": ("Nd", np.float32), "tokens": ("NL", np.int64), "audio": ("NLC", np.float32),
+    "video": ("NTHWC", np.float32),
+}  # fmt: skip
+IN_TIME = ("tokens", "audio", "video")
+
+
 class DataError(ValueError):
     """Bad, missing or unreadable data. The message names what came, what was expected and a likely fix."""
 
@@ -35,10 +43,11 @@ class Dataset:
     """A data set.
 
     name: the name or path it was asked for by.
-    x: float32; images (N, H, W, C) in [-1, 1], or points (N, d). Where it was loaded lazily, `minigan.data.pixels.Pixels`: images
+    x: float32; images (N, H, W, C) in [-1, 1], points (N, d), sounds (N, L, C) in [-1, 1], films (N, T, H, W, C) in [-1, 1]; or
+        tokens (N, L) int64, which number the vocabulary. Where images were loaded lazily, `minigan.data.pixels.Pixels`: images
         that are stored as whole numbers, in memory or in a file, and read as float32.
     y: int64 labels (N,), or None.
-    kind: "images" or "points".
+    kind: "images", "points", "tokens", "audio" or "video".
     factors: the true generating factors, each (N,), where the set was generated; else empty.
     modes, sigma: centres (K, d) and the common standard deviation of a mixture; else None.
     log_density: exact log p(x) in nats of the generating law, (M, d) -> (M,) float64; else None.
@@ -47,6 +56,8 @@ class Dataset:
     classes: what the labels stand for, by number, where that is known; else empty.
     notes: what a reader should know of how it was read: arrays or files left out, pictures enlarged.
     own: read from a user's file, and so in units of their own.
+    rate: samples of a sound, or pictures of a film, a second; 0 for what is in no time.
+    vocabulary: of tokens, what each number stands for; else empty.
 
     Raises DataError when the parts do not fit together or fewer than two examples are given.
     """
@@ -54,7 +65,7 @@ class Dataset:
     name: str
     x: Any
     y: np.ndarray | None = None
-    kind: Literal["images", "points"] = "points"
+    kind: Literal["images", "points", "tokens", "audio", "video"] = "points"
     factors: dict[str, np.ndarray] = field(default_factory=dict)
     modes: np.ndarray | None = None
     sigma: float | None = None
@@ -64,15 +75,29 @@ class Dataset:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     own: bool = False
+    rate: float = 0.0
+    vocabulary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        rank = {"images": 4, "points": 2}.get(self.kind)
-        if rank is None:
-            raise DataError(f"data set {self.name!r}: kind {self.kind!r}; expected 'images' or 'points'")
-        if self.x.ndim != rank or self.x.dtype != np.float32:
+        if self.kind not in KINDS:
+            raise DataError(f"data set {self.name!r}: kind {self.kind!r}; expected one of {', '.join(KINDS)}")
+        axes, dtype = KINDS[self.kind]
+        if self.x.ndim != len(axes) or self.x.dtype != dtype:
             raise DataError(
-                f"data set {self.name!r}: {self.kind} must be a float32 array of rank {rank}, "
+                f"data set {self.name!r}: {self.kind} must be a {np.dtype(dtype)} array of rank {len(axes)}, "
                 f"received shape {self.x.shape}, dtype {self.x.dtype}"
+            )
+        if (self.kind in ("audio", "video")) != (self.rate > 0):
+            raise DataError(
+                f"data set {self.name!r}: {self.kind} with rate {self.rate:g}; only sounds and films have one, > 0"
+            )
+        if (self.kind == "tokens") != bool(self.vocabulary):
+            raise DataError(
+                f"data set {self.name!r}: {self.kind} and {len(self.vocabulary)} words; only tokens have a vocabulary"
+            )
+        if self.kind == "tokens" and self.x.size and not 0 <= self.x.min() <= self.x.max() < len(self.vocabulary):
+            raise DataError(
+                f"data set {self.name!r}: tokens from {self.x.min()} to {self.x.max()}; expected 0 to {len(self.vocabulary) - 1}"
             )
         if len(self.x) < 2:
             raise DataError(
@@ -100,6 +125,8 @@ class Dataset:
 
     def summary(self) -> str:
         """One line on what was read: "5,000 images, 64 x 64 x 3, 10 labels, range 0..255"."""
+        if self.kind in IN_TIME:
+            return "; ".join([self._in_time(), *self.notes])
         shape = " x ".join(map(str, self.x.shape[1:]))
         parts = [f"{len(self):,} {self.kind}", shape if self.kind == "images" else f"{shape} coordinates"]
         if self.y is not None:
@@ -107,6 +134,18 @@ class Dataset:
         low, high = self.limits or (self.x[:].min(), self.x[:].max())
         parts.append(f"range {low:g}..{high:g}")
         return "; ".join([", ".join(parts), *self.notes])
+
+    def _in_time(self) -> str:
+        """What `summary` says of text, sounds and films."""
+        n, length = self.x.shape[:2]
+        labels = f", {len(np.unique(self.y))} labels" if self.y is not None else ""
+        if self.kind == "tokens":
+            return f"{n:,} sequences of {length} tokens, a vocabulary of {len(self.vocabulary):,}{labels}"
+        if self.kind == "audio":
+            seconds = length / self.rate
+            return f"{n:,} sounds of {length:,} samples at {self.rate:g} Hz ({seconds:.3g} s), {self.x.shape[2]} channels{labels}"
+        size = " x ".join(map(str, self.x.shape[2:]))
+        return f"{n:,} films of {length} pictures {size} at {self.rate:g} a second{labels}"
 
 
 def counted(n: int, what: str) -> str:

@@ -7,20 +7,25 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minigan.data.arrays import images_of, interval, load_arrays
-from minigan.data.base import DataError, Dataset, checked_count
+from minigan.data.base import IN_TIME, DataError, Dataset, checked_count
 from minigan.data.cifar import is_cifar, load_cifar
+from minigan.data.film import load_films
 from minigan.data.mnist import read_idx
+from minigan.data.sound import load_sounds
 from minigan.data.tables import load_table
+from minigan.data.timed import load_timed
+from minigan.data.tokens import load_text
 from minigan.data.transforms import resize
 
-KINDS = "a folder or .zip of pictures, .npy, .npz, .csv, CIFAR's .bin files, or IDX files"
-OPTIONS = ("size", "crop", "grey", "value_range", "key")  # what a user says of how to read
+KINDS = "a folder or .zip of pictures, .npy, .npz, .csv, .wav, .gif, CIFAR's .bin files, or IDX files"
+OPTIONS = ("size", "crop", "grey", "value_range", "key", "kind", "length", "rate")  # what a user says of how to read
 _IDX = re.compile(r".*idx\d-ubyte(\.gz)?|.*\.idx(\.gz)?")
 
 
@@ -29,19 +34,23 @@ def looks_like_path(name: str) -> bool:
     return "." in name or "/" in name or os.sep in name or os.path.exists(name)
 
 
-def reader_of(path: str) -> Callable[..., Dataset]:
-    """The function that reads what is there.
+def reader_of(path: str, kind: str | None = None) -> Callable[..., Dataset]:
+    """The function that reads what is there, as a kind where one is said.
 
     Raises:
-        DataError: there is nothing, or nothing that can be read.
+        DataError: there is nothing, or nothing that can be read, or nothing of that kind.
     """
+    if kind is not None and kind not in IN_TIME:
+        raise DataError(f"{path}: kind={kind!r}; expected {', '.join(IN_TIME)}: images and points are told by the file")
     try:
         if not os.path.exists(path):
             raise DataError(f"{path}: no such file or folder; expected {KINDS}")
-        if is_cifar(path):
+        if kind is None and is_cifar(path):
             return load_cifar
         if os.path.isdir(path):
-            return _load_pictures
+            if kind == "tokens":
+                raise DataError(f"{path}: is a folder; text is read from one file")
+            return {"audio": load_sounds, "video": load_films}.get(kind or "", _load_pictures)
         if not os.path.isfile(path):
             raise DataError(f"{path}: is no regular file; expected {KINDS}")
         if os.path.getsize(path) == 0:
@@ -51,8 +60,14 @@ def reader_of(path: str) -> Callable[..., Dataset]:
             raise
         raise DataError(f"{path!r}: not a readable path ({error})") from error
     name = os.path.basename(path).lower()
+    if kind is not None:
+        return _reader_in_time(path, name, kind)
     if name.endswith((".npy", ".npz")):
         return load_arrays
+    if name.endswith(".wav"):
+        return load_sounds
+    if name.endswith(".gif"):
+        return load_films
     if name.endswith((".csv", ".tsv", ".txt")):
         return load_table
     if name.endswith(".zip"):
@@ -62,9 +77,20 @@ def reader_of(path: str) -> Callable[..., Dataset]:
     raise DataError(f"{path}: unknown kind of file; expected {KINDS}")
 
 
+def _reader_in_time(path: str, name: str, kind: str) -> Callable[..., Dataset]:
+    """The reader of tokens, sounds or films."""
+    if name.endswith((".npy", ".npz")):
+        return partial(load_timed, kind=kind)
+    readers = {"tokens": (".txt", load_text), "audio": (".wav", load_sounds), "video": (".gif", load_films)}
+    ending, read = readers[kind]
+    if not name.endswith(ending):
+        raise DataError(f"{path}: as {kind}; expected {ending}, .npy or .npz")
+    return read
+
+
 def load_file(path: str, **options: Any) -> Dataset:
     """What is at a path; see `minigan.data.load`. An option that the reader has no use for is an error."""
-    read = reader_of(path)
+    read = reader_of(path, options.pop("kind", None))
     given = {name: value for name, value in options.items() if value is not None and value is not False}
     known = inspect.signature(read).parameters
     lazy = bool(given.pop("lazy", False))
@@ -80,7 +106,9 @@ def load_file(path: str, **options: Any) -> Dataset:
 
 def _what(read: Callable[..., Dataset]) -> str:
     names = {load_arrays: "arrays", load_table: "a table", load_cifar: "CIFAR", load_idx: "an IDX file"}
-    return names.get(read, "pictures")
+    names |= {load_text: "text", load_sounds: "sounds", load_films: "films"}
+    kind = read.keywords["kind"] if isinstance(read, partial) else "pictures"
+    return names.get(read, kind)
 
 
 def _load_pictures(
@@ -107,7 +135,7 @@ def fitted(images: Dataset, *, size: str | int | None = None, crop: bool = False
     from minigan.data.pictures import side_lengths
 
     if images.kind != "images":
-        raise DataError(f"{images.name}: holds points; size, crop and grey are for images: leave them out")
+        raise DataError(f"{images.name}: holds {images.kind}; size, crop and grey are for images: leave them out")
     x = np.asarray(images.x)
     height, width = side_lengths(size, images.name) if size is not None else (min(x.shape[1:3]),) * 2
     if crop:

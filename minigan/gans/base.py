@@ -20,9 +20,9 @@ from minigan.autodiff import Tensor
 from minigan.game import Game, Phase
 from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Category, Condition, Examples, bound
-from minigan.gans.needs import Facts, Needs
+from minigan.gans.needs import Facts, Needs, kind_in_time
 from minigan.gans.options import Config
-from minigan.gans.protocol import Histogram, ModelError, Picture, can_be_drawn
+from minigan.gans.protocol import Histogram, ModelError, Picture, can_be_drawn, fits
 from minigan.player import Player
 from minigan.rules import Rule
 from minigan.switches import no_grad
@@ -142,7 +142,7 @@ class Model(ABC):
         return None
 
     def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
-        """Samples, as far as they are images or points: every class in turn, and translations of the examples in `real`."""
+        """Samples, as far as they can be drawn: every class in turn, and translations of the examples in `real`."""
         if not self.makes_examples():
             return {}
         given: dict[str, Any] = {
@@ -152,7 +152,9 @@ class Model(ABC):
         columns = classes[0] if classes and not given else None
         count = POINTS if self.facts.shapes and len(self.shape) == 1 else IMAGES
         count = min(map(len, given.values())) if given else math.ceil(count / (columns or 1)) * (columns or 1)
-        samples = self.sample(count, **given)
+        samples, kind = self.sample(count, **given), kind_in_time(self.needs)
+        if fits(samples, kind):
+            return {"samples": Picture(samples, kind=kind)}
         return {"samples": Picture(samples, columns)} if can_be_drawn(samples) else {}
 
     def feed(self, batch: Any, number: int) -> Any:
@@ -211,7 +213,8 @@ class Model(ABC):
 
     # -- what the trainer calls --------------------------------------------------------------------------------------
     def sample(self, n: int, *, seed: int | None = None, **conditions: Any) -> np.ndarray:
-        """n examples, a pure function of the weights, `seed` (default: the run's) and what is asked for: (n, ...) float32.
+        """n examples, a pure function of the weights, `seed` (default: the run's) and what is asked for: (n, ...)
+        float32, or int64 of tokens.
 
         Made `chunk` at a time, in evaluation mode and with averaged weights; the first examples do not depend on n.
 
@@ -240,7 +243,7 @@ class Model(ABC):
         if not isinstance(made, Tensor) or made.ndim < 2 or len(made) != count:
             what = f"a tensor {made.shape}" if isinstance(made, Tensor) else f"{type(made).__name__}"
             raise ModelError(f"{self._name}.generate({count}) returned {what}, expected a tensor ({count}, ...)")
-        return backend.to_numpy(made.data).astype(np.float32)
+        return backend.to_numpy(made.data).astype(np.int64 if kind_in_time(self.needs) == "tokens" else np.float32)
 
     def _asked(self, conditions: Mapping[str, Any]) -> dict[str, np.ndarray]:
         found = {}

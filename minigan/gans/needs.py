@@ -6,9 +6,11 @@
     needs = {"x": "images", "y": "one-hot"}              the labels as rows of the unit matrix, (N, classes) float32
     needs = {"a": "images", "b": "images"}               two data sets, unpaired; --data a=NAME,b=NAME, or NAME,NAME
     needs = {"a": "images", "b": "paired images"}        pairs: example i of b belongs to example i of a
+    needs = "tokens"                                     sequences (N, L) int64; also "audio", sounds (N, L, C) in [-1, 1], and
+                                                         "video", films (N, T, H, W, C) in [-1, 1]
     needs = {}                                           a game without data
 
-Labels are those of the data set before them. "examples" is a data set of either kind.
+Labels are those of the data set before them. "examples" is a set of images or of points.
 
 For a model of several data sets one name alone stands for what its default makes of one: where that is
 "a=glyphs,b=glyphs+edges", `--data mnist` is a=mnist,b=mnist+edges (see `minigan.data.derived`).
@@ -24,11 +26,13 @@ import numpy as np
 
 from minigan import data
 from minigan.data import DataError, Dataset
+from minigan.data.base import IN_TIME
 from minigan.data.tables import Units, standardised
 
 Needs = str | Mapping[str, str]
 PAIRED = "paired images"
-SETS = ("images", "points", "examples", PAIRED)
+SETS = ("images", "points", *IN_TIME, "examples", PAIRED)
+FITTING = {"examples": ("images", "points"), PAIRED: ("images",)}  # the kinds of data that a need takes
 LABELS = ("labels", "one-hot")
 ONLY = "x"  # the name of the one entry where `needs` is a plain word
 
@@ -41,11 +45,15 @@ class Facts:
         shapes: of one example of each data set in `needs`, by its name there.
         classes: how many there are, for each entry of labels.
         units: of a user's own points, which are standardised for training, by their names.
+        rates: samples, or pictures, a second, of sounds and films.
+        vocabularies: what the numbers of tokens stand for.
     """
 
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     classes: dict[str, int] = field(default_factory=dict)
     units: dict[str, Units] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    vocabularies: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, given: Facts | tuple[int, ...]) -> Facts:
@@ -58,7 +66,10 @@ class Facts:
         try:
             shapes = {str(name): tuple(map(int, shape)) for name, shape in value["shapes"].items()}
             units = {str(name): Units.read(both) for name, both in value.get("units", {}).items()}
-            return cls(shapes, {str(name): int(count) for name, count in value["classes"].items()}, units)
+            rates = {str(name): float(rate) for name, rate in value.get("rates", {}).items()}
+            words = {str(name): tuple(map(str, each)) for name, each in value.get("vocabularies", {}).items()}
+            classes = {str(name): int(count) for name, count in value["classes"].items()}
+            return cls(shapes, classes, units, rates, words)
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"facts of the data: got {value!r}, expected shapes and classes by name") from error
 
@@ -135,6 +146,12 @@ def entries(needs: Needs) -> dict[str, str]:
     return dict(found)
 
 
+def kind_in_time(needs: Needs) -> str:
+    """ "tokens", "audio" or "video" where that is what a model reads first, and so what it makes; else ""."""
+    first = next(iter(entries(needs).values()), "")
+    return first if first in IN_TIME else ""
+
+
 def kind_of(needs: Needs) -> str:
     """In words, for tables: "images", "images, one-hot", "no data"."""
     return ", ".join(entries(needs).values()) or "no data"
@@ -200,12 +217,16 @@ def find(
     for name, kind in entries(needs).items():
         if kind in SETS:
             sets[name] = found = data.load(names[name], seed=seed, lazy=True, **(options or {}))
-            if found.kind not in kind and kind != "examples":
-                raise WrongKindError(names[name], "images" if kind == PAIRED else kind, found.kind)
+            if found.kind not in FITTING.get(kind, (kind,)):
+                raise WrongKindError(names[name], " or ".join(FITTING.get(kind, (kind,))), found.kind)
             if found.kind == "points" and found.own and (trained_on is None or name in trained_on.units):
                 facts.units[name] = (trained_on or facts).units_of(found.x) or Units.of(found.x)
                 found = standardised(found, facts.units[name])
             facts.shapes[name] = tuple(found.x.shape[1:])
+            if found.rate:
+                facts.rates[name] = found.rate
+            if found.vocabulary:
+                facts.vocabularies[name] = found.vocabulary
             if kind == PAIRED:
                 groups[_first_of(groups, present)][name] = _paired(sets[present], found)
             else:

@@ -57,6 +57,11 @@ class Config:
     grey: bool = option(False, "images in one channel")
     range: str = option("", "of arrays of images: A..B become -1 and 1")
     key: str = option("", "of several arrays in a file the one to read; the column of labels of a table")
+    kind: str = option("", "what arrays, .txt or a folder hold: tokens, audio, video; by default images or points")
+    length: int = option(
+        0, "of text, sounds and films: how long a piece is; 0: 32 characters, 1,024 samples, 8 pictures", low=0
+    )
+    rate: float = option(0.0, "of arrays of sounds or films: samples, or pictures, a second", low=0.0)
     steps: int = option(5000, "steps to train: one update of every player each", low=0)
     batch_size: int = option(64, "examples a step", low=1)
     seed: int = option(0, "seed of all random numbers")
@@ -93,6 +98,7 @@ def image_defaults(config: Any) -> dict[str, Any]:
 
 DATA_OPTIONS: dict[str, str] = {  # how the data is read, and what `minigan.data.load` calls it; a dataclass may lack them
     "size": "size", "crop": "crop", "grey": "grey", "range": "value_range", "key": "key",
+    "kind": "kind", "length": "length", "rate": "rate",
 }  # fmt: skip
 OPTIONS_OF_RUNS: dict[str, type] = dict(get_type_hints(Config))
 RUN_OPTIONS: dict[str, type] = {  # what every dataclass of options has

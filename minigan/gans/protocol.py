@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from minigan import nn
+from minigan.data.base import IN_TIME, KINDS
 from minigan.game import Game
 from minigan.gans.checks import Check, RealData
 from minigan.gans.needs import Facts, Needs, entries
@@ -44,13 +45,15 @@ class Unsuitable(ValueError):  # noqa: N818 - it says what the options are
 
 
 class Picture(NamedTuple):
-    """Examples to be drawn: images (n, H, W, C) in [-1, 1] as a grid, points (n, d) as a scatter plot.
+    """Examples to be drawn: images (n, H, W, C) in [-1, 1] as a grid, points (n, d) as a scatter plot, or what `kind` says.
 
     columns: of the grid; by default as many as rows.
+    kind: "tokens" (n, L), "audio" (n, L, C) or "video" (n, T, H, W, C); "" for images and points.
     """
 
     examples: np.ndarray
     columns: int | None = None
+    kind: str = ""
 
 
 class Histogram(NamedTuple):
@@ -66,6 +69,15 @@ class Histogram(NamedTuple):
 def can_be_drawn(examples: np.ndarray) -> bool:
     """Whether these are images (n, H, W, C) of 1 or 3 channels, or points (n, d)."""
     return examples.ndim == 2 or (examples.ndim == 4 and examples.shape[-1] in (1, 3))
+
+
+def fits(examples: np.ndarray, kind: str) -> bool:
+    """Whether these have the axes and the dtype of a kind in time."""
+    if kind not in IN_TIME:
+        return False
+    axes, dtype = KINDS[kind]
+    channels = kind != "video" or examples.shape[-1] in (1, 3)
+    return examples.ndim == len(axes) and examples.dtype == dtype and channels
 
 
 def makes_examples(model: Any) -> bool:

@@ -632,3 +632,95 @@ def index_add(g: Array, index: Array, out: Array) -> None:
     """out[j] = sum of g[k] over all k with index[k] = j, added up in double: g and index (int64, in [0, len(out))) of any one
     shape, out 1-D."""
     out[...] = array_module(g).bincount(index.ravel(), weights=g.ravel(), minlength=out.size)
+
+
+# -- recurrent layers: sequences are (N, L, channels), batches of rows; `mask` (N, L) says which steps count ---------------
+# A step that does not count leaves the state as it is. `kept` is what the way back reads of each step, or None; of the gates of a
+# step that does not count it reads nothing, so that these may be anything.
+def _carry(mask: Array, t: int, new: Array, old: Array) -> Array:
+    return array_module(new).where(mask[:, t, None], new, old)
+
+
+@kernel
+def lstm(
+    xw: Array, h0: Array, c0: Array, u: Array, mask: Array, hs: Array, last: Array, kept: Array | None = None
+) -> None:
+    """The recurrence of :func:`minigan.ops.lstm`: hs (N, L, H) all h_t, last (N, H) c_L, kept (N, L, 5, H) i, f, g, o, c."""
+    xp, h, c, units = array_module(xw), h0, c0, u.shape[0]
+    for t in range(xw.shape[1]):
+        z = xw[:, t] + h @ u
+        i, f, o = (sigmoid(z[:, k * units : (k + 1) * units]) for k in (0, 1, 3))
+        g = xp.tanh(z[:, 2 * units : 3 * units])
+        new = f * c + i * g
+        h, c = _carry(mask, t, o * xp.tanh(new), h), _carry(mask, t, new, c)
+        hs[:, t] = h
+        if kept is not None:
+            kept[:, t] = xp.stack([i, f, g, o, c], axis=1)
+    last[...] = c
+
+
+@kernel
+def lstm_backward(
+    g: Array,
+    g_last: Array,
+    c0: Array,
+    u: Array,
+    mask: Array,
+    kept: Array,
+    dz: Array,
+    dh0: Array,
+    dc0: Array,
+) -> None:
+    """The way back through :func:`lstm`: from the cotangents g (N, L, H) of hs and g_last (N, H) of last to dz (N, L, 4H), those
+    of what the gates' functions were taken of, and to those of the first state."""
+    xp, dh, dc = array_module(g), array_module(dh0).zeros_like(dh0), g_last
+    for t in reversed(range(g.shape[1])):
+        i, f, new, o, c = (kept[:, t, k] for k in range(5))
+        before = kept[:, t - 1, 4] if t else c0
+        total, bent = dh + g[:, t], xp.tanh(c)
+        inner = dc + total * o * (1 - bent * bent)
+        parts = [
+            inner * new * i * (1 - i),
+            inner * before * f * (1 - f),
+            inner * i * (1 - new * new),
+            total * bent * o * (1 - o),
+        ]
+        z = _carry(mask, t, xp.concatenate(parts, axis=1), g.dtype.type(0))
+        dh, dc = _carry(mask, t, z @ u.T, total), _carry(mask, t, inner * f, dc)
+        dz[:, t] = z
+    dh0[...], dc0[...] = dh, dc
+
+
+@kernel
+def gru(xw: Array, h0: Array, u: Array, bias: Array, mask: Array, hs: Array, kept: Array | None = None) -> None:
+    """The recurrence of :func:`minigan.ops.gru`: hs (N, L, H) = all h_t; kept (N, L, 4, H) = r, z, n, m with m = h U_n + b."""
+    xp, h, units = array_module(xw), h0, u.shape[0]
+    for t in range(xw.shape[1]):
+        x, own = xw[:, t], h @ u
+        r, z = (sigmoid(x[:, k : k + units] + own[:, k : k + units]) for k in (0, units))
+        m = own[:, 2 * units :] + bias
+        n = xp.tanh(x[:, 2 * units :] + r * m)
+        h = _carry(mask, t, n + z * (h - n), h)
+        hs[:, t] = h
+        if kept is not None:
+            kept[:, t] = xp.stack([r, z, n, m], axis=1)
+
+
+@kernel
+def gru_backward(
+    g: Array, h0: Array, hs: Array, u: Array, mask: Array, kept: Array, dz: Array, dm: Array, dh0: Array
+) -> None:
+    """The way back through :func:`gru`: from the cotangent g (N, L, H) of hs to dz (N, L, 3H), that of xw, to dm (N, L, H), that
+    of m, and to that of h0. The cotangent of h U is (dz_r, dz_z, dm)."""
+    xp, dh, units = array_module(g), array_module(dh0).zeros_like(dh0), u.shape[0]
+    for t in reversed(range(g.shape[1])):
+        r, z, n, m = (kept[:, t, k] for k in range(4))
+        before = hs[:, t - 1] if t else h0
+        total = dh + g[:, t]
+        new = total * (1 - z) * (1 - n * n)
+        parts = [new * m * r * (1 - r), total * (before - n) * z * (1 - z), new, new * r]
+        four = _carry(mask, t, xp.concatenate(parts, axis=1), g.dtype.type(0))
+        dz[:, t], dm[:, t] = four[:, : 3 * units], four[:, 3 * units :]
+        own = xp.concatenate([four[:, : 2 * units], four[:, 3 * units :]], axis=1)
+        dh = _carry(mask, t, total * z + own @ u.T, total)
+    dh0[...] = dh

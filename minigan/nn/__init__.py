@@ -19,12 +19,15 @@ from minigan.nn.minibatch import MinibatchDiscrimination, MinibatchStd
 from minigan.nn.module import Module
 from minigan.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from minigan.nn.operator_norm import SpectralOperator, spectral_operator
-from minigan.nn.parts import Embedding, Lambda, Noise, Residual
+from minigan.nn.parts import Embedding, Lambda, Noise, PhaseShuffle, Residual
+from minigan.nn.recurrent import GRU, LSTM, GRUCell, LSTMCell, LSTMState
 from minigan.nn.resample import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, PixelShuffle, Upsample
 from minigan.nn.reweight import Change, equalized, reweight, spectral, weight_norm
 from minigan.nn.substitute import leaves, substituted
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Activation",
     "AdaIN",
     "AvgPool",
@@ -37,10 +40,13 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GlobalAvgPool",
     "GlobalMaxPool",
     "GroupNorm",
     "InstanceNorm",
+    "LSTMCell",
+    "LSTMState",
     "Lambda",
     "LayerNorm",
     "LeakyReLU",
@@ -49,6 +55,7 @@ __all__ = [
     "MinibatchStd",
     "Module",
     "Noise",
+    "PhaseShuffle",
     "PixelShuffle",
     "ReLU",
     "Reshape",

@@ -1,4 +1,4 @@
-"""Parts that networks are put together from: tables of vectors, shortcuts, noise, functions."""
+"""Parts that networks are put together from: tables of vectors, shortcuts, noise, moved sequences, functions."""
 
 from __future__ import annotations
 
@@ -131,6 +131,48 @@ class Noise(Module):
 
     def _drawn(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         return ops.cast(self.random.normal(shape, stream=self.stream), dtype=x.dtype)
+
+
+class PhaseShuffle(Module):
+    """In training, each sequence (L, C) of x (N, L, C) moved by k steps of its own, k uniform in -radius, ..., radius; what
+    moves in at an end is the reflection of what is there: y_t = x_{r(t - k)}, r the reflection at the ends that repeats none.
+    In evaluation x.
+
+    On the features of a discriminator of sounds it hides the phase that transposed convolutions leave in all that they make: an
+    artefact that would give fakes away, and says nothing about how they sound (Donahue, McAuley, Puckette 2018, arXiv
+    1802.04208, section 3.3; there the features of a whole batch move together).
+
+    Until `initialize` is called, the numbers are drawn with seed 0, in turns with all other layers that were not initialised.
+
+    Args:
+        radius: the longest way, >= 0.
+
+    Raises:
+        TypeError, ValueError: a radius that is no whole number >= 0; when called, an x of other axes or of at most `radius`
+            steps.
+    """
+
+    def __init__(self, radius: int = 2) -> None:
+        self.radius = whole("PhaseShuffle", "radius", radius, low=0)
+        self.stream, self.random = "phase", Source.unnamed()
+
+    def reset(self, random: Source, stream: str) -> None:
+        """Take the run's random numbers, in a stream of this layer's own."""
+        self.random, self.stream = random, f"{stream}.phase"
+
+    def forward(self, x: TensorLike) -> Tensor:
+        """x, moved in training."""
+        x = ops.as_tensor(x)
+        if x.ndim != 3 or x.shape[1] <= self.radius:
+            raise ValueError(f"PhaseShuffle: got x {x.shape}, expected (N, L, C) with L > {self.radius}")
+        if not self.training or not self.radius:
+            return x
+        n, length, channels = x.shape
+        k = self.random.integers((n, 1, 1), low=-self.radius, high=self.radius + 1, stream=self.stream)
+        places = ops.abs(np.arange(length).reshape(1, -1, 1) - k)  # reflected at the beginning
+        last = length - 1
+        places = last - ops.abs(last - places)  # and at the end
+        return ops.gather(x, ops.broadcast_to(places, (n, length, channels)), axis=1)
 
 
 class Lambda(Module):

@@ -2,7 +2,8 @@
 
 from minigan import methods
 from minigan.autodiff import as_tensor
-from minigan.ops.choice import gumbel_softmax, one_hot, sequence_mask, straight_through
+from minigan.ops.checkpoint import checkpoint
+from minigan.ops.choice import gumbel_softmax, log_prob, one_hot, sequence_mask, straight_through
 from minigan.ops.conv import conv, conv_algorithm, conv_plan, conv_transpose, conv_weight
 from minigan.ops.dropout import dropout
 from minigan.ops.elementwise import (
@@ -69,6 +70,7 @@ from minigan.ops.linear import dense, matmul
 from minigan.ops.logical import all, any, logical_and, logical_not, logical_or, logical_xor, not_equal
 from minigan.ops.matrix import lyapunov, solve, sqrtm
 from minigan.ops.normalize import batch_norm, group_norm, instance_norm, layer_norm
+from minigan.ops.recurrent import gru, lstm
 from minigan.ops.reduction import (
     cumsum,
     log_softmax,
@@ -90,6 +92,7 @@ from minigan.ops.resample import (
     pixel_unshuffle,
     upsample,
 )
+from minigan.ops.scan import scan
 from minigan.ops.shape import (
     broadcast_to,
     concatenate,
@@ -127,6 +130,7 @@ __all__ = [
     "broadcast_to",
     "cast",
     "ceil",
+    "checkpoint",
     "clip",
     "concatenate",
     "contiguous",
@@ -160,6 +164,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "group_norm",
+    "gru",
     "gumbel_softmax",
     "identity",
     "index_add",
@@ -170,12 +175,14 @@ __all__ = [
     "less_equal",
     "log",
     "log1p",
+    "log_prob",
     "log_softmax",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "lstm",
     "lyapunov",
     "matmul",
     "max",
@@ -200,6 +207,7 @@ __all__ = [
     "relu",
     "reshape",
     "round",
+    "scan",
     "sequence_mask",
     "sigmoid",
     "sign",

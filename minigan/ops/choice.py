@@ -12,9 +12,9 @@ from minigan.backend import Array, array_module, as_float_dtype
 from minigan.checks import number, whole
 from minigan.ops.axes import axis_of
 from minigan.ops.elementwise import cast, divide, equal, less
-from minigan.ops.indexing import argmax
-from minigan.ops.reduction import softmax
-from minigan.ops.shape import expand_dims
+from minigan.ops.indexing import argmax, gather
+from minigan.ops.reduction import log_softmax, softmax
+from minigan.ops.shape import expand_dims, squeeze
 from minigan.random import Source
 
 
@@ -74,6 +74,24 @@ def sequence_mask(lengths: TensorLike, length: int, *, dtype: DTypeLike | None =
     times = array_module(lengths._data).arange(whole("sequence_mask", "length", length, low=0))
     mask = less(times, expand_dims(lengths, -1))
     return mask if dtype is None else cast(mask, dtype=as_float_dtype(dtype))
+
+
+def log_prob(logits: TensorLike, chosen: TensorLike) -> Tensor:
+    """log p(chosen), p = softmax(logits): (..., K) and integers (...) in [0, K) to (...);  d logits = g (e_chosen - p).
+
+    What `random.Source.categorical` draws has this log-probability.
+
+    Raises:
+        TypeError: choices that are no integers.
+        ValueError: another shape than that of the tables.
+        IndexError: a choice outside [-K, K).
+    """
+    logits, chosen = as_tensor(logits), _integers("log_prob", "choices", chosen)
+    if not logits.ndim or chosen.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"log_prob: got choices {chosen.shape} for logits {logits.shape}, expected {logits.shape[:-1]}"
+        )
+    return squeeze(gather(log_softmax(logits, -1), expand_dims(chosen, -1), -1), -1)
 
 
 def _straight_samples(draw: Any) -> Any:

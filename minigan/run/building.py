@@ -38,8 +38,8 @@ def load_data(reference: Reference, config: Any, trained_on: Facts | None = None
         options = reading(config)
         return needs.find(reference.model.needs, config.data, seed=config.seed, options=options, trained_on=trained_on)
     except WrongKindError as error:
-        sets = [entry.name for entry in data.catalogue() if entry.kind == error.needed]
-        models = [other for other in gans.MODELS if other_needs(other) in (error.found, "examples")]
+        sets = [entry.name for entry in data.catalogue() if entry.kind in error.needed.split(" or ")]
+        models = [other for other in gans.MODELS if error.found in fitting(other_needs(other))]
         raise UsageError(
             f"{reference.name} is a model for {error.needed}, and {error.given} holds {error.found}: choose --data from "
             f"{', '.join(sets)}, or a model for {error.found}: {', '.join(models) or 'there is none yet'}"
@@ -55,6 +55,11 @@ def load_same_kind(reference: Reference, config: Any, saved: Checkpoint) -> Supp
     if supply.facts != trained_on:
         raise CheckpointError(f"{config.data}: holds {supply.facts}; the run was trained on {trained_on}")
     return supply
+
+
+def fitting(needed: Any) -> tuple[str, ...]:
+    """The kinds of data that a model of one data set takes; none for another one."""
+    return needs.FITTING.get(needed, (needed,)) if isinstance(needed, str) else ()
 
 
 def other_needs(name: str) -> Any:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from minigan.data import Dataset
+from minigan.data.base import IN_TIME
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import Histogram, ModelError, Picture, Trainable, can_be_drawn, check_mapping
-from minigan.run import field, plots
+from minigan.gans.protocol import Histogram, ModelError, Picture, Trainable, can_be_drawn, check_mapping, fits
+from minigan.run import field, plots, timed_pictures
 from minigan.run.building import spread
 from minigan.run.references import Reference
 
@@ -51,6 +52,11 @@ class Gallery:
     def save_real(self, folder: Path) -> None:
         """Sheets of real examples, to compare samples with: real.png, or real-NAME.png where there are several sets of images."""
         sheets = {name: found for name, found in self.sets.items() if found.kind == "images"}
+        for found in self.sets.values():
+            if found.kind in IN_TIME:
+                some = np.asarray(found.x[spread(len(found), SHEET)])
+                picture = timed_pictures.painter_in_time(found.kind, self.facts).picture(some, "real")
+                plots.save_picture(folder / "real.png", picture)
         for name, found in sheets.items():
             some = np.asarray(found.x[spread(len(found), SHEET)])
             plots.save_picture(
@@ -69,11 +75,15 @@ class Gallery:
                 drawn[name] = bars.picture(picture, f"step {step}")
                 continue
             examples = picture.examples if isinstance(picture, Picture) else None
+            if isinstance(examples, np.ndarray) and fits(examples, picture.kind) and name.isidentifier():
+                self._painters[name] = in_time = timed_pictures.painter_in_time(picture.kind, self.facts)
+                drawn[name] = in_time.picture(examples, f"step {step}")
+                continue
             if not isinstance(examples, np.ndarray) or not can_be_drawn(examples) or not name.isidentifier():
                 got = type(picture).__name__ if examples is None else f"shape {np.shape(examples)}"
                 raise ModelError(
                     f"{self.reference.name}: pictures(): {name!r}: got {got}, expected a word and Picture(examples), "
-                    "examples images (n, H, W, 1 or 3) or points (n, d)"
+                    "examples images (n, H, W, 1 or 3), points (n, d), or of the kind that it says"
                 )
             examples = self.facts.in_units(examples)
             self._painters[name] = artist = plots.painter_of(examples, self.points)

@@ -64,7 +64,10 @@ class Panel:
         self.reference, self.model, self.facts, self.rows = reference, model, facts or Facts(), rows
         translates = any(isinstance(c, Examples) for c in model.conditions.values())
         one = len(sets) == 1 and not translates and makes_examples(model)
-        self.set = next(iter(sets.values())) if one else None
+        only = next(iter(sets.values()), None)
+        self.set = (
+            only if one and only is not None and only.kind != "tokens" else None
+        )  # whose numbers are no coordinates
 
     def measured(self, chosen: Iterable[Metric]) -> dict[str, float]:
         """The numbers of these metrics, NaN for one that cannot take the samples; nothing where there is nothing to compare."""

@@ -170,7 +170,7 @@ class HistogramPainter:
 
 
 Painter = ImagePainter | PointPainter
-Framing = Painter | HistogramPainter  # whose pictures can be collected into an animation
+Framing = Any  # what has `picture` and `frame`: whose pictures can be collected into an animation
 
 
 def painter(kind: str, shape: Sequence[int], real: Dataset | None = None) -> Painter:

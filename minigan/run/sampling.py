@@ -11,9 +11,9 @@ import numpy as np
 
 from minigan import data, room
 from minigan.gans.conditions import Examples
-from minigan.gans.needs import Facts
-from minigan.gans.protocol import Trainable, can_be_drawn, makes_examples
-from minigan.run import building, checkpoint, export, places, plots
+from minigan.gans.needs import Facts, kind_in_time
+from minigan.gans.protocol import Trainable, can_be_drawn, fits, makes_examples
+from minigan.run import building, checkpoint, export, places, plots, timed_pictures
 from minigan.run.errors import UsageError, command
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, write_durably
@@ -39,7 +39,8 @@ def sample(
         n: how many.
         seed: of the noise; by default the run's, whose first examples are those of the training pictures.
         out: FILE.npy for an array (n, H, W, C) float32 in [-1, 1], or (n, features) in the data's units; FILE.png for a
-            grid or a scatter plot. By default samples/seed-S-n-N.png in the run's directory, or .npy for what cannot be drawn.
+            grid or a scatter plot; of text FILE.txt, of sounds FILE.wav, of films FILE.gif. By default samples/seed-S-n-N.png in
+            the run's directory, .txt, .wav or .gif for what is in time, or .npy for what cannot be drawn.
         asked: the model's conditions, as text: {"label": "3"}.
         model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
         of_best: the best checkpoint by the model's number (see `minigan.gans.protocol.Trainable.best`).
@@ -71,9 +72,18 @@ def sample(
         given = conditions(reference, restored, asked or {}, config, facts)
         one = drawn(reference, restored, 1, seed, given)
         check_memory(n, one.size)
-        target = target or _default_target(folder, one, n, seed, asked or {})
+        kind = kind_in_time(reference.model.needs) if fits(one, kind_in_time(reference.model.needs)) else ""
+        if target and target.suffix.lower() not in (".npy", ".png", timed_pictures.ENDINGS.get(kind, ".png")):
+            raise UsageError(f"--out: got {str(target)!r}, and what the model makes is written to {_endings(kind)}")
+        target = target or _default_target(folder, one, n, seed, asked or {}, kind)
         examples = facts.in_units(drawn(reference, restored, n, seed, given))
-    _write(target, examples, f"{n} samples at step {saved.step}", reference, config)
+    title = f"{n} samples at step {saved.step}"
+    if kind and target.suffix.lower() == ".png":
+        plots.save_picture(target, timed_pictures.painter_in_time(kind, facts).picture(examples, title))
+    elif target.suffix.lower() == timed_pictures.ENDINGS.get(kind):
+        timed_pictures.save_in_time(target, kind, examples, facts)
+    else:
+        _write(target, examples, title, reference, config)
     words = [word for key, text in (asked or {}).items() for word in ("--set", f"{key}={text}")]
     words += [*(["--best"] if of_best else []), *(["--model", model] if model else [])]
     again = f"more: {command('sample', path, '-n', n, '--seed', seed + 1, *words)}"
@@ -132,8 +142,12 @@ def _check_count(n: int) -> None:
         )
 
 
-def _default_target(folder: RunDir, one: np.ndarray, n: int, seed: int, asked: Mapping[str, str]) -> Path:
-    ending = "png" if can_be_drawn(one) else "npy"
+def _endings(kind: str) -> str:
+    return ", ".join([*([timed_pictures.ENDINGS[kind]] if kind else []), ".npy or .png"])
+
+
+def _default_target(folder: RunDir, one: np.ndarray, n: int, seed: int, asked: Mapping[str, str], kind: str) -> Path:
+    ending = timed_pictures.ENDINGS[kind][1:] if kind else "png" if can_be_drawn(one) else "npy"
     if ending == "png":
         _check_count(n)
     words = [f"seed-{seed}-n-{n}", *(f"{key}-{re.sub(r'[^A-Za-z0-9.,-]', '_', text)}" for key, text in asked.items())]
@@ -142,8 +156,10 @@ def _default_target(folder: RunDir, one: np.ndarray, n: int, seed: int, asked: M
 
 def _target(out: str) -> Path:
     target = Path(out)
-    if target.suffix.lower() not in (".npy", ".png"):
-        raise UsageError(f"--out: got {out!r}, expected a file name that ends in .npy or .png")
+    if target.suffix.lower() not in (".npy", ".png", *timed_pictures.ENDINGS.values()):
+        raise UsageError(
+            f"--out: got {out!r}, expected a file name that ends in .npy or .png (text: .txt, sounds: .wav, films: .gif)"
+        )
     other = target.exists() and not target.is_file()
     if other or not target.parent.is_dir():
         what = (

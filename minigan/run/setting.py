@@ -30,7 +30,13 @@ from minigan.run.errors import UsageError
 from minigan.run.progress import note, phase
 from minigan.run.references import Reference
 
-SAMPLES = {"images": 5000, "points": 2500}  # where nobody says how many; at most half of the data
+SAMPLES = {
+    "images": 5000,
+    "points": 2500,
+    "tokens": 2500,
+    "audio": 1000,
+    "video": 1000,
+}  # where nobody says how many; at most half of the data
 LEAST = 20  # samples: fewer say nothing
 MOST_TRAINING = 2**27  # numbers in the training examples among which copies are looked for: half a gigabyte
 HELD_OUT = 1000  # real examples that take no part as training examples in the search for copies
@@ -94,6 +100,11 @@ class Setting:
         """n samples; None, with the reason in `left_out`, where there is nothing to compare them with."""
         if not self.name:
             left_out["all metrics"] = "no data set of the run is what samples are to be compared with; see the checks"
+            return None
+        if self.set.kind == "tokens":
+            left_out["all metrics"] = (
+                "numbers of words are no coordinates, which the metrics take examples for; see the checks"
+            )
             return None
         conditions, n = model.conditions, self.n
         given = sampling.conditions(self.reference, model, {}, self.config, self.supply.facts)

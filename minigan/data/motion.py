@@ -1,0 +1,117 @@
+"""Generated sounds and films whose truth is known: `tones` and `moving_shapes`.
+
+Each is a pure function of (n, seed); the same seed with a larger n extends the smaller set.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigan.data.base import DataError, Dataset, checked_count, stream
+
+SAMPLES, RATE, PITCHES = 1024, 8000, 8
+BINS = np.array([12, 16, 20, 26, 34, 44, 57, 74])  # whole periods in 1,024 samples: 94 to 578 Hz
+FRAMES, SIDE, FPS = 8, 16, 8
+SHAPES = ("disc", "square", "cross")
+
+
+def pitches() -> np.ndarray:
+    """The frequencies of `tones` in Hz, (8,)."""
+    return BINS * RATE / SAMPLES
+
+
+def tones(n: int = 4000, seed: int = 0) -> Dataset:
+    """Tones x_t = a sin(2 pi f t / r + phi) of 1,024 samples at r = 8,000 Hz: x (n, 1024, 1), y the pitch, of eight that are
+    equally likely and each a whole number of periods, so that a Fourier transform has it in one bin; a uniform in [.5, .9], phi
+    in [0, 2 pi).
+
+    factors: frequency, amplitude, phase. Raises DataError for n < 2.
+    """
+    n = checked_count(n, "tones")
+    y = stream(seed, "tones/pitch").integers(0, PITCHES, n)
+    amplitude = stream(seed, "tones/amplitude").uniform(0.5, 0.9, n)
+    phase = stream(seed, "tones/phase").uniform(0, 2 * np.pi, n)
+    angle = 2 * np.pi * BINS[y][:, None] * np.arange(SAMPLES) / SAMPLES + phase[:, None]
+    x = (amplitude[:, None] * np.sin(angle)).astype(np.float32)[..., None]
+    factors = {"frequency": pitches()[y], "amplitude": amplitude, "phase": phase}
+    return Dataset("tones", x, y, "audio", factors, source=f"generated, seed {seed}", rate=float(RATE))
+
+
+def dominant(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(the strongest bin of each sound, the share of the energy that lies in it and its two neighbours): x (N, L) or (N, L, 1),
+    the mean taken off. A sine of whole periods has share 1, noise next to none. Silence has bin 0 and share 0."""
+    x = np.asarray(x, np.float64).reshape(len(x), -1)
+    power = np.abs(np.fft.rfft(x - x.mean(axis=1, keepdims=True), axis=1)) ** 2
+    bins, total = power.argmax(axis=1), power.sum(axis=1)
+    near = np.stack([power[np.arange(len(x)), np.clip(bins + k, 0, power.shape[1] - 1)] for k in (-1, 0, 1)]).sum(
+        axis=0
+    )
+    return bins, np.divide(near, total, out=np.zeros(len(x)), where=total > 0)
+
+
+def moving_shapes(n: int = 4000, seed: int = 0) -> Dataset:
+    """Films of a bright shape that moves in a straight line over a dark still ground: x (n, 8, 16, 16, 1) at 8 pictures a
+    second, y the shape: a disc of radius 2.5, a square and a cross of side 5.
+
+    The centre goes from a place uniform in the middle square [4, 11]^2 to another; all coverage is of 5 x 5 points a pixel. The
+    ground is -1 + .4 u, u uniform for each film, the shape 1. factors: x0, y0 (the first centre, in pixels), vx, vy (pixels a
+    picture), ground. Raises DataError for n < 2.
+    """
+    n = checked_count(n, "moving_shapes")
+    y = stream(seed, "moving_shapes/shape").integers(0, len(SHAPES), n)
+    ends = stream(seed, "moving_shapes/ends").uniform(4, SIDE - 5, (n, 2, 2))
+    ground = -1 + 0.4 * stream(seed, "moving_shapes/ground").random(n)
+    start, speed = ends[:, 0], (ends[:, 1] - ends[:, 0]) / (FRAMES - 1)
+    x = np.empty((n, FRAMES, SIDE, SIDE, 1), np.float32)
+    for begin in range(0, n, 256):
+        part = slice(begin, begin + 256)
+        for t in range(FRAMES):
+            covered = coverage(y[part], start[part] + t * speed[part])
+            g = ground[part, None, None]
+            x[part, t, :, :, 0] = g + (1 - g) * covered
+    factors = {"x0": start[:, 0], "y0": start[:, 1], "vx": speed[:, 0], "vy": speed[:, 1], "ground": ground}
+    return Dataset("moving_shapes", x, y, "video", factors, source=f"generated, seed {seed}", rate=float(FPS))
+
+
+def coverage(shape: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """How much of each pixel a shape covers, (N, 16, 16) in [0, 1]: shapes (N,), centres (N, 2) as (column, row)."""
+    fine = (np.arange(5 * SIDE) + 0.5) / 5 - 0.5
+    dx, dy = fine[None, :] - centre[:, :1], fine[None, :] - centre[:, 1:]
+    across, down = np.abs(dx)[:, None, :], np.abs(dy)[:, :, None]
+    inside = np.stack([
+        across**2 + down**2 <= 2.5**2,
+        np.maximum(across, down) <= 2.5,
+        (np.minimum(across, down) <= 0.9) & (np.maximum(across, down) <= 2.5),
+    ])[shape, np.arange(len(shape))]  # fmt: skip
+    return inside.reshape(-1, SIDE, 5, SIDE, 5).mean(axis=(2, 4), dtype=np.float32)
+
+
+def centroids(x: np.ndarray) -> np.ndarray:
+    """The centre of what is brighter than the ground, (N, T, 2) as (column, row): x (N, T, H, W[, 1]), weights x - the median of
+    the picture, what is below a tenth of the largest taken as 0; NaN where there is nothing.
+
+    Raises:
+        DataError: another rank.
+    """
+    x = np.asarray(x, np.float64)
+    x = x[..., 0] if x.ndim == 5 else x
+    if x.ndim != 4:
+        raise DataError(f"centroids: got shape {x.shape}, expected films (N, T, H, W) or (N, T, H, W, 1)")
+    weight = np.maximum(x - np.median(x, axis=(2, 3), keepdims=True), 0)
+    weight = np.where(weight > 0.1 * weight.max(axis=(2, 3), keepdims=True), weight, 0)
+    total = weight.sum(axis=(2, 3))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        column = (weight.sum(axis=2) * np.arange(x.shape[3])).sum(axis=2) / total
+        row = (weight.sum(axis=3) * np.arange(x.shape[2])).sum(axis=2) / total
+    return np.stack([column, row], axis=2)
+
+
+def path_residual(x: np.ndarray) -> np.ndarray:
+    """How far a film's centres are from the straight line through them at constant speed, by least squares: the root mean square
+    over its pictures, in pixels, (N,); NaN where a picture shows nothing."""
+    places = centroids(x)
+    t = np.arange(places.shape[1]) - (places.shape[1] - 1) / 2
+    mean = places.mean(axis=1, keepdims=True)
+    slope = (t[None, :, None] * places).sum(axis=1, keepdims=True) / (t @ t)
+    rest = places - mean - slope * t[None, :, None]
+    return np.sqrt((rest**2).sum(axis=2).mean(axis=1))
