@@ -7,7 +7,7 @@ vector instructions.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -60,20 +60,22 @@ def _leaky(start: int, stop: int, z: Array, slope: float, out: Array) -> None:
             out[i, j] = leak(v, slope) if v <= 0 else v
 
 
-# g f'(z), read off y = f(z), in either precision.
-@compile_task
-def _leaky_slope(g: Any, y: Any, slope: Any) -> Any:
-    return g if y > 0 else leak(g, slope)
+LEAKY, TANH, SIGMOID = range(3)
+_SLOPES = {"relu": LEAKY, "leaky_relu": LEAKY, "tanh": TANH, "sigmoid": SIGMOID}
 
 
 @compile_task
-def _tanh_slope(g: Any, y: Any, slope: Any) -> Any:
-    return g * (np.float32(1) - y * y)
-
-
-@compile_task
-def _sigmoid_slope(g: Any, y: Any, slope: Any) -> Any:
-    return g * (y * (np.float32(1) - y))
+def _pull(kind: int, g: Array, y: Array, slope: float, out: Array) -> None:
+    """out = g f'(z), read off y = f(z), in either precision."""
+    if kind == LEAKY:
+        for i in range(out.size):
+            out[i] = g[i] if y[i] > 0 else leak(g[i], slope)
+    elif kind == TANH:
+        for i in range(out.size):
+            out[i] = g[i] * (np.float32(1) - y[i] * y[i])
+    else:
+        for i in range(out.size):
+            out[i] = g[i] * (y[i] * (np.float32(1) - y[i]))
 
 
 # In single precision exp and log are polynomials, free of branches, so that LLVM computes 8 or 16 at a time.
@@ -198,16 +200,12 @@ def bias_activation(z: Array, bias: Array | None, f: Activation, out: Array) -> 
         out[...] = z
 
 
-LEAKY, TANH, SIGMOID = range(3)
-_SLOPES = {"relu": LEAKY, "leaky_relu": LEAKY, "tanh": TANH, "sigmoid": SIGMOID}
-
-
-_SLOPE = record("g y out size", "slope")
+_SLOPE = record("g y out size kind", "slope")
 
 
 @cache
-def _backward_task(kind: int, dtype: Any) -> int:
-    """out = g f'(z), read off y = f(z), of a span of elements."""
+def _backward_task(dtype: Any) -> int:
+    """:func:`_pull` of a span of elements."""
     like = np.empty(0, dtype)
     size, kind_of = like.itemsize, like.dtype.type
 
@@ -217,29 +215,27 @@ def _backward_task(kind: int, dtype: Any) -> int:
         begin = index * SPAN
         n = min(SPAN, p.size - begin)
         g, y = array_at(p.g + size * begin, n, like), array_at(p.y + size * begin, n, like)
-        out = array_at(p.out + size * begin, n, like)
-        slope = kind_of(p.slope)
-        if kind == LEAKY:  # `kind` is a constant to the compiler
-            for i in range(n):
-                out[i] = _leaky_slope(g[i], y[i], slope)
-        elif kind == TANH:
-            for i in range(n):
-                out[i] = _tanh_slope(g[i], y[i], slope)
-        else:
-            for i in range(n):
-                out[i] = _sigmoid_slope(g[i], y[i], slope)
+        _pull(p.kind, g, y, kind_of(p.slope), array_at(p.out + size * begin, n, like))
 
     return run
 
 
+@njit
+def _backward_alone(kind: int, g: Array, y: Array, slope: float, out: Array) -> None:
+    _pull(kind, g, y, slope, out)
+
+
 @reference.activation_backward.planned_on("cpu")
 def activation_backward(g: Array, y: Array, f: Activation, out: Array) -> Job | None:
-    """Shared out among the team."""
-    whole = all(a.dtype == out.dtype and a.shape == out.shape and a.flags.c_contiguous for a in (g, y, out))
-    if not whole or f.kind not in _SLOPES or not g.size:
+    """Shared out among the team where there is more than a span."""
+    kind, flags = _SLOPES.get(f.kind), (g.flags.c_contiguous, y.flags.c_contiguous, out.flags.c_contiguous)
+    if kind is None or not (all(flags) and g.dtype == y.dtype == out.dtype and g.shape == y.shape == out.shape):
         return None
-    p = filled(_SLOPE, g=g, y=y, out=out, size=g.size, slope=f.slope)
-    return team().job(_backward_task(_SLOPES[f.kind], g.dtype), p, -(-g.size // SPAN))
+    if g.size <= SPAN:
+        flat = g.reshape(-1), y.reshape(-1), g.dtype.type(f.slope), out.reshape(-1)
+        return partial(_backward_alone, kind, *flat)
+    p = filled(_SLOPE, g=g, y=y, out=out, size=g.size, kind=kind, slope=f.slope)
+    return team().job(_backward_task(g.dtype), p, -(-g.size // SPAN))
 
 
 @njit

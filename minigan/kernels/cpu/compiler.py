@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import shutil
+import struct
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -261,21 +262,34 @@ def address_of(array: np.ndarray) -> int:
     return array.ctypes.data
 
 
+_FORMS: dict[
+    int, tuple[tuple[str, ...], struct.Struct]
+] = {}  # by the identity of a form: its names, and what packs them
+
+
 def record(integers: str, floats: str = "") -> np.ndarray:
     """The form of a task's parameters: names of integers (addresses, strides, sizes) and of numbers in double precision. An
     array of no records, which a compiled function finds by its global name: `p = record_at(parameters, FORM)`, then `p.name`."""
-    fields = [(name, np.int64) for name in integers.split()] + [(name, np.float64) for name in floats.split()]
-    return np.empty(0, np.dtype(fields, align=True))
+    whole, real = integers.split(), floats.split()
+    fields = [(name, np.int64) for name in whole] + [(name, np.float64) for name in real]
+    form = np.empty(0, np.dtype(fields, align=True))
+    _FORMS[id(form)] = (*whole, *real), struct.Struct(f"={len(whole)}q{len(real)}d")
+    _kept.append(form)
+    return form
+
+
+_kept: list[np.ndarray] = []  # forms stay, so that no other array gets the identity of one
 
 
 def filled(form: np.ndarray, **values: Any) -> np.ndarray:
-    """One record, by the names of `form` in their order; for an array its address is put in, and the caller keeps it alive.
+    """One record, as bytes, by the names of `form` in their order; for an array its address is put in, and the caller keeps it
+    alive.
 
     Raises:
         TypeError: other names, or in another order.
     """
-    names = form.dtype.names
+    names, packing = _FORMS[id(form)]
     if tuple(values) != names:
         raise TypeError(f"parameters of a task: got {tuple(values)}, expected {names}")
-    numbers = [address_of(v) if isinstance(v, np.ndarray) else v for v in values.values()]
-    return np.array([tuple(numbers)], form.dtype)
+    numbers = [v.ctypes.data if type(v) is np.ndarray else v for v in values.values()]
+    return np.frombuffer(packing.pack(*numbers), np.uint8)

@@ -335,6 +335,14 @@ def ticks_a_second() -> int:
     return int((_ticks_now() - first) / passed)
 
 
+class Ledger:
+    """What the runs of a job took, and whether its next one calls helpers."""
+
+    def __init__(self) -> None:
+        self.book, self.wants = np.zeros(LEDGER, np.int64), 1
+        self.address = address_of(self.book)
+
+
 class Team:
     """The caller and `size - 1` helper threads."""
 
@@ -347,27 +355,46 @@ class Team:
         self._lock = RLock()
         self._helpers: list[Any] = [None] * (size - 1)
         self._quiet = False
-        self._jobs: dict[tuple[int, int, int], tuple[np.ndarray, Job]] = {}
+        self._ledgers: dict[tuple[int, int], Ledger] = {}
         self._second = ticks_a_second()
         self._slow = int(SLOW * self._second) or 1 << 60
         _help(self._state, 1, 0, self._slow)  # compiled here, not in a helper
 
     def job(self, function: int, parameters: np.ndarray, tasks: int) -> Job:
-        """What does `function(parameters, i, thread)` for every i in range(tasks), each time it is called."""
-        lock, state, second, address = self._lock, self._state, self._second, address_of(parameters)
-        book = np.zeros(LEDGER, np.int64)
-        book_at, wants, worth = address_of(book), 1, self.size > 1 and tasks >= WORTH_HELP
+        """What does `function(parameters, i, thread)` for every i in range(tasks), each time it is called.
 
-        def run(kept: tuple[np.ndarray, np.ndarray] = (parameters, book)) -> None:
-            nonlocal wants
-            with lock:  # one job at a time, whichever thread of the program brings it
-                helped = worth and wants == 1 and not self._quiet
-                if helped:
-                    self._call()
-                answer = _run(state, book_at, function, address, tasks, helped, second, _YIELD)
-                wants, self._quiet = answer & 1, answer > 1
+        The first time, it goes by the ledger of all jobs of that function and as many tasks that ran only once, as eager calls
+        do; from the second time on, by one of its own.
+        """
+        address, ledger, runs = address_of(parameters), self._first(function, tasks), 0
+
+        def run(_kept: np.ndarray = parameters) -> None:
+            nonlocal ledger, runs
+            runs += 1
+            if runs == 2:
+                ledger = Ledger()
+            self._do(ledger, function, address, tasks)
 
         return run
+
+    def run(self, function: int, parameters: np.ndarray, tasks: int) -> None:
+        """Do a job once."""
+        self._do(self._first(function, tasks), function, address_of(parameters), tasks)
+
+    def _first(self, function: int, tasks: int) -> Ledger:
+        """The ledger of jobs that run once."""
+        found = self._ledgers.get((function, tasks))
+        if found is None:
+            found = self._ledgers[function, tasks] = Ledger()
+        return found
+
+    def _do(self, ledger: Ledger, function: int, parameters: int, tasks: int) -> None:
+        with self._lock:  # one job at a time, whichever thread of the program brings it
+            helped = tasks >= WORTH_HELP and self.size > 1 and ledger.wants == 1 and not self._quiet
+            if helped:
+                self._call()
+            answer = _run(self._state, ledger.address, function, parameters, tasks, helped, self._second, _YIELD)
+            ledger.wants, self._quiet = answer & 1, answer > 1
 
     def _call(self) -> None:
         """Wake the helpers that sleep."""
@@ -380,17 +407,6 @@ class Team:
     def _look(self, thread: int) -> None:
         """What a helper does. A method, so that the team, and the memory that helpers look at, stays until the last has left."""
         _help(self._state, thread, PATIENCE, self._slow)
-
-    def run(self, function: int, parameters: np.ndarray, tasks: int) -> None:
-        """Do a job once. Jobs of one function, as many tasks and as many parameters are one job to the clock."""
-        key = function, tasks, len(parameters)
-        with self._lock:
-            known = self._jobs.get(key)
-            if known is None:
-                own = parameters.copy()
-                known = self._jobs[key] = own, self.job(function, own, tasks)
-            known[0][:] = parameters
-            known[1]()
 
     def rest(self) -> None:
         """Send the helpers to sleep now, for other threads to have their cores."""
