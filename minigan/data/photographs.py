@@ -111,7 +111,8 @@ def _file(owner: str, file: str) -> Path:
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:
         raise DataError(
-            f"{owner}: its pictures are in scikit-image's wheel, which is not installed: pip install scikit-image"
+            f"{owner}: its pictures are in scikit-image's wheel, which is not installed: pip install scikit-image, or choose "
+            "other data"
         )
     path = Path(found.origin).parent / "data" / file
     if not path.is_file():
