@@ -5,6 +5,8 @@ label kept         the share of G(a) that the judge of b takes for a's label, an
                    the same, as they do where one was made of the other
 from the true map  |G(a) - T(a)|, where the true T is known (`minigan.data.derived`)
 gained by F        the accuracy on b of the judge of a, through F, above what it is without
+texture            the Gram distance (`metrics/texture.py`) of G(a) to b, as a share of that of a to b as it is: what can be
+                   measured where neither labels nor a true map are known, as of two photographs
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
 from minigan.gans.domains import JUDGED, SHOWN, TwoSets, distance, fitted_to, rows, shares, some, truth
 from minigan.gans.protocol import Picture
+from minigan.metrics.texture import WINDOW, texture_distance
+
+TINY = 1e-12
 
 
 class Cycled(TwoSets):
@@ -65,6 +70,11 @@ class Cycled(TwoSets):
         for name, (one, other, x, y) in {"G(a)": ("a", "b", a, there), "F(b)": ("b", "a", b, back)}.items():
             if change := truth(real, one, other):
                 made.append(Check(f"{name}, distance to the true map", distance(y, change(x)), "<= 0.1"))
+        if min(a.shape[1:3]) >= WINDOW:
+            for name, (x, y, wanted) in {"G(a)": (a, there, b), "F(b)": (b, back, a)}.items():
+                plain = texture_distance(fitted_to(x, wanted.shape[-1]), wanted)
+                share = texture_distance(y, wanted) / max(plain, TINY)
+                made.append(Check(f"{name}, Gram distance to the other set, of what it began with", share, "<= 0.5"))
         return [*made, *self._of_labels(real, b, there, back)]
 
     def _of_labels(self, real: RealData, b: np.ndarray, there: np.ndarray, back: np.ndarray) -> Iterator[Check]:
