@@ -50,9 +50,9 @@ class Cycled(TwoSets):
         """How well the cycle closes, and how far images go: the means of |F(G(a)) - a| and |G(a) - a|, of both directions."""
         a, b = some(real, "a", "b")
         there, again, back, back_again = self.there_and_back(a, b)
-        found = {"cycle": (distance(again, a) + distance(back_again, b)) / 2}
+        found = {"cycle": _both(again, a, back_again, b)}
         if a.shape == b.shape:
-            found["moved"] = (distance(there, a) + distance(back, b)) / 2
+            found["moved"] = _both(there, a, back, b)
         return found
 
     def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
@@ -65,8 +65,7 @@ class Cycled(TwoSets):
         """See the file's docstring."""
         a, b = some(real, "a", "b", count=JUDGED)
         there, again, back, back_again = self.there_and_back(a, b)
-        cycle = (distance(again, a) + distance(back_again, b)) / 2
-        made = [Check("cycle", cycle, self.least_cycle)]
+        made = [Check("cycle", _both(again, a, back_again, b), self.least_cycle)]
         for name, (one, other, x, y) in {"G(a)": ("a", "b", a, there), "F(b)": ("b", "a", b, back)}.items():
             if change := truth(real, one, other):
                 made.append(Check(f"{name}, distance to the true map", distance(y, change(x)), "<= 0.1"))
@@ -86,3 +85,8 @@ class Cycled(TwoSets):
             yield Check("label of b kept in F(b)", read, ">= 0.9")
             plain = shares(real, "a", fitted_to(b, back.shape[-1]), of_b)
             yield Check("accuracy on b of the judge of a: gained by F", read - (plain or 0.0), "> 0")
+
+
+def _both(x: np.ndarray, a: np.ndarray, y: np.ndarray, b: np.ndarray) -> float:
+    """The mean of |x - a| and |y - b|."""
+    return (distance(x, a) + distance(y, b)) / 2
