@@ -107,6 +107,10 @@ for angle in (0.3, 2.0):
     turned = root(S_b) @ turn(angle) @ np.linalg.inv(root(S_a))
     both = [mg.tensor(each[None]) for each in (turned, np.linalg.inv(turned))]
     check("23.1c", "any R does", losses_of(*both).item(), 0, atol=1e-20)
+    far = [losses_of(2 * both[0], both[1]).item(), losses_of(both[0], 2 * both[1]).item()]
+    cycle = np.sum(S_a)
+    check("23.1d", "twice as long, it is charged for: 3 |S| in a game, and |spread| in the cycle", far,
+          [9 * np.sum(S**2) + cycle for S in (S_b, S_a)], atol=1e-12)  # fmt: skip
 cdf = lambda t: norm.cdf(t)
 S = lambda t: norm.ppf(
     (cdf(t) + 0.3) % 1

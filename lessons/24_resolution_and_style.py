@@ -200,7 +200,13 @@ same = [
     psnr.psnr((truth[0] + level * e / np.linalg.norm(e))[None], truth[:1], data_range=2.0)[0]
     for e in errors
 ]
-check("24.5a", "one length, one PSNR, whatever the error", same, same[0], atol=1e-5)
+check(
+    "24.5a",
+    "one length, one PSNR, whatever the error",
+    same,
+    10 * math.log10(4 * noise[0].size / level**2),
+    atol=1e-5,
+)
 each, wrong = (psnr.psnr(mean, truth, data_range=R) for R in (2.0, 255.0))
 check("24.6", "a wrong range adds a constant", wrong - each, 20 * math.log10(255 / 2), atol=1e-9)
 check(

@@ -15,6 +15,7 @@ from minigan.gans import domains
 from minigan.gans.latents import Posterior
 from minigan.gans.protocol import Unsuitable
 from minigan.gans.translators import PatchGAN, ResNet, UNet, halvings, receptive_field
+from minigan.metrics.texture import texture_distance
 from minigan.switches import no_grad
 
 joined = lambda *parts: np.concatenate([np.asarray(getattr(p, "data", p)) for p in parts], axis=-1)  # noqa: E731
@@ -143,6 +144,28 @@ def test_the_encoder_does_not_hear_of_the_codes_error(images: data.Dataset) -> N
     assert max(np.abs(g.data).max() for g in of_e) == 0 < max(np.abs(g.data).max() for g in of_g)
 
 
+def test_style(images: data.Dataset) -> None:  # noqa: F811
+    model, feed = made("style", images, replay=False, config={"weight": 3.0, "smooth": 0.2, "judging": 2})
+    (batch,) = feed(0)
+    (later,), (kept,) = feed(1), feed(2)
+    assert not np.array_equal(later["a"], batch["a"]) and all(np.array_equal(kept[n], batch[n]) for n in "ab")
+    x = fixed(model, batch)
+    a, b = batch["a"], batch["b"]
+    start = np.tanh(np.arctanh(0.98 * a) + model.canvas.change.numpy())
+    assert np.allclose(model.sample(BATCH + 3), np.concatenate([start, start[:3]]), atol=1e-5)  # and begins again
+    features = lambda y: [f.numpy().astype(np.float64) for f in model.seen(Tensor(y))]  # noqa: E731
+    assert [f.shape for f in features(a)] == [(BATCH, 8, 8, 32), (BATCH, 4, 4, 64)]
+    share = lambda p, q: (np.square(p - q).reshape(BATCH, -1).sum(1) / np.square(q).reshape(BATCH, -1).sum(1)).mean()  # noqa: E731
+    grams = lambda y: [np.einsum("nhwi,nhwj->nij", f, f) / (f.shape[1] * f.shape[2]) for f in features(y)]  # noqa: E731
+    content = share(features(start)[1], features(a)[1])
+    style = np.mean([share(g, w) for g, w in zip(grams(start), grams(b), strict=True)])
+    rough = sum(np.abs(np.diff(start, axis=axis)).mean() for axis in (1, 2))
+    assert values(model.image_loss(x)) == pytest.approx(content + 3 * style + 0.2 * rough, rel=1e-4)
+    told = [log_softmax(model.judge(y).numpy())[:, label] for label, y in enumerate((a, b))]
+    assert values(model.judge_loss(x)) == pytest.approx(-sum(t.mean() for t in told), rel=1e-5)
+    assert model.metrics({})["loss"] == pytest.approx(content + 3 * style, rel=1e-4)
+
+
 # -- networks --------------------------------------------------------------------------------------------------------
 def test_a_patch_is_as_large_as_its_receptive_field() -> None:
     assert receptive_field([(4, 2), (4, 2), (4, 2), (4, 1), (4, 1)]) == 70
@@ -167,6 +190,21 @@ def test_what_does_not_fit_is_refused(images: data.Dataset) -> None:  # noqa: F8
     model: Any = mg.gans.get("cyclegan")
     with pytest.raises(Unsuitable, match="expected one height and one width"):
         model(model.Config(features=2), mg.gans.base.Facts({"a": (8, 8, 1), "b": (12, 12, 1)}))
+
+
+def test_a_texture_is_told_by_its_filters_and_not_by_its_places() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.uniform(-1, 1, (40, 16, 16, 1)).astype(np.float32)
+    lines = np.broadcast_to(np.sign(np.sin(np.arange(16) * 1.6))[None, :, None, None], noise.shape).astype(np.float32)
+    here, there = noise[:20], noise[20:]
+    assert texture_distance(here, here) == 0
+    assert texture_distance(here, there) < 0.05 * texture_distance(here, lines)
+    assert texture_distance(lines, np.roll(lines, 3, axis=1)) < 0.2 * texture_distance(
+        lines, lines.transpose(0, 2, 1, 3)
+    )
+    assert texture_distance(noise[:7], noise[7:]) == pytest.approx(texture_distance(noise[7:], noise[:7]))
+    with pytest.raises(ValueError, match="sides of at least 5"):
+        texture_distance(noise[:, :4], noise)
 
 
 # -- what is measured ------------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "cogan": {"features": 2, "latent": 4},
     "pixelda": {"features": 2, "latent": 3},
     "bicyclegan": {"features": 2, "latent": 3},
+    "style": {"judging": 10},
     "srgan": {"features": 4, "blocks": 1},
     "denoise": {"features": 2, "blocks": 1},
     "inpaint": {"features": 2, "blocks": 1},

@@ -90,6 +90,8 @@ STUDIES = [
     Study("fanogan", 1800, 300, {"held_out": 2}),
     Study("pix2pix", 3000, 500, note="L1 100; outlines to digits", data="a=mnist+edges,b=mnist"),
     Study("cyclegan", 1500, 250, data="a=mnist,b=mnist+inverted"),
+    Study("cyclegan", 2000, 500, note="textures", data="a=photo:brick,b=photo:grass"),
+    Study("style", 1000, 500, note="the classical comparison; its own pairs", data="a=photo:brick,b=photo:grass"),
     Study("discogan", 2000, 250, data="a=mnist,b=mnist+tinted"),
     Study("cogan", 2000, 250, data="a=mnist,b=mnist+edges"),
     Study("pixelda", 2000, 250, note="published, MNIST to MNIST-M: 63.6 to 98.2 %", data="a=mnist,b=mnist+textured"),

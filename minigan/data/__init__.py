@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from minigan.data import files, motion, toys
+from minigan.data import files, motion, photographs, toys
 from minigan.data.base import DataError, Dataset, cache_folder
 from minigan.data.derived import MAPS, derive, joined, known_map, split
 from minigan.data.glyphs import draw_glyphs
@@ -45,6 +45,7 @@ class Entry:
 
 _DRAWN = "drawn here, from matplotlib's typefaces"
 _TOY = "generated"
+_WHEEL = "scikit-image's wheel"
 _ENTRIES = (
     Entry("glyphs", "images", (28, 28, 1), "digits in 21 typefaces, all factors known", _DRAWN, False),
     Entry("letters", "images", (28, 28, 1), "the same with letters A-Z", _DRAWN, False),
@@ -58,6 +59,21 @@ _ENTRIES = (
         True,
     ),
     Entry("kmnist", "images", (28, 28, 1), "Kuzushiji-MNIST, ten characters", SOURCES["kmnist"].title, True),
+    *(
+        Entry(
+            f"photo:{name}", "images", (28, 28, 1 + 2 * about.endswith("colour")), f"patches of {about}", _WHEEL, False
+        )
+        for name, (_, about) in photographs.PICTURES.items()
+    ),
+    Entry(photographs.ALL, "images", (28, 28, 3), "patches of all of these, the picture as label", _WHEEL, False),
+    Entry(
+        photographs.FACES,
+        "images",
+        (28, 28, 1),
+        "100 faces, 80 to train on, grey, enlarged from 25 x 25",
+        _WHEEL,
+        False,
+    ),
     Entry("ring8", "points", (2,), "8 Gaussians on a circle", _TOY, False),
     Entry("grid25", "points", (2,), "25 Gaussians on a grid", _TOY, False),
     Entry("swiss_roll", "points", (2,), "a noisy spiral", _TOY, False),
@@ -79,6 +95,9 @@ _MAKERS: dict[str, Callable[..., Dataset]] = {
     "glyphs": draw_glyphs,
     "letters": _letters,
     **{name: partial(idx_dataset, name) for name in SOURCES},
+    **{f"photo:{name}": partial(photographs.patches, name) for name in photographs.PICTURES},
+    photographs.ALL: partial(photographs.patches, photographs.ALL),
+    photographs.FACES: photographs.faces,
     **{name: getattr(toys, name) for name in ("ring8", "grid25", "swiss_roll", "moons", "line", "gauss1d", "gauss2d")},
     "oracle_lstm": oracle_lstm,
     "tones": motion.tones,
@@ -167,25 +186,30 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
     if "seed" in known:
         options["seed"] = seed
     try:
-        return files.fitted(maker(**options), **changes)
+        found = files.fitted(maker(**options), **changes)
     except (TypeError, OverflowError) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise DataError(f"{name}: an option has the wrong type: {given} ({error})") from error
+    if name in _MAKERS and os.path.isdir(name):
+        found = replace(found, notes=(*found.notes, f"the folder of that name is ./{name}"))
+    return found
 
 
 OTHER = 1_000_003  # added to a seed: another set of the same law
 
 
 def held_out(name: str, *, seed: int = 0, n: int = 1000, **options: Any) -> Dataset | None:
-    """Examples of the same law that are not in `load(name, seed=seed)`: from another seed, or the test half.
+    """Examples of the same law that are not in `load(name, seed=seed)`: n of the test half, as far as it has so many, or of
+    another seed.
 
     None for data of one's own, of which there are no others, and where `load` itself reads the test half. Options as of `load`.
     """
     base, _ = split(name)
     known = inspect.signature(_MAKERS[base]).parameters if base in _MAKERS else {}
-    if "seed" in known:
-        return load(name, seed=seed + OTHER, n=n, **options)
-    return load(name, split="test", n=n, **options) if "split" in known and not only_tested(base) else None
+    if "split" in known:
+        n = min(n, photographs.FACES_TEST) if base == photographs.FACES else n
+        return None if base in SOURCES and only_tested(base) else load(name, seed=seed, split="test", n=n, **options)
+    return load(name, seed=seed + OTHER, n=n, **options) if "seed" in known else None
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:

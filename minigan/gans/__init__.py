@@ -54,6 +54,7 @@ MODELS = {
     "cogan": "minigan.gans.cogan:CoGAN",
     "pixelda": "minigan.gans.pixelda:PixelDA",
     "bicyclegan": "minigan.gans.bicyclegan:BicycleGAN",
+    "style": "minigan.gans.style:Style",
     "srgan": "minigan.gans.srgan:SRGAN",
     "denoise": "minigan.gans.denoise:Denoise",
     "inpaint": "minigan.gans.inpaint:Inpaint",

@@ -7,17 +7,16 @@ Two cycles, on pairs (a, b) such as a grey digit and the same in some colour (ib
 
     b -> z -> b^    z ~ E(b): the conditional VAE-GAN. b^ = G(a, E(b)) should be b, and q near the prior,
 
-        L_VAE = game(D_v) + lambda E |b - G(a, E(b))|_1 + lambda_KL E KL(E(b) || N(0, I)),      lambda = 10, lambda_KL = .01
+        L_VAE = game(D_v) + lambda E |b - G(a, E(b))|_1 + lambda_KL E KL(E(b) || N(0, I)),      lambda = 10
 
     z -> b^ -> z^   z ~ N(0, I): the conditional latent regressor. The mean z^ of E(G(a, z)) should be z,
 
         L_LR = game(D_r) + lambda_z E |z - z^|_1,                                                lambda_z = .5
 
 with least squares for the games: D minimises 1/2 E (D(b) - 1)^2 + 1/2 E D(b^)^2 and G E (D(b^) - 1)^2. G and E minimise both
-sums; of |z - z^| only G hears, so that E cannot agree with it on signs in the image that nobody sees (ibid., section 3.4).
-
-At the optimum E(b) tells which b of its a it is, and G inverts it: each z is a translation of its own. What goes wrong: a large
-lambda_KL hides b in nothing, a small one leaves holes in the prior.
+sums; of |z - z^| only G hears, so that E cannot agree with it on hidden signs (ibid., section 3.4).
+At the optimum E(b) tells which b of its a it is, and G inverts it. What goes wrong: a large lambda_KL hides b in nothing, a small
+one leaves E's codes outside of the prior: with the paper's .01 z^ had a correlation of -.3 with z after 1,000 steps, with .3 .97.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from minigan.gans.checks import Check, RealData
 from minigan.gans.domains import JUDGED, SHOWN, TranslationConfig, TwoSets, distance
 from minigan.gans.images import Down
 from minigan.gans.latents import Posterior
-from minigan.gans.options import option
+from minigan.gans.options import again, option
 from minigan.gans.protocol import Picture
 from minigan.gans.translators import PatchGAN, UNet
 from minigan.player import Player, frozen
@@ -50,8 +49,9 @@ class BicycleGANConfig(TranslationConfig):
     data: str = option("a=glyphs,b=glyphs+coloured", "inputs and translations, in one order: a=NAME,b=NAME")
     latent: int = option(1, "length of z ~ N(0, 1): in how many ways translations of one image differ", low=1)
     l1: float = option(10.0, "lambda: of |b - G(a, E(b))| (Zhu 2017, arXiv 1711.11586, section 4)", low=0.0)
-    kl: float = option(0.01, "lambda_KL: of E's distance from the prior (ibid.)", low=0.0)
+    kl: float = option(0.3, "lambda_KL: of E's distance from the prior (.01 for 8 codes: ibid.)", low=0.0)
     code: float = option(0.5, "lambda_z: of |z - z^| (ibid.)", low=0.0)
+    lr: float = again(TranslationConfig, "lr", 5e-4)
 
 
 class BicycleGAN(TwoSets):
@@ -79,8 +79,7 @@ class BicycleGAN(TwoSets):
 
     def players(self) -> list[Player]:
         """Both discriminators, then generator and encoder together."""
-        adam = {"lr": self.config.lr, "beta1": self.config.beta1}
-        both = {"generator": self.generator, "encoder": self.encoder}
+        adam, both = {"lr": self.config.lr, "beta1": self.config.beta1}, {"G": self.generator, "E": self.encoder}
         return [
             Player("discriminators", self.discriminator_loss, optim.Adam({"v": self.D_v, "r": self.D_r}, **adam)),
             Player("generator_encoder", self.generator_encoder_loss, optim.Adam(both, **adam)),
@@ -121,8 +120,8 @@ class BicycleGAN(TwoSets):
         """The correlation of z^, the mean of E(G(a, z)), with z of the prior."""
         with self.evaluating(), self.random.apart(seed, "codes"):
             z = self.random.normal((len(a), self.config.latent), stream="z")
-            found = Posterior.of(self.encoder(self.generator(self.tensor(a), z))).mean
-            return domains.correlation(z.numpy(), found.numpy())
+            again = Posterior.of(self.encoder(self.generator(self.tensor(a), z))).mean.numpy()
+            return domains.correlation(z.numpy(), again)
 
     def many(self, a: np.ndarray, each: int) -> np.ndarray:
         """(len(a), each, H, W, C): translations of every input, of the same `each` codes."""

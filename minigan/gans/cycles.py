@@ -5,6 +5,8 @@ label kept         the share of G(a) that the judge of b takes for a's label, an
                    the same, as they do where one was made of the other
 from the true map  |G(a) - T(a)|, where the true T is known (`minigan.data.derived`)
 gained by F        the accuracy on b of the judge of a, through F, above what it is without
+texture            the Gram distance (`metrics/texture.py`) of G(a) to b, as a share of that of a to b as it is: what can be
+                   measured where neither labels nor a true map are known, as of two photographs
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from minigan.autodiff import Tensor
 from minigan.gans.checks import Check, RealData
 from minigan.gans.domains import JUDGED, SHOWN, TwoSets, distance, fitted_to, rows, shares, some, truth
 from minigan.gans.protocol import Picture
+from minigan.metrics.texture import WINDOW, texture_distance
+
+TINY = 1e-12
 
 
 class Cycled(TwoSets):
@@ -45,9 +50,9 @@ class Cycled(TwoSets):
         """How well the cycle closes, and how far images go: the means of |F(G(a)) - a| and |G(a) - a|, of both directions."""
         a, b = some(real, "a", "b")
         there, again, back, back_again = self.there_and_back(a, b)
-        found = {"cycle": (distance(again, a) + distance(back_again, b)) / 2}
+        found = {"cycle": _both(again, a, back_again, b)}
         if a.shape == b.shape:
-            found["moved"] = (distance(there, a) + distance(back, b)) / 2
+            found["moved"] = _both(there, a, back, b)
         return found
 
     def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture]:
@@ -60,11 +65,15 @@ class Cycled(TwoSets):
         """See the file's docstring."""
         a, b = some(real, "a", "b", count=JUDGED)
         there, again, back, back_again = self.there_and_back(a, b)
-        cycle = (distance(again, a) + distance(back_again, b)) / 2
-        made = [Check("cycle", cycle, self.least_cycle)]
+        made = [Check("cycle", _both(again, a, back_again, b), self.least_cycle)]
         for name, (one, other, x, y) in {"G(a)": ("a", "b", a, there), "F(b)": ("b", "a", b, back)}.items():
             if change := truth(real, one, other):
                 made.append(Check(f"{name}, distance to the true map", distance(y, change(x)), "<= 0.1"))
+        if min(a.shape[1:3]) >= WINDOW:
+            for name, (x, y, wanted) in {"G(a)": (a, there, b), "F(b)": (b, back, a)}.items():
+                plain = texture_distance(fitted_to(x, wanted.shape[-1]), wanted)
+                share = texture_distance(y, wanted) / max(plain, TINY)
+                made.append(Check(f"{name}, Gram distance to the other set, of what it began with", share, "<= 0.5"))
         return [*made, *self._of_labels(real, b, there, back)]
 
     def _of_labels(self, real: RealData, b: np.ndarray, there: np.ndarray, back: np.ndarray) -> Iterator[Check]:
@@ -76,3 +85,8 @@ class Cycled(TwoSets):
             yield Check("label of b kept in F(b)", read, ">= 0.9")
             plain = shares(real, "a", fitted_to(b, back.shape[-1]), of_b)
             yield Check("accuracy on b of the judge of a: gained by F", read - (plain or 0.0), "> 0")
+
+
+def _both(x: np.ndarray, a: np.ndarray, y: np.ndarray, b: np.ndarray) -> float:
+    """The mean of |x - a| and |y - b|."""
+    return (distance(x, a) + distance(y, b)) / 2

@@ -30,8 +30,13 @@ def hole(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def nearest(x: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Images (N, H, W, C) whose pixels `inside` (H, W) are those of the nearest seen ones, the first of several."""
-    wanted, seen = np.argwhere(inside), np.argwhere(~inside)
+    """Images (N, H, W, C) whose pixels `inside` (H, W) are those of the nearest seen ones, the first of several.
+
+    The nearest seen pixel lies beside the hole: a step towards it would be nearer still, and so is in the hole.
+    """
+    beside = np.pad(inside, 1)
+    beside = beside[:-2, 1:-1] | beside[2:, 1:-1] | beside[1:-1, :-2] | beside[1:-1, 2:]
+    wanted, seen = np.argwhere(inside), np.argwhere(beside & ~inside)
     places = seen[np.square(wanted[:, None] - seen).sum(axis=-1).argmin(axis=1)]
     filled = x.copy()
     filled[:, wanted[:, 0], wanted[:, 1]] = x[:, places[:, 0], places[:, 1]]

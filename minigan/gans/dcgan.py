@@ -24,8 +24,8 @@ from minigan.gans.checks import Check, RealData
 from minigan.gans.choices import NORMS, GANConfig
 from minigan.gans.class_checks import SAMPLES, class_checks
 from minigan.gans.gan import GAN
+from minigan.gans.images import multiple
 from minigan.gans.options import again, option
-from minigan.gans.protocol import Unsuitable
 
 _RECIPE = "MNIST, s4, batch 64, 2,000 steps, by one judge:"
 TARGETS = {
@@ -85,10 +85,7 @@ def convolutional(
     stages = 2
     while min(height, width) >> stages > 8:
         stages += 1
-    if height % (1 << stages) or width % (1 << stages):
-        raise Unsuitable(
-            f"dcgan: got images of {height} x {width}, expected multiples of {1 << stages}; resize the images"
-        )
+    multiple(shape, 1 << stages)
     start = (height >> stages, width >> stages)
     kernel = 5 if net == "s4" else 4
     up = _Up(norm)

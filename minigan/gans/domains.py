@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from minigan import data
+from minigan.gans import restoring
 from minigan.gans.checks import Check, RealData
 from minigan.gans.conditions import Examples
 from minigan.gans.images import Averaged, ImageConfig
 from minigan.gans.options import again, option
 from minigan.gans.protocol import Picture
 from minigan.gans.translators import alike
-from minigan.metrics.ssim import ssim
+from minigan.metrics.ssim import UNIFORM
 
 SHOWN, LOOKED, JUDGED = 16, 200, 1000  # columns of a picture; images of a line of metrics, of the checks
-LEAST_SIDE = 11  # of images that have a structural similarity: the window's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,8 @@ def distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def similarity(x: np.ndarray, y: np.ndarray) -> float | None:
-    """The mean structural similarity (see `minigan.metrics.ssim`); None for images that are smaller than its window."""
-    return float(ssim(x, y, data_range=2.0).mean()) if min(x.shape[1:3]) >= LEAST_SIDE else None
+    """The mean structural similarity as of restored images; None for images that are smaller than its window."""
+    return restoring.similarity(x, y) if min(x.shape[1:3]) >= UNIFORM else None
 
 
 def shares(real: RealData, name: str, images: np.ndarray, labels: np.ndarray | None) -> float | None:

@@ -67,7 +67,11 @@ class Averaged(Model):
 def multiple(shape: tuple[int, ...], of: int) -> None:
     """Raises Unsuitable: images (H, W, C) whose sides are no multiples of `of`."""
     if len(shape) != 3 or shape[0] % of or shape[1] % of:
-        raise Unsuitable(f"got images of shape {shape}, expected (H, W, C) with H and W multiples of {of}; resize them")
+        sides = [max(1, round(side / of)) * of for side in shape[:2]]
+        size = "x".join(map(str, sides)) if len(set(sides)) > 1 else str(sides[0])
+        raise Unsuitable(
+            f"got images of shape {shape}, expected (H, W, C) with H and W multiples of {of}; resize them: --size {size}"
+        )
 
 
 def quarter(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from minigan.gans.images import NORMAL, Averaged, ImageConfig
 from minigan.gans.options import option
 from minigan.gans.protocol import Picture
 from minigan.metrics.frechet import frechet_distance
+from minigan.metrics.psnr import psnr
 from minigan.metrics.ssim import ssim
 from minigan.player import Player
 
@@ -181,8 +182,9 @@ class Restorer(Averaged):
 
 
 def quality(made: np.ndarray, x: np.ndarray) -> float:
-    """The PSNR of the mean squared error of all images, 10 log10(R^2 / MSE), in decibels (at most that of 1e-10)."""
-    return 10 * float(np.log10(RANGE**2 / max(1e-10, float(np.square(made - x, dtype=np.float64).mean()))))
+    """The PSNR of the mean squared error of all images, in decibels: of them as one (at most that of an error of 1e-10)."""
+    one, other = (each.reshape(1, -1, 1, 1) for each in (made, x))
+    return min(10 * float(np.log10(RANGE**2 / 1e-10)), float(psnr(one, other, data_range=RANGE)[0]))
 
 
 def similarity(made: np.ndarray, x: np.ndarray) -> float:

@@ -32,7 +32,7 @@ def pictures_of(model: Any) -> dict[str, Picture]:
 
 def checks_of(model: Any, real: RealData) -> list[Check]:
     """Mean absolute changes of pixels, as shares of the distance of two images; and, by the data's judge, changes of the class
-    among pairs of images of two classes.
+    among pairs of images of two classes, and how many there are: among images of nearly one shape the others mean nothing.
     """
     count, seed = model.synthesis.count, real.seed
     with model.evaluating(), model.random.apart(seed, "checks"):
@@ -53,6 +53,7 @@ def checks_of(model: Any, real: RealData) -> list[Check]:
     if (judge := real.judge()) is not None:
         of, to, by_coarse, by_fine = (judge.log_probabilities(x).argmax(axis=1) for x in (plain, other, coarse, fine))
         two = of != to
+        made.append(Check("pairs of two classes, of all: .9 for ten alike", two.mean(), ">= 0.7"))
         if two.any():
             made.append(Check("class changed by another's coarse styles", (by_coarse != of)[two].mean(), ">= 0.6"))
             made.append(Check("class kept with another's fine styles", (by_fine == of)[two].mean(), ">= 0.9"))

@@ -32,7 +32,9 @@ def octaves(shape: tuple[int, ...]) -> int:
     ):
         count += 1
     if not count:
-        raise Unsuitable(f"got images of shape {shape}, expected (H, W, C) with even sides of at least 8; resize them")
+        raise Unsuitable(
+            f"got images of shape {shape}, expected (H, W, C) with even sides of at least 8; resize them: --size 28"
+        )
     return count
 
 
