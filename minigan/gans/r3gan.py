@@ -8,8 +8,8 @@ staying there, which is why modes are not dropped (section 2.1; Sun et al. 2020,
 constant, the value log 2 - JSD(p x q, q x p). R1 alone leaves D free on fakes, R2 alone on reals; with both the game converges
 locally. Adam with beta1 = 0.
 
-The paper has no normalisation in either network. For images G has batch norm here (norm=none takes it away): in the two minutes of
-a default run on digits the distance to real ones (cFD) is 69 with it and 349 without (`bench/digits.py`).
+The paper has no normalisation in either network. For images G has batch norm here (norm=none takes it away): in the two minutes
+of a default run on digits the distance to real ones (cFD) is 69 with it and 349 without (`bench/digits.py`).
 
 What goes wrong: gamma is a trade of sharpness against stability, and fits one scale of data; the paper lets it fall in training.
 
