@@ -72,8 +72,10 @@ CANDIDATES = [
     Candidate("sngan", SMALL),
     Candidate("dragan", SMALL),
     Candidate("pacgan", SMALL),
-    Candidate("r3gan", SMALL),
-    Candidate("r3gan", {**SMALL, "norm": "batch"}),
+    Candidate("r3gan", {**SMALL, "norm": "none", "lr": 5e-4}),
+    Candidate("r3gan", {**SMALL, "lr": 5e-4}),
+    Candidate("r3gan", {**SMALL, "lr": 1e-3}),
+    Candidate("r3gan", {**SMALL, "lr": 2e-3}),
 ]
 
 

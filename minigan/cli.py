@@ -109,6 +109,8 @@ def _train(args: argparse.Namespace) -> int:
             if key in texts:
                 args.parser.error(f"--{key.replace('_', '-')} and --set {key}= are both given: keep one")
             texts[key] = value
+    if args.model is None:
+        texts.setdefault("data", gans.DEFAULT_DATA)
     from minigan.run import trainer
 
     return _ended(trainer.train(name, texts, device=args.device, out=args.out, **_shown_and_saved(args)))

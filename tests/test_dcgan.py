@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from devices import each_device
 
-from minigan.gans import DEFAULT, get
 from minigan.gans.dcgan import DCGAN, DCGANConfig
 from minigan.kernels import kernel
 
@@ -78,7 +77,3 @@ def test_fast_kernels_train_as_the_reference_does(device: str) -> None:
             model = DCGAN(DCGANConfig(features=8, seed=1), (12, 12, 1), replay=False, device=place)
             losses.append([[v.item() for v in model.game.step(real).values()] for _ in range(3)])
     np.testing.assert_allclose(losses[0], losses[1], rtol=2e-4)
-
-
-def test_it_is_the_default() -> None:
-    assert DEFAULT == "dcgan" and get(DEFAULT) is DCGAN

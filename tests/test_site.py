@@ -81,7 +81,7 @@ def test_the_files(built, pages):
     names = {path.relative_to(built[0]).as_posix() for path in built[0].rglob("*") if path.is_file()}
     assert names >= {
         "index.html", "identities.html", "gallery.html", "01_halves.html", "02_thirds.html", "style.css", "gallery/vae.png",
-        "notebooks/01_halves.ipynb", "joining.html",
+        "notebooks/01_halves.ipynb", "joining.html", "errata.html",
         "figures/01_halves-half.png", "source/minigan/ops/elementwise.py.html", "source/lessons/01_halves.py.html",
         "source/lessons/solutions/01_halves.py.html", "source/tests/test_identities_x.py.html",
     }  # fmt: skip
@@ -165,7 +165,7 @@ def test_checks_stand_on_their_lines_and_link_to_tests_and_errata(built):
     loop = next(i for i, text in enumerate(source, 1) if text.startswith('    check(f"1.1{name}"'))
     assert html.count(f"#L{loop}") == 2
     assert '<a href="source/tests/test_identities_x.py.html#L3">identity 50</a>' in html  # with its decorator
-    assert '<a class="erratum" href="index.html#S0.7">S0.7</a>' in html
+    assert '<a class="erratum" href="errata.html#S0.7">S0.7</a>' in html
 
 
 def test_output_is_shown_as_text(built):
@@ -217,11 +217,12 @@ def test_the_gallery_names_every_model_and_says_what_its_numbers_are_of(built, p
     assert 'href="source/minigan/gans/vae.py.html#L' in shown["vae"]
 
 
-def test_the_index_accounts_for_articles_and_errata(built):
-    html = text_of(built, "index.html")
+def test_lessons_come_first_and_a_page_of_its_own_accounts_for_articles_and_errata(built):
+    index, html = text_of(built, "index.html"), text_of(built, "errata.html")
+    assert "A name is no number." not in index and 'href="errata.html#errata"' in index
     assert 'href="01_halves.html#check-1.1"' in html and "A name is no number." in html
     assert "later: quarters" in html and 'title="Halves">1</a>, 7' in html
-    assert "Is <math" in html  # the question of the first lesson
+    assert "Is <math" in index  # the question of the first lesson
 
 
 def test_the_notebook_is_valid_and_has_outputs(built):
@@ -238,7 +239,7 @@ def test_a_second_build_replaces_the_first_and_only_that(built, tmp_path):
     site.build(["2"], given=str(lessons), fast=True, out=str(out))
     assert (out / "02_thirds.html").is_file() and (out / "mine.txt").is_file()
     assert not (out / "01_halves.html").exists()
-    assert "a lesson that is not part of this build" in (out / "index.html").read_text()
+    assert "a lesson that is not part of this build" in (out / "errata.html").read_text()
 
 
 def test_a_folder_with_other_things_is_refused(tmp_path):

@@ -58,6 +58,7 @@ def page(request, browser):
     "name",
     [
         "index.html",
+        "errata.html",
         "01_halves.html",
         "02_thirds.html",
         "identities.html",

@@ -62,7 +62,7 @@ MODELS = {
     "stylegan": "minigan.gans.stylegan:StyleGAN",
     "stackgan": "minigan.gans.stackgan:StackGAN",
 }
-DEFAULT = "dcgan"
+DEFAULT, DEFAULT_DATA = "r3gan", "glyphs"  # of `minigan train` alone, chosen by bench/digits.py
 
 
 def register(name: str, reference: str) -> None:

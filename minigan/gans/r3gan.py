@@ -6,7 +6,10 @@
 Each fake is judged beside a real: a fake that is good by an absolute boundary, far from the data's other modes, gains nothing by
 staying there, which is why modes are not dropped (section 2.1; Sun et al. 2020, arXiv 2011.04926). D* = log p/q up to a
 constant, the value log 2 - JSD(p x q, q x p). R1 alone leaves D free on fakes, R2 alone on reals; with both the game converges
-locally. No normalisation in either network (norm=batch brings it back to G); Adam with beta1 = 0.
+locally. Adam with beta1 = 0.
+
+The paper has no normalisation in either network. For images G has batch norm here (norm=none takes it away): in the two minutes
+of a default run on digits the distance to real ones (cFD) is 69 with it and 349 without (`bench/digits.py`).
 
 What goes wrong: gamma is a trade of sharpness against stability, and fits one scale of data; the paper lets it fall in training.
 
@@ -25,14 +28,14 @@ from minigan.gans.options import again
 class R3GANConfig(EitherConfig):
     """Its options."""
 
+    steps: int = again(EitherConfig, "steps", 5000, images=2100)
     loss: str = again(EitherConfig, "loss", "relativistic")
     r1: float = again(EitherConfig, "r1", 0.1, images=1.0)
     r2: float = again(EitherConfig, "r2", 0.1, images=1.0)
     penalty_every: int = again(EitherConfig, "penalty_every", 1, images=4)
-    lr: float = again(EitherConfig, "lr", 1e-3, images=5e-4)
+    lr: float = again(EitherConfig, "lr", 1e-3)
     beta1: float = again(EitherConfig, "beta1", 0.0)
     beta2: float = again(EitherConfig, "beta2", 0.99)
-    norm: str = again(EitherConfig, "norm", "none")
 
 
 class R3GAN(Either):

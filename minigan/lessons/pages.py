@@ -160,7 +160,7 @@ def _printed(printed: str, waiting: list[Check]) -> str:
 
 def _checked(check: Check) -> str:
     number = check.id.rstrip("abcdefghijklmnopqrstuvwxyz")
-    refutes = "".join(f' <a class="erratum" href="index.html#{id}">refutes {id}</a>' for id in check.errata)
+    refutes = "".join(f' <a class="erratum" href="errata.html#{id}">refutes {id}</a>' for id in check.errata)
     return (
         f'<li><a href="#eq-{number}">{check.id}</a> <span class="statement">{escape(check.statement)}</span>{refutes} '
         f'<a class="error" href="#check-{check.id}">{escape(text.error(check))}</a></li>'

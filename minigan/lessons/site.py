@@ -1,6 +1,7 @@
 """`minigan lessons build`: the lessons as a static site, which needs no script and nothing from elsewhere.
 
-index.html              the syllabus, the sections of the articles, the errata
+index.html              the syllabus
+errata.html             the sections of the articles, and the errata
 05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
 gallery.html            the models of the zoo: a picture, networks and losses, checks; beside it gallery/
 identities.html         the identities that hold by property test, if their table has been written
@@ -38,6 +39,7 @@ LISTED = ".minigan-site.json"  # the files of a site, so that the next build can
 IDENTITIES = "bench/results/identities-*.md"
 TEST = re.compile(r"test_identity_(\d+)_")
 FONTS = ("stix-two-math.woff2", "OFL.txt")  # of the mathematics: a subset of STIX Two Math, and its licence
+SHORT_WAY = (0, 7, 8, 10, 12, 13)  # lessons that lead from the first picture to what is used in practice
 KERNELS = 2  # lessons that run at a time
 
 
@@ -101,18 +103,26 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     site = Site(lessons, Sources(folder), _templates())
     others = _texts(folder)
     site.texts = {f"{path.stem}.html": _title(path) for path in others}
-    site.templates.globals |= {"identities_exist": bool(_tables(folder)), "texts": site.texts}
-    written = _lessons(site, fast, "index.html" if syllabus else "")
+    site.templates.globals |= {
+        "identities_exist": bool(_tables(folder)), "texts": site.texts,
+        "articles_exist": bool(syllabus), "errata_exist": bool(ledger),
+    }  # fmt: skip
+    written = _lessons(site, fast, "errata.html" if syllabus else "")
     _lesson_pages(site, written)
     checks = [check for page in written for check in page.checks]
     _known(checks, ledger)
     identities = _identities(site)
     totals = _totals(written, checks, ledger, identities)
+    numbers = {page.lesson.number: page for page in written}
     site.render(
-        "index.html", "index.html", pages=written, articles=syllabus, errata=ledger, refuted=errata.refuted(checks),
-        totals=totals, numbers={page.lesson.number: page for page in written}, kinds=errata.KINDS, whole=not only,
-        identities=bool(identities), of_check=_by_check(written),
+        "index.html", "index.html", pages=written, totals=totals, articles=syllabus, errata=ledger, identities=bool(identities),
+        short=[numbers[number] for number in SHORT_WAY] if numbers.keys() >= set(SHORT_WAY) else [],
     )  # fmt: skip
+    if syllabus or ledger:
+        site.render(
+            "errata.html", "errata.html", articles=syllabus, errata=ledger, refuted=errata.refuted(checks), numbers=numbers,
+            whole=not only, of_check=_by_check(written),
+        )  # fmt: skip
     _gallery(site)
     for path in others:
         _text(site, path, f"{path.stem}.html", _title(path), "lessons", "Beside the lessons")
