@@ -20,7 +20,7 @@ from minigan.kernels import gpu_compile
 from minigan.kernels.gpu_compile import KERNELS, CompileError, compile_file, kernel_names, sources
 
 GPU_FUSED = Path(gpu_compile.__file__).with_name("gpu_fused.py")
-LAUNCHERS = (GPU_FUSED, GPU_FUSED.with_name("gpu_conv.py"))
+LAUNCHERS = (GPU_FUSED, *map(GPU_FUSED.with_name, ("gpu_conv.py", "gpu_group_norm.py")))
 LISTED = {name for names in KERNELS.values() for name in names}
 
 

@@ -198,6 +198,31 @@ def test_layer_norm(fused: Any, shape: tuple[int, int], dtype: str) -> None:
         check(a, b, dtype, scale=3)
 
 
+GROUPED = [((1, 5, 1), 1), ((3, 7, 6), 2), ((5, 130, 33), 33), ((2, 1, 8), 1), ((9, 17, 96), 3)]
+
+
+@pytest.mark.parametrize(("shape", "groups"), GROUPED)
+@pytest.mark.parametrize("kind", ["linear", "leaky_relu", "tanh"])
+@pytest.mark.parametrize("own", [False, True])
+def test_group_norm(fused: Any, shape: tuple[int, int, int], groups: int, kind: str, own: bool, dtype: str) -> None:
+    x, g = 2 * normal(shape, dtype) + np.dtype(dtype).type(3), normal(shape, dtype, 1)
+    each, f = (shape[0] if own else 1, shape[2]), Activation(kind)
+    gain, offset = normal(each, dtype, 2), normal(each, dtype, 3)
+    out, expected = poisoned(shape, dtype), np.empty(shape)
+    fused.group_norm(gpu(x), gpu(gain), gpu(offset), groups, 1e-2, f, out)
+    reference.group_norm(wide(x), wide(gain), wide(offset), groups, 1e-2, f, expected)
+    check(out, expected, dtype)
+    y = expected.astype(dtype)  # the same signs on both sides
+    got = [poisoned(s, dtype) for s in (shape, (shape[0], 2, shape[2]))]
+    want = [np.empty(a.shape) for a in got]
+    fused.group_norm_backward(gpu(g), gpu(x), gpu(y), gpu(gain), groups, 1e-2, f, *got)
+    reference.group_norm_backward(wide(g), wide(x), wide(y), wide(gain), groups, 1e-2, f, *want)
+    for a, b in zip(got, want, strict=True):
+        check(a, b, dtype, scale=3)
+    with pytest.raises(ValueError, match="expected \\(elements, positions, channels\\)"):
+        fused.group_norm(gpu(x[0]), gpu(gain), gpu(offset), groups, 1e-2, f, poisoned(x[0].shape, dtype))
+
+
 def test_norm_in_place(fused: Any, dtype: str) -> None:
     x, gamma, beta = normal((130, 129), dtype), normal((129,), dtype, 1), normal((129,), dtype, 2)
     expected, x_gpu = np.empty(x.shape), gpu(x)

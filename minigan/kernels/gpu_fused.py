@@ -23,12 +23,11 @@ from minigan.activation import Activation
 from minigan.backend import Array, Notes, is_gpu_array
 from minigan.kernels.gpu_conv import conv, conv_transpose, conv_weight
 from minigan.kernels.gpu_gemm import matmul
+from minigan.kernels.gpu_group_norm import group_norm, group_norm_backward
 from minigan.kernels.gpu_launch import MAX_BLOCKS, THREADS, blocks, check, kind_code, launch
 from minigan.kernels.reference import (
     column_sum,
     goes_on,
-    group_norm,
-    group_norm_backward,
     interpolate,
     interpolate_adjoint,
     keep_level,
