@@ -12,7 +12,7 @@ with all taps at once, and each output position sums those that reach it:
     columns[n, i, (k, c)] = x[n, i] . W[k][:, c]          out[n, o, c] = f(bias[c] + sum over taps of columns[n, i(o, k), (k, c)])
 
 For the transposed map the roles of i and o change. The 64 -> 1 layer that ends a DCGAN's generator is such a product, with 25
-columns.
+columns. A few images at a time, so that the columns are summed while they are in cache.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from minigan.kernels.cpu_workspace import matrices
 from minigan.kernels.geometry import Geometry
 
 SPAN = 64  # rows of positions that a task takes
+KEPT = 512 * 1024  # columns at a time, 2 MB: they stay in the caches until they are summed
 
 
 @lru_cache(maxsize=256)
@@ -188,23 +189,28 @@ def plan_columns(
     tables, stride = (t0, t1, spans), geometry.stride[-1]
     inputs, outputs = (three.small, three.big) if transposed else (three.big, three.small)
     channels, depth, taps = out.shape[-1], source.shape[-1], geometry.taps
-    columns, weights = matrices(source.size // depth * taps * channels, 0 if transposed else w.size)
-    columns = columns.reshape(-1, 1, taps * channels)
+    each, images = inputs[0] * inputs[1] * inputs[2], len(source)
+    portion = min(images, max(1, KEPT // (each * taps * channels)))
+    columns, weights = matrices(portion * each * taps * channels, 0 if transposed else w.size)
     jobs: list[Job] = []
     if transposed:  # w is (taps, out, in): its rows are the columns wanted
         weights = w.reshape(taps * channels, depth)
     else:
         turned = w.reshape(taps, depth, channels)
         jobs.append(lambda: np.copyto(weights.reshape(taps, channels, depth), turned.swapaxes(1, 2)))
-    rows = len(source) * outputs[0] * outputs[1]
-    p = np.array([
-        address_of(columns), address_of(out), *inputs, channels, *three.kernel[1:], *outputs, taps, rows,
-        *(address_of(t) for t in tables), 0, 0, stride if transposed else 1, 1 if transposed else stride,
-    ])  # fmt: skip
     zeros = np.zeros(channels, np.float32)
-    p[16] = address_of(zeros if bias is None else bias)
-    p[17:18].view(np.float32)[0] = slope
-    summing = keeping(team().job(_collect_task(), p, -(-rows // SPAN)), *tables, columns, weights, zeros)
-    flat, matrix = source.reshape(-1, 1, depth), weights.reshape(1, taps * channels, depth)
-    product = cpu_conv_tiles.plan(flat, matrix, None, POINT, 1.0, columns, True)
-    return in_turn(*jobs, product, summing)
+    bias_at = address_of(zeros if bias is None else bias)
+    matrix = weights.reshape(1, taps * channels, depth)
+    for first in range(0, images, portion):
+        part, target = source[first : first + portion], out[first : first + portion]
+        made = columns[: len(part) * each * taps * channels]
+        rows = len(part) * outputs[0] * outputs[1]
+        p = np.array([
+            address_of(made), address_of(target), *inputs, channels, *three.kernel[1:], *outputs, taps, rows,
+            *(address_of(t) for t in tables), bias_at, 0, stride if transposed else 1, 1 if transposed else stride,
+        ])  # fmt: skip
+        p[17:18].view(np.float32)[0] = slope
+        flat, wide = part.reshape(-1, 1, depth), made.reshape(-1, 1, taps * channels)
+        jobs.append(cpu_conv_tiles.plan(flat, matrix, None, POINT, 1.0, wide, True))
+        jobs.append(keeping(team().job(_collect_task(), p, -(-rows // SPAN)), *tables, columns, weights, zeros))
+    return in_turn(*jobs)
