@@ -260,7 +260,7 @@ def _(s: Size) -> Iterator[Case]:
 
 def _grouped(s: Size) -> Iterator[tuple[Activation, int, np.ndarray, np.ndarray, np.ndarray]]:
     """An activation, a number of groups, x, and gains and offsets: of all elements or of each."""
-    elements, channels = 3, s.channels
+    elements, channels = 9 if s.rows < 9 else 3, s.channels
     divisors = [n for n in range(1, channels + 1) if channels % n == 0]
     for i, f in enumerate(activations()):
         each = (elements if i % 2 else 1, channels)

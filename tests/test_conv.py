@@ -19,7 +19,7 @@ from minigan.activation import Activation
 from minigan.gradcheck import gradcheck
 from minigan.kernels import geometry as geo
 from minigan.kernels.cpu import conv as cpu_conv
-from minigan.kernels.cpu import conv_cost, winograd
+from minigan.kernels.cpu import conv_cost, conv_patches, winograd
 from minigan.kernels.cpu.gemm_microkernel import AVAILABLE
 from minigan.replay import Recording
 
@@ -213,6 +213,16 @@ def test_every_algorithm_on_the_layers_of_a_dcgan(algorithm: str, layer: Any) ->
     assert all(error <= 2e-5 for error in errors.values()), errors
     expected = set() if not AVAILABLE else EVERYWHERE.get(algorithm, set())  # without a fused multiply-add: direct only
     assert expected <= set(errors)
+
+
+def test_columns_are_summed_a_few_images_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    geometry = geo.of_conv((4, 4), 2, "same", 1, (14, 14))
+    found = []
+    for kept in (1, 5_000, 1 << 40):
+        monkeypatch.setattr(conv_patches, "KEPT", kept)
+        found.append(relative_errors("columns", geometry, (16, 3, 5), 0, "leaky_relu"))
+    assert found[0] == found[1] == found[2]
+    assert all(error <= 2e-5 for error in found[0].values()) and (len(found[0]) == 2 or not AVAILABLE)
 
 
 def test_double_precision_is_always_direct() -> None:

@@ -395,11 +395,12 @@ def test_sums_over_any_axes_of_any_layout(shape: list[int], chosen: int, order: 
     np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-5)
 
 
-def test_instance_and_group_norm_at_a_large_mean() -> None:
+def test_norms_at_a_large_mean() -> None:
     x = (1e4 + R.normal(size=(2, 128, 128, 4))).astype(np.float32)
     one, zero = np.ones(4, np.float32), np.zeros(4, np.float32)
     wide = x.astype(np.float64)
     for y, axes in (
+        (ops.batch_norm(x, one, zero), (0, 1, 2)),
         (ops.instance_norm(x, one, zero), (1, 2)),
         (ops.group_norm(x, one, zero, groups=1), (1, 2, 3)),
     ):

@@ -298,6 +298,11 @@ def activate(k: Any, kind: str = "relu", **changes: Any) -> None:
     )
 
 
+def group_norm(k: Any, x: Any, groups: int) -> None:
+    """group_norm with sound arguments beside these."""
+    k.group_norm(x, ones(1, x.shape[-1]), ones(1, x.shape[-1]), groups, 1e-5, Activation("relu"), ones(*x.shape))
+
+
 BAD_CALLS: list[tuple[str, type[Exception], str, Callable[[Any], Any]]] = [
     ("half", TypeError, "z is float16", lambda k: activate(k, z=ones(2, 3, dtype="float16"))),
     ("mixed", TypeError, "bias is float64", lambda k: activate(k, bias=ones(3, dtype="float64"))),
@@ -308,6 +313,8 @@ BAD_CALLS: list[tuple[str, type[Exception], str, Callable[[Any], Any]]] = [
     ("no rows", ValueError, "row", lambda k: batch_norm(k, ones(0, 3), ones(3), ones(3), ones(0, 3))),
     ("rank", ValueError, "rows, channels", lambda k: batch_norm_backward(k, ones(3), ones(3), ones(3), ones(3))),
     ("norm kind", ValueError, "gelu", lambda k: batch_norm(k, ones(2, 3), ones(3), ones(3), ones(2, 3), "gelu")),
+    ("group rank", ValueError, "elements, positions, channels", lambda k: group_norm(k, ones(2, 3), 1)),
+    ("groups", ValueError, "multiple of 2 groups", lambda k: group_norm(k, ones(2, 4, 3), 2)),
     ("hyper kind", TypeError, "hyper is a list", lambda k: k.ema([ones(2)], [ones(2)], [0.9])),
     ("hyper single", TypeError, "hyper", lambda k: k.ema([ones(2)], [ones(2)], ones(1))),
     ("hyper length", ValueError, "hyper", lambda k: k.adam(*[[ones(2)]] * 4, hyper(0.1, 0.9))),

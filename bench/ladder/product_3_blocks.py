@@ -1,14 +1,16 @@
-"""Blocks: a part of B that fits the cache serves all rows before the next part comes.
+"""Blocks: some rows of B that fit the cache serve all rows of A before the next ones come.
 
-B is cut into blocks of DEPTH rows and WIDTH columns, 64 kB each, which stay in the second-level cache while the rows
-of A pass by:
+B is cut into blocks K of DEPTH rows, 150 kB each, which stay in the second-level cache while the rows of A pass by:
 
-    C[i, J] += A[i, K] B[K, J]       for each block (K, J), for all i.
+    C[i, :] += A[i, K] B[K, :]       for each block K, for all i.
 
-What is left: the rows of a block lie 768 floats apart, each on lines and pages of its own. Where that distance is a
-power of two they even compete for the same few places of the cache.
+B now comes from memory once instead of 768 times, and C goes by once a block. With a large third-level cache that is little gain;
+with B beyond every cache it would be nearly all.
 
-Next: copy the block first (`product_4_packing.py`).
+What is left: every multiplication of a vector still costs two loads and a store, since the row of C is read and written for every
+number of A. And B's columns are wanted in narrow strips soon, whose rows lie far apart.
+
+Next: copy a strip first, and take several rows of it at a time (`product_4_packing.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from measuring import run_alone
 from minigan.backend import Array
 from minigan.kernels.cpu.compiler import njit
 
-DEPTH, WIDTH = 128, 128
+DEPTH = 48
 
 
 @njit
@@ -27,15 +29,13 @@ def compute(a: Array, b: Array, out: Array) -> None:
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             out[i, j] = 0
-    for first_k in range(0, a.shape[1], DEPTH):
-        for first_j in range(0, out.shape[1], WIDTH):
-            last_k, last_j = min(first_k + DEPTH, a.shape[1]), min(first_j + WIDTH, out.shape[1])
-            for i in range(out.shape[0]):
-                row = out[i, first_j:last_j]
-                for k in range(first_k, last_k):
-                    factor, line = a[i, k], b[k, first_j:last_j]
-                    for j in range(row.size):
-                        row[j] += factor * line[j]
+    for first in range(0, a.shape[1], DEPTH):
+        for i in range(out.shape[0]):
+            row = out[i]
+            for k in range(first, min(first + DEPTH, a.shape[1])):
+                factor, line = a[i, k], b[k]
+                for j in range(row.size):
+                    row[j] += factor * line[j]
 
 
 if __name__ == "__main__":

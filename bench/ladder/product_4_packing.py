@@ -1,8 +1,8 @@
-"""Packing: the block of B is copied to one stretch of memory, where it lies in the order that it is read in.
+"""Packing: a block of B is copied to one stretch of memory, in the order that it is read in, and read four rows at a time.
 
-The copy costs one pass over B. In return the processor, which fetches ahead along a stretch of memory, is always
-right, and four rows of the block are taken at a time, so that C is read and written for four numbers of A instead of
-for each:
+The copy costs one pass over B. A block of 128 x 128 is 64 kB that lie together: no two of its rows compete for one place of
+the cache, and what the processor fetches ahead is right. With four rows at a time, C is read and written for four numbers of
+A instead of for each:
 
     C[i, J] += A[i, k] B[k, J] + A[i, k+1] B[k+1, J] + A[i, k+2] B[k+2, J] + A[i, k+3] B[k+3, J].
 

@@ -1,5 +1,4 @@
-"""Today's kernel: tasks for a team that is awake, the next panel fetched meanwhile, any layout, bias and activation in
-registers.
+"""Today's kernel: a team that is awake, the next panel fetched meanwhile, any layout, the ending in registers.
 
 - A panel of B belongs to one task, so that it is packed once; a team of threads that spin takes tasks within a microsecond
   (`minigan/kernels/cpu/team.py`), so that products of 20 us are shared out too.

@@ -273,8 +273,10 @@ def _finish_forward(
         mean, var = _mean_and_var(partial, span, rows, c)
         statistics[0, c], statistics[1, c] = mean, var
         scale = gamma[c] / np.sqrt(var + eps)
+        tiles[0, c] = mean
+        left = mean - np.float64(tiles[0, c])  # what rounding a large mean has left
         for lane in range(c, tiles.shape[1], gamma.size):
-            tiles[0, lane], tiles[1, lane], tiles[2, lane] = mean, scale, beta[c]
+            tiles[0, lane], tiles[1, lane], tiles[2, lane] = mean, scale, beta[c] - left * scale
 
 
 @njit
@@ -291,9 +293,11 @@ def _finish_backward(
         inverse = 1.0 / np.sqrt(var + eps)
         dgamma[c], dbeta[c] = sum_ud * inverse, sum_u
         a = gamma[c] * inverse
+        tiles[0, c] = mean
+        left, slope = mean - np.float64(tiles[0, c]), -a * inverse * inverse * sum_ud / rows
         for lane in range(c, tiles.shape[1], gamma.size):
             tiles[0, lane], tiles[1, lane] = mean, a
-            tiles[2, lane], tiles[3, lane] = -a * inverse * inverse * sum_ud / rows, -a * sum_u / rows
+            tiles[2, lane], tiles[3, lane] = slope, -a * sum_u / rows - left * slope
 
 
 class _Blocks:

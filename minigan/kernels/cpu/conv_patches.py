@@ -12,7 +12,7 @@ with all taps at once, and each output position sums those that reach it:
     columns[n, i, (k, c)] = x[n, i] . W[k][:, c]          out[n, o, c] = f(bias[c] + sum over taps of columns[n, i(o, k), (k, c)])
 
 For the transposed map the roles of i and o change. The 64 -> 1 layer that ends a DCGAN's generator is such a product, with 25
-columns.
+columns. A few images at a time, so that the columns are summed while they are in cache.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from minigan.kernels.cpu.workspace import matrices
 from minigan.kernels.geometry import Geometry
 
 SPAN = 64  # rows of positions that a task takes
+KEPT = 512 * 1024  # columns at a time, 2 MB: they stay in the caches until they are summed
 
 
 @lru_cache(maxsize=256)
@@ -203,24 +204,29 @@ def plan_columns(
     tables, stride = (t0, t1, spans), geometry.stride[-1]
     inputs, outputs = (three.small, three.big) if transposed else (three.big, three.small)
     channels, depth, taps = out.shape[-1], source.shape[-1], geometry.taps
-    columns, weights = matrices(source.size // depth * taps * channels, 0 if transposed else w.size)
-    columns = columns.reshape(-1, 1, taps * channels)
+    each, images = inputs[0] * inputs[1] * inputs[2], len(source)
+    portion = min(images, max(1, KEPT // (each * taps * channels)))
+    columns, weights = matrices(portion * each * taps * channels, 0 if transposed else w.size)
     jobs: list[Job] = []
     if transposed:  # w is (taps, out, in): its rows are the columns wanted
         weights = w.reshape(taps * channels, depth)
     else:
         turned = w.reshape(taps, depth, channels)
         jobs.append(lambda: np.copyto(weights.reshape(taps, channels, depth), turned.swapaxes(1, 2)))
-    rows = len(source) * outputs[0] * outputs[1]
     zeros = np.zeros(channels, np.float32)
     (size0, size1, size2), (_, k1, k2), (out0, out1, out2) = inputs, three.kernel, outputs
-    p = filled(
-        _COLLECTED, columns=columns, out=out, size0=size0, size1=size1, size2=size2, channels=channels, k1=k1, k2=k2,
-        out0=out0, out1=out1, out2=out2, taps=taps, rows=rows, t0=t0, t1=t1, spans=spans,
-        bias=zeros if bias is None else bias, out_stride=stride if transposed else 1,
-        source_stride=1 if transposed else stride, slope=slope,
-    )  # fmt: skip
-    summing = keeping(team().job(_collect_task(), p, -(-rows // SPAN)), *tables, columns, weights, zeros)
-    flat, matrix = source.reshape(-1, 1, depth), weights.reshape(1, taps * channels, depth)
-    product = conv_tiles.plan(flat, matrix, None, POINT, 1.0, columns, True)
-    return in_turn(*jobs, product, summing)
+    matrix = weights.reshape(1, taps * channels, depth)
+    for first in range(0, images, portion):
+        part, target = source[first : first + portion], out[first : first + portion]
+        made = columns[: len(part) * each * taps * channels]
+        rows = len(part) * out0 * out1
+        p = filled(
+            _COLLECTED, columns=made, out=target, size0=size0, size1=size1, size2=size2, channels=channels, k1=k1, k2=k2,
+            out0=out0, out1=out1, out2=out2, taps=taps, rows=rows, t0=t0, t1=t1, spans=spans,
+            bias=zeros if bias is None else bias, out_stride=stride if transposed else 1,
+            source_stride=1 if transposed else stride, slope=slope,
+        )  # fmt: skip
+        flat, wide = part.reshape(-1, 1, depth), made.reshape(-1, 1, taps * channels)
+        jobs.append(conv_tiles.plan(flat, matrix, None, POINT, 1.0, wide, True))
+        jobs.append(keeping(team().job(_collect_task(), p, -(-rows // SPAN)), *tables, columns, weights, zeros))
+    return in_turn(*jobs)

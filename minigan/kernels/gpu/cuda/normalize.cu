@@ -1,4 +1,5 @@
-// Batch norm and layer norm, forward and backward, for (rows, channels) arrays in C order.
+// Batch norm and layer norm, forward and backward, for (rows, channels) arrays in C order; group norm for
+// (elements, positions, channels).
 //
 // Sums are taken in double and in an order that depends on the shape alone: no atomics, so the same input
 // gives the same bits on every run. Over rows they have two stages,
@@ -268,4 +269,144 @@ __global__ void layer_norm_backward_finish(const double* partial, int64 slabs, i
     if (threadIdx.y > 0 || column >= channels) return;
     dgamma[column] = T(sum[0]);
     dbeta[column] = T(sum[1]);
+}
+
+// -- group norm: statistics of each element's groups of neighbouring channels ----------------------------------
+//
+// One block a column group and element adds up that element's positions, one thread an element and channel
+// puts a group's channels together, and a last pass over x applies what it found.
+
+// Of each element and channel: mean, and the sum of squared deviations from it; stats is (elements, 2, channels).
+// sizeof(T) bytes an element of x.
+template <typename T>
+__global__ void group_norm_sums(const T* x, int64 elements, int64 positions, int64 channels, double* stats) {
+    int64 column = my_column();
+    for (int64 n = blockIdx.y; n < elements; n += gridDim.y) {
+        const T* in = x + n * positions * channels;
+        double sum[2] = {0, 0}, first = column < channels ? in[column] : 0;
+        if (column < channels)
+            for (int64 row = threadIdx.y; row < positions; row += blockDim.y) {
+                double d = in[row * channels + column] - first;
+                sum[0] += d;
+                sum[1] += d * d;
+            }
+        sum_over_column(sum);
+        if (threadIdx.y == 0 && column < channels) {
+            Moments m = moments(first, sum[0], sum[1], positions);
+            stats[2 * n * channels + column] = m.mean;
+            stats[(2 * n + 1) * channels + column] = m.var * positions;
+        }
+        __syncthreads();  // whoever still adds up
+    }
+}
+
+// Mean and 1 / sqrt(var + eps) of the `size` channels from `column` on, of which `mean` and `squares` tell.
+__device__ Row group_moments(const double* mean, const double* squares, int64 size, int64 positions, double
+                             eps) {
+    double middle = 0, sum = 0;
+    for (int64 c = 0; c < size; ++c) middle += mean[c] / size;
+    for (int64 c = 0; c < size; ++c) sum += squares[c] + positions * (mean[c] - middle) * (mean[c] - middle);
+    return {middle, 1 / sqrt(sum / (positions * size) + eps)};
+}
+
+// factor (elements, 3, channels) = (mean rounded, scale, offset), so that z = (x - mean) scale + offset. `each`:
+// channels where every element has a gain and an offset of its own, else 0.
+template <typename T>
+__global__ void group_norm_factors(const double* stats, int64 elements, int64 positions, int64 channels, int64
+                                   size, const T* gain, const T* offset, int64 each, double eps, T* factor) {
+    int64 stride = (int64)gridDim.x * blockDim.x;
+    for (int64 i = (int64)blockIdx.x * blockDim.x + threadIdx.x; i < elements * channels; i += stride) {
+        int64 n = i / channels, column = i % channels;
+        const double* mean = stats + 2 * n * channels + column / size * size;
+        Row s = group_moments(mean, mean + channels, size, positions, eps);
+        double scale = gain[n * each + column] * s.inverse;
+        T* out = factor + 3 * n * channels + column;
+        out[0] = T(s.mean);
+        out[channels] = T(scale);
+        out[2 * channels] = T(offset[n * each + column] - (s.mean - out[0]) * scale);
+    }
+}
+
+// out = f((x - mean) scale + offset): 2 sizeof(T) bytes an element. `out` may be x.
+template <typename T>
+__global__ void group_norm_apply(const T* x, const T* factor, int64 n, int64 positions, int64 channels, int64
+                                 kind, double slope, T* out) {
+    int64 stride = (int64)gridDim.x * blockDim.x;
+    for (int64 i = (int64)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += stride) {
+        const T* a = factor + i / (positions * channels) * 3 * channels + i % channels;
+        out[i] = activation<T>((x[i] - a[0]) * a[channels] + a[2 * channels], kind, T(slope));
+    }
+}
+
+// Of each element and channel: mean, sum of squared deviations d from it, and the sums of u and of u d,
+// u = g f'(z); stats is (elements, 4, channels). 3 sizeof(T) bytes an element of x.
+template <typename T>
+__global__ void group_norm_backward_sums(const T* g, const T* x, const T* y, int64 elements, int64 positions,
+                                         int64 channels, int64 kind, double slope, double* stats) {
+    int64 column = my_column();
+    for (int64 n = blockIdx.y; n < elements; n += gridDim.y) {
+        int64 start = n * positions * channels + column;
+        double sum[4] = {0, 0, 0, 0}, first = column < channels ? x[start] : 0;
+        if (column < channels)
+            for (int64 row = threadIdx.y; row < positions; row += blockDim.y) {
+                int64 i = start + row * channels;
+                double d = x[i] - first, u = pull_back<T>(g[i], y[i], kind, T(slope));
+                sum[0] += d;
+                sum[1] += d * d;
+                sum[2] += u;
+                sum[3] += u * d;
+            }
+        sum_over_column(sum);
+        if (threadIdx.y == 0 && column < channels) {
+            Moments m = moments(first, sum[0], sum[1], positions);
+            double* out = stats + 4 * n * channels + column;
+            out[0] = m.mean;
+            out[channels] = m.var * positions;
+            out[2 * channels] = sum[2];
+            out[3 * channels] = sum[3] - m.mean_d * sum[2];
+        }
+        __syncthreads();  // whoever still adds up
+    }
+}
+
+// sums (elements, 2, channels) = (sum of u h, sum of u), and factor (elements, 4, channels) = (mean rounded, a,
+// b, c), so that dx = u a + (x - mean) b + c.
+template <typename T>
+__global__ void group_norm_backward_factors(const double* stats, int64 elements, int64 positions, int64
+                                            channels, int64 size, const T* gain, int64 each, double eps, T*
+                                            factor, T* sums) {
+    int64 stride = (int64)gridDim.x * blockDim.x;
+    for (int64 i = (int64)blockIdx.x * blockDim.x + threadIdx.x; i < elements * channels; i += stride) {
+        int64 n = i / channels, column = i % channels, begin = column / size * size;
+        const double *mean = stats + 4 * n * channels, *sum_u = mean + 2 * channels, *sum_ud = sum_u + channels;
+        Row s = group_moments(mean + begin, mean + channels + begin, size, positions, eps);
+        double mean_u = 0, mean_uh = 0;
+        for (int64 c = begin; c < begin + size; ++c) {
+            double each_gain = gain[n * each + c];
+            mean_u += each_gain * sum_u[c];
+            mean_uh += each_gain * (sum_ud[c] + (mean[c] - s.mean) * sum_u[c]) * s.inverse;
+        }
+        mean_u /= positions * size;
+        mean_uh /= positions * size;
+        T *out = factor + 4 * n * channels + column, *own = sums + 2 * n * channels + column;
+        double b = -s.inverse * s.inverse * mean_uh;
+        out[0] = T(s.mean);
+        out[channels] = T(gain[n * each + column] * s.inverse);
+        out[2 * channels] = T(b);
+        out[3 * channels] = T(-s.inverse * mean_u - (s.mean - out[0]) * b);
+        own[0] = T((sum_ud[column] + (mean[column] - s.mean) * sum_u[column]) * s.inverse);
+        own[channels] = T(sum_u[column]);
+    }
+}
+
+// dx = u a + (x - mean) b + c: 4 sizeof(T) bytes an element.
+template <typename T>
+__global__ void group_norm_backward_apply(const T* g, const T* x, const T* y, const T* factor, int64 n, int64
+                                          positions, int64 channels, int64 kind, double slope, T* dx) {
+    int64 stride = (int64)gridDim.x * blockDim.x;
+    for (int64 i = (int64)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += stride) {
+        const T* a = factor + i / (positions * channels) * 4 * channels + i % channels;
+        T u = pull_back<T>(g[i], y[i], kind, T(slope));
+        dx[i] = u * a[channels] + (x[i] - a[0]) * a[2 * channels] + a[3 * channels];
+    }
 }
