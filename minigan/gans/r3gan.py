@@ -33,7 +33,7 @@ class R3GANConfig(EitherConfig):
     r1: float = again(EitherConfig, "r1", 0.1, images=1.0)
     r2: float = again(EitherConfig, "r2", 0.1, images=1.0)
     penalty_every: int = again(EitherConfig, "penalty_every", 1, images=4)
-    lr: float = again(EitherConfig, "lr", 1e-3)
+    lr: float = again(EitherConfig, "lr", 1e-3, images=2e-3)
     beta1: float = again(EitherConfig, "beta1", 0.0)
     beta2: float = again(EitherConfig, "beta2", 0.99)
 
