@@ -53,20 +53,30 @@ class Kernel(Generic[P, R]):
         self._place, self._grouped = _deciding(self.name, self.signature)
         self._plans: dict[str, Callable[P, Job | None]] = {}
         self._eager: dict[str, Callable[P, R]] = {}
+        self._of_type: dict[type, Callable[P, R]] = {}
         functools.update_wrapper(self, reference)
 
     def __repr__(self) -> str:
         return f"Kernel({self.name}{self.signature})"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        device = self._device(args)
-        return (self._eager.get(device, self.reference) if device else self.reference)(*args, **kwargs)
+        # Tens of calls a step of microseconds each: what runs for a type of array is looked up once.
+        function = self._of_type.get(type(args[self._place])) if _choice == "fast" else None
+        return (function or self._found(args))(*args, **kwargs)
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> Job | None:
         """A function that does it for these arrays, each time it is called, as long as they stay where they are; None where the
         device has nothing that gains by it. Whoever keeps the function keeps the arrays."""
         plan = self._plans.get(self._device(args))
         return plan(*args, **kwargs) if plan is not None else None
+
+    def _found(self, args: tuple[Any, ...]) -> Callable[P, R]:
+        """What runs for these arguments."""
+        device = self._device(args)
+        function = self._eager.get(device, self.reference)
+        if device and not self._grouped:
+            self._of_type[type(args[self._place])] = function
+        return function
 
     def _device(self, args: tuple[Any, ...]) -> str:
         """Where the arrays live, its implementations loaded; "" where the reference is to run."""
@@ -145,6 +155,7 @@ class Kernel(Generic[P, R]):
             raise TypeError(
                 f"kernel {self.name}: got {where} for a device that has one, expected one for each: {device!r}"
             )
+        self._of_type.clear()
         theirs, ours = inspect.signature(function), self.signature
         if _law(theirs) != _law(ours):
             raise TypeError(
