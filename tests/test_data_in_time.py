@@ -16,6 +16,7 @@ from minigan.data import DataError, motion, oracle
 from minigan.data.images import save_gif
 from minigan.data.sound import save_sounds
 from minigan.data.tokens import as_text
+from minigan.gans.protocol import can_be_drawn
 from minigan.run import timed_pictures
 
 
@@ -271,7 +272,10 @@ def test_a_run_is_drawn_sampled_evaluated_and_resumed(
     assert cli.main(["evaluate", str(run), "-n", "100"]) == 0
     told = capsys.readouterr().out
     assert ("no coordinates" in told) == (kind == "tokens")
-    assert cli.main(["plot", str(run)]) == 0
+    assert cli.main(["plot", str(run)]) == 0 and cli.main(["diagnose", str(run)]) == 0
+    with Image.open(run / "plots" / "samples.png") as image:
+        assert image.size != (540, 540), "drawn as what they are, and not as points"
+    assert not can_be_drawn(array)
 
 
 def test_the_wrong_kind_is_refused_with_both_named(tmp_path: Path, capsys: Any) -> None:

@@ -67,8 +67,8 @@ class Histogram(NamedTuple):
 
 
 def can_be_drawn(examples: np.ndarray) -> bool:
-    """Whether these are images (n, H, W, C) of 1 or 3 channels, or points (n, d)."""
-    return examples.ndim == 2 or (examples.ndim == 4 and examples.shape[-1] in (1, 3))
+    """Whether these are images (n, H, W, C) of 1 or 3 channels, or points (n, d), which are no whole numbers."""
+    return (examples.ndim == 2 and examples.dtype.kind == "f") or (examples.ndim == 4 and examples.shape[-1] in (1, 3))
 
 
 def fits(examples: np.ndarray, kind: str) -> bool:

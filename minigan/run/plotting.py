@@ -10,13 +10,14 @@ import numpy as np
 
 from minigan import backend, data
 from minigan.autodiff import Tensor
-from minigan.gans.needs import Facts
-from minigan.gans.protocol import Picture, can_be_drawn
+from minigan.gans.needs import Facts, kind_in_time
+from minigan.gans.protocol import Picture, can_be_drawn, fits
 from minigan.run import building, checkpoint, export, field, figures, places, plots, tables
 from minigan.run.errors import UsageError, shown
 from minigan.run.recorder import NORM
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir
+from minigan.run.timed_pictures import painter_in_time
 
 STEPS, STRIPS = 9, 6  # images from one noise vector to another, and pairs of them
 COORDINATES, REACH = 8, 2.5  # latent coordinates that are varied, from -REACH to REACH
@@ -156,6 +157,9 @@ def _gradients(seen: Seen) -> np.ndarray:
 
 
 def _samples(seen: Seen) -> np.ndarray:
+    kind = kind_in_time(seen.reference.model.needs)
+    if len(seen.samples) and fits(seen.samples, kind):
+        return painter_in_time(kind, seen.facts).picture(seen.samples, f"step {seen.model.game.steps}")
     if not len(seen.samples) or not can_be_drawn(seen.samples):
         raise Unavailable("the model makes no samples that can be drawn")
     if seen.samples.ndim == 2:
