@@ -545,3 +545,23 @@ def test_the_trainer_knows_only_the_protocol(tmp_path, capsys):
     assert "nothing to ask for" in refused(capsys, 2, "sample", "whole", "-n", "4", "--set", "label=3")
     (tmp_path / "dirac.py").write_text(DIRAC.replace("def equilibrium", "def balance").replace("def feed", "def food"))
     assert "no equilibrium; it has no feed" in refused(capsys, 4, "train", "dirac.py:Dirac", "--out", "other")
+
+
+# -- options with the names of those that say how data are read -------------------------------------------------------------
+@pytest.mark.parametrize(
+    "field", ['size: str = option("8", "of the hat")', "key: str = 'door'", 'range: str = option("", "of the voice")']
+)
+def test_an_option_named_like_one_of_the_data_is_refused_by_name(model, field, capsys):
+    model.write_text(GOOD.replace("    plain: bool = False", f"    {field}"))
+    assert main(["train", str(model), *SMALL]) == 4
+    name = field.partition(":")[0]
+    assert f"an option of its own called {name!r}, which says how data are read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("field", ['size: str = ""', 'size: str = again(Config, "size", "")'])
+def test_the_same_option_declared_again_is_not(model, field):
+    text = GOOD.replace("    plain: bool = False", f"    {field}")
+    model.write_text(
+        text.replace("import numpy as np", "import numpy as np\nfrom minigan.gans.options import again", 1)
+    )
+    assert main(["train", str(model), *SMALL]) == 0

@@ -106,6 +106,20 @@ RUN_OPTIONS: dict[str, type] = {  # what every dataclass of options has
 }
 
 
+def misused(config: Any) -> str:
+    """The first field that has the name of an option of data and is something else, or ""; a model's own dataclass may want
+    `size` or `rate` for itself, and its data would be read by it."""
+    ours = {f.name: f for f in fields(Config)}
+    for f in fields(config):
+        base = ours.get(f.name) if f.name in DATA_OPTIONS else None
+        if base is not None and f is not base:
+            said = f.metadata.get("help")
+            same = f.default == base.default if said is None else said.startswith(base.metadata["help"])
+            if not same or getattr(f.type, "__name__", f.type) != base.type:
+                return f.name
+    return ""
+
+
 def reading(config: Any) -> dict[str, Any]:
     """How a run's data is to be read, as arguments of `minigan.data.load`; only what was set."""
     found = {ours: getattr(config, name, None) for name, ours in DATA_OPTIONS.items()}

@@ -15,8 +15,8 @@ import numpy as np
 from minigan import backend, data, gans, room
 from minigan.gans import needs
 from minigan.gans.needs import Facts, Supply, WrongKindError
-from minigan.gans.options import reading
-from minigan.gans.protocol import Unsuitable, check_made
+from minigan.gans.options import misused, reading
+from minigan.gans.protocol import ModelError, Unsuitable, check_made
 from minigan.run import references, settings
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.errors import CheckpointError, UsageError
@@ -33,7 +33,13 @@ def load_data(reference: Reference, config: Any, trained_on: Facts | None = None
     Raises:
         DataError: one is unknown, unreadable, or without the labels that the model needs.
         UsageError: one is not of the kind the model is for; the message names what would fit.
+        ModelError: an option of the model has the name of one that says how data are read.
     """
+    if name := misused(config):
+        raise ModelError(
+            f"{reference.name}: got an option of its own called {name!r}, which says how data are read "
+            f"(minigan train {reference.name} --help); expected another name"
+        )
     try:
         options = reading(config)
         return needs.find(reference.model.needs, config.data, seed=config.seed, options=options, trained_on=trained_on)
