@@ -50,10 +50,12 @@ class StyleConfig(Config):
     data: str = option("a=photo:chelsea,b=photo:ihc", "contents and styles: a=NAME,b=NAME, or NAME,NAME")
     steps: int = option(1000, "steps to train: of the judge, then of the images", low=0)
     batch_size: int = option(16, "pairs, the first of the run; images of each set that the judge reads a step", low=1)
-    judging: int = option(200, "steps of the judge", low=1)
+    judging: int = option(200, "steps of the judge (the paper takes one that is trained, VGG)", low=1)
     weight: float = option(20.0, "of L_style (1,000 to 100,000, in the paper's units: 1508.06576, figure 3)", low=0.0)
     smooth: float = option(0.5, "of neighbours' differences (Mahendran 2014, arXiv 1412.0035, eq. 3)", low=0.0)
-    lr: float = option(0.03, "of Adam for the images, falls to 0 (L-BFGS there); a fiftieth for the judge", low=0.0)
+    lr: float = option(
+        0.03, "of Adam for the images, falls to 0 (the paper's: L-BFGS); a fiftieth for the judge", low=0.0
+    )
 
 
 class Style(Model):
