@@ -378,7 +378,8 @@ def test_defaults_follow_the_data_and_what_is_set_stays(tmp_path, capsys, data, 
 @pytest.mark.parametrize("name", PAPERS)
 def test_defaults_for_images_are_a_configuration_that_trains(name):
     config = for_images(gans.get(name).Config, features=2, batch_size=8)
-    assert config.batch_size == 8 and config.latent == 100 and config.lr <= 5e-4
+    highest = 2e-3 if name == "r3gan" else 5e-4  # see bench/digits.py
+    assert config.batch_size == 8 and config.latent == 100 and config.lr <= highest
     steps(gans.get(name)(config, (8, 8, 1)), IMAGES, 2)
 
 
