@@ -53,9 +53,7 @@ class StyleConfig(Config):
     judging: int = option(200, "steps of the judge (the paper takes one that is trained, VGG)", low=1)
     weight: float = option(20.0, "of L_style (1,000 to 100,000, in the paper's units: 1508.06576, figure 3)", low=0.0)
     smooth: float = option(0.5, "of neighbours' differences (Mahendran 2014, arXiv 1412.0035, eq. 3)", low=0.0)
-    lr: float = option(
-        0.03, "of Adam for the images, falls to 0 (the paper's: L-BFGS); a fiftieth for the judge", low=0.0
-    )
+    lr: float = option(0.03, "of Adam for images, falls to 0 (the paper: L-BFGS); a fiftieth for the judge", low=0.0)
 
 
 class Style(Model):
