@@ -215,6 +215,7 @@ def test_mistakes_end_with_2_and_the_way_out(words, said, capsys, tmp_path):
 NEEDED = {
     **{command: ["run"] for command in ("resume", "sample", "best", "plot", "diagnose")},
     "export": ["run", "--safetensors", "weights.safetensors"],
+    "completion": ["bash"],
 }  # without which argparse speaks of nothing else
 
 

@@ -1,5 +1,7 @@
 """Recurrent layers: the fast scans against the definition, for many sizes, masks and layouts; and what is refused."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -148,48 +150,50 @@ def test_masks_that_do_not_fit_are_refused():
 
 
 # -- layers ----------------------------------------------------------------------------------------------------------
-def torch_twin(layer, kind):
-    torch = pytest.importorskip("torch")
-    twin = getattr(torch.nn, kind)(layer.cells[0].inputs, layer.cells[0].units, len(layer.cells), batch_first=True)
-    with torch.no_grad():
-        for k, cell in enumerate(layer.cells):
-            for name, value in (
-                (f"weight_ih_l{k}", cell.weight.data.T),
-                (f"weight_hh_l{k}", cell.recurrent.data.T),
-                (f"bias_ih_l{k}", cell.bias.data),
-                (f"bias_hh_l{k}", np.zeros_like(cell.bias.data)),
-            ):
-                getattr(twin, name).copy_(torch.from_numpy(np.ascontiguousarray(value)))
-            if kind == "GRU":
-                getattr(twin, f"bias_hh_l{k}")[-cell.units :] = torch.from_numpy(cell.recurrent_bias.data)
-    return torch, twin
+if find_spec("torch"):  # no part of the tests' environment: where it is, it has a say
 
+    def torch_twin(layer, kind):
+        import torch
 
-@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
-def test_layers_equal_pytorchs_in_value_and_gradient(kind):
-    layer = getattr(nn, kind)(5, 12, layers=2).initialize(1)
-    r = np.random.default_rng(0)
-    for name, t in layer.parameters().items():
-        if "bias" in name:
-            t.assign(r.standard_normal(t.shape).astype(np.float32))
-    torch, twin = torch_twin(layer, kind)
-    x = r.standard_normal((9, 6, 5)).astype(np.float32)
-    y, state = layer(x)
-    want, last = twin(torch.from_numpy(x))
-    np.testing.assert_allclose(y.numpy(), want.detach().numpy(), atol=2e-6)
-    last = last if kind == "LSTM" else (last,)
-    for k in range(2):
-        for got, expected in zip(state[k] if kind == "LSTM" else (state[k],), last, strict=True):
-            np.testing.assert_allclose(got.numpy(), expected[k].detach().numpy(), atol=2e-6)
-    (want**2).sum().backward()
-    names = {"weight": "weight_ih_l", "recurrent": "weight_hh_l", "bias": "bias_ih_l"}
-    for name, g in zip(layer.parameters(), grad((y**2).sum(), list(layer.parameters().values())), strict=True):
-        _, k, part = name.split(".")
-        if part in names:
-            expected = getattr(twin, names[part] + k).grad.numpy()
-        else:
-            expected = getattr(twin, "bias_hh_l" + k).grad.numpy()[-12:]
-        np.testing.assert_allclose(g.numpy(), expected.T, atol=2e-5 * max(1, np.abs(expected).max()))
+        twin = getattr(torch.nn, kind)(layer.cells[0].inputs, layer.cells[0].units, len(layer.cells), batch_first=True)
+        with torch.no_grad():
+            for k, cell in enumerate(layer.cells):
+                for name, value in (
+                    (f"weight_ih_l{k}", cell.weight.data.T),
+                    (f"weight_hh_l{k}", cell.recurrent.data.T),
+                    (f"bias_ih_l{k}", cell.bias.data),
+                    (f"bias_hh_l{k}", np.zeros_like(cell.bias.data)),
+                ):
+                    getattr(twin, name).copy_(torch.from_numpy(np.ascontiguousarray(value)))
+                if kind == "GRU":
+                    getattr(twin, f"bias_hh_l{k}")[-cell.units :] = torch.from_numpy(cell.recurrent_bias.data)
+        return torch, twin
+
+    @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+    def test_layers_equal_pytorchs_in_value_and_gradient(kind):
+        layer = getattr(nn, kind)(5, 12, layers=2).initialize(1)
+        r = np.random.default_rng(0)
+        for name, t in layer.parameters().items():
+            if "bias" in name:
+                t.assign(r.standard_normal(t.shape).astype(np.float32))
+        torch, twin = torch_twin(layer, kind)
+        x = r.standard_normal((9, 6, 5)).astype(np.float32)
+        y, state = layer(x)
+        want, last = twin(torch.from_numpy(x))
+        np.testing.assert_allclose(y.numpy(), want.detach().numpy(), atol=2e-6)
+        last = last if kind == "LSTM" else (last,)
+        for k in range(2):
+            for got, expected in zip(state[k] if kind == "LSTM" else (state[k],), last, strict=True):
+                np.testing.assert_allclose(got.numpy(), expected[k].detach().numpy(), atol=2e-6)
+        (want**2).sum().backward()
+        names = {"weight": "weight_ih_l", "recurrent": "weight_hh_l", "bias": "bias_ih_l"}
+        for name, g in zip(layer.parameters(), grad((y**2).sum(), list(layer.parameters().values())), strict=True):
+            _, k, part = name.split(".")
+            if part in names:
+                expected = getattr(twin, names[part] + k).grad.numpy()
+            else:
+                expected = getattr(twin, "bias_hh_l" + k).grad.numpy()[-12:]
+            np.testing.assert_allclose(g.numpy(), expected.T, atol=2e-5 * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])

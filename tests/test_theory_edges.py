@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import minigan as mg
@@ -48,6 +48,7 @@ def uniform(end: Tensor) -> Callable[[Any], Any]:
 
 
 # -- second derivatives of integrals with corners --------------------------------------------------------------------
+@example(m=0.6)  # the laws cross at .3, where a panel ends but for rounding
 @given(m=floats(0.05, 4.0))
 def test_total_variation_has_the_derivatives_of_its_closed_form(m: float) -> None:
     """TV(N(0,1), N(m,1)) = 2 Phi(m/2) - 1, its slope phi(m/2), its bend -m/4 phi(m/2)."""
