@@ -295,7 +295,7 @@ def test_the_plan_tells_what_runs_and_why() -> None:
     assert ops.conv_plan((1, 14, 14, 64), (5, 5, 64, 128), stride=2).algorithm == "patches"
     assert ops.conv_plan((64, 14, 14, 64), (5, 5, 64, 128), stride=2).algorithm == "tiles"
     last = ops.conv_plan((16, 28, 28, 8), (5, 5, 8, 1))
-    columns = int(str(last.problem.tile).split()[2])
+    columns = last.problem.tile.width
     positions = max(m for m in (1, 2, 4, 7, 14, 28) if m <= columns)  # as many as fit a tile and share out 28
     assert last.algorithm == "wide" and f"{positions} positions as one, by tiles" in str(last)
 
