@@ -82,6 +82,27 @@ def test_no_samples_where_they_cannot_be_seen_or_are_not_wanted(monkeypatch, col
     assert not any(BLOCK in line for line in shown) and any("40/40" in line for line in shown)
 
 
+def test_a_run_on_numbers_draws_none_and_goes_on(monkeypatch):
+    shown = trained(monkeypatch, 100, 40, "--data", "gauss1d")
+    assert not any(BLOCK in line for line in shown) and any("40/40" in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "drawn"),
+    [
+        ((4, 8, 8, 3), "", True),
+        ((4, 2), "", True),
+        ((4, 5), "", True),
+        ((4, 1), "", False),
+        ((4, 9), "tokens", False),
+        ((4, 64, 1), "audio", False),
+        ((4, 3, 8, 8, 1), "video", False),
+    ],
+)
+def test_what_is_no_image_and_no_point_is_not_drawn(shape, kind, drawn):
+    assert preview.drawable(Picture(np.zeros(shape, np.float32), kind=kind)) == drawn
+
+
 def test_no_samples_in_a_pipe(capsys):
     assert main(TINY) == 0
     seen = capsys.readouterr().err

@@ -11,6 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 
@@ -36,6 +37,14 @@ def room() -> int | None:
     except (OSError, ValueError, AttributeError):
         return None
     return min(size.columns, MOST) if size.columns >= COLUMNS and size.lines >= LINES else None
+
+
+def drawable(picture: object) -> TypeGuard[Picture]:
+    """Whether it is of images, or of points with two coordinates or more: not of numbers, text, sounds or films."""
+    if not isinstance(picture, Picture) or picture.kind:
+        return False
+    shape = np.shape(picture.examples)
+    return len(shape) == 4 or (len(shape) == 2 and shape[1] > 1)
 
 
 def lines_of(picture: Picture, columns: int, real: np.ndarray | None = None) -> list[str]:

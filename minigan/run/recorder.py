@@ -13,7 +13,7 @@ import numpy as np
 
 from minigan.finite import NotFiniteError
 from minigan.gans.needs import Facts
-from minigan.gans.protocol import ModelError, Picture, check_mapping, check_numbers, makes_examples
+from minigan.gans.protocol import ModelError, check_mapping, check_numbers, makes_examples
 from minigan.run import checkpoint, environment, places, plots, preview
 from minigan.run.checkpoint import Checkpoint
 from minigan.run.contest import Contest
@@ -190,7 +190,7 @@ class Recorder:
     def _preview(self) -> None:
         """The samples on the terminal, where it can."""
         picture = self.gallery.shown.get(MAIN)
-        if self.job.preview and isinstance(picture, Picture) and (columns := preview.room()):
+        if self.job.preview and preview.drawable(picture) and (columns := preview.room()):
             real = next(iter(self.gallery.real.values()), None) if self.gallery.points else None
             redraw(preview.lines_of(picture, columns, real))
 
