@@ -1,6 +1,6 @@
 """What the zoo's models reach: trained on real data, judged on data they have not seen, in one table.
 
-    python bench/zoo/run.py --folder RUNS [--models cgan vae] [--seeds 0 1 2] [--seconds 200] [--out FILE.md]
+    python bench/zoo/run.py --folder RUNS [--models cgan vae] [--seeds 0 1 2] [--seconds 200] [--steps 12000] [--out FILE.md]
 
 Each study of STUDIES trains a model with its defaults and the options named there, on the training digits of MNIST, on another
 set made of them, or on the points that it names, and takes the model's own checks (`minigan evaluate` prints the same), of digits
@@ -23,7 +23,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,14 @@ class Study:
     options: dict[str, Any] = field(default_factory=dict)
     note: str = ""
     data: str = "mnist"
+    asked: bool = False  # whether `steps` are those of the command line
 
     @property
     def name(self) -> str:
         """Of its folder, and in the table."""
         of = [] if "mnist" in self.data else [self.data]
-        return "-".join([self.model, *of, *(f"{k}={v}" for k, v in self.options.items())])
+        long = [f"steps={self.steps}"] if self.asked else []
+        return "-".join([self.model, *of, *(f"{k}={v}" for k, v in self.options.items()), *long])
 
 
 IMAGES = {"batch_size": 64, "layers": 6, "width": 128}  # what a flow of images takes more of than one of points
@@ -201,10 +203,13 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[], help="only these, by model or by a study's name")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end about so long after the start")
+    parser.add_argument("--steps", type=int, help="train for so many, as a study of its own; schedules end there")
     parser.add_argument("--out", type=Path, help="write the table there, too")
     args = parser.parse_args()
     until = time.monotonic() + args.seconds
     chosen = [s for s in STUDIES if not args.models or {s.model, s.name} & set(args.models)]
+    if args.steps:
+        chosen = [replace(s, steps=args.steps, asked=True) for s in chosen]
     for study in chosen:
         for seed in args.seeds:
             run = Run(study, seed, args.folder)
