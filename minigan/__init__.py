@@ -1,9 +1,10 @@
 """minigan: a GAN engine that a person can read.
 
 Tensors and derivatives: `tensor`, `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`, `no_grad`, `gradcheck`.
-Building blocks: `ops`, `nn`, `losses`, `penalties`, `policy`, `augment`, `optim`, `random`, `data`.
+Building blocks: `ops`, `nn`, `losses`, `penalties`, `optim`, `random`.
 GANs: `Game`, `Player`, `Phase`, `Lazy`, and the models in `minigan.gans`.
-Imported when first used: `theory` (the mathematics), `gans` (the models), `metrics` (how good samples are).
+Imported when first used: `data`, `augment`, `policy`, `theory` (the mathematics), `gans` (the models), `metrics` (how good samples
+are).
 Recorded steps: `replayed`, `effect`, `scheduled`, `RecordingError` (see `minigan.replayed`).
 """
 
@@ -19,7 +20,7 @@ from minigan.kernels.cpu.registers import hold_blas
 
 hold_blas()  # before NumPy is imported
 
-from minigan import augment, data, losses, nn, ops, optim, penalties, policy, random
+from minigan import losses, nn, ops, optim, penalties, random
 from minigan.autodiff import GraphError, Node, Tensor, effect, grad, tensor
 from minigan.batch import Batch
 from minigan.derivatives import hessian, hvp, jacobian, jvp, vjp
@@ -36,9 +37,10 @@ from minigan.switches import anomaly, enable_grad, hook, no_grad
 from minigan.version import __version__
 
 if TYPE_CHECKING:
-    from minigan import gans, metrics, theory
+    from minigan import augment, data, gans, metrics, policy, theory
 
-_LATER = ("gans", "metrics", "theory")  # imported at their first use: they take time, and a short program needs none
+# Imported at their first use: they take time, and a short program, or `minigan --help`, needs none.
+_LATER = ("augment", "data", "gans", "metrics", "policy", "theory")
 
 __all__ = [
     "Batch",
