@@ -3,8 +3,8 @@
 Tensors and derivatives: `tensor`, `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`, `no_grad`, `gradcheck`.
 Building blocks: `ops`, `nn`, `losses`, `penalties`, `optim`, `random`.
 GANs: `Game`, `Player`, `Phase`, `Lazy`, and the models in `minigan.gans`.
-Imported when first used: `data`, `augment`, `policy`, `theory` (the mathematics), `gans` (the models), `metrics` (how good samples
-are).
+Imported when first used: `data`, `augment`, `policy`, `gans` (the models), `theory` (the mathematics), `metrics` (how good
+samples are).
 Recorded steps: `replayed`, `effect`, `scheduled`, `RecordingError` (see `minigan.replayed`).
 """
 

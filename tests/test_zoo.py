@@ -843,6 +843,12 @@ def test_slant_and_width_of_known_strokes() -> None:
     assert codes.explained(3 * u + 5 * groups, u, groups) == pytest.approx(1)
     assert codes.explained(np.random.default_rng(0).normal(size=40), u, groups) < 0.2
     assert codes.explained(1.0 * groups, u, groups) == 0
+    both = np.random.default_rng(1).uniform(-1, 1, (40, 2))
+    assert codes.explained(both @ [2.0, -3.0] + groups, both, groups) == pytest.approx(1)
+    alone = [codes.explained(both @ [2.0, -3.0] + groups, both[:, i], groups) for i in (0, 1)]
+    assert max(alone) < 0.9 and sum(alone) == pytest.approx(1, abs=0.2)  # of independent numbers the shares add up
+    with pytest.raises(ValueError, match="expected"):
+        codes.explained(1.0 * groups, both.T, groups)
 
 
 def test_nearest_neighbours_and_principal_directions() -> None:

@@ -66,10 +66,10 @@ class Mapping(nn.Module):
 class Styled(nn.Module):
     """Noise with a learned strength a channel, leaky ReLU, AdaIN."""
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int, gain: float) -> None:
         self.noise = nn.Noise(channels=channels)
         self.norm = nn.AdaIN(channels, width)
-        nn.equalized(self.norm.style, gain=1.0)
+        nn.equalized(self.norm.style, gain=gain)
 
     def forward(self, h: Tensor, w: Tensor, share: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """The styled maps; share (N, 1), of the noise."""
@@ -80,9 +80,9 @@ class Styled(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """From a style w for each of `count` layers to images (N, *shape)."""
+    """From a style w for each of `count` layers to images (N, *shape). fine: gain of w -> (a, b) at full size; elsewhere 1."""
 
-    def __init__(self, shape: tuple[int, ...], features: int, width: int) -> None:
+    def __init__(self, shape: tuple[int, ...], features: int, width: int, fine: float = 1.0) -> None:
         depth = octaves(shape)
         self.count = 2 * (depth + 1)
         wide = [channels_of(features, octave) for octave in range(depth, -1, -1)]
@@ -91,7 +91,8 @@ class Synthesis(nn.Module):
         )
         self.first = [_conv(a, b, 3) for a, b in itertools.pairwise(wide)]  # behind each doubling
         self.second = [_conv(c, c, 3) for c in wide]
-        self.styled = [Styled(c, width) for c in wide for _ in range(2)]
+        gains = [1.0] * depth + [fine]
+        self.styled = [Styled(c, width, gain) for c, gain in zip(wide, gains, strict=True) for _ in range(2)]
         self.to_image = _conv(wide[-1], shape[-1], 1, gain=1.0)
 
     def reset(self, random: Source, stream: str) -> None:

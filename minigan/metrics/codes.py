@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from minigan.metrics.inputs import blocks
@@ -64,29 +66,44 @@ def _moments_of_few(images: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple((ink * product).sum(axis=(1, 2)) for product in (dx * dx, dy * dy, dx * dy))
 
 
-def explained(values: np.ndarray, number: np.ndarray, groups: np.ndarray) -> float:
-    """R^2 of the regression of `values` on `number` with an intercept for each group: the share of the variance within groups
-    that a code explains. All (N,); 0 where nothing varies. Bias: up, by about 1/N for a code that explains nothing.
+def explained(values: np.ndarray, numbers: np.ndarray, groups: np.ndarray) -> float:
+    """R^2 of the regression of `values` on `numbers` with an intercept for each group: the share of the variance within groups
+    that codes explain. values, groups (N,), numbers (N,) or (N, K); 0 where nothing varies. Bias: up, by about K/N for codes that
+    explain nothing.
 
     Raises:
         ValueError: different lengths.
     """
-    if not values.shape == number.shape == groups.shape or values.ndim != 1:
-        raise ValueError(f"explained: got {values.shape}, {number.shape}, {groups.shape}, expected (N,) three times")
-    a, b = values.astype(np.float64).copy(), number.astype(np.float64).copy()
+    if values.shape != groups.shape or values.ndim != 1 or numbers.ndim not in (1, 2) or len(numbers) != len(values):
+        raise ValueError(
+            f"explained: got {values.shape}, {numbers.shape}, {groups.shape}, expected (N,), (N,) or (N, K), and (N,)"
+        )
+    a, b = values.astype(np.float64).copy(), numbers.reshape(len(values), -1).astype(np.float64).copy()
     for group in np.unique(groups):
         a[groups == group] -= a[groups == group].mean()
-        b[groups == group] -= b[groups == group].mean()
-    product = (a * a).sum() * (b * b).sum()
-    return float((a * b).sum() ** 2 / product) if product > 0 else 0.0
+        b[groups == group] -= b[groups == group].mean(axis=0)
+    total = float((a * a).sum())
+    left = a - b @ np.linalg.lstsq(b, a, rcond=None)[0]
+    return max(0.0, 1.0 - float((left * left).sum()) / total) if total > 0 else 0.0
 
 
-def slant_and_width(images: np.ndarray, numbers: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-    """R^2 of slant by one of two numbers, and of width by the other, within groups; which is which is taken as it fits best.
-    images (N, H, W, C), numbers (N, 2), groups (N,)."""
+class Read(NamedTuple):
+    """R^2 of slant and width: by one number each, which is which taken as it fits best, and by both numbers together."""
+
+    slant_by_one_number: float
+    width_by_the_other: float
+    slant_by_both: float
+    width_by_both: float
+
+
+def slant_and_width(images: np.ndarray, numbers: np.ndarray, groups: np.ndarray) -> Read:
+    """How far two numbers of a code are slant and width, within groups. images (N, H, W, C), numbers (N, 2), groups (N,).
+
+    A squared error, by which InfoGAN's numbers are read, knows no axes: it is content with any rotation of slant and width.
+    """
     lean, wide = slant(images), width(images)
     pairs = [(explained(lean, numbers[:, i], groups), explained(wide, numbers[:, 1 - i], groups)) for i in (0, 1)]
-    return max(pairs, key=sum)
+    return Read(*max(pairs, key=sum), *(explained(v, numbers, groups) for v in (lean, wide)))
 
 
 register(matching_accuracy, better="higher")
