@@ -49,7 +49,7 @@ class AAEConfig(Config):
         low=0.0,
         high=1.0,
     )
-    lr: float = option(2e-4, "learning rate of Adam (Kingma, Ba 2014, arXiv 1412.6980)", low=0.0)
+    lr: float = option(2e-4, "Adam's rate (Kingma, Ba 2014, arXiv 1412.6980); it falls linearly to 0", low=0.0)
 
 
 class AAE(Model):
@@ -89,7 +89,7 @@ class AAE(Model):
     def players(self) -> list[Player]:
         """Discriminator first, then the autoencoder."""
         both = {"encoder": self.encoder, "decoder": self.decoder}
-        adam = {"lr": self.config.lr, "beta1": 0.5}
+        adam = {"lr": optim.linear(self.config.lr, steps=max(self.config.steps, 1)), "beta1": 0.5}
         return [
             Player("discriminator", self.discriminator_loss, optim.Adam(self.discriminator, **adam)),
             Player("autoencoder", self.autoencoder_loss, optim.Adam(both, **adam)),

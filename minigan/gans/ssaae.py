@@ -47,7 +47,9 @@ class SSAAEConfig(Config):
     labels: int = labels()
     latent: int = option(10, "length of the style z", low=1)
     width: int = option(500, "w: hidden units (the paper: 1000)", low=2)
-    lr: float = option(5e-4, "Adam's rate (Kingma 2014, arXiv 1412.6980) of reconstruction and labels", low=0.0)
+    lr: float = option(
+        5e-4, "Adam's rate (Kingma 2014, arXiv 1412.6980) of reconstruction and labels; all fall to 0", low=0.0
+    )
     game_lr: float = option(2e-4, "that of both games (Makhzani 2015, arXiv 1511.05644)", low=0.0)
 
 
@@ -82,7 +84,8 @@ class SSAAE(FewLabels):
 
     def players(self) -> list[Player]:
         """Each with its own Adam, also where parameters are shared: gradients of one size are not those of another."""
-        slow, fast = {"lr": self.config.game_lr, "beta1": 0.5}, {"lr": self.config.lr}
+        rate = [optim.linear(r, steps=max(self.config.steps, 1)) for r in (self.config.game_lr, self.config.lr)]
+        slow, fast = {"lr": rate[0], "beta1": 0.5}, {"lr": rate[1]}
         return [
             Player("reconstruction", self.reconstruction_loss, optim.Adam([self.encoder, self.decoder], **fast)),
             Player("discriminators", self.discriminators_loss, optim.Adam([self.D_y, self.D_z], **slow)),
