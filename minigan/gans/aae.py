@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class AAE(Model):
     def players(self) -> list[Player]:
         """Discriminator first, then the autoencoder."""
         both = {"encoder": self.encoder, "decoder": self.decoder}
-        adam = {"lr": optim.linear(self.config.lr, steps=max(self.config.steps, 1)), "beta1": 0.5}
+        adam: dict[str, Any] = {"lr": self.falling(self.config.lr), "beta1": 0.5}
         return [
             Player("discriminator", self.discriminator_loss, optim.Adam(self.discriminator, **adam)),
             Player("autoencoder", self.autoencoder_loss, optim.Adam(both, **adam)),

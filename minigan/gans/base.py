@@ -25,6 +25,7 @@ from minigan.gans.options import Config
 from minigan.gans.protocol import Histogram, ModelError, Picture, can_be_drawn, fits
 from minigan.player import Player
 from minigan.rules import Rule
+from minigan.schedules import Schedule
 from minigan.switches import no_grad
 
 HEADS = ("average", "extra", "game")  # of names in a state, beside the networks' own
@@ -103,6 +104,10 @@ class Model(ABC):
     def order(self) -> str | Rule:
         """In which order the players move: `rule` of the class."""
         return type(self).rule
+
+    def falling(self, lr: float) -> Schedule:
+        """A learning rate that begins at `lr` and falls in a straight line to 0 at the last of the run's steps."""
+        return optim.linear(lr, steps=max(1, self.config.steps))
 
     def generate(self, n: int, **conditions: Tensor) -> Tensor:
         """n examples, from noise of `self.random`; each condition has n rows."""

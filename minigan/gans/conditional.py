@@ -60,7 +60,7 @@ class ClassConditional(Averaged):
     def players(self) -> list[Player]:
         """Discriminator first, then generator, each with its own Adam."""
         config = self.config
-        rate = optim.linear(config.lr, steps=max(1, config.steps)) if config.decay else config.lr
+        rate = self.falling(config.lr) if config.decay else config.lr
         adam = {"lr": rate, "beta1": config.beta1}
         judging = {name: network for name, network in self.modules.items() if name != "generator"}
         return [

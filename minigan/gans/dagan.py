@@ -79,7 +79,7 @@ class DAGAN(Averaged):
 
     def players(self) -> list[Player]:
         """Critic, then generator."""
-        rate = optim.linear(self.config.lr, steps=max(1, self.config.steps))
+        rate = self.falling(self.config.lr)
         adam: dict[str, Any] = {"lr": rate, "beta1": 0.0, "beta2": 0.9}
         penalty = [Lazy("penalty", self.penalty, every=2)] if self.config.gp else []
         return [

@@ -82,9 +82,9 @@ class Density(Model):
 
     def players(self) -> list[Player]:
         """Discriminator first, then generator."""
-        config, steps = self.config, max(1, self.config.steps)
-        d = optim.Adam(self.discriminator, lr=optim.linear(config.lr, steps=steps))
-        g = optim.Adam(self.generator, lr=optim.linear(config.generator_lr, steps=steps))
+        config = self.config
+        d = optim.Adam(self.discriminator, lr=self.falling(config.lr))
+        g = optim.Adam(self.generator, lr=self.falling(config.generator_lr))
         both = [Player("discriminator", self.discriminator_loss, d), Player("generator", self.generator_loss, g)]
         return both[: 2 if config.generator_lr else 1]
 

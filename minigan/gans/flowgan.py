@@ -83,7 +83,7 @@ class FlowGAN(Averaged):
 
     def players(self) -> list[Player]:
         """Discriminator first, where there is a game; then generator."""
-        config, rate = self.config, optim.linear(self.config.lr, steps=max(1, self.config.steps))
+        config, rate = self.config, self.falling(self.config.lr)
         d, g = (optim.Adam(network, lr=rate, beta1=0.5) for network in (self.discriminator, self.generator))
         r1 = Lazy("r1", lambda x: penalties.r1(self.discriminator, x, gamma=config.r1), every=4)
         judging = Player("discriminator", self.discriminator_loss, d, lazy=[r1] if config.r1 else [])

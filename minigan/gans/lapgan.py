@@ -78,7 +78,7 @@ class LAPGAN(Averaged):
 
     def players(self) -> list[Player]:
         """D and G of each level, the finest first."""
-        rate = optim.linear(self.config.lr, steps=max(1, self.config.steps))
+        rate = self.falling(self.config.lr)
         sides = {"d": self.discriminator_loss, "g": self.generator_loss}
         return [
             Player(f"{side}{k}", partial(loss, k), optim.Adam(self.modules[f"{side}{k}"], lr=rate, beta1=0.5))

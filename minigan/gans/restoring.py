@@ -121,7 +121,7 @@ class Restorer(Averaged):
 
     def adam(self, network: nn.Module, lr: float) -> optim.Adam:
         """Of a network, whose rate begins at `lr`."""
-        return optim.Adam(network, lr=optim.linear(lr, steps=max(1, self.config.steps)))
+        return optim.Adam(network, lr=self.falling(lr))
 
     def restored(self, y: Tensor, network: nn.Module) -> Tensor:
         """x~ of y by one of the networks."""

@@ -94,7 +94,7 @@ class SSGAN(FewLabels):
 
     def players(self) -> list[Player]:
         """Discriminator first, then the generator; the classifier alone takes no part in the game."""
-        rate = optim.linear(self.config.lr, steps=max(self.config.steps, 1))
+        rate = self.falling(self.config.lr)
         return [
             Player("discriminator", self.discriminator_loss, optim.Adam([self.body, self.head], lr=rate, beta1=0.5)),
             Player("generator", self.generator_loss, optim.Adam(self.generator, lr=rate, beta1=0.5)),

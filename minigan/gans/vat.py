@@ -76,8 +76,7 @@ class VAT(FewLabels):
 
     def players(self) -> list[Player]:
         """The classifier."""
-        rate = optim.linear(self.config.lr, steps=max(self.config.steps, 1))
-        return [Player("classifier", self.loss, optim.Adam(self.classifier, lr=rate))]
+        return [Player("classifier", self.loss, optim.Adam(self.classifier, lr=self.falling(self.config.lr)))]
 
     def logits(self, x: Tensor) -> Tensor:
         """The classifier's."""
