@@ -12,8 +12,8 @@ Images without labels train the first three players, the few labelled ones the l
     regularization  encoder            -E log D_y(y) - E log D_z(z)
     labels          encoder            -E log p(y | x) on labelled images
 
-At the optimum y(x) is a corner, all equally often, and z normal: one z with another y is another digit in one hand. What goes
-wrong: until labels catch it, any ten groups are classes; z is normal over all images, not in each class.
+At the optimum y(x) is a corner, all classes equally often, and z is normal: one z with another y is another digit in one hand.
+What goes wrong: until labels catch it, any ten groups are classes; z is normal over all images, not in each class.
 """
 
 from __future__ import annotations
