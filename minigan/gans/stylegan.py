@@ -18,9 +18,9 @@ the data's law and D constant: log 4 and log 2. Nothing there asks for styles th
 What goes wrong: in a small network classes are decided at several layers at once. So it is measured: is the class kept when
 fine styles are another image's (with gain 1 at full size by .35 of the pairs, with .1 by .87, with .05 by .92), and lost when
 coarse ones are (.97)? Hence `fine`: what z says has to pass the coarse styles. With `mixing` .9 and a gain of 1 all z gave one
-shape (2,500 steps; R1 of .1 as of 10): every mixture must pass, and styles that say nothing pass easiest. A mapping at the full rate
-runs away, so it has a hundredth of it; without R1 D wins. `sample --set truncation=.7` moves w towards its mean (ibid., appendix
-B: fewer, safer images), `--set noise=0` leaves the noise out.
+shape (2,500 steps; R1 of .1 as of 10): every mixture must pass, and styles that say nothing pass easiest. A mapping at the full
+rate runs away, so it has a hundredth of it; without R1 D wins. `sample --set truncation=.7` moves w towards its mean (ibid.,
+appendix B: fewer, safer images), `--set noise=0` leaves the noise out.
 """
 
 from __future__ import annotations
