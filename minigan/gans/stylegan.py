@@ -16,8 +16,8 @@ the last term every 4th step, 4 times as strong (Karras et al. 2019, arXiv 1912.
 the data's law and D constant: log 4 and log 2. Nothing there asks for styles that mean something; the architecture does.
 
 What goes wrong: in a small network classes are decided at several layers at once. So it is measured: is the class kept when
-fine styles are another image's (with gain 1 at full size by .35 of the pairs, with .1 by .87, with .05 by .92), and lost when
-coarse ones are (.97)? Hence `fine`: what z says has to pass the coarse styles. With `mixing` .9 and a gain of 1 all z gave one
+fine styles are another image's (with gain 1 at full size by .35 of the pairs; with .05 by .92, with mixing by .97), and lost when
+coarse ones are (.98)? Hence `fine`: what z says has to pass the coarse styles. With a gain of 1 and `mixing` .9 all z gave one
 shape (2,500 steps; R1 of .1 as of 10): every mixture must pass, and styles that say nothing pass easiest. A mapping at the full
 rate runs away, so it has a hundredth of it; without R1 D wins. `sample --set truncation=.7` moves w towards its mean (ibid.,
 appendix B: fewer, safer images), `--set noise=0` leaves the noise out.
@@ -55,7 +55,7 @@ class StyleGANConfig(ImageConfig):
     latent: int = option(64, "length of the noise vector z ~ N(0, 1)", low=1)
     width: int = option(64, "length of w, and of the mapping's layers", low=1)
     mixing: float = option(
-        0.0, "share of images with two w (.9 in Karras 2018, arXiv 1812.04948, table 2)", low=0.0, high=1.0
+        0.9, "share of images with two w (Karras 2018, arXiv 1812.04948, table 2)", low=0.0, high=1.0
     )
     fine: float = option(
         0.05, "gain of w -> (a, b) at full size (1: Karras 2018, arXiv 1812.04948); 1 elsewhere", low=0.01, high=1.0
