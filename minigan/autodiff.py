@@ -59,6 +59,9 @@ def primitive(vjps: Any = None, **options: Any) -> Callable[[Callable[..., Array
 def _as_tensors(op: Primitive, args: tuple[Any, ...]) -> list[Tensor]:
     """Arguments as tensors, of one float dtype where floats are among them. Python numbers are weak: they take the dtype of the
     arrays. Integers among themselves stay integers where the operation can (see :class:`Primitive`, `kinds`)."""
+    dtypes = {a._data.dtype if isinstance(a, Tensor) else None for a in args}
+    if len(dtypes) == 1 and not dtypes.isdisjoint(backend.FLOATS):
+        return list(args)  # nearly always: tensors of one float dtype
     dtype = array = None
     for i, a in enumerate(args):
         if isinstance(a, (Tensor, np.ndarray)) or hasattr(a, "__cuda_array_interface__"):

@@ -23,6 +23,10 @@ class Group(tuple[Array, ...]):
     cache: Any = None
     plan: Any = None
 
+    def __reduce__(self) -> Any:
+        """A copy has arrays, and addresses, of its own."""
+        return Group, (tuple(self),)
+
 
 class Notes:
     """What an optimizer's kernel notes of the gradients it reads.
@@ -30,11 +34,17 @@ class Notes:
     Attributes:
         bad: (arrays,), becomes NaN where an array holds a NaN or Inf, and stays as it is otherwise.
         squares: sums of squares of all gradients' parts; None before the first update.
+        plan: for the kernel's use, as a :class:`Group`'s.
     """
 
     def __init__(self, count: int, dtype: Any) -> None:
         self.bad: Array = np.zeros(count, dtype)
         self.squares: Array | None = None
+        self.plan: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has arrays, and addresses, of its own."""
+        return vars(self) | {"plan": None}
 
     def __repr__(self) -> str:
         return f"Notes({len(self.bad)} arrays, squares={self.squares})"
@@ -63,7 +73,7 @@ def is_gpu_array(array: Array) -> bool:
 def array_module(*arrays: Array) -> ModuleType:
     """NumPy or CuPy, by where the first GPU array among `arrays` lives."""
     for array in arrays:
-        if is_gpu_array(array):
+        if type(array) is not np.ndarray and is_gpu_array(array):  # asked for every operation: the usual answer first
             import cupy
 
             return cupy

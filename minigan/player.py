@@ -91,7 +91,7 @@ class Player:
             _check_arguments(f"player {name!r}: its {what}", function)
         self.lazy, self.after = tuple(lazy), hooks(f"player {name!r}", "after", after)
         self.reported: dict[str, Tensor] = {}
-        self._asked: tuple[tuple[Loss, ...], bool] = ((), False)  # whether they read the batch
+        self._asked: dict[int, tuple[Loss, bool]] = {}  # by identity: a function, and whether it reads the batch
         self._unreached: set[str] = set()  # parameters that the loss does not reach, as was told
 
     def __repr__(self) -> str:
@@ -106,10 +106,13 @@ class Player:
 
     def reads_batch(self) -> bool:
         """Whether the loss, or a lazy term, is a function of the batch."""
-        functions = (self.loss, *[lazy.term for lazy in self.lazy])
-        if self._asked[0] != functions:
-            self._asked = functions, any(map(_takes_argument, functions))
-        return self._asked[1]
+        return any(map(self._reads, (self.loss, *[lazy.term for lazy in self.lazy])))
+
+    def _reads(self, function: Loss) -> bool:
+        """Whether a function takes the batch; looked up once."""
+        if id(function) not in self._asked:
+            self._asked[id(function)] = function, _takes_argument(function)
+        return self._asked[id(function)][1]
 
     def gradients(self, batch: Any, others: Sequence[Player]) -> tuple[Tensor, list[Tensor]]:
         """(loss, gradient of it for each parameter), with the other players' parameters frozen.
@@ -140,7 +143,7 @@ class Player:
         who = f"player {self.name!r}: its {what}"
         if batch is None and _takes_argument(function, needed=True):
             raise TypeError(f"{who} is a function of the batch, but none was given: step(batch)")
-        result = function() if batch is None or not _takes_argument(function) else function(batch)
+        result = function() if batch is None or not self._reads(function) else function(batch)
         reported: Mapping[str, Tensor] = {}
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping):
             result, reported = result

@@ -291,7 +291,9 @@ def test_the_plan_tells_what_runs_and_why() -> None:
     assert f"tiles of {plan.problem.tile}" in str(plan) and "GB/s" in str(plan)
     assert "GFLOP" in str(plan) and str(plan).count("\n") == 1 + len(plan.choices)
     assert ops.conv_plan((64, 14, 14, 64), (5, 5, 1, 64), which="conv_transpose", stride=2).algorithm == "columns"
-    assert ops.conv_plan((64, 28, 28, 1), (5, 5, 1, 64), which="conv_weight", stride=2).algorithm == "narrow"
+    for which in ("conv", "conv_weight"):  # few input channels
+        assert ops.conv_plan((64, 64, 64, 3), (4, 4, 3, 64), which=which, stride=2, padding=1).algorithm == "strips"
+    assert ops.conv_plan((2, 7, 7, 128), (5, 5, 128, 256)).algorithm == "patches"  # not columns, which turn the weights
     assert ops.conv_plan((1, 14, 14, 64), (5, 5, 64, 128), stride=2).algorithm == "patches"
     assert ops.conv_plan((64, 14, 14, 64), (5, 5, 64, 128), stride=2).algorithm == "tiles"
     last = ops.conv_plan((16, 28, 28, 8), (5, 5, 8, 1))

@@ -1,5 +1,6 @@
 """Optimizers against the papers' formulas written out in float64, schedules, clipping, averages."""
 
+import copy
 import math
 
 import numpy as np
@@ -84,6 +85,26 @@ def test_many_chunks_and_threads():
     want = plain_adam(p.data.astype(np.float64), g.astype(np.float64), {}, 1)
     optim.Adam([p], lr=0.01).step([mg.tensor(g)])
     np.testing.assert_allclose(p.data, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [optim.Adam, optim.SGD, optim.RMSProp])
+def test_addresses_that_an_optimizer_keeps_are_no_others(make):
+    """It keeps where its parameters and state lie: not where they lay before they moved, nor for a copy of it."""
+    moved, stays = ({"w": mg.tensor(np.ones(5, np.float32), requires_grad=True)} for _ in range(2))
+    first, second = make(moved, lr=0.1), make(stays, lr=0.1)
+    for number in range(4):
+        for named, optimizer in ((moved, first), (stays, second)):
+            optimizer.step([mg.tensor(np.full(5, number - 1.5, np.float32))])
+            before = named["w"].data
+            if named is moved:
+                named["w"]._data = before.copy()
+                before[...] = np.nan  # what is read or written there shows
+    assert np.array_equal(moved["w"].data, stays["w"].data)
+    twin = copy.deepcopy(second)
+    parameter, state = stays["w"].data.copy(), second.state()
+    twin.step([mg.tensor(np.ones(5, np.float32))])
+    assert np.array_equal(stays["w"].data, parameter)
+    assert all(np.array_equal(second.state()[name], array) for name, array in state.items())
 
 
 @given(st.floats(-1e3, 1e3).filter(lambda g: abs(g) > 1e-3))

@@ -33,7 +33,8 @@ AdaIN and noise at each layer, equalised rates, styles mixed in nine of ten imag
 beta1=0, beta2=0.99), a hundredth of that rate in the mapping), without averages.
 
 `report` warms up, times blocks of steps and prints one JSON line, with the process's peak resident memory after the timed
-steps and the numbers of weights, by which works can be told to be the same.
+steps and the numbers of weights, by which works can be told to be the same. With `--asked` it answers after that every line that
+it reads, a number of seconds, with the milliseconds a step of a block that long: so that processes can take turns.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ import os
 import platform
 import resource
 import statistics
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Tuple
@@ -168,6 +170,7 @@ class Args:
     warmup: int
     variant: Dict[str, str]
     device: str = "cpu"
+    asked: bool = False
 
     def pick(self, knob: str, default: str) -> str:
         """The value of one of the peer's knobs; `default` is the fastest legitimate one."""
@@ -194,6 +197,9 @@ def parse_args(
     parser.add_argument("--batch", type=int, default=0, help="instead of the work's own batch size")
     parser.add_argument("--size", type=int, default=0, help="instead of a convolutional work's own image side")
     parser.add_argument("--device", choices=devices, default="cpu")
+    parser.add_argument(
+        "--asked", action="store_true", help="then answer each line of stdin with a block of so many seconds"
+    )
     listing = "; ".join("{}={}".format(knob, "|".join(values)) for knob, values in knobs.items())
     parser.add_argument("--variant", nargs="*", default=[], metavar="KNOB=VALUE", help=listing)
     got = parser.parse_args()
@@ -207,7 +213,7 @@ def parse_args(
     if got.size and (not work.size or got.size % 4):
         parser.error("--size is for convolutional works, and a multiple of 4")
     work = replace(work, batch=got.batch or work.batch, size=got.size or work.size)
-    return Args(work, got.threads, got.seconds, got.repeats, got.warmup, variant, got.device)
+    return Args(work, got.threads, got.seconds, got.repeats, got.warmup, variant, got.device, got.asked)
 
 
 def keep_to(threads: int) -> None:
@@ -255,14 +261,27 @@ def time_steps(
 
     blocks = []
     for _ in range(repeats):
-        count = max(1, round(seconds / repeats / per_step))
-        start = clock()
-        for _ in range(count):
-            handle = step()
-        losses = wait(handle)
-        per_step = (clock() - start) / count
+        per_step, losses = time_block(step, wait, max(1, round(seconds / repeats / per_step)))
         blocks.append(1e3 * per_step)
     return first_step_s, blocks, losses
+
+
+def time_block(
+    step: Callable[[], Any], wait: Callable[[Any], Tuple[float, float]], count: int
+) -> Tuple[float, Tuple[float, float]]:
+    """Seconds a step, of `count` steps, and the last losses."""
+    start = time.perf_counter()
+    for _ in range(count):
+        handle = step()
+    losses = wait(handle)
+    return (time.perf_counter() - start) / count, losses
+
+
+def answer(step: Callable[[], Any], wait: Callable[[Any], Tuple[float, float]], per_step: float) -> None:
+    """A block for each line of stdin, its seconds; `per_step` is what a step takes by and large, in seconds."""
+    for line in sys.stdin:
+        per_step, _ = time_block(step, wait, max(1, round(float(line) / per_step)))
+        print(json.dumps(1e3 * per_step), flush=True)
 
 
 def peak_mib() -> float:
@@ -299,4 +318,6 @@ def report(
         "variant": args.variant,
         "device": args.device,
     }
-    print(json.dumps(line))
+    print(json.dumps(line), flush=True)
+    if args.asked:
+        answer(step, wait, 1e-3 * statistics.median(blocks))

@@ -32,6 +32,9 @@ def substituted(network: Module, values: Mapping[str, Tensor]) -> Iterator[None]
         ValueError: a path that is no parameter's, a shape that is not the parameter's, or a parameter in a list or dict, which
             cannot be replaced.
     """
+    if not values:
+        yield
+        return
     own = network.parameters()
     for name, value in values.items():
         if name not in own or value.shape != own[name].shape:

@@ -1,7 +1,7 @@
 """Convolution on the CPU: asks the cost model which algorithm to take, and plans it.
 
 The algorithms: `conv_tiles.py` (in place, valid region and phases), `conv_weight_tiles.py` (its weight
-gradient), `conv_narrow.py` (the same for few input channels),
+gradient), `conv_strips.py` (both for few input channels), `conv_narrow.py` (the gradient for these and few outputs),
 `conv_patches.py` (im2col and its adjoint), `conv_winograd.py`; one of these on several positions as one (`conv_wide.py`); and the
 reference itself, one product a tap, for double precision, for processors without a fused multiply-add and for whatever else does
 not fit.
@@ -20,6 +20,7 @@ from minigan.kernels.cpu import (
     conv_cost,
     conv_narrow,
     conv_patches,
+    conv_strips,
     conv_tiles,
     conv_weight_tiles,
     conv_wide,
@@ -40,6 +41,7 @@ DATA_MAPS = {
 WEIGHT_MAPS = {
     "tiles": conv_weight_tiles.plan,
     "narrow": conv_narrow.plan,
+    "strips": conv_strips.plan_weight,
     "winograd": conv_winograd.plan_weight,
 }
 
@@ -97,6 +99,8 @@ def _by_tiles(
     """conv or conv_transpose by one of the algorithms with register tiles, and leaky ReLU."""
     if algorithm == "patches":
         return conv_patches.plan_conv(source, w, bias, geometry, slope, out)
+    if algorithm == "strips":
+        return conv_strips.plan(source, w, bias, geometry, slope, out)
     return DATA_MAPS[algorithm](source, w, bias, geometry, slope, out, which == "conv_transpose")
 
 

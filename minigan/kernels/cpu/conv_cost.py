@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from minigan.kernels.cpu import conv_strips
 from minigan.kernels.cpu.conv_wide import Wide, counts, weights_size, widened
 from minigan.kernels.cpu.registers import Tile
 from minigan.kernels.cpu.winograd import LARGEST
 from minigan.kernels.geometry import Geometry
 
 MAPS = ("conv", "conv_transpose", "conv_weight")
-ALGORITHMS = ("direct", "tiles", "patches", "columns", "narrow", "winograd", "wide")
+ALGORITHMS = ("direct", "tiles", "patches", "columns", "narrow", "strips", "winograd", "wide")
 
 
 class Rates(NamedTuple):
@@ -166,6 +167,23 @@ def _narrow(q: Problem, tile: Tile) -> Choice | None:
     )
 
 
+def _strips(q: Problem, tile: Tile) -> Choice | None:
+    geo, (depth, positions) = q.geometry, (q.geometry.taps * q.ins, q.images * math.prod(q.geometry.small))
+    weight = q.which == "conv_weight"
+    if q.which == "conv_transpose" or not conv_strips.fits(geo, q.images, q.ins) or (weight and q.outs % tile.width):
+        return None
+    # Of each tap of the other axes a row is copied, and then a stretch of it a position; ten registers in the time of a round.
+    row, stretch = (-(-n * q.ins // tile.lanes) for n in (geo.big[-1], geo.kernel[-1]))
+    copied = geo.taps // geo.kernel[-1] * (positions // geo.small[-1] * row + positions * stretch) / 10
+    panels = -(-q.outs // tile.width)
+    rows, run, adding = (depth, positions, conv_strips.POSITIONS) if weight else (positions, depth, depth)
+    rounds = -(-rows // tile.rows) * panels * run / adding
+    return _choice(
+        q, "strips", 2 * _up(rows, tile.rows) * run * panels * tile.width, 0, rounds + copied,
+        "few input channels: the patches of a strip of positions, in cache",
+    )  # fmt: skip
+
+
 def _columns(q: Problem, tile: Tile) -> Choice | None:
     if q.which == "conv_weight":
         return None
@@ -174,8 +192,10 @@ def _columns(q: Problem, tile: Tile) -> Choice | None:
     if rows < tile.rows:
         return None
     adds = q.images * q.geometry.pairs() * columns
+    turned = 64 * q.geometry.taps * depth * columns if q.which == "conv" else 0  # weights, one number after the other
+    traffic = 8 * rows * width + 8 * adds + turned
     return _choice(
-        q, "columns", 2 * _up(rows, tile.rows) * depth * _up(width, tile.width), 8 * rows * width + 8 * adds, rows // tile.rows,
+        q, "columns", 2 * _up(rows, tile.rows) * depth * _up(width, tile.width), traffic, rows // tile.rows,
         "few output channels: one product with all taps, then their sum",
     )  # fmt: skip
 
@@ -219,7 +239,7 @@ def by_tiles(problem: Problem) -> list[Choice]:
     """The algorithms that compute it by register tiles as it stands, the quickest by the model first."""
     if not problem.single or not problem.tile or not problem.images:
         return []
-    found = [way(problem, problem.tile) for way in (_tiles, _patches, _columns, _narrow, _winograd)]
+    found = [way(problem, problem.tile) for way in (_tiles, _patches, _columns, _narrow, _strips, _winograd)]
     return sorted((c for c in found if c is not None), key=lambda c: c.milliseconds)
 
 

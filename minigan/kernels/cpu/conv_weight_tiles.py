@@ -86,7 +86,7 @@ def plan_packing(a: Array, first: int, images: int, slots: Array, width: int, pa
 
 # -- the tiles -------------------------------------------------------------------------------------------------------
 @compile_task
-def _add_tile(tile: int, rows: int, columns: int, c: int, c_row: int) -> None:
+def add_tile(tile: int, rows: int, columns: int, c: int, c_row: int) -> None:
     """C += the first rows and columns of a tile."""
     for r in range(rows):
         source = floats_at(tile + PANEL * r, columns)
@@ -178,7 +178,7 @@ def _tiles(parameters: int, index: int, thread: int) -> None:
         if p.fresh:
             copy_tile(tile, rows, columns, c, 4 * outs)
         else:
-            _add_tile(tile, rows, columns, c, 4 * outs)
+            add_tile(tile, rows, columns, c, 4 * outs)
 
 
 _tiles_task = later(_tiles)

@@ -139,34 +139,58 @@ def _column(group: Sequence[Array], like: Sequence[Array]) -> Array:
     return column
 
 
+def _same(a: Sequence[Array], b: Sequence[Array]) -> bool:
+    """Whether two groups are the same arrays."""
+    return a is b or (len(a) == len(b) and all(map(operator.is_, a, b)))
+
+
+class _Table:
+    """The chunks of all arrays of some groups, the second of which are the gradients, and a job that updates them."""
+
+    def __init__(self, rule: int, groups: Sequence[Sequence[Array]], notes: Notes | None) -> None:
+        first = tuple(groups[0])
+        lengths = [min(CHUNK, a.size - begin) for a in first for begin in range(0, a.size, CHUNK)]
+        self.rule, self.notes = rule, notes
+        self.grads = groups[1] if isinstance(groups[1], Group) else None  # others are not kept alive
+        self.first, self.state = first, groups[2:]
+        self.held = Notes(len(first), first[0].dtype) if notes is None else notes
+        self.squares, self.values = np.zeros(len(lengths), first[0].dtype), np.zeros(8, first[0].dtype)
+        entries = [address_of(self.held.bad[i:]) for i, a in enumerate(first) for _ in range(0, a.size, CHUNK)]
+        places = address_of(self.squares) + self.squares.itemsize * np.arange(len(lengths))
+        columns = [lengths, *[_column(group, first) for group in groups], entries, places]
+        self.rows = np.stack(columns, axis=1)
+        parameters = filled(_UPDATE, table=self.rows, row_bytes=self.rows.strides[0], scalars=self.values)
+        self.job = team().job(_chunk_task(rule, first[0].dtype), parameters, len(self.rows))
+
+    def fits(self, rule: int, groups: Sequence[Sequence[Array]], notes: Notes | None) -> bool:
+        """Whether it is this rule's, for the same arrays but for the gradients."""
+        kept, found = (self.first, *self.state), (groups[0], *groups[2:])
+        return self.rule == rule and self.notes is notes and len(kept) == len(found) and all(map(_same, kept, found))
+
+    def take(self, grads: Sequence[Array]) -> None:
+        """The next update reads these gradients."""
+        if self.grads is None or grads is not self.grads:
+            self.rows[:, 2] = _column(grads, self.first)
+
+    def run(self, scalars: tuple[float, ...]) -> None:
+        """Update."""
+        self.values[: len(scalars)] = scalars
+        self.held.squares = self.squares  # another table may have been the last
+        self.job()
+
+
 def _multi(rule: int, groups: Sequence[Sequence[Array]], notes: Notes | None, *scalars: float) -> None:
-    """Run the kernel of a rule over the chunks of all arrays."""
-    first, grads = groups[0], groups[1]
-    if isinstance(grads, Group) and grads.plan is not None:
-        key, values, job, (_, held, squares) = grads.plan
-        if key[0] == rule and len(key) == len(groups) + 2 and all(map(operator.is_, (notes, *groups), key[1:])):
-            values[: len(scalars)] = scalars
-            held.squares = squares  # another plan may have been the last
-            job()
-            return
-    lengths = [min(CHUNK, a.size - begin) for a in first for begin in range(0, a.size, CHUNK)]
-    held = Notes(len(first), first[0].dtype) if notes is None else notes
-    held.squares = squares = np.zeros(len(lengths), first[0].dtype)
-    entries = [address_of(held.bad[i:]) for i, a in enumerate(first) for _ in range(0, a.size, CHUNK)]
-    places = address_of(squares) + squares.itemsize * np.arange(len(squares))
-    table = np.stack([lengths, *[_column(group, first) for group in groups], entries, places], axis=1)
-    values = np.zeros(8, first[0].dtype)
-    values[: len(scalars)] = scalars
-    parameters = filled(_UPDATE, table=table, row_bytes=table.strides[0], scalars=values)
-    job = team().job(_chunk_task(rule, first[0].dtype), parameters, len(table))
-    if isinstance(grads, Group) and all(isinstance(group, Group) for group in groups):
-        grads.plan = (
-            (rule, notes, *groups),
-            values,
-            job,
-            (table, held, squares),
-        )  # the arrays stay where they are: so does the table
-    job()
+    """Run the kernel of a rule over the chunks of all arrays. The table of these is kept beside gradients that stay where they
+    are, and beside the notes of an optimizer whose gradients come in new arrays: only their addresses are looked up then."""
+    grads = groups[1]
+    keeper = grads if isinstance(grads, Group) else notes
+    table = keeper.plan if keeper is not None else None
+    if table is None or not table.fits(rule, groups, notes):
+        table = _Table(rule, groups, notes)
+        if keeper is not None:
+            keeper.plan = table
+    table.take(grads)
+    table.run(scalars)
 
 
 @reference.sgd.on("cpu")

@@ -111,10 +111,12 @@ def matmul(a: Array, b: Array, out: Array) -> Job | None:
 def _stretches(a: Array, b: Array, out: Array, bias: Array | None, slope: float) -> Job | None:
     """f(a b + bias), f the leaky ReLU, for a depth that one panel of b would be too long for: the depth is cut into stretches,
     and each product begins with the sum so far, as a bias of each place. None where a stretch does not suit."""
+    if a.shape[1] <= gemm.DEEPEST:
+        return None
     count = -(-a.shape[1] // gemm.DEEPEST)
     cuts = [a.shape[1] * part // count for part in range(count + 1)]
     parts = [(a[:, i:j], b[i:j]) for i, j in itertools.pairwise(cuts)]
-    if count < 2 or not all(gemm.suits(*part, out) for part in parts):
+    if not all(gemm.suits(*part, out) for part in parts):
         return None
     other = np.empty(out.shape, np.float32)  # a product may not land where its bias lies
     jobs, beside = [], bias
