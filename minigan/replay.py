@@ -254,7 +254,7 @@ class Recording:
 
     def _effect(self, i: int, function: Callable[..., None], arrays: list[Array]) -> Callable[[], Any]:
         """What runs call number `i` again, an effect, and checks what it left where calls behind it depend on Python values."""
-        if self._check is None or i not in self._of_users or i >= self._last:
+        if self._check is None or i not in self._of_users or i >= self._last or not _is_python(function):
             return partial(function, *arrays)
         call = _Checked(function, *arrays)
         call.check = self._check
@@ -263,13 +263,16 @@ class Recording:
 
 def _apart(noted: _Noted, arrays: list[Any]) -> str:
     """Why a call cannot go into a CUDA graph; "" where it may."""
-    if noted.kind == "effect" and not (
-        isinstance(noted.function, Staged) or hasattr(inner(noted.function), "of_arrays")
-    ):
+    if noted.kind == "effect" and _is_python(noted.function):
         return "Python that runs at every step"
     if any(isinstance(v, np.ndarray) for v in _arrays_in([*arrays, noted.out, *noted.params.values()])):
         return "an array of the host"
     return ""
+
+
+def _is_python(effect: Any) -> bool:
+    """Whether Python that nothing is known of has to run again."""
+    return not (isinstance(effect, Staged) or hasattr(inner(effect), "of_arrays"))
 
 
 def _arrays_in(values: Iterable[Any]) -> Iterator[Any]:

@@ -105,7 +105,7 @@ class ndarray:
     def fill(self, value: Any) -> None:
         if isinstance(value, np.ndarray) and value.shape:
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-        capturing.run(np.ndarray.fill, self._values, plain(value))
+        capturing.run("fill", np.ndarray.fill, self._values, plain(value))
 
     # -- elements
     def __getitem__(self, index: Any) -> Any:
@@ -121,7 +121,7 @@ class ndarray:
         if isinstance(value, np.ndarray) and value.shape:
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
         place, source = plain(_index(index)), plain(value)
-        capturing.run(np.ndarray.__setitem__, self._values, place, source)
+        capturing.run("copy", np.ndarray.__setitem__, self._values, place, source)
 
     # -- protocols
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -198,13 +198,13 @@ def computed(name: str, function: Callable[..., Any], *args: Any, **options: Any
     named = {key: plain(value) for key, value in options.items()}
     out = options.get("out")
     if out is not None:
-        capturing.run(function, *values, **named)
+        capturing.run(name, function, *values, **named)
         return out
     first = next((a for a in args if isinstance(a, ndarray)), None)
     with np.errstate(all="ignore"):  # a GPU does not warn
         result = wrapped(function(*values, **named), first)
     if isinstance(result, ndarray) and (first is None or not np.may_share_memory(result._values, first._values)):
-        capturing.note(_refill, function, result._values, *values, **named)
+        capturing.note(name, _refill, function, result._values, *values, **named)
     return result
 
 

@@ -1,8 +1,8 @@
 """CUDA graphs of the emulated device: while a stream captures, work is noted, and a graph does it again on the same memory.
 
 Nothing runs while it is captured. Here it does, so that results have shapes and values, and when the capture ends all memory is
-put back: arrays hold what they held before, those that were made meanwhile hold poison. A graph knows addresses, and keeps no array
-alive: launched after one of its arrays was given back, it raises, where a GPU would read and write what is another's by then.
+put back: arrays hold what they held before, those that were made meanwhile hold poison. A graph knows addresses, and keeps no
+array alive. Launched after one of its arrays was given back, it raises, where a GPU would use memory that is another's by then.
 """
 
 from __future__ import annotations
@@ -15,9 +15,16 @@ import numpy as np
 
 from emulated import memory
 
-_noted: list[Callable[[], Any]] | None = None
+_noted: list[Work] | None = None
 _before: dict[memory.Allocation, np.ndarray] = {}
 _invalid = ""  # what has ended the capture that is going on
+
+
+class Work(NamedTuple):
+    """One thing that a graph does: a kernel of ours by its name, or one of CuPy's."""
+
+    name: str
+    run: Callable[[], Any]
 
 
 class CaptureError(RuntimeError):
@@ -38,7 +45,7 @@ def begin() -> None:
     _before = {allocation: allocation.bytes().copy() for allocation in list(memory.live.values())}
 
 
-def end() -> list[Callable[[], Any]]:
+def end() -> list[Work]:
     """What was noted, and memory as if it had not been done."""
     global _noted, _before
     if _noted is None:
@@ -60,17 +67,18 @@ def refuse(what: str) -> None:
         raise CaptureError(f"cudaErrorStreamCaptureUnsupported: {what} is not permitted when a stream is capturing")
 
 
-def note(work: Callable[..., Any], *values: Any, **named: Any) -> None:
+def note(name: str, work: Callable[..., Any], *values: Any, **named: Any) -> None:
     """Work that has been done with these values, for the graph."""
     if _noted is not None:
         known, known_named = _told(values), {key: _told(value) for key, value in named.items()}
-        _noted.append(lambda: work(*_there(known), **{key: _there(value) for key, value in known_named.items()}))
+        run = lambda: work(*_there(known), **{k: _there(v) for k, v in known_named.items()})  # noqa: E731
+        _noted.append(Work(name, run))
 
 
-def run(work: Callable[..., Any], *values: Any, **named: Any) -> None:
+def run(name: str, work: Callable[..., Any], *values: Any, **named: Any) -> None:
     """Do work, and note it."""
     work(*values, **named)
-    note(work, *values, **named)
+    note(name, work, *values, **named)
 
 
 class _Place(NamedTuple):

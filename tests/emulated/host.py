@@ -166,7 +166,7 @@ class Kernel:
         if min(*grid, *block) < 1 or max(grid) >= 2**31 or (len(grid) > 1 and grid[1] >= 2**16):
             raise KernelError(f"{self.name}: grid {grid} of blocks {block}: a launch that CUDA refuses")
         arrays = [a._values for a in args if hasattr(a, "_values")]
-        capturing.note(lambda *_: self._run(grid, block, values, FORWARD), *arrays)
+        capturing.note(self.name, lambda *_: self._run(grid, block, values, FORWARD), *arrays)
         if not _racecheck:
             self._run(grid, block, values, FORWARD)
             self._check_zones({a.data.mem for a in args if hasattr(a, "data") and hasattr(a.data, "mem")})

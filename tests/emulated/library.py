@@ -124,12 +124,12 @@ class Device:
 class Graph:
     """Work that was captured."""
 
-    def __init__(self, work: list[Callable[[], Any]]) -> None:
+    def __init__(self, work: list[capturing.Work]) -> None:
         self.work = work
 
     def launch(self, stream: Any = None) -> None:
         for part in self.work:
-            part()
+            part.run()
 
     def upload(self, stream: Any = None) -> None:
         """Nothing to do."""
