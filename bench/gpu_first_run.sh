@@ -32,6 +32,7 @@ stage 03-compile 150 "$python" bench/gpu_first_run.py compile
 stage 04-kernels 120 "$python" -m pytest -m gpu tests/test_gpu_kernels.py
 stage 05-convolutions 180 "$python" -m pytest -m gpu tests/test_gpu_conv.py
 stage 06-capture 30 "$python" bench/gpu_first_run.py capture
+stage 06-captured-steps 60 "$python" -m pytest -m gpu tests/test_captured.py
 stage 07-bandwidth 30 "$python" bench/gpu_first_run.py bandwidth
 stage 08-steps 90 "$python" bench/gpu_first_run.py steps
 stage 09-games 120 "$python" -m pytest -m gpu tests/test_game.py tests/test_replay.py tests/test_dcgan.py tests/test_optim.py
@@ -48,6 +49,12 @@ if command -v compute-sanitizer > /dev/null; then
   done
 else
   summary+=("14-sanitizer: left out, no compute-sanitizer on the PATH")
+fi
+
+if "$python" -c 'import torch; assert torch.cuda.is_available()' > /dev/null 2>&1; then
+  stage 15-table 600 bench/gpu_table.sh "$out/table" 1
+else
+  summary+=("15-table: left out, no PyTorch that sees the GPU")
 fi
 
 printf '\n== %d s in all ==\n' "$((SECONDS - begin))"

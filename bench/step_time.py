@@ -111,7 +111,7 @@ def measure(work: str, args: argparse.Namespace) -> dict[str, list[dict[str, Any
     """All rounds of all peers on one work."""
     pythons = dict(item.split("=", 1) for item in args.python)
     options = ["--work", work, "--threads", str(args.threads), "--seconds", str(args.seconds)]
-    for name in ("warmup", "batch"):
+    for name in ("warmup", "batch", "size"):
         if value := getattr(args, name):
             options += [f"--{name}", str(value)]
     if args.device != "cpu":
@@ -186,6 +186,7 @@ def main() -> None:
         "--python", nargs="*", default=[], metavar="PEER=PATH", help="interpreter of a peer, or peers=PATH for all"
     )
     parser.add_argument("--batch", type=int, default=0, help="instead of the works' own batch sizes")
+    parser.add_argument("--size", type=int, default=0, help="instead of the convolutional works' own image side")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, help="also write the table to this Markdown file")
     args = parser.parse_args()

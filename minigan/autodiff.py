@@ -27,6 +27,7 @@ from minigan.effects import assign, effect, fill, overwrite
 from minigan.graph import GraphError, Node, Tensor, TensorLike, Version, as_tensor, tensor
 from minigan.methods import Methods
 from minigan.primitive import Primitive, Unsaved, signature_of
+from minigan.staged import of_arrays
 from minigan.switches import Event, graph, origin, state
 
 # -- the table of operations -----------------------------------------------------------------------------------------
@@ -340,6 +341,7 @@ class _Sum:
         return run("index_add", *arrays, *index, templates=tuple(p.template for p in parts), shape=parts[0].shape)
 
 
+@of_arrays
 def _increase(target: Array, g: Array) -> None:
     backend.array_module(target).add(target, g, out=target)
 

@@ -13,6 +13,7 @@ from minigan.checks import flag, number, restorable, whole
 from minigan.counters import Counter
 from minigan.kernels import reference as kernels
 from minigan.parameters import Parameters, named
+from minigan.staged import Staged, of_arrays
 
 
 class EMA:
@@ -60,13 +61,17 @@ class EMA:
         if self._applied:
             raise RuntimeError("EMA: update() inside applied() would average the average; call it after the block")
         averages, tensors = self._pairs()
-        effect(self._advance, averages, tensors)
+        effect(Staged(self._next_decay, self._average), averages, tensors)
 
     update.recorded = True  # type: ignore[attr-defined]  # all it does is one effect: see `minigan.player.run_hook`
 
-    def _advance(self, averages: Sequence[Array], tensors: Sequence[Array]) -> None:
+    def _next_decay(self) -> np.ndarray:
+        """That of this update, which is counted."""
         decay = self._present_decay()
         self.steps += 1
+        return np.array([decay])
+
+    def _average(self, hyper: Array, averages: Sequence[Array], tensors: Sequence[Array]) -> None:
         floats = all(is_float(a.dtype) for a in averages)
         for a, t in () if floats else zip(averages, tensors, strict=True):
             if not is_float(a.dtype):
@@ -74,7 +79,7 @@ class EMA:
         kept = averages if floats else [a for a in averages if is_float(a.dtype)]
         if kept:
             present = tensors if floats else [t for t in tensors if is_float(t.dtype)]
-            kernels.ema(kept, present, np.array([decay]))
+            kernels.ema(kept, present, hyper)
 
     def _present_decay(self) -> float:
         return min(self.decay, (1 + self.steps) / (10 + self.steps)) if self.warm_up else self.decay
@@ -165,6 +170,7 @@ class _Applied:
         effect(_exchange, averages + tensors)
 
 
+@of_arrays
 def _exchange(arrays: Sequence[Array]) -> None:
     half = len(arrays) // 2
     for a, b in zip(arrays[:half], arrays[half:], strict=True):

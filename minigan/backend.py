@@ -6,6 +6,9 @@ the arrays it was handed (NumPy or CuPy) and computes there; nothing is moved be
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -58,11 +61,16 @@ PRECISIONS = ("highest", "high")
 INSTALL = "pip install 'minigan[gpu]' (for a driver of CUDA 12; for CUDA 13: pip install 'cupy-cuda13x[ctk]')"
 
 _precision = "highest"
+_captures = False  # a CUDA graph is being captured
 _gpu_problem: str | None = None  # why there is no GPU; "" once one is known to work
 
 
 class DeviceError(RuntimeError):
     """A device was asked for that this machine or environment does not have."""
+
+
+class CaptureError(RuntimeError):
+    """Something that a CUDA graph cannot hold."""
 
 
 def is_gpu_array(array: Array) -> bool:
@@ -135,14 +143,50 @@ def module_for(device: str) -> ModuleType:
 
 
 def to_numpy(array: Array) -> np.ndarray:
-    """The same values as a NumPy array (a copy only when they are on a GPU)."""
-    return array.get() if is_gpu_array(array) else np.asarray(array)
+    """The same values as a NumPy array (a copy only when they are on a GPU).
+
+    Raises:
+        CaptureError: from a GPU, inside :func:`capturing`.
+    """
+    if not is_gpu_array(array):
+        return np.asarray(array)
+    if _captures:
+        raise CaptureError("the host reads what the device computes")
+    return array.get()
 
 
 def to_device(array: Array, device: str) -> Array:
-    """The same values on `device` (a copy only when they are elsewhere)."""
+    """The same values on `device` (a copy only when they are elsewhere).
+
+    Raises:
+        CaptureError: from one to the other, inside :func:`capturing`.
+    """
     xp = module_for(device)
-    return to_numpy(array) if xp is np else xp.asarray(array)
+    if xp is np or is_gpu_array(array):
+        return to_numpy(array) if xp is np else array
+    if _captures:  # CUDA would let it in, from memory of the host that holds something else when the graph is launched
+        raise CaptureError("numbers are copied from the host")
+    return xp.asarray(array)
+
+
+@contextmanager
+def capturing() -> Iterator[None]:
+    """Inside the block a CUDA graph is captured: nothing is copied between host and device."""
+    global _captures
+    before, _captures = _captures, True
+    try:
+        yield
+    finally:
+        _captures = before
+
+
+def digest(array: Array) -> bytes:
+    """Dtype, shape and a hash of the bytes of an array."""
+    array = np.ascontiguousarray(to_numpy(array))
+    head = f"{array.dtype.str}{array.shape}".encode()
+    return head + (
+        array.tobytes() if array.nbytes <= 64 else hashlib.blake2b(array.reshape(-1).view(np.uint8)).digest()
+    )
 
 
 def is_float(dtype: Any) -> bool:

@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from minigan.autodiff import Tensor
-from minigan.backend import Array
+from minigan.backend import Array, digest
 from minigan.reach import users_code
 from minigan.refusals import RecordingError, line
 from minigan.replay import Recording, is_free, name_of, tensors_in
 from minigan.switches import Event, state
-from minigan.tracing import digest
 
 Names = Callable[[], dict[int, str]]
 

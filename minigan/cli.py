@@ -69,7 +69,12 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", metavar="N", help="steps to train")
     parser.add_argument("--batch-size", metavar="B", help="examples a step")
     parser.add_argument("--seed", metavar="S", help="seed of all random numbers")
-    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "gpu"),
+        default="cpu",
+        help="where to compute (default: cpu); on a gpu steps run as CUDA graphs, unless MINIGAN_GRAPHS=0",
+    )
     parser.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/MODEL-DATA-seedS)")
     _save_argument(parser, "by default 5 times a run, and every 10 minutes", "by default for 2 %% of the time")
     parser.add_argument(

@@ -8,6 +8,7 @@ from typing import Any
 from minigan.backend import Array
 from minigan.checks import numbers
 from minigan.graph import Tensor
+from minigan.staged import of_arrays
 from minigan.switches import Event, state
 
 
@@ -68,6 +69,7 @@ def raw(value: Any) -> Any:
     return [raw(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+@of_arrays
 def overwrite(target: Array, value: Any) -> None:
     """`target[...] = value`, for arrays."""
     target[...] = value

@@ -63,6 +63,9 @@ class Game:
         replay: record the step for each form of the batch and replay it from the third on (see :mod:`minigan.replayed`): the same
             numbers, less time, or a RecordingError that says why not. "check": run the two steps after each recording eagerly
             too, and compare bit by bit.
+        graphs: on a GPU, launch recorded steps as captured CUDA graphs, from the fifth on (see :mod:`minigan.captured`):
+            the same numbers, less time. What cannot be captured runs between them, and `captured` names it. None for yes, unless
+            the environment says MINIGAN_GRAPHS=0.
         before: functions to call before each step; never recorded.
         after: functions to call after each step, such as `ema.update`. They are called at every step, recorded or not, and may
             be plain Python.
@@ -89,6 +92,7 @@ class Game:
         rule: str | Rule = "alternating",
         random: Source | None = None,
         replay: bool | str = False,
+        graphs: bool | None = None,
         before: Sequence[Hook] = (),
         after: Sequence[Hook] = (),
         finite: bool = True,
@@ -105,7 +109,12 @@ class Game:
         self.steps, self.finite = 0, flag("game", "finite", finite)
         self.metrics: dict[str, Tensor] = {}
         self._recorded = Replayed(
-            self._move, random=random, max_recordings=max_recordings, roots=self._roots, names=self._names
+            self._move,
+            random=random,
+            max_recordings=max_recordings,
+            graphs=graphs,
+            roots=self._roots,
+            names=self._names,
         )
         self.replay = replay
         _look_for_twins(self.optimizers())
@@ -133,6 +142,20 @@ class Game:
             raise ValueError(f"game: got replay {replay!r}, expected True, False or 'check'")
         self._replay = replay
         self._recorded.check = replay == "check"
+
+    @property
+    def graphs(self) -> bool:
+        """Whether recorded steps on a GPU are launched as CUDA graphs; to be assigned."""
+        return self._recorded.graphs
+
+    @graphs.setter
+    def graphs(self, graphs: bool | None) -> None:
+        self._recorded.graphs = graphs
+
+    @property
+    def captured(self) -> list[str]:
+        """Of each recording that is launched as CUDA graphs: how many calls they hold, and which stay outside, and why."""
+        return self._recorded.captured()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Game:
         raise TypeError(

@@ -7,6 +7,7 @@ from functools import partial
 from minigan.autodiff import Tensor, TensorLike, effect
 from minigan.backend import Array, is_gpu_array
 from minigan.ops import as_tensor
+from minigan.staged import of_arrays
 
 
 def labels_of(owner: str, labels: TensorLike, count: int) -> Tensor:
@@ -25,6 +26,7 @@ def labels_of(owner: str, labels: TensorLike, count: int) -> Tensor:
     return t
 
 
+@of_arrays
 def _check(owner: str, count: int, _: list[Array], labels: Array) -> None:
     if is_gpu_array(labels) or not labels.size:
         return

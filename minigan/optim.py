@@ -21,6 +21,7 @@ from minigan.counters import Counter, told
 from minigan.kernels import reference as kernels
 from minigan.parameters import Parameters, named
 from minigan.schedules import Schedule, constant, cosine, linear, step_decay, warm_up
+from minigan.staged import Staged, of_arrays
 from minigan.switches import no_grad
 
 
@@ -76,6 +77,7 @@ def weight_clipping(parameters: Parameters, limit: float) -> Callable[[], None]:
     return clip
 
 
+@of_arrays
 def _clip(limit: float, arrays: Sequence[Array]) -> None:
     for array in arrays:
         backend.array_module(array).clip(array, -limit, limit, out=array)
@@ -138,7 +140,7 @@ class Optimizer:
     watched: ClassVar[tuple[str, ...]] = ("parameters", "clip_norm", "clip_value")  # updates read the rest anew
     slots: ClassVar[tuple[str, ...]] = ()
     ranges: ClassVar[dict[str, dict[str, float]]] = {}  # hyper-parameters that are numbers, beside lr
-    in_effects: ClassVar[tuple[str, ...]] = ("update",)  # methods that run at each replay
+    in_effects: ClassVar[tuple[str, ...]] = ("update", "hyper", "move")  # methods that run at each replay
     steps = Counter("the number of an optimizer's updates")
 
     def __init__(
@@ -246,7 +248,7 @@ class Optimizer:
                 grads = clip_by_norm(list(grads), self.clip_norm)
             by_tensor = {id(t): ops.contiguous(g) for t, g in zip(self.parameters.values(), grads, strict=True)}
             for part in self._parts:
-                effect(partial(self._advance, part), part.tensors, [by_tensor[id(t)] for t in part.tensors])
+                effect(self._advancing(part), part.tensors, [by_tensor[id(t)] for t in part.tensors])
 
     def _in_order(self, grads: Any) -> list[Tensor]:
         """The gradients in the order of the parameters, one each. Raises TypeError, ValueError for anything else."""
@@ -265,7 +267,28 @@ class Optimizer:
                 raise TypeError(f"{name}: got {g!r} as the gradient of {parameter!r}, expected a tensor")
         return grads
 
+    def _advancing(self, part: _Part) -> Callable[..., None]:
+        """The update of some parameters, as an effect; in two parts unless `update` was written anew, whose Python is unknown."""
+        if type(self).update is not Optimizer.update:
+            return partial(self._advance, part)
+        return Staged(partial(self._next_hyper, part), partial(self._move, part))
+
     def _advance(self, part: _Part, params: Sequence[Array], grads: Sequence[Array]) -> None:
+        self._moving = part
+        self.update(params, grads, part.slots, *self._settings(part))
+        self.steps += part is self._parts[-1]
+
+    def _next_hyper(self, part: _Part) -> np.ndarray:
+        found = self.hyper(*self._settings(part))
+        self.steps += part is self._parts[-1]
+        return found
+
+    def _move(self, part: _Part, hyper: Array, params: Sequence[Array], grads: Sequence[Array]) -> None:
+        self._moving = part
+        self.move(params, grads, part.slots, hyper)
+
+    def _settings(self, part: _Part) -> tuple[float, Callable[[str], Any]]:
+        """The learning rate of this update, and what gives the other hyper-parameters by their names."""
         schedule = part.options.get("lr", self.schedule)
         lr = schedule(self.steps) if callable(schedule) else schedule
         if not (isinstance(lr, (int, float, np.integer, np.floating)) and 0 <= lr < math.inf):
@@ -275,12 +298,19 @@ class Optimizer:
         option = (
             partial(getattr, self) if not part.options else lambda name: part.options.get(name, getattr(self, name))
         )
-        self._moving = part
-        self.update(params, grads, part.slots, float(lr), option)
-        self.steps += part is self._parts[-1]
+        return float(lr), option
 
     def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
-        """Call the kernel for update number `self.steps`, with the hyper-parameters `option(name)`; subclasses define it."""
+        """Update number `self.steps`, with the hyper-parameters `option(name)`. A subclass defines this, or :meth:`hyper` and
+        :meth:`move`, which a captured CUDA graph can hold."""
+        self.move(params, grads, slots, self.hyper(lr, option))
+
+    def hyper(self, lr: float, option: Callable[[str], Any]) -> np.ndarray:
+        """All numbers that update number `self.steps` depends on, in float64: Python that runs at every update."""
+        raise TypeError(f"{type(self).__name__} defines no update rule")
+
+    def move(self, params: Any, grads: Any, slots: Any, hyper: Array) -> None:
+        """Call the kernel: work on the arrays, and on nothing else. `hyper` may live on the parameters' device."""
         raise TypeError(f"{type(self).__name__} defines no update rule")
 
     def notes(self) -> Notes | None:
@@ -357,7 +387,7 @@ class Snapshot:
         self.optimizer, self.steps = optimizer, 0
         self.copies = [Tensor(t._data.copy()) for t in optimizer.parameters.values()]
         self.slots = {slot: [a.copy() for a in arrays] for slot, arrays in optimizer.slot_arrays.items()}
-        effect(self._take, self.copies, list(optimizer.parameters.values()))
+        effect(Staged(self._note_steps, self._take), self.copies, list(optimizer.parameters.values()))
 
     def __eq__(self, other: object) -> bool:
         """Snapshots of one optimizer do the same, whenever they were made."""
@@ -370,19 +400,23 @@ class Snapshot:
 
     def restore(self) -> None:
         """Bring parameters, state arrays and the number of updates back."""
-        effect(self._bring_back, list(self.optimizer.parameters.values()), self.copies)
+        effect(Staged(self._restore_steps, self._bring_back), list(self.optimizer.parameters.values()), self.copies)
 
-    def _take(self, copies: Sequence[Array], params: Sequence[Array]) -> None:
+    def _note_steps(self) -> None:
+        self.steps = self.optimizer.steps
+
+    def _restore_steps(self) -> None:
+        self.optimizer.steps = self.steps
+
+    def _take(self, _: None, copies: Sequence[Array], params: Sequence[Array]) -> None:
         _copy(copies, params)
         for slot, arrays in self.slots.items():
             _copy(arrays, self.optimizer.slot_arrays[slot])
-        self.steps = self.optimizer.steps
 
-    def _bring_back(self, params: Sequence[Array], copies: Sequence[Array]) -> None:
+    def _bring_back(self, _: None, params: Sequence[Array], copies: Sequence[Array]) -> None:
         _copy(params, copies)
         for slot, arrays in self.slots.items():
             _copy(self.optimizer.slot_arrays[slot], arrays)
-        self.optimizer.steps = self.steps
 
 
 def _copy(targets: Sequence[Array], sources: Sequence[Array]) -> None:
@@ -396,6 +430,7 @@ class SGD(Optimizer):
     With `nesterov`, p <- p - lr (g + weight_decay p + momentum v) (Sutskever et al. 2013). `momentum=0` is plain descent.
     """
 
+    watched: ClassVar[tuple[str, ...]] = (*Optimizer.watched, "nesterov")
     slots = ("velocity",)
     ranges: ClassVar[dict[str, dict[str, float]]] = {"momentum": {"low": 0, "below": 1}, "weight_decay": {"low": 0}}
 
@@ -413,9 +448,12 @@ class SGD(Optimizer):
         self.nesterov = flag("SGD", "nesterov", nesterov)
         super().__init__(parameters, lr=lr, **options)
 
-    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
+    def hyper(self, lr: float, option: Callable[[str], Any]) -> np.ndarray:
+        """(lr, momentum, weight_decay)."""
+        return np.array([lr, option("momentum"), option("weight_decay")])
+
+    def move(self, params: Any, grads: Any, slots: Any, hyper: Array) -> None:
         """See the class."""
-        hyper = np.array([lr, option("momentum"), option("weight_decay")])
         (velocity,) = slots
         kernels.sgd(params, grads, velocity, hyper, self.nesterov, self.notes())
 
@@ -432,9 +470,12 @@ class RMSProp(Optimizer):
         self.rho, self.eps = rho, eps
         super().__init__(parameters, lr=lr, **options)
 
-    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
+    def hyper(self, lr: float, option: Callable[[str], Any]) -> np.ndarray:
+        """(lr, rho, eps)."""
+        return np.array([lr, option("rho"), option("eps")])
+
+    def move(self, params: Any, grads: Any, slots: Any, hyper: Array) -> None:
         """See the class."""
-        hyper = np.array([lr, option("rho"), option("eps")])
         (square,) = slots
         kernels.rmsprop(params, grads, square, hyper, self.notes())
 
@@ -472,9 +513,12 @@ class AdamW(Optimizer):
         self.beta1, self.beta2, self.eps, self.weight_decay = beta1, beta2, eps, weight_decay
         super().__init__(parameters, lr=lr, **options)
 
-    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
+    def hyper(self, lr: float, option: Callable[[str], Any]) -> np.ndarray:
+        """(lr, beta1, beta2, eps, weight_decay, t)."""
+        return np.array([lr, *map(option, ("beta1", "beta2", "eps", "weight_decay")), self.steps + 1])
+
+    def move(self, params: Any, grads: Any, slots: Any, hyper: Array) -> None:
         """See the class."""
-        hyper = np.array([lr, *map(option, ("beta1", "beta2", "eps", "weight_decay")), self.steps + 1])
         m, v = slots
         kernels.adam(params, grads, m, v, hyper, self.notes())
 
@@ -498,15 +542,20 @@ class OptimisticAdam(Adam):
 
     slots = ("m", "v", "previous")
 
-    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Callable[[str], Any]) -> None:
+    def hyper(self, lr: float, option: Callable[[str], Any]) -> np.ndarray:
+        """Adam's, and whether there was an update before."""
+        return np.array([*super().hyper(lr, option), self.steps > 0])
+
+    def move(self, params: Any, grads: Any, slots: Any, hyper: Array) -> None:
         """See the class."""
         *moments, previous = slots
         before = [p.copy() for p in params]
-        super().update(params, grads, moments, lr, option)
+        super().move(params, grads, moments, hyper[:-1])
+        xp = backend.array_module(*params)
+        there = xp.asarray(hyper[-1])
         for p, old, last in zip(params, before, previous, strict=True):
             step = p - old
-            if self.steps:
-                p += step - last
+            p += xp.where(there, step - last, 0)
             last[...] = step
 
 

@@ -23,10 +23,12 @@ from minigan.checks import number, whole
 from minigan.counters import Counter, told
 from minigan.kernels import reference as kernels
 from minigan.kernels.reference import keep_level
+from minigan.staged import Staged
 from minigan.switches import state
 
 _UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)
 _FINE = 2.0**-53
+Key, Counter3 = tuple[int, int], tuple[int, int, int]
 
 
 def key_of(seed: int, stream: str, law: str = "normal") -> tuple[int, int]:
@@ -37,16 +39,18 @@ def key_of(seed: int, stream: str, law: str = "normal") -> tuple[int, int]:
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
 
-def _counter(step: int, call: int) -> tuple[int, int, int]:
+def _counter(step: int, call: int) -> Counter3:
     return call, step & 0xFFFFFFFF, step >> 32
 
 
-def _fill_uniform(out: Array, key: tuple[int, int], step: int, call: int) -> None:
+# Each law fills `out` from a key, the numbers it depends on, and a counter, which may be an array of the device (a captured
+# graph finds another counter there at every launch).
+def _fill_uniform(key: Key, extra: tuple[()], counter: Any, out: Array) -> None:
     """u = k 2^-24 (float32) or k 2^-53 (float64), k a random integer of as many bits: in [0, 1)."""
     xp = array_module(out)
     single = out.dtype == np.float32
     words = xp.empty(out.size if single else 2 * out.size, np.uint32)
-    kernels.philox(key, _counter(step, call), words)
+    kernels.philox(key, counter, words)
     if single:
         xp.multiply(words >> np.uint32(8), np.float32(_UNIT), out=out.reshape(-1), dtype=np.float32, casting="unsafe")
     else:
@@ -54,15 +58,15 @@ def _fill_uniform(out: Array, key: tuple[int, int], step: int, call: int) -> Non
         out.reshape(-1)[...] = (high * 2.0**26 + low) * _FINE
 
 
-def _fill_normal(out: Array, key: tuple[int, int], step: int, call: int) -> None:
+def _fill_normal(key: Key, extra: tuple[()], counter: Any, out: Array) -> None:
     """Box-Muller: with u, v uniform, sqrt(-2 log(1-u)) (cos 2 pi v, sin 2 pi v) are two independent standard normals."""
     if out.dtype == np.float32:
-        kernels.normal(key, _counter(step, call), out.reshape(-1))
+        kernels.normal(key, counter, out.reshape(-1))
         return
     xp = array_module(out)
     pairs = -(-out.size // 2)
     u = xp.empty(2 * pairs, out.dtype)
-    _fill_uniform(u, key, step, call)
+    _fill_uniform(key, (), counter, u)
     radius = xp.sqrt(out.dtype.type(-2) * xp.log1p(-u[:pairs]))
     angle = u[pairs:] * out.dtype.type(2 * math.pi)
     flat = out.reshape(-1)
@@ -70,45 +74,47 @@ def _fill_normal(out: Array, key: tuple[int, int], step: int, call: int) -> None
     xp.multiply(radius[: out.size - pairs], xp.sin(angle[: out.size - pairs]), out=flat[pairs:])
 
 
-def _fill_mask(out: Array, key: tuple[int, int], step: int, call: int, keep: float) -> None:
+def _fill_mask(key: Key, extra: tuple[float], counter: Any, out: Array) -> None:
     """1/keep with probability keep, else 0, keep in steps of 2^-16 (2^-32 near 0 and 1); the same in both dtypes."""
-    kernels.mask(key, _counter(step, call), keep, out.reshape(-1))
+    kernels.mask(key, counter, *extra, out.reshape(-1))
 
 
-def _open_uniform(shape: Any, xp: Any, key: tuple[int, int], step: int, call: int) -> Array:
+def _open_uniform(key: Key, counter: Any, shape: Any, xp: Any) -> Array:
     """u = (k + 1/2) 2^-53: in (0, 1), so that log u and log(1 - u) are finite."""
     u = xp.empty(shape, np.float64)
     if u.size:
-        _fill_uniform(u, key, step, call)
+        _fill_uniform(key, (), counter, u)
     return u + 0.5 * _FINE
 
 
-def _fill_gumbel(out: Array, key: tuple[int, int], step: int, call: int) -> None:
+def _fill_gumbel(key: Key, extra: tuple[()], counter: Any, out: Array) -> None:
     """-log(-log u), u uniform: the distribution function is exp(-e^-x)."""
     xp = array_module(out)
-    out[...] = -xp.log(-xp.log(_open_uniform(out.shape, xp, key, step, call)))
+    out[...] = -xp.log(-xp.log(_open_uniform(key, counter, out.shape, xp)))
 
 
-def _fill_bernoulli(out: Array, key: tuple[int, int], step: int, call: int, p: Any) -> None:
-    """[u < p], u uniform of 53 bits."""
+def _fill_bernoulli(key: Key, extra: tuple[float, ...], counter: Any, out: Array, *array: Array) -> None:
+    """[u < p], u uniform of 53 bits; p a number or an array."""
+    (p,) = (*extra, *array)
     u = array_module(out).empty(out.shape, np.float64)
-    _fill_uniform(u, key, step, call)
+    _fill_uniform(key, (), counter, u)
     out[...] = u < p
 
 
-def _fill_categorical(out: Array, key: tuple[int, int], step: int, call: int, logits: Array) -> None:
+def _fill_categorical(key: Key, extra: tuple[()], counter: Any, out: Array, logits: Array) -> None:
     """argmax of logits + Gumbel noise."""
     xp = array_module(out)
-    u = _open_uniform(logits.shape, xp, key, step, call)
+    u = _open_uniform(key, counter, logits.shape, xp)
     out[...] = (logits - xp.log(-xp.log(u))).argmax(axis=-1)
 
 
-def _fill_integers(out: Array, key: tuple[int, int], step: int, call: int, low: int, high: int) -> None:
+def _fill_integers(key: Key, extra: tuple[int, int], counter: Any, out: Array) -> None:
     """low + floor(w n / 2^64), w a random integer of 64 bits and n = high - low <= 2^32: no two probabilities differ by more
     than 2^-64."""
+    low, high = extra
     xp, half, n = array_module(out), np.uint64(32), np.uint64(high - low)
     words = xp.empty(2 * out.size, np.uint32)
-    kernels.philox(key, _counter(step, call), words)
+    kernels.philox(key, counter, words)
     upper, lower = words[::2].astype(np.uint64), words[1::2].astype(np.uint64)
     out.reshape(-1)[...] = low + ((upper * n + (lower * n >> half)) >> half).astype(np.int64)
 
@@ -127,7 +133,7 @@ _LAWS: dict[str, Callable[..., None]] = {
 def _draw(law: str, shape: Any, seed: int, stream: str, step: int, dtype: Any, device: str, *extra: float) -> Array:
     out = backend.module_for(device).empty(shape, backend.as_float_dtype(dtype))
     if out.size:
-        _LAWS[law](out, key_of(seed, stream, law), step, 0, *extra)
+        _LAWS[law](key_of(seed, stream, law), extra, _counter(step, 0), out)
     return out
 
 
@@ -335,19 +341,12 @@ class Source:
         if self._calls is _unnamed and state.clock is None:
             stream += "/outside of steps"
         if out.size:
-            fill(partial(self._draw, _LAWS[law], stream, key_of(self.seed, stream, law), extra), out, *arrays)
+            work = partial(_LAWS[law], key_of(self.seed, stream, law), extra)
+            fill(Staged(partial(self._next_counter, stream), work), out, *arrays)
         return out
 
-    def _draw(
-        self,
-        fill: Callable[..., None],
-        stream: str,
-        key: tuple[int, int],
-        extra: tuple[float, ...],
-        out: Array,
-        *arrays: Array,
-    ) -> None:
-        """Fill `out` with the next draw of the present step, whichever that is when this is called."""
+    def _next_counter(self, stream: str) -> Counter3:
+        """Of the next draw of the present step, whichever that is when this is called."""
         clock = state.clock
         if clock is None or self._advanced:
             call = self._calls.get(stream, -1) + 1
@@ -359,4 +358,4 @@ class Source:
             call = clock.calls.get((self.seed, stream), -1) + 1
             clock.calls[self.seed, stream] = call
         self._calls[stream] = call
-        fill(out, key, self.step, call, *extra, *arrays)
+        return _counter(self.step, call)

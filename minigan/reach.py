@@ -31,6 +31,7 @@ import numpy as np
 from minigan import backend
 from minigan.autodiff import Tensor
 from minigan.nn.module import Module
+from minigan.staged import Staged
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
 MISSING: Any = object()
@@ -63,9 +64,9 @@ def is_library(file: str) -> bool:
 
 
 def inner(function: Any) -> Any:
-    """What is left of a function without its partials."""
-    while isinstance(function, partial):
-        function = function.func
+    """What is left of a function without its partials; of an effect in two parts, the Python of it."""
+    while isinstance(function, (partial, Staged)):
+        function = function.numbers if isinstance(function, Staged) else function.func
     return function
 
 

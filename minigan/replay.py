@@ -21,11 +21,13 @@ import numpy as np
 from minigan.arena import Arena, Place, Places
 from minigan.autodiff import Tensor, Version
 from minigan.backend import Array
+from minigan.captured import Call, Graphs
 from minigan.effects import raw
 from minigan.fusing import endings, nothing
 from minigan.primitive import Primitive
 from minigan.reach import code_of, inner, is_engine
 from minigan.scheduled import Scheduled
+from minigan.staged import Staged
 from minigan.switches import Event, hook
 
 
@@ -76,6 +78,7 @@ class _Plan(NamedTuple):
     calls: list[Callable[[], Any]]
     made: list[tuple[str, list[Array] | None]]
     kept: list[Any]  # a planned kernel knows addresses only
+    steps: list[Call]  # the same calls, as graphs ask for them
 
 
 class _Checked(partial[Any]):
@@ -108,6 +111,7 @@ class Recording:
         self._noted: list[_Noted] = []
         self._places = Places()
         self._plan: _Plan | None = None
+        self._graphs: Graphs | None = None  # after a replay call by call
         self._fused = False
         self._of_users: list[int] = []  # calls that are a user's effects
         self._last = 0  # of the calls, the last that might depend on Python
@@ -130,12 +134,23 @@ class Recording:
     def __repr__(self) -> str:
         return f"Recording({len(self)} calls, {len(self.outer)} outer tensors)"
 
-    def replay(self) -> Any:
-        """Run the recorded calls on what the arrays hold now; returns the refilled result."""
+    @property
+    def graphs(self) -> Graphs | None:
+        """The CUDA graphs that a replay launches; None where it runs the calls one by one."""
+        return self._graphs if self._graphs is not None and self._graphs.parts else None
+
+    def replay(self, *, graphs: bool = False) -> Any:
+        """Run the recorded calls on what the arrays hold now; returns the refilled result. With `graphs`, those of a GPU as
+        captured CUDA graphs, from the second replay on."""
         for t in self._scheduled:
             t.refill()
-        for call in self.calls:
-            call()
+        if graphs and self._graphs is not None:
+            self._graphs.run()
+        else:
+            for call in self.calls:
+                call()
+            if graphs and any(step.on_device() for step in self._planned().steps):
+                self._graphs = Graphs(self._planned().steps, lambda: list(self.owners.values()))
         for version in self._written.values():
             version.count += 1  # a graph that saved one of these arrays before must notice
         return self.result
@@ -152,7 +167,7 @@ class Recording:
 
     def forget(self) -> None:
         """Let go of the arena's block; the next replay plans anew."""
-        self._plan = None
+        self._plan = self._graphs = None
 
     def _note(self, event: Event) -> None:
         for t in tensors_in(event.inputs):
@@ -209,7 +224,7 @@ class Recording:
         """The calls, planned for where their arrays lie; from here on nobody may see an array that a replay does not fill."""
         if self._plan is None:
             self._fuse()
-            array, plan = self._places.laid_out(self.arena, self), _Plan([], [], [])
+            array, plan = self._places.laid_out(self.arena, self), _Plan([], [], [], [])
             for noted in self._noted:
                 if noted.kind == "nothing":
                     plan.calls.append(nothing)
@@ -217,23 +232,56 @@ class Recording:
                     continue
                 arrays = [array(value) for value in noted.inputs]
                 if noted.kind == "effect":
-                    plan.calls.append(self._effect(len(plan.calls), noted.function, arrays))
-                    plan.made.append((name_of(noted.function), [array(t) for t in noted.out]))
+                    made = [array(t) for t in noted.out]
+                    call = self._effect(len(plan.calls), noted.function, arrays)
+                    name, staged = (
+                        name_of(noted.function),
+                        noted.function if isinstance(noted.function, Staged) else None,
+                    )
+                    step = Call(
+                        name, call, made, None if staged is None else (staged, arrays), True, _apart(noted, arrays)
+                    )
                 else:
-                    out = array(noted.out)
-                    plan.calls.append(_call(noted.function, arrays, out, noted.params))
-                    plan.made.append((noted.function.name, [out]))
-                    plan.kept.append((arrays, out))
+                    made = [array(noted.out)]
+                    call = _call(noted.function, arrays, made[0], noted.params)
+                    name, step = noted.function.name, Call(noted.function.name, call, made, apart=_apart(noted, arrays))
+                    plan.kept.append((arrays, made[0]))
+                plan.calls.append(call)
+                plan.made.append((name, made))
+                plan.steps.append(step)
             self._plan = plan
         return self._plan
 
     def _effect(self, i: int, function: Callable[..., None], arrays: list[Array]) -> Callable[[], Any]:
         """What runs call number `i` again, an effect, and checks what it left where calls behind it depend on Python values."""
-        if self._check is None or i not in self._of_users or i >= self._last:
+        if self._check is None or i not in self._of_users or i >= self._last or not _is_python(function):
             return partial(function, *arrays)
         call = _Checked(function, *arrays)
         call.check = self._check
         return call
+
+
+def _apart(noted: _Noted, arrays: list[Any]) -> str:
+    """Why a call cannot go into a CUDA graph; "" where it may."""
+    if noted.kind == "effect" and _is_python(noted.function):
+        return "Python that runs at every step"
+    if any(isinstance(v, np.ndarray) for v in _arrays_in([*arrays, noted.out, *noted.params.values()])):
+        return "an array of the host"
+    return ""
+
+
+def _is_python(effect: Any) -> bool:
+    """Whether Python that nothing is known of has to run again."""
+    return not (isinstance(effect, Staged) or hasattr(inner(effect), "of_arrays"))
+
+
+def _arrays_in(values: Iterable[Any]) -> Iterator[Any]:
+    """What stands in a list, and in the lists and tuples in it."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _arrays_in(value)
+        else:
+            yield value
 
 
 def _call(op: Primitive, arrays: list[Array], out: Array, params: dict[str, Any]) -> Callable[[], Any]:

@@ -29,6 +29,8 @@ rule is broken, nothing is frozen in silence:
 Variables and attributes are those that the code which ran in the step can read (see `minigan/reach.py`). What remains out of
 sight is Python that gives the same twice and something else later without any of them having changed, such as the state of a
 library written in C. `check=True` (`Game(replay="check")`) finds that in the two steps after a recording.
+
+On a GPU replays launch captured CUDA graphs, from the second on; see `minigan/captured.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minigan import backend, checking
+from minigan import backend, captured, checking
 from minigan.arena import Arena
 from minigan.autodiff import Tensor
 from minigan.backend import Array
@@ -110,6 +112,7 @@ class Replayed:
         random: Source | None = None,
         max_recordings: int = 8,
         check: bool = False,
+        graphs: bool | None = None,
         roots: Callable[[], Iterable[Any]] | None = None,
         names: Callable[[], dict[int, str]] = dict,
     ) -> None:
@@ -122,12 +125,25 @@ class Replayed:
         self._arena = Arena()  # of all recordings, since they never run at the same time
         self._entries: list[_Entry] = []  # the one used last comes first
         self._renewals = 0
-        self.check = check
+        self.check, self.graphs = check, graphs
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "random" and not (value is None or isinstance(value, Source)):
             raise TypeError(f"random: got {value!r}, expected a mg.random.Source, or None where no numbers are drawn")
         object.__setattr__(self, name, value)
+
+    @property
+    def graphs(self) -> bool:
+        """Whether replays on a GPU launch captured CUDA graphs."""
+        return self._graphs
+
+    @graphs.setter
+    def graphs(self, graphs: bool | None) -> None:
+        self._graphs = captured.wanted() if graphs is None else flag("replayed", "graphs", graphs)
+
+    def captured(self) -> list[str]:
+        """What of each recording is captured, and which calls are not, and why; of those that are no graphs, nothing."""
+        return [str(e.recording.graphs) for e in self._entries if e.recording is not None and e.recording.graphs]
 
     @property
     def check(self) -> bool:
@@ -182,7 +198,7 @@ class Replayed:
             if not entry.to_check and entry.guards is not None and (refilled := entry.guards.refilled()):
                 entry.to_check, entry.suspect = 1, refilled
             if not entry.to_check:
-                return _copied(entry.recording.replay())
+                return _copied(entry.recording.replay(graphs=self._graphs))
             entry.to_check -= 1
             run = lambda: self.function(*map(tensors_of, entry.arguments))  # noqa: E731
             return _copied(checking.replay(entry.recording, run, self._names, entry.suspect))
@@ -257,7 +273,12 @@ def _parts_ways(entry: _Entry, first: Outline, second: Outline, returned: list[A
 
 
 def replayed(
-    function: Callable[..., Any], *, random: Source | None = None, max_recordings: int = 8, check: bool = False
+    function: Callable[..., Any],
+    *,
+    random: Source | None = None,
+    max_recordings: int = 8,
+    check: bool = False,
+    graphs: bool | None = None,
 ) -> Replayed:
     """`function` with its array operations recorded at the second call and replayed from the third on: see the module.
 
@@ -269,6 +290,8 @@ def replayed(
             that somebody else advances.
         max_recordings: at most this many are kept; the one not used for the longest time goes first. Each holds its arrays.
         check: also run the two calls after each recording eagerly, from the same state, and compare bit by bit.
+        graphs: on a GPU, let replays launch captured CUDA graphs (see :mod:`minigan.captured`). None for yes, unless the
+            environment says MINIGAN_GRAPHS=0.
 
     Returns:
         A callable with the same arguments. Its results are new tensors, outside every graph.
@@ -276,7 +299,7 @@ def replayed(
     Raises:
         RecordingError: when called, where the function breaks the rule.
     """
-    return Replayed(function, random=random, max_recordings=max_recordings, check=check)
+    return Replayed(function, random=random, max_recordings=max_recordings, check=check, graphs=graphs)
 
 
 # -- structured arguments and results --------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ Python. While an outline is taken, reading a tensor's values raises: what Python
 
 from __future__ import annotations
 
-import hashlib
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.autodiff import Tensor
+from minigan.backend import digest
 from minigan.guards import Guards
 from minigan.reach import users_code
 from minigan.refusals import RecordingError, line, read_by_python
@@ -146,15 +146,6 @@ def _seen(value: Any) -> Callable[[], Any]:
 
 def _parts(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value,)
-
-
-def digest(array: Any) -> bytes:
-    """Dtype, shape and a hash of the bytes of an array."""
-    array = np.ascontiguousarray(backend.to_numpy(array))
-    head = f"{array.dtype.str}{array.shape}".encode()
-    return head + (
-        array.tobytes() if array.nbytes <= 64 else hashlib.blake2b(array.reshape(-1).view(np.uint8)).digest()
-    )
 
 
 def difference(first: Outline, second: Outline) -> str | None:

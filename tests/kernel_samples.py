@@ -9,6 +9,7 @@ changes. `test_kernels.py` goes through them, and fails for a kernel that has no
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -111,10 +112,12 @@ def _(s: Size) -> Iterator[Case]:
 
 # -- products --------------------------------------------------------------------------------------------------------
 def _factors(s: Size) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """a (rows, depth) and b (depth, channels), each as it is and as a transposed view."""
-    for depth in (1, 3, 47):
-        yield s.normal(s.rows, depth), s.normal(depth, s.channels)
-        yield s.normal(depth, s.rows).T, s.normal(s.channels, depth).T
+    """a (rows, depth) and b (depth, channels), each as it is or a transposed view."""
+    for depth, (left, right) in zip(
+        (1, 3, 47, 5, 3), (*itertools.product((False, True), repeat=2), (False, False)), strict=True
+    ):
+        a = s.normal(depth, s.rows).T if left else s.normal(s.rows, depth)
+        yield a, s.normal(s.channels, depth).T if right else s.normal(depth, s.channels)
 
 
 @sample(kernels.matmul)
@@ -122,6 +125,9 @@ def _(s: Size) -> Iterator[Case]:
     for a, b in _factors(s):
         yield Case((a, b, s.result()), ("out",))
     yield Case((s.normal(2, s.rows, 5), s.normal(1, 5, s.channels), s.empty(2, s.rows, s.channels)), ("out",))
+    yield Case((s.normal(2, s.rows, 5), s.normal(5, s.channels), s.empty(2, s.rows, s.channels)), ("out",))
+    yield Case((s.normal(s.rows, 5), s.normal(5, s.channels), s.empty(s.channels, s.rows).T), ("out",))
+    yield Case((s.normal(s.rows, 10)[:, ::2], s.normal(5, 2 * s.channels)[:, ::2], s.result()), ("out",))
 
 
 @sample(kernels.matmul_add)
@@ -132,16 +138,14 @@ def _(s: Size) -> Iterator[Case]:
 
 @sample(kernels.matmul_backward)
 def _(s: Size) -> Iterator[Case]:
-    for a, b in _factors(s):
-        for f in activations():
-            yield Case((a, b, kernels.activated(s.matrix(), None, f).astype(s.dtype), f, s.result()), ("out",))
+    for (a, b), f in zip(_factors(s), activations(), strict=False):
+        yield Case((a, b, kernels.activated(s.matrix(), None, f).astype(s.dtype), f, s.result()), ("out",))
 
 
 @sample(kernels.dense)
 def _(s: Size) -> Iterator[Case]:
-    for i, (x, w) in enumerate(_factors(s)):
-        for j, f in enumerate(activations()):
-            yield Case((x, w, s.vector() if (i + j) % 3 else None, f, s.result()), ("out",))
+    for i, ((x, w), f) in enumerate(zip(itertools.cycle(_factors(s)), (*activations(), *activations()), strict=False)):
+        yield Case((x, w, s.vector() if i % 3 else None, f, s.result()), ("out",))
 
 
 def _two(s: Size) -> Iterator[Case]:

@@ -275,17 +275,24 @@ def test_a_graph_does_again_what_was_captured() -> None:
     import cupy
 
     x, y = on_device([1, 2, 3]), on_device([0, 0, 0])
-    stream = cupy.cuda.Stream()
-    with stream:
+    stream, scale, pool = cupy.cuda.Stream(), kernel("scale"), cupy.cuda.MemoryPool()
+    with stream, cupy.cuda.using_allocator(pool.malloc):
         stream.begin_capture()
         cupy.multiply(x + 1, x, out=y)
         y[0] = 7
         y += 1
-        kernel("scale")((1,), (32,), (y, np.int64(3), np.float64(2), y))
+        made = y * 1
+        scale((1,), (32,), (y, np.int64(3), np.float64(2), y))
         graph = stream.end_capture()
+    assert y.tolist() == [0, 0, 0] and np.isnan(made.get()).all()  # nothing has run
     x[...] = 10
     graph.launch(stream)
-    assert y.tolist() == [16, 222, 222]
+    assert y.tolist() == [16, 222, 222] and made.tolist() == [8, 111, 111]
+    del made
+    graph.launch(stream)
+    del pool
+    with pytest.raises(RuntimeError, match="memory which was given back"):
+        graph.launch(stream)
 
 
 def test_what_a_capture_does_not_allow_is_refused() -> None:
@@ -302,13 +309,19 @@ def test_what_a_capture_does_not_allow_is_refused() -> None:
         lambda: cupy.nonzero(x),
         lambda: x[[0, 1]],
         lambda: cupy.cuda.Device().synchronize(),
+        lambda: x[x > 1],
+        lambda: x + 1,  # of the default pool
+        lambda: cupy.concatenate([x] * 9),
+        lambda: cupy.linalg.det(x),
+        lambda: kernel("traps"),
     )
     for call in refused:
         with cupy.cuda.Stream() as stream:
             stream.begin_capture()
             with pytest.raises(RuntimeError, match="not permitted when a stream is capturing"):
                 call()
-            stream.end_capture()
+            with pytest.raises(RuntimeError, match="Invalidated"):
+                stream.end_capture()
     with pytest.raises(RuntimeError, match="default"):
         cupy.cuda.get_current_stream().begin_capture()
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from devices import each_device
+from narrow import NarrowMLP
 
 import minigan as mg
 from minigan import nn, ops, optim
-from minigan.gans.mlp import MLP
 from minigan.gans.toy import Toy
 from minigan.random import Source
 from minigan.rules import RULES
@@ -184,7 +184,7 @@ def test_a_replayed_gan_under_extragradient_is_the_eager_one_bit_for_bit():
     [
         (Toy, (2,), {}),
         (Toy, (3,), {"loss": "minimax", "ema": 0.9}),
-        (MLP, (6, 6, 1), {}),  # with batch norm and an average
+        (NarrowMLP, (6, 6, 1), {}),  # with batch norm and an average
     ],
 )
 @each_device

@@ -21,6 +21,7 @@ from minigan.kernels.gpu.compiler import KERNELS, CompileError, compile_file, ke
 
 FOLDER = Path(gpu_compile.__file__).parent
 LAUNCHERS = [path for path in FOLDER.glob("*.py") if path.name != "compiler.py"]
+SPILLED = {f"conv_tile_tf32<{map}, 128>": 256 for map in ("FORWARD", "TRANSPOSE", "WEIGHT")}  # two blocks, or no spills
 LISTED = {name for names in KERNELS.values() for name in names}
 
 
@@ -79,6 +80,11 @@ def test_compiles_for_sm_90_without_a_warning(file: str) -> None:
     assert set(compiled.symbols) == set(kernel_names(file))
     for name, symbol in compiled.symbols.items():
         assert symbol.encode() in compiled.binary, name
+    assert set(compiled.registers) == set(compiled.spilled) == set(compiled.symbols)
+    spilled = {
+        name: count for name, count in compiled.spilled.items() if count
+    }  # bytes of a thread's that lie in memory
+    assert all(count <= SPILLED.get(name, 0) for name, count in spilled.items()), spilled
     for template in (name for name in KERNELS[file] if "{T}" in name):
         assert {template.replace("{T}", t) for t in ("float", "double")} <= set(compiled.symbols)
 

@@ -79,7 +79,7 @@ def test_launch_covers_the_product(geometry, name, batch, tf32, dtype):
         assert plan.block == (2 * width if "tf32" in plan.kernel else 128)
         assert ("tf32" in plan.kernel) == (tf32 and dtype == "float32" and columns > 8)
         assert (width == 8) == (columns <= 8)
-        resident = gpu_conv.resident_blocks(width, dtype, "tf32" in plan.kernel)
+        resident = gpu_conv.resident_blocks(name, width, dtype)
         tiles = plan.grid // plan.splits
         assert plan.grid - tiles < 2 * resident * gpu_conv.MULTIPROCESSORS
         rows = {"conv": batch * math.prod(geometry.small), "conv_weight": geometry.taps * channels[0]}.get(
@@ -88,13 +88,13 @@ def test_launch_covers_the_product(geometry, name, batch, tf32, dtype):
         assert plan.row_tiles == max(1, -(-rows // gpu_conv.TILE_ROWS))
 
 
-PLACES = {  # (columns, dtype, tensor cores) -> blocks a multiprocessor holds
-    (8, "float32", False): 4,
-    (8, "float64", False): 4,
-    (64, "float32", False): 3,
-    (64, "float64", False): 2,
-    (64, "float32", True): 3,
-    (128, "float32", True): 2,
+PLACES = {  # (map, columns, dtype) -> blocks a multiprocessor holds
+    ("conv", 8, "float32"): 4,
+    ("conv_weight", 8, "float64"): 4,
+    ("conv", 64, "float32"): 3,
+    ("conv_weight", 64, "float32"): 2,
+    ("conv_transpose", 64, "float64"): 2,
+    ("conv_transpose", 128, "float32"): 2,
 }
 
 
@@ -119,10 +119,9 @@ def test_the_busiest_multiprocessor_is_not_left_with_a_tile_more_than_the_others
 
 def test_the_resident_blocks_are_those_of_the_launch_bounds():
     text = gpu_compile.sources()["conv.cu"]
-    assert "__launch_bounds__(128, COLUMNS == 8 ? 4 : sizeof(T) == 4 ? 3 : 2)" in text
-    assert "__launch_bounds__(2 * COLUMNS, COLUMNS == 64 ? 3 : 2)" in text
-    found = {(w, d, tf): gpu_conv.resident_blocks(w, d, tf) for w, d, tf in PLACES}
-    assert found == PLACES
+    assert "__launch_bounds__(128, COLUMNS == 8 ? 4 : sizeof(T) == 4 && MAP != WEIGHT ? 3 : 2)" in text
+    assert "__launch_bounds__(2 * COLUMNS, COLUMNS == 64 && MAP != WEIGHT ? 3 : 2)" in text
+    assert {place: gpu_conv.resident_blocks(*place) for place in PLACES} == PLACES
 
 
 def test_too_many_positions_are_refused():

@@ -2,7 +2,8 @@
 critic's update with a gradient penalty as a game of one player; CycleGAN's step with a batch of each set.
 
 Knobs: `replay=no` runs every step eagerly, building and walking the graph anew. On a GPU (`--device cuda`) the data set stays on
-the device, as `minigan train --device gpu` keeps it, and `precision=high` allows TF32.
+the device, as `minigan train --device gpu` keeps it; `precision=high` allows TF32, and `graphs=no` replays the calls of a step
+one by one, without captured CUDA graphs.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from protocol import (
 )
 
 DCGAN_28 = {"net": "s4", "features": 64}  # the nets of `protocol.py`
-ARGS = parse_args(__doc__, {"replay": ("yes", "no"), "precision": PRECISION}, devices=("cpu", "cuda"), more=OPTIONAL)
+KNOBS = {"replay": ("yes", "no"), "precision": PRECISION, "graphs": ("yes", "no")}
+ARGS = parse_args(__doc__, KNOBS, devices=("cpu", "cuda"), more=OPTIONAL)
 keep_to(ARGS.threads)
+os.environ["MINIGAN_GRAPHS"] = "0" if ARGS.pick("graphs", "yes") == "no" else "1"
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MINIGAN_THREADS"] = str(ARGS.threads)
 
 import numba  # noqa: E402

@@ -22,6 +22,7 @@ from minigan.autodiff import Tensor, effect
 from minigan.backend import Array, array_module, to_numpy
 from minigan.gans.protocol import Unsuitable
 from minigan.random import Source
+from minigan.staged import of_arrays
 
 
 class Augmentation:
@@ -81,5 +82,6 @@ class Augmentation:
         self.p.assign(backend.to_device(state["p"].astype(np.float32), self.p.device))
 
 
+@of_arrays
 def _copy(out: Array, value: Array) -> None:
     out[...] = value

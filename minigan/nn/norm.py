@@ -14,8 +14,10 @@ from minigan.checks import flag, number, whole
 from minigan.kernels import reference as kernels
 from minigan.nn.module import Module
 from minigan.random import Source
+from minigan.staged import of_arrays
 
 
+@of_arrays
 def _follow(running: Sequence[Array], statistics: Array, momentum: float, rows: int) -> None:
     """The running mean and variance take in a batch's."""
     mean, var = running

@@ -5,6 +5,7 @@ Where NumPy can answer with a view of the same memory, it does, and no bytes are
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -173,9 +174,22 @@ def _concatenate_samples(draw: Any) -> Any:
     return tuple(draw.array((*shape[:axis], n, *shape[axis + 1 :])) for n in lengths), {"axis": axis}
 
 
+JOINED_AT_ONCE = (
+    8  # of more arrays CuPy copies a table of addresses from the host, which a captured CUDA graph cannot hold
+)
+
+
 @primitive(_split_cotangent, samples=_concatenate_samples, kinds="b", name="concatenate")
 def _concatenate(*xs: Array, axis: int, out: Array | None = None) -> Array:
-    return array_module(*xs).concatenate(xs, axis=axis, out=out)
+    xp = array_module(*xs)
+    if xp is np or len(xs) <= JOINED_AT_ONCE:
+        return xp.concatenate(xs, axis=axis, out=out)
+    ends = list(itertools.accumulate(x.shape[axis] for x in xs))
+    shape, lead = xs[0].shape, (slice(None),) * axis
+    out = xp.empty((*shape[:axis], ends[-1], *shape[axis + 1 :]), xs[0].dtype) if out is None else out
+    for x, end in zip(xs, ends, strict=True):
+        out[(*lead, slice(end - x.shape[axis], end))] = x
+    return out
 
 
 def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigan import backend, data, gans, nn, ops, random
+from minigan import backend, captured, data, gans, nn, ops, random
 from minigan.gans import needs
 from minigan.gradcheck import gradcheck
 from minigan.kernels import kernel
@@ -83,6 +83,8 @@ def _machine(found: Examination) -> None:
     found.fact("blas", environment.blas())
     problem = backend.gpu_problem()
     found.fact("gpu", f"none: {problem}" if problem else environment.gpu_name())
+    if not problem:
+        found.fact("graphs", f"{'on' if captured.wanted() else 'off'} ({captured.VARIABLE}=0|1: steps as CUDA graphs)")
 
 
 def _caches(found: Examination) -> None:
@@ -139,4 +141,5 @@ def training(device: str) -> str:
     values = loop.numbers()
     if not np.isfinite(list(values.values())).all():
         raise ArithmeticError(f"losses are {values} after {STEPS} steps")
-    return f"{1e3 * (time.perf_counter() - start) / (STEPS - 1):.2f} ms/step"
+    time_taken = f"{1e3 * (time.perf_counter() - start) / (STEPS - 1):.2f} ms/step"
+    return "; ".join([time_taken, *trained.game.captured])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from emulated import capturing, memory
-from emulated.signatures import HOST_READS, METHODS, PRODUCTS, SORTS, signature
+from emulated.signatures import HOST_READS, JOINED, JOINED_AT_ONCE, METHODS, PRODUCTS, SOLVERS, SORTS, signature
 
 NUMBERS = (bool, int, float, complex, np.generic)
 
@@ -105,17 +105,23 @@ class ndarray:
     def fill(self, value: Any) -> None:
         if isinstance(value, np.ndarray) and value.shape:
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-        capturing.run(lambda: self._values.fill(plain(value)))
+        capturing.run("fill", np.ndarray.fill, self._values, plain(value))
 
     # -- elements
     def __getitem__(self, index: Any) -> Any:
-        return computed("getitem", lambda a, i: a[i], self, _index(index))
+        index = _index(index)
+        if any(
+            isinstance(part, ndarray) and part.dtype == bool
+            for part in (index if isinstance(index, tuple) else [index])
+        ):
+            capturing.refuse("a mask as an index, whose number of elements is read by the host,")
+        return computed("getitem", lambda a, i: a[i], self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, np.ndarray) and value.shape:
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
         place, source = plain(_index(index)), plain(value)
-        capturing.run(lambda: self._values.__setitem__(place, source))
+        capturing.run("copy", np.ndarray.__setitem__, self._values, place, source)
 
     # -- protocols
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -183,20 +189,28 @@ def computed(name: str, function: Callable[..., Any], *args: Any, **options: Any
     """`function` of the NumPy values; of the array given as `out` where there is one."""
     if name in HOST_READS:
         capturing.refuse(f"{name}: its size is read by the host")
-    if name in SORTS or name in PRODUCTS:
-        capturing.refuse(f"{name}, which is {'Thrust' if name in SORTS else 'cuBLAS'},")
+    for names, library in ((SORTS, "Thrust"), (PRODUCTS, "cuBLAS"), (SOLVERS, "cuSOLVER")):
+        if name in names:
+            capturing.refuse(f"{name}, which is {library},")
+    if name in JOINED and len(args[0]) > JOINED_AT_ONCE:
+        capturing.refuse(f"{name} of {len(args[0])} arrays, whose addresses are copied from the host,")
     values = [plain(a) for a in args]
     named = {key: plain(value) for key, value in options.items()}
     out = options.get("out")
     if out is not None:
-        capturing.run(lambda: function(*values, **named))
+        capturing.run(name, function, *values, **named)
         return out
     first = next((a for a in args if isinstance(a, ndarray)), None)
     with np.errstate(all="ignore"):  # a GPU does not warn
         result = wrapped(function(*values, **named), first)
     if isinstance(result, ndarray) and (first is None or not np.may_share_memory(result._values, first._values)):
-        capturing.note(lambda: result._values.__setitem__(..., function(*values, **named)))
+        capturing.note(name, _refill, function, result._values, *values, **named)
     return result
+
+
+def _refill(function: Callable[..., Any], target: np.ndarray, *values: Any, **named: Any) -> None:
+    with np.errstate(all="ignore"):
+        target[...] = function(*values, **named)
 
 
 def applied(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:

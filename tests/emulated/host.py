@@ -165,7 +165,8 @@ class Kernel:
         values = self.pack(args)
         if min(*grid, *block) < 1 or max(grid) >= 2**31 or (len(grid) > 1 and grid[1] >= 2**16):
             raise KernelError(f"{self.name}: grid {grid} of blocks {block}: a launch that CUDA refuses")
-        capturing.note(lambda: (args, self._run(grid, block, values, FORWARD)))  # a graph's pool keeps its arrays
+        arrays = [a._values for a in args if hasattr(a, "_values")]
+        capturing.note(self.name, lambda *_: self._run(grid, block, values, FORWARD), *arrays)
         if not _racecheck:
             self._run(grid, block, values, FORWARD)
             self._check_zones({a.data.mem for a in args if hasattr(a, "data") and hasattr(a.data, "mem")})
@@ -212,4 +213,5 @@ class RawModule:
     def get_function(self, name: str) -> Kernel:
         if name not in self._asked:
             raise KernelError(f"{name} was not among the name_expressions {sorted(self._asked)}")
+        capturing.refuse(f"to load {name}")
         return Kernel(library(self._code, self._names), self._names.index(name), name)

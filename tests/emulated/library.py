@@ -124,12 +124,12 @@ class Device:
 class Graph:
     """Work that was captured."""
 
-    def __init__(self, work: list[Callable[[], Any]]) -> None:
+    def __init__(self, work: list[capturing.Work]) -> None:
         self.work = work
 
     def launch(self, stream: Any = None) -> None:
         for part in self.work:
-            part()
+            part.run()
 
     def upload(self, stream: Any = None) -> None:
         """Nothing to do."""
@@ -184,10 +184,18 @@ class Event:
 
 
 class MemoryPool:
-    """Memory is taken when asked for and given back when dropped."""
+    """Memory is taken when asked for and given back when dropped; what a capture took is kept as long as its pool."""
+
+    def __init__(self) -> None:
+        self._captured: list[memory.Allocation] = []
 
     def malloc(self, size: int) -> memory.Allocation:
-        return memory.Allocation(size)
+        if self is _pool:
+            capturing.refuse("memory of the default pool, which others get when it is given back,")
+        made = memory.Allocation(size)
+        if capturing.active():
+            self._captured.append(made)
+        return made
 
     def free_bytes(self) -> int:
         return 0
@@ -205,12 +213,17 @@ class MemoryPool:
 
 
 _pool = MemoryPool()
+memory.allocator = _pool.malloc
 
 
 @contextmanager
 def using_allocator(allocator: Any = None) -> Iterator[None]:
-    """Every array has memory of its own in any case."""
-    yield
+    """Inside the block, arrays get memory from there."""
+    before, memory.allocator = memory.allocator, allocator or memory.Allocation
+    try:
+        yield
+    finally:
+        memory.allocator = before
 
 
 # -- the modules -----------------------------------------------------------------------------------------------------

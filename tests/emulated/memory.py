@@ -27,6 +27,7 @@ _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 NO_ACCESS = 0
 
+allocator: Any = None  # where memory comes from, a function of the size; None for no pool at all
 live: weakref.WeakValueDictionary[int, Allocation] = weakref.WeakValueDictionary()
 
 
@@ -84,7 +85,7 @@ class Allocation:
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An array on memory of its own."""
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    return np.asarray(Allocation(size)).view(dtype).reshape(shape)
+    return np.asarray((allocator or Allocation)(size)).view(dtype).reshape(shape)
 
 
 def allocation_of(array: np.ndarray) -> Allocation | None:

@@ -50,6 +50,7 @@ OWN_METHODS = {  # written out in arrays.py
 }
 HOST_READS = ("nonzero",)  # CuPy waits for the device to know how large the result is
 SORTS = ("argsort", "sort", "searchsorted", "unique")  # Thrust: not inside a capture
+JOINED, JOINED_AT_ONCE = ("concatenate", "stack"), 8  # of more arrays CuPy makes a table of addresses, on the host
 PRODUCTS = ("dot", "matmul", "tensordot", "einsum", "vdot", "inner", "outer")  # cuBLAS: not inside a capture
 
 UFUNCS = """abs absolute add arccos arcsin arctan arctan2 arccosh arcsinh arctanh bitwise_and bitwise_or bitwise_xor cbrt ceil
@@ -128,6 +129,7 @@ LINALG = {
     "solve": "(a, b)",
     "svd": "(a, full_matrices=True, compute_uv=True)",
 }
+SOLVERS = tuple(LINALG)  # cuSOLVER and cuBLAS: not inside a capture
 
 
 def signature(text: str) -> inspect.Signature:

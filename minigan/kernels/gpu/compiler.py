@@ -26,6 +26,8 @@ KERNELS: dict[str, tuple[str, ...]] = {
         "mean_softplus_backward<{T}>",
     ),
     "normalize.cu": (
+        "sums<{T}>",
+        "sums_finish<{T}>",
         "batch_norm_sums<{T}>",
         "batch_norm_statistics<{T}>",
         "follow_statistics<{T}>",
@@ -73,11 +75,20 @@ class CompileError(RuntimeError):
 
 @dataclass(frozen=True)
 class Compiled:
-    """One compiled file: machine code (or PTX), NVRTC's log, the symbol of each kernel by its C++ name."""
+    """One compiled file: machine code (or PTX), NVRTC's log, the symbol of each kernel by its C++ name; and for machine code by
+    the same name how many registers a thread takes, and how many bytes of them are kept in memory for want of room."""
 
     binary: bytes
     log: str
     symbols: dict[str, str]
+    registers: dict[str, int]
+    spilled: dict[str, int]
+
+
+# What ptxas tells of a kernel, among other lines, all of which begin with its name.
+_TOLD = re.compile(
+    r"Function properties for (\w+)\n.*?(\d+) bytes spill stores, (\d+) bytes spill loads\nptxas info *: Used (\d+) registers"
+)
 
 
 def _text(path: Path) -> str:
@@ -119,13 +130,19 @@ def compile_file(file: str, arch: str = "sm_90") -> Compiled:
         for name in kernel_names(file):
             nvrtc.addNameExpression(program, name)
         try:
-            nvrtc.compileProgram(program, (*OPTIONS, f"--gpu-architecture={arch}"))
+            verbose = ("--ptxas-options=-v",) if arch.startswith("sm_") else ()
+            nvrtc.compileProgram(program, (*OPTIONS, f"--gpu-architecture={arch}", *verbose))
         except nvrtc.NVRTCError as error:
             raise CompileError(f"{file} for {arch}: {error}\n{nvrtc.getProgramLog(program)}") from error
         symbols = {name: nvrtc.getLoweredName(program, name) for name in kernel_names(file)}
         result = nvrtc.getCUBIN(program) if arch.startswith("sm_") else nvrtc.getPTX(program)
         binary = result if isinstance(result, bytes) else result.encode()
-        return Compiled(binary, nvrtc.getProgramLog(program), symbols)
+        log, names = nvrtc.getProgramLog(program), {symbol: name for name, symbol in symbols.items()}
+        told = [found for found in _TOLD.findall(log) if found[0] in names]
+        registers = {names[symbol]: int(count) for symbol, _, _, count in told}
+        spilled = {names[symbol]: int(stores) + int(loads) for symbol, stores, loads, _ in told}
+        warnings = "\n".join(line for line in log.splitlines() if not line.startswith(("ptxas info", "ptxas  ")))
+        return Compiled(binary, warnings, symbols, registers, spilled)
     finally:
         nvrtc.destroyProgram(program)
 

@@ -88,11 +88,11 @@ class Plan(NamedTuple):
     row_tiles: int
 
 
-def resident_blocks(width: int, dtype: str, tf32: bool) -> int:
+def resident_blocks(name: str, width: int, dtype: str) -> int:
     """How many blocks a multiprocessor holds at once: the second number of `__launch_bounds__` in conv.cu."""
-    if tf32:
-        return 3 if width == PLAIN else 2
-    return 4 if width == NARROW else 3 if dtype == "float32" else 2
+    if width == NARROW:
+        return 4
+    return 2 if width == WIDE or dtype == "float64" or name == "conv_weight" else 3
 
 
 def _splits(tiles: int, slices: int, depth: int, resident: int, slab_cost: float) -> int:
@@ -154,7 +154,7 @@ def launch_plan(
     row_tiles = max(1, -(-rows // TILE_ROWS))
     tiles = phases * row_tiles * max(1, -(-columns // width))
     slices = -(-depth // (SLICE_BYTES // np.dtype(dtype).itemsize))
-    resident = resident_blocks(width, dtype, tf32)
+    resident = resident_blocks(name, width, dtype)
     slab_cost = SLAB_COST["tf32" if tf32 else "plain"] * np.dtype(dtype).itemsize / 4
     splits = _splits(tiles, slices, depth, resident, slab_cost)
     kernel = (TF32_KERNELS if tf32 else KERNELS)[name, width]

@@ -1,8 +1,8 @@
 """Queueing a CUDA kernel on CuPy arrays: compiling it when first used, the checks before, the shape of the launch.
 
 A launch only queues work on the current stream: nothing waits for the GPU, nothing is copied back. Grid and block sizes depend on
-shapes alone, never on the GPU found, so a sum in `cuda/*.cu` has the same order on every GPU. Products (cuBLAS) and sums that
-CuPy takes (`column_sum`, `ops.sum` and what is made of it) repeat on one GPU, and may be ordered otherwise on another.
+shapes alone, never on the GPU found, so a sum in `cuda/*.cu` has the same order on every GPU. Stacks of products (cuBLAS) and the
+sums that CuPy takes (over axes that are no neighbours) repeat on one GPU, and may be ordered otherwise on another.
 """
 
 from __future__ import annotations

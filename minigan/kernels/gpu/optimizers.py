@@ -9,7 +9,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from minigan.backend import Array, Notes, is_gpu_array
+from minigan.backend import Array, Notes, is_gpu_array, to_device
 from minigan.kernels import reference
 from minigan.kernels.gpu.launch import THREADS, blocks, check, launch
 from minigan.kernels.reference import note_gradients
@@ -53,7 +53,7 @@ def _table(groups: Sequence[Sequence[Array]]) -> Array:
         for size, *addresses in spans
         for begin in range(0, size, CHUNK)
     ]
-    _tables[key] = cupy.asarray(np.array(rows, dtype=np.int64).reshape(-1, 1 + len(groups)))
+    _tables[key] = to_device(np.array(rows, dtype=np.int64).reshape(-1, 1 + len(groups)), "gpu")
     if len(_tables) > MAX_TABLES:
         _tables.popitem(last=False)
     return _tables[key]
@@ -65,7 +65,7 @@ def _multi(kernel: str, hyper: Array, length: int, *extra: int, **groups: Sequen
     On the GPU it is read when the kernel runs, as a recorded step needs; from the CPU it is copied now.
     """
     if isinstance(hyper, np.ndarray) and not is_gpu_array(hyper):
-        hyper = cupy.asarray(hyper)
+        hyper = to_device(hyper, "gpu")
     check(kernel, (length,), hyper=hyper)
     if hyper.dtype != np.float64:
         raise TypeError(f"{kernel}: hyper is {hyper.dtype}, expected float64")

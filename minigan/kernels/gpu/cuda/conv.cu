@@ -260,16 +260,19 @@ struct Tile {
         int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4, warp = threadIdx.x / 32;
 #pragma unroll
         for (int k = 0; k < BK; k += 8) {
-            T left[4][4], right[4][2];
-#pragma unroll
-            for (int f = 0; f < 16; ++f)
-                left[f / 4][f % 4] =
-                    a[a_slot(k + t + f % 4 / 2 * 4, warp % 2 * 64 + f / 4 * 16 + f % 2 * 8 + g)];
+            T right[4][2];
 #pragma unroll
             for (int f = 0; f < 8; ++f)
                 right[f / 2][f % 2] = b[b_slot(k + t + f % 2 * 4, warp / 2 * 32 + f / 2 * 8 + g)];
 #pragma unroll
-            for (int f = 0; f < 16; ++f) multiply_fragments(acc + 4 * f, left[f / 4], right[f % 4]);
+            for (int i = 0; i < 4; ++i) {  // one fragment of A at a time: four would not leave registers enough
+                T left[4];
+#pragma unroll
+                for (int f = 0; f < 4; ++f)
+                    left[f] = a[a_slot(k + t + f / 2 * 4, warp % 2 * 64 + i * 16 + f % 2 * 8 + g)];
+#pragma unroll
+                for (int j = 0; j < 4; ++j) multiply_fragments(acc + 4 * (4 * i + j), left, right[j]);
+            }
         }
     }
 
@@ -522,16 +525,19 @@ __device__ void compute_tile(const T* x, const T* w, const T* bias, const Proble
     block.write(acc, whole ? p.kind : LINEAR, T(slope), c + split * c_rows * columns);
 }
 
+// The second number of the bounds is how many blocks a multiprocessor is to hold: as many as leave each thread registers enough,
+// of which WEIGHT needs more. Only tiles of 128 x 128 keep some of a thread's numbers in memory (tests/test_gpu_compile.py).
+
 // Plain arithmetic; tiles of 128 x 64, and 128 x 8 for few columns.
 template <typename T, int MAP, int COLUMNS>
-__launch_bounds__(128, COLUMNS == 8 ? 4 : sizeof(T) == 4 ? 3 : 2)
+__launch_bounds__(128, COLUMNS == 8 ? 4 : sizeof(T) == 4 && MAP != WEIGHT ? 3 : 2)
 __global__ void conv_tile(const T* x, const T* w, const T* bias, Problem p, double slope, T* c) {
     compute_tile<T, MAP, COLUMNS, false>(x, w, bias, p, slope, c);
 }
 
 // Both factors rounded to TF32, sums in float, on tensor cores; tiles of 128 x 64 and 128 x 128.
 template <int MAP, int COLUMNS>
-__launch_bounds__(2 * COLUMNS, COLUMNS == 64 ? 3 : 2)
+__launch_bounds__(2 * COLUMNS, COLUMNS == 64 && MAP != WEIGHT ? 3 : 2)
 __global__ void conv_tile_tf32(const float* x, const float* w, const float* bias, Problem p, double slope,
                                float* c) {
     compute_tile<float, MAP, COLUMNS, true>(x, w, bias, p, slope, c);

@@ -1,5 +1,5 @@
-// Batch norm and layer norm, forward and backward, for (rows, channels) arrays in C order; group norm for
-// (elements, positions, channels).
+// Sums over rows; batch norm and layer norm, forward and backward, for (rows, channels) arrays in C order; group norm
+// for (elements, positions, channels).
 //
 // Sums are taken in double and in an order that depends on the shape alone: no atomics, so the same input
 // gives the same bits on every run. Over rows they have two stages,
@@ -63,6 +63,39 @@ struct Moments {
 __device__ Moments moments(double first, double sum_d, double sum_d2, int64 rows) {
     double mean_d = sum_d / rows, var = sum_d2 / rows - mean_d * mean_d;
     return {first + mean_d, var < 0 ? 0 : var, mean_d};  // rounding can leave -1e-17; a NaN stays one
+}
+
+// -- plain sums ---------------------------------------------------------------------------------------------
+
+// out (outer, channels) = sum over rows of x (outer, rows, channels). Block index x: element of outer, then column
+// group. One slab alone finishes; several leave partial (slabs, outer, channels). sizeof(T) bytes an element.
+template <typename T>
+__global__ void sums(const T* x, int64 outer, int64 rows, int64 channels, int64 groups, double* partial, T* out) {
+    int64 element = blockIdx.x / groups, column = blockIdx.x % groups * blockDim.x + threadIdx.x;
+    double sum[1] = {0};
+    if (column < channels) {
+        int64 stride = (int64)gridDim.y * blockDim.y;
+        for (int64 row = (int64)blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += stride)
+            sum[0] += x[(element * rows + row) * channels + column];
+    }
+    sum_over_column(sum);
+    if (threadIdx.y > 0 || column >= channels) return;
+    int64 place = element * channels + column;
+    if (gridDim.y == 1)
+        out[place] = T(sum[0]);
+    else
+        partial[blockIdx.y * outer * channels + place] = sum[0];
+}
+
+// out = sum over slabs of partial (slabs, n), in order.
+template <typename T>
+__global__ void sums_finish(const double* partial, int64 slabs, int64 n, T* out) {
+    int64 stride = (int64)gridDim.x * blockDim.x;
+    for (int64 i = (int64)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += stride) {
+        double sum = 0;
+        for (int64 slab = 0; slab < slabs; ++slab) sum += partial[slab * n + i];
+        out[i] = T(sum);
+    }
 }
 
 // -- batch norm: statistics of each column ------------------------------------------------------------------
