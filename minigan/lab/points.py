@@ -15,7 +15,7 @@ from minigan.lab.scenes import Event, Scene, wanted
 
 NAMES = ("A", "B")  # of the runs
 REALS = 600  # points of the data that are drawn
-FRAME = 1 / 31  # seconds from one frame to the next
+FRAME = 1 / 36  # seconds from one frame to the next
 SHARE = 0.2  # of the time, for what is measured beside frames
 
 
@@ -107,6 +107,7 @@ class Points(Scene):
 
     def hello(self) -> Iterator[Event]:
         """Everything, for a page that has just been opened."""
+        yield self._state()
         yield "schema", schema()
         for name in self.runs:
             yield from self._whole(name)
@@ -125,7 +126,7 @@ class Points(Scene):
             self._due["frame"] = now + FRAME
             for name, run in self.runs.items():
                 run.note()
-                yield f"frame/{name}", measures.frame(run)
+                yield f"frame/{name}", {**measures.frame(run), "run": name}
                 yield from self._new_rows(name)
             yield from self._truth(now)
 
