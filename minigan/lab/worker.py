@@ -29,7 +29,24 @@ def scenes(run: str | None) -> dict[str, Callable[[], Scene]]:
 
         return Points()
 
-    return {"points": points}
+    def dirac() -> Scene:
+        from minigan.lab.dirac import Dirac
+
+        return Dirac()
+
+    def images() -> Scene:
+        from minigan.lab.images import Images
+
+        return Images()
+
+    def viewer() -> Scene:
+        from minigan.lab.viewer import Viewer
+
+        assert run is not None
+        return Viewer(run)
+
+    own: dict[str, Callable[[], Scene]] = {"points": points, "dirac": dirac, "images": images}
+    return own if run is None else {"run": viewer, **own}
 
 
 class Worker:

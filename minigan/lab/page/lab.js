@@ -2,9 +2,12 @@
 
 import { element } from "./draw.js";
 import { listen, send } from "./protocol.js";
+import { Dirac } from "./dirac.js";
+import { Images } from "./images.js";
 import { Points } from "./points.js";
+import { Run } from "./run.js";
 
-const SCENES = { points: ["Points", Points] };
+const SCENES = { points: ["Points", Points], dirac: ["Dirac-GAN", Dirac], images: ["Images", Images], run: ["The run", Run] };
 const main = document.getElementById("main"), problem = document.getElementById("problem"), process = document.getElementById("process");
 const made = {};
 let shown = null;
