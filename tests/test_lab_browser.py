@@ -132,8 +132,8 @@ def test_true_numbers_are_the_engines(page):
     own = Experiment()
     own.step()
     known = measures.measured(own)
-    shown = {dt: float(v) for dt, v in page.evaluate(
-        "[...document.querySelectorAll('.facts div')].map(e => [e.children[0].textContent, e.children[1].dataset.value])") if v}  # fmt: skip
+    facts = "[...document.querySelectorAll('.facts div')].map(e => [e.children[0].textContent, e.children[1].dataset.value])"
+    shown = {name: float(value) for name, value in page.evaluate(facts) if value}
     assert (
         shown["JSD(p, q)"] == known["jsd"]
         and shown["W1(p, q)"] == known["w1"]
@@ -169,9 +169,13 @@ def test_play_pause_speed_rewind_and_keys(page):
 def test_live_edits_wrong_ones_and_the_permalink(page, browser, address):
     points(page)
     page.click("#step-both")
-    page.select_option("#set-loss", "wasserstein")
+    page.fill("#set-a", "0.5")
+    page.press("#set-a", "Tab")
     page.wait_for_selector("#problem:not([hidden])", timeout=WAIT)
-    assert "needs" not in page.inner_text("#problem") and "clip" in page.inner_text("#problem")
+    assert (
+        "expected them with loss=least_squares only" in page.inner_text("#problem")
+        and page.input_value("#set-a") == "0"
+    )
     page.select_option("#set-loss", "hinge")
     page.wait_for_selector("#problem", state="hidden", timeout=WAIT)
     page.wait_for_function("location.hash.includes('hinge')", timeout=WAIT)

@@ -26,7 +26,8 @@ REACH, ARROWS = 2.0, 11  # the plane is [-REACH, REACH]^2, with so many arrows a
 FAR, MOST = 1e3, 4000  # where a path ends: beyond, or after so many steps
 FRAME = 1 / 30
 DEFAULTS = {
-    "loss": "non_saturating", "regularizer": "none", "gamma": 0.5, "sigma": 1.0, "target": 1.0, "clip": 0.0, "rule": "alternating",
+    "loss": "non_saturating", "regularizer": "none", "gamma": 0.5, "sigma": 1.0, "target": 1.0, "clip": 0.0,
+    "rule": "alternating",
     "step": 0.1,
 }  # fmt: skip
 

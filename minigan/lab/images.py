@@ -105,7 +105,8 @@ class Images(Scene):
         elif self.playing or self._stale:
             self._due, self._stale = now + FRAME, False
             yield "images", {
-                "step": self.step, "losses": self.losses, "columns": COLUMNS, **latents.as_bytes(self.model.sample(COUNT, seed=0)),
+                "step": self.step, "losses": self.losses, "columns": COLUMNS, **latents.as_bytes(self.model.sample(COUNT,
+                seed=0)),
             }  # fmt: skip
             yield self._decoded()
             if self.losses and (not self.rows or self.rows[-1][0] < self.step):

@@ -85,6 +85,7 @@ class Points(Scene):
         """A second run with the settings of the first; both from their beginning."""
         first = self.runs["A"]
         self.runs["B"] = Experiment(first.settings, first.law.drawn)
+        self._notes["B"], self._truths["B"] = "", []
         yield from self.do_restart()
 
     def do_join(self) -> Iterator[Event]:

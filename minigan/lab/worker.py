@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
+from minigan.kernels.cpu import compiler
 from minigan.lab.scenes import Event, Scene
 from minigan.run.errors import UsageError, shown
 
@@ -55,6 +56,8 @@ class Worker:
     def __init__(self, run: str | None, out: TextIO) -> None:
         self._makers, self._made, self._out = scenes(run), dict[str, Scene](), out
         self.commands: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._compiled = 0
+        compiler.announce.append(self._compiling)
         self.scene = self._scene(next(iter(self._makers)))
 
     def _scene(self, name: str) -> Scene:
@@ -62,13 +65,22 @@ class Worker:
             self._made[name] = self._makers[name]()
         return self._made[name]
 
+    def _compiling(self, name: str) -> None:
+        self._compiled += 1
+        self.tell([("busy", {"text": f"compiling kernels, once: {self._compiled}, the last one {name}"})])
+
+    def _ready(self) -> None:
+        if self._compiled:
+            self._compiled = 0
+            self.tell([("busy", {"text": ""})])
+
     def tell(self, events: Iterable[Event]) -> None:
         """Write events; a number that JSON does not have becomes null."""
         for kind, value in events:
             try:
                 text = json.dumps(value, allow_nan=False)
             except ValueError:
-                text = json.dumps(_finite(value))
+                text = json.dumps(finite(value))
             self._out.write(f"{kind} {text}\n")
             self._out.flush()
 
@@ -76,6 +88,7 @@ class Worker:
         """Until stdin ends."""
         while True:
             self.tell(self.scene.work())
+            self._ready()
             try:
                 command = (
                     self.commands.get(timeout=self.scene.pause()) if self.scene.pause() else self.commands.get_nowait()
@@ -104,12 +117,13 @@ class Worker:
             self.tell([("busy", {"text": ""}), ("problem", {"text": shown(error)})])
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same with None for each number that is NaN or Inf."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
+        return {key: finite(each) for key, each in value.items()}
+    return [finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _listen(commands: queue.Queue[dict[str, Any] | None]) -> None:

@@ -40,8 +40,11 @@ listen({
     })));
   },
   state(value) { show(value.mode); shown.state?.(value); },
-  problem: ({ text }) => say(text),
-  busy({ text }) { if (text) process.textContent = text; else if (process.textContent === "loading ...") process.textContent = ""; },
+  problem({ text }) {
+    say(text);
+    if (text && shown?.now) shown.state(shown.now); // fields show what is in force
+  },
+  busy({ text }) { document.getElementById("busy").textContent = text; },
   process({ alive, code }) {
     process.replaceChildren();
     document.body.classList.toggle("dead", !alive);

@@ -366,12 +366,12 @@ class Panel {
     fact("W1(p, q)", number(t.w1), "of 192 points each, exact; two sets of reals have the number behind it", t.w1);
     fact("W1 of reals", number(t.w1_floor), "between two sets of reals: no generator gets below", t.w1_floor);
     if (t.divergence && !["JSD", "W1"].includes(t.divergence.name)) {
-      fact(`${t.divergence.name}, true`, number(t.divergence.truth), "what the best D would say", t.divergence.truth);
+      fact(`${t.divergence.name}, true`, t.divergence.truth === null ? "∞" : number(t.divergence.truth), "what the best D would say", t.divergence.truth);
     }
     if (t.divergence) {
       fact(`${t.divergence.name}, as D says`, number(t.divergence.by_d), "from D's own loss: too little, by as much as D is not the best", t.divergence.by_d);
     }
-    fact("regret of D", number(t.regret), "D's loss minus the least there is, for these p and q", t.regret);
+    fact("regret of D", t.regret === null && "least" in t ? "∞" : number(t.regret), "D's loss minus the least there is, for these p and q", t.regret);
     if (t.slopes) { fact("|∇D| at reals", number(t.slopes.real)); fact("|∇D| at fakes", number(t.slopes.fake)); fact("|∇D| at most", number(t.slopes.most)); }
     this.facts.replaceChildren(...facts);
     const of = (player) => {
