@@ -11,9 +11,12 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
+from pathlib import Path
 
 import pytest
 
+import minigan
 from minigan.cli import main
 from minigan.lab.guard import HEADERS, Guard
 from minigan.lab.process import MOST_WAITING, Mailbox, Trainer
@@ -213,3 +216,20 @@ def test_a_slow_page_misses_frames_and_no_row():
     for _ in range(MOST_WAITING + 1):
         box.put("rows", "r")
     assert box.closed
+
+
+def test_every_file_of_the_page_comes_along_in_the_wheel():
+    root = Path(minigan.__file__).parent
+    project = tomllib.loads((root.parent / "pyproject.toml").read_text())
+    globs = project["tool"]["setuptools"]["package-data"]["minigan"]
+    packed = {path for glob in globs for path in root.glob(glob)}
+    for folder in ("lab/page", "lessons/templates"):
+        assert set((root / folder).iterdir()) <= packed and any((root / folder).iterdir()), folder
+
+
+def test_the_page_loads_nothing_that_is_not_beside_it():
+    page = Path(minigan.__file__).parent / "lab" / "page"
+    for file in page.glob("*.js"):
+        text = file.read_text()
+        assert all((page / name).is_file() for name in re.findall(r'from "\./([^"]+)"', text)), file.name
+        assert not re.search(r"https?://|innerHTML|eval\(|new Function|document\.write", text), file.name

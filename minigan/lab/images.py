@@ -61,7 +61,7 @@ class Images(Scene):
     def do_step(self) -> Iterator[Event]:
         """One step."""
         self.playing, self._stale = False, True
-        self._step()
+        yield from self._step_or_stop()
         yield self._state()
 
     def do_set(self, settings: dict[str, str]) -> Iterator[Event]:
@@ -96,12 +96,7 @@ class Images(Scene):
         """A step, or samples."""
         now = time.perf_counter()
         if self.playing and now < self._due:
-            try:
-                self._step()
-            except NotFiniteError as error:
-                self.playing = False
-                yield "problem", {"text": f"Stopped: {error}"}
-                yield self._state()
+            yield from self._step_or_stop()
         elif self.playing or self._stale:
             self._due, self._stale = now + FRAME, False
             yield "images", {
@@ -116,8 +111,16 @@ class Images(Scene):
                 yield "rows", {"rows": self.rows[-1:]}
 
     def pause(self) -> float:
-        """None while it trains."""
+        """0 while it trains."""
         return 0.0 if self.playing or self._stale else 1.0
+
+    def _step_or_stop(self) -> Iterator[Event]:
+        try:
+            self._step()
+        except NotFiniteError as error:
+            self.playing = False
+            yield "problem", {"text": f"Stopped: {error}"}
+            yield self._state()
 
     def _step(self) -> None:
         found = self.model.game.step(batches=self._feed(self.step))

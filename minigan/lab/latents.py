@@ -12,7 +12,6 @@ from minigan.gans.conditions import Category
 
 GENERATORS = ("generator", "decoder", "G")
 SLIDERS, REACH = 8, 3.0  # coordinates of noise that can be moved, and how far
-PREVIEWED = 5  # values of one coordinate that are shown beside each other
 
 
 def classes_of(model: Any) -> int:

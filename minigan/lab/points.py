@@ -45,7 +45,7 @@ class Points(Scene):
     def do_step(self, player: str = "") -> Iterator[Event]:
         """One step of every run, of both players or of one."""
         self.playing = False
-        self._step(wanted("player", player, ("", *PLAYERS)))
+        yield from self._step_or_stop(wanted("player", player, ("", *PLAYERS)))
         yield self._state()
 
     def do_rate(self, steps: float) -> Iterator[Event]:
@@ -121,7 +121,7 @@ class Points(Scene):
             if self.rate and now < self._due["step"]:
                 return
             self._due["step"] = max(self._due["step"] + 1 / self.rate, now) if self.rate else now
-            yield from self._step_or_stop()
+            yield from self._step_or_stop("")
             now = time.perf_counter()
         if now >= self._due["frame"] and (self.playing or self._stale):
             self._due["frame"] = now + FRAME
@@ -160,9 +160,9 @@ class Points(Scene):
         self._due["truth"] = now + max(0.25, spent / SHARE)
         self._stale = False
 
-    def _step_or_stop(self) -> Iterator[Event]:
+    def _step_or_stop(self, player: str) -> Iterator[Event]:
         try:
-            self._step("")
+            self._step(player)
         except NotFiniteError as error:
             self.playing = False
             yield "problem", {"text": f"Stopped: {error}"}

@@ -15,11 +15,20 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
+from minigan.data import DataError
 from minigan.kernels.cpu import compiler
 from minigan.lab.scenes import Event, Scene
-from minigan.run.errors import UsageError, shown
+from minigan.run.errors import AuthorError, UsageError, shown
 
-WRONG = (ValueError, TypeError, KeyError, AttributeError, UsageError)  # what a command with wrong values raises
+WRONG = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    UsageError,
+    DataError,
+    AuthorError,
+)  # what a wrong command raises
 
 
 def scenes(run: str | None) -> dict[str, Callable[[], Scene]]:
