@@ -50,7 +50,8 @@ export class Points {
   }
 
   key(event) {
-    if (!this.root.isConnected || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea, button, summary")) return;
+    if (!this.root.isConnected || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, [type=number]")) return;
+    if (event.key === " " && event.target.matches("button, input, summary")) return; // which it presses
     const ids = { " ": "play", s: "step-both", d: "step-d", g: "step-g", r: "restart" };
     const id = ids[event.key];
     if (id) { event.preventDefault(); document.getElementById(id).click(); }

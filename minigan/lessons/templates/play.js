@@ -27,10 +27,15 @@ const GAN = {
 
   // -- networks: layers of {weight: rows of inputs, bias}, activation max(x, slope x) between them --------------------
   forward({ layers, slope }, x) {
-    const seen = [x];
+    const seen = [(x = x.map((row) => Float64Array.from(row)))];
     layers.forEach(({ weight, bias }, i) => {
-      x = x.map((row) => bias.map((b, k) => row.reduce((sum, v, j) => sum + v * weight[j][k], b)));
-      if (i + 1 < layers.length) x = x.map((row) => row.map((v) => (v > 0 ? v : slope * v)));
+      const last = i + 1 === layers.length;
+      x = x.map((row) => {
+        const out = Float64Array.from(bias);
+        for (let j = 0; j < row.length; j++) for (let k = 0, v = row[j], w = weight[j]; k < out.length; k++) out[k] += v * w[k];
+        if (!last) for (let k = 0; k < out.length; k++) if (out[k] <= 0) out[k] *= slope;
+        return out;
+      });
       seen.push(x);
     });
     return seen; // what each layer read, and what the last one gave
@@ -39,25 +44,37 @@ const GAN = {
   backward({ layers, slope }, seen, g) {
     const grads = [];
     for (let i = layers.length - 1; i >= 0; i--) {
-      const { weight, bias } = layers[i], x = seen[i];
-      if (i + 1 < layers.length) g = g.map((row, n) => row.map((v, k) => (seen[i + 1][n][k] > 0 ? v : slope * v)));
-      grads[i] = { weight: weight.map((row, j) => row.map((_, k) => g.reduce((sum, r, n) => sum + x[n][j] * r[k], 0))), bias: bias.map((_, k) => g.reduce((sum, r) => sum + r[k], 0)) };
-      g = g.map((row) => weight.map((w) => w.reduce((sum, v, k) => sum + v * row[k], 0)));
+      const { weight, bias } = layers[i], of = { weight: weight.map((row) => new Float64Array(row.length)), bias: new Float64Array(bias.length) };
+      g = g.map((row, n) => {
+        const x = seen[i][n], y = seen[i + 1][n], back = new Float64Array(x.length);
+        if (i + 1 < layers.length) row = row.map((v, k) => (y[k] > 0 ? v : slope * v));
+        for (let k = 0; k < row.length; k++) of.bias[k] += row[k];
+        for (let j = 0; j < x.length; j++) {
+          let sum = 0;
+          for (let k = 0, w = weight[j], d = of.weight[j]; k < row.length; k++) { d[k] += x[j] * row[k]; sum += w[k] * row[k]; }
+          back[j] = sum;
+        }
+        return back;
+      });
+      grads[i] = of;
     }
     return [grads, g];
   },
   // Adam (Kingma, Ba 2014): p -= lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps), in place; `memory` holds m, v and t.
   adam({ layers }, grads, memory, { lr, beta1, beta2 }) {
     memory.t = (memory.t || 0) + 1;
-    const move = (params, slopes, key) => params.forEach((p, i) => {
-      const m = (memory[key + "m"] ??= params.map(() => 0)), v = (memory[key + "v"] ??= params.map(() => 0));
-      m[i] = beta1 * m[i] + (1 - beta1) * slopes[i];
-      v[i] = beta2 * v[i] + (1 - beta2) * slopes[i] ** 2;
-      params[i] = p - lr * (m[i] / (1 - beta1 ** memory.t)) / (Math.sqrt(v[i] / (1 - beta2 ** memory.t)) + 1e-8);
-    });
+    const correct1 = 1 - beta1 ** memory.t, correct2 = 1 - beta2 ** memory.t;
+    const move = (params, slopes, key) => {
+      const m = (memory[`m ${key}`] ??= params.map(() => 0)), v = (memory[`v ${key}`] ??= params.map(() => 0));
+      for (let i = 0; i < params.length; i++) {
+        m[i] = beta1 * m[i] + (1 - beta1) * slopes[i];
+        v[i] = beta2 * v[i] + (1 - beta2) * slopes[i] ** 2;
+        params[i] -= (lr * (m[i] / correct1)) / (Math.sqrt(v[i] / correct2) + 1e-8);
+      }
+    };
     layers.forEach(({ weight, bias }, i) => {
-      weight.forEach((row, j) => move(row, grads[i].weight[j], `${i} ${j} `));
-      move(bias, grads[i].bias, `${i} `);
+      weight.forEach((row, j) => move(row, grads[i].weight[j], `${i} ${j}`));
+      move(bias, grads[i].bias, `${i}`);
     });
   },
   // One step of the non-saturating game, D first: reals (n, 2), noise for D and for G (n, 2). Returns both losses.
@@ -66,9 +83,9 @@ const GAN = {
     const fake = GAN.forward(G, noiseD).at(-1), seen = GAN.forward(D, [...real, ...fake]);
     const l = seen.at(-1).map(([v]) => v);
     const lossD = mean(l.map((v, i) => GAN.softplus(i < n ? -v : v)));
-    GAN.adam(D, GAN.backward(D, seen, l.map((v, i) => [(i < n ? GAN.sigmoid(v) - 1 : GAN.sigmoid(v)) / n]))[0], (game.memoryD ??= {}), options);
+    GAN.adam(D, GAN.backward(D, seen, l.map((v, i) => Float64Array.of((i < n ? GAN.sigmoid(v) - 1 : GAN.sigmoid(v)) / n)))[0], (game.memoryD ??= {}), options);
     const made = GAN.forward(G, noiseG), judged = GAN.forward(D, made.at(-1)), m = judged.at(-1).map(([v]) => v);
-    const slopes = GAN.backward(D, judged, m.map((v) => [(GAN.sigmoid(v) - 1) / n]))[1]; // dL_G/dx
+    const slopes = GAN.backward(D, judged, m.map((v) => Float64Array.of((GAN.sigmoid(v) - 1) / n)))[1]; // dL_G/dx
     GAN.adam(G, GAN.backward(G, made, slopes)[0], (game.memoryG ??= {}), options);
     return [lossD, mean(m.map((v) => GAN.softplus(-v)))];
   },
@@ -91,7 +108,7 @@ const GAN = {
   },
   network(sizes, slope, random) { // weights N(0, 2 / inputs) (He et al. 2015), biases 0
     const layers = sizes.slice(1).map((outputs, i) => ({
-      weight: [...Array(sizes[i])].map(() => [...Array(outputs)].map(() => random.normal() * Math.sqrt(2 / sizes[i]))), bias: Array(outputs).fill(0) }));
+      weight: [...Array(sizes[i])].map(() => new Float64Array(outputs).map(() => random.normal() * Math.sqrt(2 / sizes[i]))), bias: new Float64Array(outputs) }));
     return { layers, slope };
   },
 };
