@@ -11,14 +11,15 @@ many points G(z), z spread evenly over its law. Coarser laws are nearer: JSD of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
 
 from minigan import ops
-from minigan.random import normal
+from minigan.random import uniform
 
-SIDE = 128  # points of noise along each of two coordinates
+SIDE = 192  # points of noise along each of two coordinates
 _HALF = np.sqrt(0.5)
 
 
@@ -72,19 +73,24 @@ def _closed(p: np.ndarray) -> np.ndarray:
     return p / p.sum()
 
 
+@cache
 def spread_noise(latent: int, law: str) -> np.ndarray:
-    """SIDE^2 points of noise that stand for its law, (SIDE^2, latent) float32.
+    """SIDE^2 points of noise that stand for its law, (SIDE^2, latent) float32, the same at every call; not to be written.
 
-    Of one or two coordinates quantiles in the middles of equal shares, so that tables are off by far less than by chance; of
-    more, random ones, the same at every call.
+    Of one or two coordinates one at random in each of as many parts of equal share, so that tables are off by less than by
+    chance, and show no pattern of a lattice; of more, random ones.
     """
-    if latent > 2:
-        drawn = normal((SIDE**2, latent), seed=0, stream="noise of the tables").numpy()
-        if law == "normal":
-            return drawn
-        return (2 * np.vectorize(NormalDist().cdf)(drawn) - 1).astype(np.float32)
-    count = SIDE if latent == 2 else SIDE**2
-    shares = (np.arange(count) + 0.5) / count
-    axis = np.array([NormalDist().inv_cdf(p) for p in shares]) if law == "normal" else 2 * shares - 1
-    points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2) if latent == 2 else axis[:, None]
-    return points.astype(np.float32)
+    drawn = uniform(
+        (SIDE, SIDE, 2) if latent <= 2 else (SIDE**2, latent), seed=0, stream="noise of the tables", dtype=np.float64
+    )
+    shares = drawn.numpy()
+    if latent == 2:
+        places = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), axis=-1)
+        shares = ((places + shares) / SIDE).reshape(-1, 2)
+    elif latent == 1:
+        shares = ((np.arange(SIDE**2) + shares[..., 0].reshape(-1)) / SIDE**2)[:, None]
+    shares = shares.clip(1e-12, 1 - 1e-12)
+    points = np.vectorize(NormalDist().inv_cdf)(shares) if law == "normal" else 2 * shares - 1
+    points = points.astype(np.float32)
+    points.flags.writeable = False
+    return points

@@ -124,7 +124,7 @@ class Dirac(Scene):
             before = {}
             if rule is dynamics.optimistic and len(self.path) > 1:
                 before = {"previous": self.path[-2]}
-            moved = rule(self.game.losses, (theta, psi), **options, **before)  # type: ignore[operator]
+            moved = rule(self.game.losses, (theta, psi), **options, **before)
             clip = self.game.clip
             psi = float(moved[1]) if clip is None else float(np.clip(moved[1], -clip, clip))
             self.path.append((float(moved[0]), psi))

@@ -16,9 +16,9 @@ from minigan.run.building import load_data
 from minigan.run.feed import Feed
 
 MODELS = {
-    "cgan": "both players are told the class: a column for each (Mirza, Osindero 2014)",
-    "dcgan": "transposed convolutions (Radford 2015)",
-    "r3gan": "relativistic, with R1 and R2: what `minigan train` takes (Huang 2025)",
+    "cgan": "a column for each class",
+    "dcgan": "no classes",
+    "r3gan": "relativistic, with R1 and R2",
 }
 DATA = {"glyphs": "digits in 21 typefaces", "letters": "letters in 21 typefaces"}
 COUNT, COLUMNS = 60, 10  # samples that are shown
