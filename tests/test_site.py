@@ -19,7 +19,7 @@ from minigan.lessons.catalog import LessonError
 from minigan.run.errors import UsageError
 
 VAE_PICTURES = "Samples; and real images beside what the mean of their code is decoded to."
-VOID = {"meta", "link", "img", "br", "hr", "wbr"}
+VOID = {"meta", "link", "img", "br", "hr", "wbr", "input"}
 
 
 class Page(HTMLParser):
