@@ -276,6 +276,8 @@ grade("0.E3", count_modes, count_property, points=arrays((5, 2), -1, 5), reach=f
 # %% [markdown]
 # ## What to read next
 #
+# - Now try it live: `minigan lab` opens a page on which this game runs while you change and break it, and which says how far
+#   apart reals and fakes truly are. Without an installation: `play.html` of this site.
 # - I. Goodfellow et al., *Generative Adversarial Nets* (2014, arXiv 1406.2661): figure 1 is what you have watched.
 # - Next: lesson 7 for the game's mathematics, if you know derivatives of many variables; lesson 1 if not. The short way
 #   through the course: 0, 7, 8, 10, 12, 13.

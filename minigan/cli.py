@@ -378,6 +378,18 @@ def _lessons(args: argparse.Namespace) -> int:
     return 0
 
 
+def _lab_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", nargs="?", metavar="DIR", help="the folder of a run to be shown, finished or going on")
+    parser.add_argument("--port", type=int, metavar="N", help="on 127.0.0.1 (default: the first free one from 8765 on)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from minigan.lab import commands
+
+    commands.lab(args.dir, port=args.port, browser=not args.no_browser)
+
+
 def _completion_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "tcsh"), help="bash, zsh or tcsh")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -414,6 +426,7 @@ COMMANDS = {
     "datasets": Command("list the data sets", _no_arguments, _datasets),
     "doctor": Command("look at the installation and test it", _no_arguments, _doctor),
     "lessons": Command("list the lessons, run them, or build their site", _lessons_arguments, _lessons),
+    "lab": Command("watch GANs learn on a page in the browser, and change them as they do", _lab_arguments, _lab),
     "completion": Command("print what a shell needs to complete command lines", _completion_arguments, _completion),
 }
 EXIT_CODES = (

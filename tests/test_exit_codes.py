@@ -33,7 +33,8 @@ CASES = [
     (BAD, "export run --safetensors w.safetensors"), (USAGE, "train toy --save-every x"), (USAGE, "train toy --out loose"),
     (USAGE, "train toy --out loose/run"), (USAGE, f"train toy --out new/{LONG}"), (USAGE, "train toy --out full/../full"),
     (USAGE, "models x"), (USAGE, "datasets x"), (USAGE, "doctor x"), (USAGE, "nosuch"), (USAGE, "--nosuch"),
-    (USAGE, "lessons nosuch"), (USAGE, "completion"), (USAGE, "completion fish"),
+    (BAD, "lab nosuch"), (BAD, "lab file"), (BAD, "lab full"), (USAGE, "lab --port x"), (USAGE, "lab --port 0"),
+    (USAGE, "lab --no-brows"), (USAGE, "lessons nosuch"), (USAGE, "completion"), (USAGE, "completion fish"),
 ]  # fmt: skip
 
 

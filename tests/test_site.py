@@ -19,7 +19,7 @@ from minigan.lessons.catalog import LessonError
 from minigan.run.errors import UsageError
 
 VAE_PICTURES = "Samples; and real images beside what the mean of their code is decoded to."
-VOID = {"meta", "link", "img", "br", "hr", "wbr"}
+VOID = {"meta", "link", "img", "br", "hr", "wbr", "input"}
 
 
 class Page(HTMLParser):
@@ -103,8 +103,8 @@ def test_a_text_beside_the_lessons_has_a_page_that_every_page_leads_to(built, pa
 
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_is_a_script(pages):
-    for page in pages.values():
-        assert "script" not in page.tags and "iframe" not in page.tags
+    for name, page in pages.items():
+        assert ("script" in page.tags) == (name == "play.html") and "iframe" not in page.tags
         assert not any(re.match(r"[a-z]+:|//", url) for url in page.loads if url != "data:,")
     style = (Path(site.__file__).parent / "templates" / "style.css").read_text()
     assert re.findall(r"url\(([^)]*)\)", style) == ['"fonts/stix-two-math.woff2"']

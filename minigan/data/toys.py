@@ -55,6 +55,10 @@ class MixtureDensity:
         exponents = _squared_distances(_points(x, dimension), self.modes) / (-2 * self.sigma**2)
         return _log_sum_exp(exponents) - math.log(count) - dimension / 2 * math.log(2 * math.pi * self.sigma**2)
 
+    def components(self) -> tuple[np.ndarray, np.ndarray]:
+        """Centres (K, d) and weights (K,): p is the sum of weight times N(centre, sigma^2 I)."""
+        return self.modes, np.full(len(self.modes), 1 / len(self.modes))
+
 
 @dataclass(frozen=True, eq=False)
 class CurveDensity:
@@ -79,6 +83,11 @@ class CurveDensity:
             part = slice(start, start + step)
             out[part] = _log_sum_exp(_squared_distances(x[part], nodes) * scale + log_weights)
         return out - math.log(2 * math.pi * self.sigma**2)
+
+    def components(self) -> tuple[np.ndarray, np.ndarray]:
+        """Centres (Q, 2) and weights (Q,): p is the sum of weight times N(centre, sigma^2 I), as exactly as `__call__` is."""
+        nodes, log_weights = self._quadrature()
+        return nodes, np.exp(log_weights)
 
     def _quadrature(self) -> tuple[np.ndarray, np.ndarray]:
         """Nodes on the curves (Q, 2) and the logarithms of their weights (Q,), which sum to 1."""
@@ -114,6 +123,20 @@ def _mixture(name: str, n: int, seed: int, modes: np.ndarray, sigma: float) -> D
     x = (modes[y] + sigma * noise).astype(np.float32)
     density = MixtureDensity(modes, sigma)
     return Dataset(name, x, y, "points", {}, modes, sigma, density, f"generated, seed {seed}")
+
+
+def mixture(modes: np.ndarray, sigma: float, n: int = 10_000, seed: int = 0) -> Dataset:
+    """Equal Gaussians N(mu_k, sigma^2 I) around centres of one's own. x (n, d), y the mode.
+
+    Args:
+        modes: mu, (K, d) finite numbers, K >= 1.
+
+    Raises DataError for other centres, n < 2 or sigma <= 0.
+    """
+    modes = np.asarray(modes, np.float64)
+    if modes.ndim != 2 or not modes.size or not np.isfinite(modes).all():
+        raise DataError(f"mixture: got centres of shape {modes.shape}, expected (K, d) finite numbers, K >= 1")
+    return _mixture("mixture", n, seed, modes, sigma)
 
 
 def ring8(n: int = 10_000, seed: int = 0, *, radius: float = 2.0, sigma: float = 0.02) -> Dataset:

@@ -143,7 +143,11 @@ class GAN(Model):
 
     def generator_loss(self, real: Tensor) -> Tensor:
         """The generator's half of the pair, on fresh noise, or feature matching; the reals are read where these need them."""
-        fake = self.seen(self.fake(len(real), FOR_G))
+        return self.generator_loss_at(real, self.fake(len(real), FOR_G))
+
+    def generator_loss_at(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The same on given fakes, as many as reals."""
+        fake = self.seen(fake)
         if self.config.feature_matching:
             of = partial(regularizers.features, self.discriminator)
             return losses.feature_matching(of(self.seen(real)), of(fake))

@@ -10,6 +10,7 @@ whose kinks let it jump from mode to mode, and a weak R1 penalty, which holds al
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -70,10 +71,8 @@ class Toy(GAN):
         ]
 
 
-def perceptron(inputs: int, width: int, outputs: int, activation: str) -> nn.Module:
-    """Two hidden layers of that width."""
-    return nn.Sequential(
-        nn.Dense(inputs, width, activation=activation),
-        nn.Dense(width, width, activation=activation),
-        nn.Dense(width, outputs),
-    )
+def perceptron(inputs: int, width: int, outputs: int, activation: str, *, hidden: int = 2) -> nn.Module:
+    """So many hidden layers of that width."""
+    sizes = [inputs, *[width] * hidden]
+    layers = [nn.Dense(before, after, activation=activation) for before, after in itertools.pairwise(sizes)]
+    return nn.Sequential(*layers, nn.Dense(sizes[-1], outputs))

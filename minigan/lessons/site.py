@@ -1,8 +1,9 @@
-"""`minigan lessons build`: the lessons as a static site, which needs no script and nothing from elsewhere.
+"""`minigan lessons build`: the lessons as a static site, which needs nothing from elsewhere, and but for `play.html` no script.
 
 index.html              the syllabus
 errata.html             the sections of the articles, and the errata
 05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
+play.html               two GANs that train in the page, in plain JavaScript
 gallery.html            the models of the zoo: a picture, networks and losses, checks; beside it gallery/
 identities.html         the identities that hold by property test, if their table has been written
 contributing.html, ...  the other texts beside the lessons, lessons/*.md
@@ -127,7 +128,8 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     for path in others:
         _text(site, path, f"{path.stem}.html", _title(path), "lessons", "Beside the lessons")
     _source_pages(site)
-    site.files["style.css"] = _asset("style.css")
+    site.render("play.html", "play.html")
+    site.files |= {name: _asset(name) for name in ("style.css", "play.js", "play.css")}
     site.files |= {f"fonts/{name}": _data("fonts", name).read_bytes() for name in FONTS}
     _publish(Path(out), site.files, before)
     for problem in sorted(site.problems):
