@@ -53,9 +53,14 @@ def test_shapes_move_in_straight_lines_over_a_still_ground() -> None:
     assert np.abs(motion.centroids(films.x) - truth).max() < 0.15
     assert motion.path_residual(films.x).max() < 0.1
     np.testing.assert_allclose(np.median(films.x, axis=(1, 2, 3, 4)), f["ground"], atol=1e-6)
+    assert np.abs(motion.velocity(films.x) - speed).max() < 0.05
+    assert motion.unrest(films.x).max() < 1e-6  # rounding of a mean: the ground rests
+    flicker = 0.1 * (-1.0) ** np.arange(8).reshape(8, 1, 1, 1)
+    np.testing.assert_allclose(motion.unrest(films.x + flicker), 0.1, rtol=0.15)
     turned = films.x[:, [0, 3, 1, 6, 2, 7, 5, 4]]
     assert np.median(motion.path_residual(turned)) > 0.5
-    assert np.isnan(motion.path_residual(np.zeros((1, 8, 4, 4)))).all()
+    empty = np.zeros((1, 8, 4, 4))
+    assert all(np.isnan(told(empty)).all() for told in (motion.path_residual, motion.velocity, motion.unrest))
     with pytest.raises(DataError, match="expected films"):
         motion.centroids(np.zeros((3, 4)))
 

@@ -109,9 +109,34 @@ def centroids(x: np.ndarray) -> np.ndarray:
 def path_residual(x: np.ndarray) -> np.ndarray:
     """How far a film's centres are from the straight line through them at constant speed, by least squares: the root mean square
     over its pictures, in pixels, (N,); NaN where a picture shows nothing."""
+    return _fitted(x)[1]
+
+
+def velocity(x: np.ndarray) -> np.ndarray:
+    """That of the straight line, (N, 2) in pixels a picture; NaN where a picture shows nothing."""
+    return _fitted(x)[0]
+
+
+def _fitted(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(velocity, residual) of the line by least squares."""
     places = centroids(x)
     t = np.arange(places.shape[1]) - (places.shape[1] - 1) / 2
     mean = places.mean(axis=1, keepdims=True)
     slope = (t[None, :, None] * places).sum(axis=1, keepdims=True) / (t @ t)
     rest = places - mean - slope * t[None, :, None]
-    return np.sqrt((rest**2).sum(axis=2).mean(axis=1))
+    return slope[:, 0], np.sqrt((rest**2).sum(axis=2).mean(axis=1))
+
+
+def unrest(x: np.ndarray, radius: float = 4.0) -> np.ndarray:
+    """How much the ground of films (N, T, H, W[, 1]) changes: the standard deviation over time of a pixel's brightness in the
+    pictures in which it is more than `radius` pixels off the centre in a row or a column, root mean square over pixels, (N,).
+    NaN where a picture shows nothing."""
+    places = centroids(x)
+    x = np.asarray(x, np.float64).reshape(*np.shape(x)[:4])
+    column, row = np.arange(x.shape[3])[None, None, :], np.arange(x.shape[2])[None, None, :]
+    off = np.maximum(np.abs(row - places[:, :, 1:])[:, :, :, None], np.abs(column - places[:, :, :1])[:, :, None, :])
+    ground = off > radius
+    count = np.maximum(ground.sum(axis=1), 1)
+    mean = np.where(ground, x, 0).sum(axis=1) / count
+    squares = np.where(ground, (x - mean[:, None]) ** 2, 0).sum(axis=1) / count
+    return np.where(np.isfinite(places).all(axis=(1, 2)), np.sqrt(squares.mean(axis=(1, 2))), np.nan)

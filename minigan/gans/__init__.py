@@ -61,6 +61,9 @@ MODELS = {
     "lapgan": "minigan.gans.lapgan:LAPGAN",
     "stylegan": "minigan.gans.stylegan:StyleGAN",
     "stackgan": "minigan.gans.stackgan:StackGAN",
+    "vgan": "minigan.gans.vgan:VGAN",
+    "mocogan": "minigan.gans.mocogan:MoCoGAN",
+    "interpolate": "minigan.gans.interpolate:Interpolate",
 }
 DEFAULT, DEFAULT_DATA = "r3gan", "glyphs"  # of `minigan train` alone, chosen by bench/digits.py
 
