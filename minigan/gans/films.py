@@ -23,7 +23,7 @@ from minigan import nn, ops
 from minigan.autodiff import Tensor
 from minigan.data import motion
 from minigan.gans.checks import Check, RealData
-from minigan.gans.images import NORMAL, Averaged, ImageConfig
+from minigan.gans.images import NORMAL, Averaged, ImageConfig, quarter
 from minigan.gans.needs import ONLY
 from minigan.gans.options import again, option
 from minigan.gans.protocol import Unsuitable
@@ -57,6 +57,32 @@ class FilmUp(nn.Sequential):
             nn.ConvTranspose(wide, wide // 2, 4, stride=2, axes=3, bias=False, init=NORMAL),
             nn.BatchNorm(wide // 2, activation="relu"),
         )
+
+
+class Painter(nn.Module):
+    """From where (N, a) and what (N, b) to pictures (N, *shape): `Up` of where, each channel with a gain and an offset by what.
+
+    A gain is the same at all places, so what a picture shows can change, and hardly where.
+    """
+
+    def __init__(self, where: int, what: int, shape: tuple[int, ...], features: int) -> None:
+        start, wide = quarter(shape), 4 * features
+        self.dense = nn.Dense(where, start[0] * start[1] * wide, bias=False, init=NORMAL)
+        self.spread = nn.Reshape(*start, wide)
+        self.middle = nn.ConvTranspose(wide, wide // 2, 4, stride=2, bias=False, init=NORMAL)
+        self.last = nn.ConvTranspose(wide // 2, shape[-1], 4, stride=2, init=NORMAL)
+        self.norms = [nn.BatchNorm(channels) for channels in (wide, wide // 2)]
+        self.styles = [nn.Dense(what, 2 * channels) for channels in (wide, wide // 2, shape[-1])]
+
+    def forward(self, where: Tensor, what: Tensor) -> Tensor:  # type: ignore[override]
+        """The pictures, in [-1, 1]."""
+        h = ops.relu(self._styled(0, self.norms[0](self.spread(self.dense(where))), what))
+        h = ops.relu(self._styled(1, self.norms[1](self.middle(h)), what))
+        return ops.tanh(self._styled(2, self.last(h), what))
+
+    def _styled(self, layer: int, h: Tensor, what: Tensor) -> Tensor:
+        gain, offset = ops.split(self.styles[layer](what), 2, axis=1)
+        return nn.modulate(h, 1.0 + gain, offset)
 
 
 class FilmDown(nn.Sequential):

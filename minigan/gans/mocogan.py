@@ -1,7 +1,7 @@
 """MoCoGAN (Tulyakov, Liu, Yang, Kautz 2017, arXiv 1707.04993): a film is one content and a path of motion.
 
-    z_C (content, drawn once) ---------------------------+
-    e_1, e_2, ... --> GRU, from h_0 --> z_M,1, z_M,2, ... +--> G (`images.py`), picture by picture --> x_1, x_2, ...
+    z_C (content, drawn once) ------------- gains of channels --+
+    e_1, e_2, ... --> GRU, from h_0 --> z_M,1, z_M,2, ... ------+--> G (`films.py`), picture by picture --> x_1, x_2, ...
     one picture of x --> Down --> dense --> logit                                                       D_I
     x whole          --> FilmDown (`films.py`) --> logit                                                D_V
 
@@ -14,9 +14,9 @@ G's half as -E log D_I(S(x~)) - E log D_V(x~). At the optimum films have the dat
 pictures sooner. That z_C is content and z_M motion follows from time alone: z_C is the same in all pictures of a film. So what it
 is that moves can be changed with the motion kept, and the reverse.
 
-What goes wrong: nothing keeps the path from depending on z_C. A direction has to be the same in all pictures, as z_C is, while a
-fresh GRU forgets h_0 in a few. So the path is learned as content, unless z_C is short and the GRU begins with a long memory, as
-here: it is measured how a motion fares with another content.
+What goes wrong: nothing keeps a path from depending on z_C. A direction is the same in all pictures, as z_C is, while a fresh GRU
+forgets h_0 in a few: so directions are learned as content. Here the GRU begins with a long memory, and z_C enters as gains of
+channels, which are the same at all places (the paper joins both codes); how a motion fares with another content is measured.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from minigan.autodiff import Tensor
 from minigan.data import motion
 from minigan.gans.checks import Check, RealData
 from minigan.gans.domains import correlation
-from minigan.gans.films import FilmConfig, FilmDown, FilmModel, Path
-from minigan.gans.images import Down, Up
+from minigan.gans.films import FilmConfig, FilmDown, FilmModel, Painter, Path
+from minigan.gans.images import Down
 from minigan.gans.needs import ONLY
 from minigan.gans.options import option
 from minigan.gans.protocol import Histogram, Picture
@@ -45,7 +45,7 @@ JUDGED, CONTENTS, MOTIONS = 200, 4, 2  # pairs that checks look at; of the pictu
 class MoCoGANConfig(FilmConfig):
     """MoCoGAN's options."""
 
-    content: int = option(2, "length of z_C (Tulyakov 2017, arXiv 1707.04993, section 4: 50)", low=1)
+    content: int = option(10, "length of z_C (Tulyakov 2017, arXiv 1707.04993, section 4: 50)", low=1)
     motion: int = option(10, "length of z_M, units of the GRU, and length of e (ibid.: 10)", low=1)
     memory: float = option(
         3.0, "m: the GRU's update gate begins near 1 / (1 + e^-m), the share of h that stays; 0 in the paper"
@@ -68,7 +68,7 @@ class MoCoGAN(FilmModel):
         config, picture = self.config, self.shape[1:]
         judge, trunk = FilmDown(self.shape, config.features), Down(picture, config.features)
         return {
-            "generator": Up(config.content + config.motion, picture, 2 * config.features),
+            "generator": Painter(config.motion, config.content, picture, 2 * config.features),
             "path": Path(config.motion, config.memory),
             "of_pictures": nn.Sequential(trunk, nn.Dense(trunk.outputs, 1, init="normal")),
             "of_films": judge,
@@ -97,10 +97,10 @@ class MoCoGAN(FilmModel):
 
     def filmed(self, content: Tensor, motions: Tensor) -> Tensor:
         """Films of z_C (n, content) and z_M (n, T, motion)."""
-        n, t, _ = motions.shape
+        n, t, d = motions.shape
         same = ops.broadcast_to(ops.expand_dims(content, 1), (n, t, self.config.content))
-        codes = ops.reshape(ops.concatenate([same, motions], axis=2), (n * t, -1))
-        return ops.reshape(self.generator(codes), (n, *self.shape))
+        made = self.generator(ops.reshape(motions, (n * t, d)), ops.reshape(same, (n * t, -1)))
+        return ops.reshape(made, (n, *self.shape))
 
     def generate(self, n: int) -> Tensor:  # type: ignore[override]
         """n films."""
