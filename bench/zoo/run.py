@@ -112,6 +112,11 @@ STUDIES = [
     Study("mocogan", 2000, 250, {"content": 50}, "z_C as long as in the paper", "moving_shapes"),
     Study("interpolate", 1000, 250, data="moving_shapes"),
     Study("interpolate", 1000, 250, {"adversarial": 0.0}, "the absolute error alone", "moving_shapes"),
+    Study("wavegan", 1500, 250, data="tones"),
+    Study("wavegan", 1500, 250, {"d_steps": 5}, "as many steps of the critic as in the paper", "tones"),
+    Study("cwavegan", 1500, 250, data="tones"),
+    Study("segan", 1500, 500, data="voiced"),
+    Study("segan", 1500, 500, data="tones"),
 ]
 
 

@@ -64,6 +64,9 @@ MODELS = {
     "vgan": "minigan.gans.vgan:VGAN",
     "mocogan": "minigan.gans.mocogan:MoCoGAN",
     "interpolate": "minigan.gans.interpolate:Interpolate",
+    "wavegan": "minigan.gans.wavegan:WaveGAN",
+    "segan": "minigan.gans.segan:SEGAN",
+    "cwavegan": "minigan.gans.cwavegan:CWaveGAN",
 }
 DEFAULT, DEFAULT_DATA = "r3gan", "glyphs"  # of `minigan train` alone, chosen by bench/digits.py
 
