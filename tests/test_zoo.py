@@ -67,8 +67,8 @@ ZOO: dict[str, dict[str, Any]] = {
     "vgan": {"features": 2, "latent": 3},
     "mocogan": {"features": 2, "content": 2, "motion": 3},
     "interpolate": {"features": 2, "blocks": 1},
-    "wavegan": {"features": 2, "latent": 3, "d_steps": 2},
-    "cwavegan": {"features": 2, "latent": 3, "d_steps": 2},
+    "wavegan": {"features": 2, "latent": 3, "d_steps": 1},
+    "cwavegan": {"features": 2, "latent": 3, "d_steps": 1},
     "segan": {"features": 2},
 }
 SOURCE = np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)
@@ -98,8 +98,8 @@ HELD = {
     "dagan": {"gp": 0.0},
     "cyclegan": {"pool": 0},  # what a pool returns depends on what it was given before
     "stylegan": {"r1": 0.0},
-    "wavegan": {"gp": 0.0, "clip": 0.5, "d_steps": 1},
-    "cwavegan": {"gp": 0.0, "d_steps": 1},
+    "wavegan": {"gp": 0.0, "clip": 0.5},
+    "cwavegan": {"gp": 0.0},
     "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
 SIZE, BATCH = 8, 20

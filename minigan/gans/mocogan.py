@@ -11,8 +11,7 @@ time that is drawn for each film:
     min_{G, GRU} max_{D_I, D_V}  E log D_I(S(x)) + E log(1 - D_I(S(x~))) + E log D_V(x) + E log(1 - D_V(x~)),
 
 G's half as -E log D_I(S(x~)) - E log D_V(x~). At the optimum films have the data's law, and D_I could go: it only teaches
-pictures sooner. That z_C is content and z_M motion follows from time alone: z_C is the same in all pictures of a film. So what it
-is that moves can be changed with the motion kept, and the reverse.
+pictures sooner. z_C is the same in all pictures of a film, z_M is not: so what moves can be changed with its motion kept.
 
 What goes wrong: nothing keeps a path from depending on z_C. A direction is the same in all pictures, as z_C is, while a fresh GRU
 forgets h_0 in a few: so directions are learned as content. Here the GRU begins with a long memory, and z_C enters as gains of
@@ -47,6 +46,7 @@ class MoCoGANConfig(FilmConfig):
 
     content: int = option(10, "length of z_C (Tulyakov 2017, arXiv 1707.04993, section 4: 50)", low=1)
     motion: int = option(10, "length of z_M, units of the GRU, and length of e (ibid.: 10)", low=1)
+    d_lr: float = option(2e-4, "Adam's rate of both judges, as in the paper; with G's they win too early", low=0.0)
     memory: float = option(
         3.0, "m: the GRU's update gate begins near 1 / (1 + e^-m), the share of h that stays; 0 in the paper"
     )
@@ -76,11 +76,11 @@ class MoCoGAN(FilmModel):
 
     def players(self) -> list[Player]:
         """Both judges, then G with its GRU."""
-        adam = {"lr": self.config.lr, "beta1": self.config.beta1}
+        config = self.config
         judges, makers = ({n: self.modules[n] for n in names} for names in (("of_pictures", "of_films"), self.averaged))
         return [
-            Player("discriminators", self.discriminator_loss, optim.Adam(judges, **adam)),
-            Player("generator", self.generator_loss, optim.Adam(makers, **adam)),
+            Player("discriminators", self.discriminator_loss, optim.Adam(judges, lr=config.d_lr, beta1=config.beta1)),
+            Player("generator", self.generator_loss, optim.Adam(makers, lr=config.lr, beta1=config.beta1)),
         ]
 
     def contents(self, n: int) -> Tensor:

@@ -46,7 +46,7 @@ class WaveGANConfig(GANConfig):
     loss: str = again(GANConfig, "loss", "wasserstein")
     gp: float = again(GANConfig, "gp", 10.0)
     penalty_every: int = again(GANConfig, "penalty_every", 1)
-    lr: float = again(GANConfig, "lr", 5e-4, "1e-4 there")
+    lr: float = again(GANConfig, "lr", 1e-3, "1e-4 there")
     beta1: float = again(GANConfig, "beta1", 0.5)
     beta2: float = again(GANConfig, "beta2", 0.9)
     d_steps: int = again(GANConfig, "d_steps", 2, "5 there, in so many times the time")
