@@ -21,7 +21,7 @@ from minigan.run import timed_pictures
 
 
 # -- generated, with known truth -------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["tones", "moving_shapes", "oracle_lstm"])
+@pytest.mark.parametrize("name", ["tones", "voiced", "moving_shapes", "oracle_lstm"])
 def test_a_larger_set_begins_with_the_smaller_one_and_seeds_differ(name: str) -> None:
     small, large, other = (data.load(name, n=n, seed=seed) for n, seed in ((40, 1), (60, 1), (40, 2)))
     np.testing.assert_array_equal(large.x[:40], small.x)
@@ -45,6 +45,22 @@ def test_tones_are_at_the_frequencies_that_they_say() -> None:
     assert motion.dominant(np.zeros((2, 16)))[1].tolist() == [0, 0]
 
 
+def test_vowels_have_the_harmonics_of_their_pitch_under_their_formants() -> None:
+    sounds = data.load("voiced", n=60)
+    assert sounds.x.shape == (60, 1024, 1) and set(np.asarray(sounds.y)) == set(range(5))
+    np.testing.assert_allclose(np.abs(sounds.x).max(axis=(1, 2)), sounds.factors["amplitude"], rtol=1e-5)
+    held = motion.resonance(np.array([[0.0, 300.0, 2000.0]]), np.array([[300.0, 2000.0, 3000.0]]))
+    np.testing.assert_allclose(held[0, 0], 1)
+    one = motion.resonance(np.array([[300.0, 2000.0]]), np.array([[300.0]]))[0]
+    np.testing.assert_allclose(one, [3, 9e4 / abs(9e4 - 4e6 + 2e5j)])
+    slow = np.abs(sounds.factors["first"] - sounds.factors["last"]) < 8
+    pitch = (sounds.factors["first"] + sounds.factors["last"])[slow] / 2
+    power = np.abs(np.fft.rfft(sounds.x[slow, :, 0] * np.hanning(1024), axis=1)) ** 2
+    hertz = np.fft.rfftfreq(1024, 1 / sounds.rate)
+    near = np.abs((hertz[None] / pitch[:, None] + 0.5) % 1 - 0.5) * pitch[:, None] < 25
+    assert slow.any() and (power * near).sum() > 0.9 * power.sum() and near.mean() < 0.5
+
+
 def test_shapes_move_in_straight_lines_over_a_still_ground() -> None:
     films = data.load("moving_shapes", n=120)
     f = films.factors
@@ -53,9 +69,14 @@ def test_shapes_move_in_straight_lines_over_a_still_ground() -> None:
     assert np.abs(motion.centroids(films.x) - truth).max() < 0.15
     assert motion.path_residual(films.x).max() < 0.1
     np.testing.assert_allclose(np.median(films.x, axis=(1, 2, 3, 4)), f["ground"], atol=1e-6)
+    assert np.abs(motion.velocity(films.x) - speed).max() < 0.05
+    assert motion.unrest(films.x).max() < 1e-6  # rounding of a mean: the ground rests
+    flicker = 0.1 * (-1.0) ** np.arange(8).reshape(8, 1, 1, 1)
+    np.testing.assert_allclose(motion.unrest(films.x + flicker), 0.1, rtol=0.15)
     turned = films.x[:, [0, 3, 1, 6, 2, 7, 5, 4]]
     assert np.median(motion.path_residual(turned)) > 0.5
-    assert np.isnan(motion.path_residual(np.zeros((1, 8, 4, 4)))).all()
+    empty = np.zeros((1, 8, 4, 4))
+    assert all(np.isnan(told(empty)).all() for told in (motion.path_residual, motion.velocity, motion.unrest))
     with pytest.raises(DataError, match="expected films"):
         motion.centroids(np.zeros((3, 4)))
 
@@ -281,7 +302,7 @@ def test_a_run_is_drawn_sampled_evaluated_and_resumed(
 def test_the_wrong_kind_is_refused_with_both_named(tmp_path: Path, capsys: Any) -> None:
     assert cli.main(["train", "toy", "--data", "tones", "--steps", "1", "--out", str(tmp_path / "run"), *TINY]) == 2
     told = capsys.readouterr().err
-    assert "holds audio" in told and "ring8" in told
+    assert "holds audio" in told and "ring8" in told and "wavegan" in told
     assert cli.main(["train", "flowgan", "--data", "tones", "--steps", "1", "--out", str(tmp_path / "run")]) == 2
     told = capsys.readouterr().err
     assert "images or points" in told and "glyphs" in told and "moons" in told

@@ -31,6 +31,7 @@ from minigan.metrics.sharpness import gradient_energy
 from minigan.random import Source
 from minigan.run import plots
 from minigan.run.feed import Feed
+from minigan.run.timed_pictures import painter_in_time
 from minigan.switches import no_grad
 
 ZOO: dict[str, dict[str, Any]] = {
@@ -63,8 +64,16 @@ ZOO: dict[str, dict[str, Any]] = {
     "lapgan": {"features": 2, "latent": 3, "width": 16, "octaves": 1},
     "stylegan": {"features": 2, "latent": 3, "width": 4},
     "stackgan": {"features": 2, "latent": 3, "code": 2, "blocks": 1},
+    "vgan": {"features": 2, "latent": 3},
+    "mocogan": {"features": 2, "content": 2, "motion": 3},
+    "interpolate": {"features": 2, "blocks": 1},
+    "wavegan": {"features": 2, "latent": 3, "d_steps": 1},
+    "cwavegan": {"features": 2, "latent": 3, "d_steps": 1},
+    "segan": {"features": 2},
 }
 SOURCE = np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)
+SOUND = data.load("tones", n=2).x[1:]
+FILM = data.load("moving_shapes", n=2).x[1:]
 ASKED = {
     "cgan": {"label": 3},
     "acgan": {"label": 3},
@@ -76,6 +85,9 @@ ASKED = {
     **{name: {"source": SOURCE} for name in ("srgan", "denoise", "inpaint")},
     "stylegan": {"truncation": 0.5, "noise": 0.5},
     "stackgan": {"label": 3},
+    "interpolate": {"source": FILM, "slow": 1.0},
+    "cwavegan": {"label": 3},
+    "segan": {"source": SOUND},
 }
 JOINED = ("cogan",)  # whose samples are pairs, side by side
 SILENT = ("vat", "ganomaly")  # make no examples
@@ -86,6 +98,8 @@ HELD = {
     "dagan": {"gp": 0.0},
     "cyclegan": {"pool": 0},  # what a pool returns depends on what it was given before
     "stylegan": {"r1": 0.0},
+    "wavegan": {"gp": 0.0, "clip": 0.5},
+    "cwavegan": {"gp": 0.0},
     "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
 SIZE, BATCH = 8, 20
@@ -128,6 +142,8 @@ def supply_of(model: Any, images: data.Dataset) -> needs.Supply:
         else:  # a second set: the same, inverted
             sets[name] = dataclasses.replace(found, x=-found.x if sets else found.x)
             facts.shapes[name], array = found.x.shape[1:], sets[name].x
+            if found.rate:
+                facts.rates[name] = found.rate
         beside = kind in forms or kind == needs.PAIRED
         (next(reversed(groups.values())) if beside else groups.setdefault(name, {}))[name] = array
     return needs.Supply(facts, sets, groups, isinstance(model.needs, str))
@@ -236,7 +252,9 @@ def test_samples_pictures_numbers_and_checks(name: str, images: data.Dataset) ->
             assert plots.HistogramPainter().picture(picture, "").dtype == np.uint8
             assert all(len(v) and v.min() >= 0 and v.max() <= 1 for v in picture.groups.values())
             continue
-        drawn = plots.painter_of(picture.examples, None).picture(picture.examples, "", picture.columns)
+        in_time = picture.kind and painter_in_time(picture.kind, model.facts)
+        artist = in_time or plots.painter_of(picture.examples, None)
+        drawn = artist.picture(picture.examples, "", picture.columns)
         assert drawn.dtype == np.uint8 and np.isfinite(picture.examples).all()
         assert picture.examples.ndim == 2 or np.abs(picture.examples).max() <= 1
     assert all(np.isfinite(v) for v in numbers.values())

@@ -108,6 +108,17 @@ STUDIES = [
     Study("lapgan", 2000, 250),
     Study("stylegan", 3000, 500),
     Study("stackgan", 1500, 250),
+    Study("vgan", 2000, 250, data="moving_shapes"),
+    Study("vgan", 2000, 250, {"mask": 0.1, "closed": 0.0}, "the paper's mask", "moving_shapes"),
+    Study("mocogan", 2000, 250, data="moving_shapes"),
+    Study("mocogan", 2000, 250, {"content": 50}, "z_C as long as in the paper", "moving_shapes"),
+    Study("interpolate", 1000, 250, data="moving_shapes"),
+    Study("interpolate", 1000, 250, {"adversarial": 0.0}, "the absolute error alone", "moving_shapes"),
+    Study("wavegan", 1500, 250, data="tones"),
+    Study("wavegan", 1500, 250, {"d_steps": 5}, "as many steps of the critic as in the paper", "tones"),
+    Study("cwavegan", 1500, 250, data="tones"),
+    Study("segan", 1500, 500, data="voiced"),
+    Study("segan", 1500, 500, data="tones"),
 ]
 
 

@@ -83,6 +83,7 @@ _ENTRIES = (
     Entry("gauss2d", "points", (2,), "one Gaussian in the plane", _TOY, False),
     Entry("oracle_lstm", "tokens", (20,), "from an LSTM, log p known", _TOY, False),
     Entry("tones", "audio", (1024, 1), "eight pitches at 8 kHz", _TOY, False),
+    Entry("voiced", "audio", (1024, 1), "five vowels whose pitch glides, at 8 kHz", _TOY, False),
     Entry("moving_shapes", "video", (8, 16, 16, 1), "a shape moves in a straight line", _TOY, False),
 )
 
@@ -101,6 +102,7 @@ _MAKERS: dict[str, Callable[..., Dataset]] = {
     **{name: getattr(toys, name) for name in ("ring8", "grid25", "swiss_roll", "moons", "line", "gauss1d", "gauss2d")},
     "oracle_lstm": oracle_lstm,
     "tones": motion.tones,
+    "voiced": motion.voiced,
     "moving_shapes": motion.moving_shapes,
 }
 

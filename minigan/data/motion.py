@@ -1,4 +1,4 @@
-"""Generated sounds and films whose truth is known: `tones` and `moving_shapes`.
+"""Generated sounds and films whose truth is known: `tones`, `voiced` and `moving_shapes`.
 
 Each is a pure function of (n, seed); the same seed with a larger n extends the smaller set.
 """
@@ -11,6 +11,10 @@ from minigan.data.base import DataError, Dataset, checked_count, stream
 
 SAMPLES, RATE, PITCHES = 1024, 8000, 8
 BINS = np.array([12, 16, 20, 26, 34, 44, 57, 74])  # whole periods in 1,024 samples: 94 to 578 Hz
+FORMANTS = np.array([  # in Hz, of the vowels of beat, bet, father, bought, boot
+    [270.0, 2290, 3010], [530, 1840, 2480], [730, 1090, 2440], [570, 840, 2410], [300, 870, 2240]
+])  # fmt: skip
+WIDTH, HARMONICS, HIGHEST = 100.0, 42, 3800.0  # of a resonance, in Hz; of a pitch of 90 Hz up to the highest frequency
 FRAMES, SIDE, FPS = 8, 16, 8
 SHAPES = ("disc", "square", "cross")
 
@@ -35,6 +39,43 @@ def tones(n: int = 4000, seed: int = 0) -> Dataset:
     x = (amplitude[:, None] * np.sin(angle)).astype(np.float32)[..., None]
     factors = {"frequency": pitches()[y], "amplitude": amplitude, "phase": phase}
     return Dataset("tones", x, y, "audio", factors, source=f"generated, seed {seed}", rate=float(RATE))
+
+
+def voiced(n: int = 4000, seed: int = 0) -> Dataset:
+    """Sounds like a held vowel: x (n, 1024, 1) at 8,000 Hz, y the vowel, of five that are equally likely.
+
+    x_t = c sum_k e(k f_t) sin(k phi_t + psi_k), k f < 3,800 Hz: the harmonics of a pitch f that glides in a straight line between
+    two frequencies of 90 to 250 Hz, phi its phase, psi uniform, under the envelope of a vocal tract with three resonances, e(f) =
+    prod_j F_j^2 / |F_j^2 - f^2 + i f B|, B = 100 Hz, and F_1, F_2, F_3 those of a vowel (Peterson, Barney 1952, JASA 24, table
+    II, men); 1 / k for the source. c makes the largest |x| one that is uniform in [.5, .9].
+
+    factors: first, last (the pitch in Hz), amplitude. Raises DataError for n < 2.
+    """
+    n = checked_count(n, "voiced")
+    y = stream(seed, "voiced/vowel").integers(0, len(FORMANTS), n)
+    ends = stream(seed, "voiced/pitch").uniform(90, 250, (n, 2))
+    loudest = stream(seed, "voiced/amplitude").uniform(0.5, 0.9, n)
+    start = stream(seed, "voiced/phase").random((n, HARMONICS))
+    x = np.zeros((n, SAMPLES))
+    for begin in range(0, n, 256):
+        part = slice(begin, begin + 256)
+        pitch = ends[part, :1] + np.diff(ends[part]) * np.arange(SAMPLES) / (SAMPLES - 1)
+        phase = np.cumsum(pitch, axis=1) / RATE
+        for k in range(1, HARMONICS + 1):
+            strength = np.where(k * pitch < HIGHEST, resonance(k * pitch, FORMANTS[y[part]]) / k, 0)
+            x[part] += strength * np.sin(2 * np.pi * (k * phase + start[part, k - 1 : k]))
+    x *= (loudest / np.abs(x).max(axis=1))[:, None]
+    factors = {"first": ends[:, 0], "last": ends[:, 1], "amplitude": loudest}
+    source = f"generated, seed {seed}"
+    return Dataset("voiced", x.astype(np.float32)[..., None], y, "audio", factors, source=source, rate=float(RATE))
+
+
+def resonance(frequency: np.ndarray, formants: np.ndarray) -> np.ndarray:
+    """prod_j F_j^2 / |F_j^2 - f^2 + i f B|: frequencies (n, ...) in Hz and formants (n, 3), one at 0 Hz."""
+    made = np.ones_like(frequency)
+    for centre in np.moveaxis(formants, 1, 0).reshape(formants.shape[1], -1, *[1] * (frequency.ndim - 1)):
+        made *= centre**2 / np.hypot(centre**2 - frequency**2, frequency * WIDTH)
+    return made
 
 
 def dominant(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,9 +150,34 @@ def centroids(x: np.ndarray) -> np.ndarray:
 def path_residual(x: np.ndarray) -> np.ndarray:
     """How far a film's centres are from the straight line through them at constant speed, by least squares: the root mean square
     over its pictures, in pixels, (N,); NaN where a picture shows nothing."""
+    return _fitted(x)[1]
+
+
+def velocity(x: np.ndarray) -> np.ndarray:
+    """That of the straight line, (N, 2) in pixels a picture; NaN where a picture shows nothing."""
+    return _fitted(x)[0]
+
+
+def _fitted(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(velocity, residual) of the line by least squares."""
     places = centroids(x)
     t = np.arange(places.shape[1]) - (places.shape[1] - 1) / 2
     mean = places.mean(axis=1, keepdims=True)
     slope = (t[None, :, None] * places).sum(axis=1, keepdims=True) / (t @ t)
     rest = places - mean - slope * t[None, :, None]
-    return np.sqrt((rest**2).sum(axis=2).mean(axis=1))
+    return slope[:, 0], np.sqrt((rest**2).sum(axis=2).mean(axis=1))
+
+
+def unrest(x: np.ndarray, radius: float = 4.0) -> np.ndarray:
+    """How much the ground of films (N, T, H, W[, 1]) changes: the standard deviation over time of a pixel's brightness in the
+    pictures in which it is more than `radius` pixels off the centre in a row or a column, root mean square over pixels, (N,).
+    NaN where a picture shows nothing."""
+    places = centroids(x)
+    x = np.asarray(x, np.float64).reshape(*np.shape(x)[:4])
+    column, row = np.arange(x.shape[3])[None, None, :], np.arange(x.shape[2])[None, None, :]
+    off = np.maximum(np.abs(row - places[:, :, 1:])[:, :, :, None], np.abs(column - places[:, :, :1])[:, :, None, :])
+    ground = off > radius
+    count = np.maximum(ground.sum(axis=1), 1)
+    mean = np.where(ground, x, 0).sum(axis=1) / count
+    squares = np.where(ground, (x - mean[:, None]) ** 2, 0).sum(axis=1) / count
+    return np.where(np.isfinite(places).all(axis=(1, 2)), np.sqrt(squares.mean(axis=(1, 2))), np.nan)

@@ -61,6 +61,12 @@ MODELS = {
     "lapgan": "minigan.gans.lapgan:LAPGAN",
     "stylegan": "minigan.gans.stylegan:StyleGAN",
     "stackgan": "minigan.gans.stackgan:StackGAN",
+    "vgan": "minigan.gans.vgan:VGAN",
+    "mocogan": "minigan.gans.mocogan:MoCoGAN",
+    "interpolate": "minigan.gans.interpolate:Interpolate",
+    "wavegan": "minigan.gans.wavegan:WaveGAN",
+    "segan": "minigan.gans.segan:SEGAN",
+    "cwavegan": "minigan.gans.cwavegan:CWaveGAN",
 }
 DEFAULT, DEFAULT_DATA = "r3gan", "glyphs"  # of `minigan train` alone, chosen by bench/digits.py
 
