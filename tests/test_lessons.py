@@ -101,6 +101,18 @@ def test_formulas_convert_and_links_lead_somewhere(lesson):
 def test_it_begins_with_its_title_its_subject_and_a_question(lesson):
     assert lesson.title and lesson.about and lesson.question
     assert lesson.about != lesson.question
+    for said in (lesson.about, lesson.question):  # the index shows both: whole, not cut in a sentence
+        assert said.rstrip("*").endswith((".", "?", "!")), said
+    opening = "\n\n".join(cell.text for cell in lesson.cells[:1])
+    assert lesson.question in opening and opening.rstrip().endswith(lesson.question)
+
+
+@each_lesson
+def test_what_an_article_has_wrong_stands_folded_where_nothing_follows_from_it(lesson):
+    for cell in lesson.cells:
+        if cell.kind == "markdown":
+            last = re.split(r"\n\s*\n", cell.text.rstrip())[-1]
+            assert not re.match(r"\*{0,2}Articles? S\d", last) or last.endswith(":"), f"make it an aside: {last[:80]}"
 
 
 @each_lesson

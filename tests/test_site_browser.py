@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
 import sample_lessons
 from browsers import chromium
+from PIL import Image
 
 from minigan.lessons import site
 
@@ -116,3 +120,30 @@ def test_dark_and_light_differ(built, page):
         )
     assert colours["light"][0] != colours["dark"][0]
     assert colours["light"][1] == colours["dark"][1] == "rgb(255, 255, 255)"  # figures are drawn on white
+
+
+EDGES = """() => [...document.querySelectorAll('.equation .scroll, .output, .code pre')].map((e, i) => (e.id ||= 'edge-' + i, {
+    id: e.id, more: e.scrollWidth > e.clientWidth + 1, visible: e.checkVisibility()}))"""
+
+
+def darkness(page, id):
+    """How much darker the left and the right edge of an element are than its ground, 0 to 255, whatever is written there."""
+    picture = Image.open(io.BytesIO(page.locator(f"[id='{id}']").screenshot())).convert("L")
+    pixels = np.asarray(picture, dtype=float)
+    ground = np.median(pixels)
+    return tuple(float(np.median(ground - pixels[:, at])) for at in (3, -4))
+
+
+def test_what_scrolls_sideways_shows_it_at_the_side_where_there_is_more(built, page):
+    page.goto((built / "02_thirds.html").as_uri())
+    boxes = [box for box in page.evaluate(EDGES) if box["visible"]]
+    wide = [box["id"] for box in boxes if box["more"]]
+    assert (len(wide) == 2) == (page.viewport_size["width"] == 400)  # a long formula and its code
+    for id in [box["id"] for box in boxes if not box["more"]]:
+        assert max(darkness(page, id)) < 3, id
+    for id in wide:
+        left, right = darkness(page, id)
+        assert left < 3 and right > 12, id
+        page.evaluate("id => document.getElementById(id).scrollLeft = 1e6", id)
+        left, right = darkness(page, id)
+        assert left > 12 and right < 3, id

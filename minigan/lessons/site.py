@@ -79,6 +79,14 @@ class Site:
         return link
 
 
+@dataclass(frozen=True)
+class Opening:
+    """How a lesson is announced in the index, as HTML: what it is about, and the question that it begins with, or ""."""
+
+    about: str
+    question: str
+
+
 def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = False, out: str = "site") -> str:
     """Execute the lessons and write the site.
 
@@ -107,16 +115,18 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
         "identities_exist": bool(_tables(folder)), "texts": site.texts,
         "articles_exist": bool(syllabus), "errata_exist": bool(ledger),
     }  # fmt: skip
-    written = _lessons(site, fast, "errata.html" if syllabus else "")
-    _lesson_pages(site, written)
+    listed = "errata.html" if syllabus else ""
+    written = _lessons(site, fast, listed)
+    numbers = {page.lesson.number: page for page in written}
+    short = [numbers[number] for number in SHORT_WAY] if numbers.keys() >= set(SHORT_WAY) else []
+    _lesson_pages(site, written, short)
     checks = [check for page in written for check in page.checks]
     _known(checks, ledger)
     identities = _identities(site)
     totals = _totals(written, checks, ledger, identities)
-    numbers = {page.lesson.number: page for page in written}
     site.render(
-        "index.html", "index.html", pages=written, totals=totals, articles=syllabus, errata=ledger, identities=bool(identities),
-        short=[numbers[number] for number in SHORT_WAY] if numbers.keys() >= set(SHORT_WAY) else [],
+        "index.html", "index.html", pages=written, openings=_openings(site, listed), totals=totals, articles=syllabus,
+        errata=ledger, identities=bool(identities), short=short,
     )  # fmt: skip
     if syllabus or ledger:
         site.render(
@@ -160,24 +170,47 @@ def _lessons(site: Site, fast: bool, articles: str) -> list[Page]:
 
 
 def _page(site: Site, lesson: Lesson, executed: notebooks.Executed, articles: str) -> Page:
-    url = f"{lesson.stem}.html"
-    writer = text.Text(
+    url, tests = f"{lesson.stem}.html", _identity_tests(site)
+    link = site.linker(url, lesson.title)
+    writer = _writer(site, url, lesson, articles)
+    writer.checks = executed.checks
+    held = {check.identity for check in executed.checks}
+    identities = {n: link("../{}#{}".format(*tests[n])) for n in sorted(tests.keys() & held)}
+    return pages.page(lesson, executed, writer, source=_source(site, lesson), identities=identities)
+
+
+def _writer(site: Site, url: str, lesson: Lesson, articles: str) -> text.Text:
+    """What writes the text of a lesson on a page of the site, its own or another."""
+    return text.Text(
         link=site.linker(url, lesson.title),
-        equations={tag: f"{each.stem}.html#eq-{tag}" for each in site.lessons for tag in text.TAG.findall(each.source)}
-        | {tag: f"#eq-{tag}" for tag in text.TAG.findall(lesson.source)},
+        equations={
+            tag: f"{'' if url == f'{each.stem}.html' else f'{each.stem}.html'}#eq-{tag}"
+            for each in site.lessons for tag in text.TAG.findall(each.source)
+        },
         lessons={each.number: f"{each.stem}.html" for each in site.lessons if each is not lesson},
         articles=articles,
-        checks=executed.checks,
         place=str(lesson.path),
-    )
-    return pages.page(lesson, executed, writer)
+    )  # fmt: skip
 
 
-def _lesson_pages(site: Site, written: list[Page]) -> None:
-    tests = _identity_tests(site)
+def _source(site: Site, lesson: Lesson) -> str:
+    """The address of the page of a lesson's file."""
+    return str(site.sources.cite(f"lessons/{lesson.path.name}", "", f"{lesson.stem}.html", lesson.title))
+
+
+def _openings(site: Site, articles: str) -> dict[str, Opening]:
+    """How each lesson is announced in the index, by its stem."""
+    found = {}
+    for lesson in site.lessons:
+        writer = _writer(site, "index.html", lesson, articles)
+        question = writer.html(f"**Predict first.** {lesson.question}") if lesson.question else ""
+        found[lesson.stem] = Opening(writer.inline(lesson.about), question)
+    return found
+
+
+def _lesson_pages(site: Site, written: list[Page], short: list[Page]) -> None:
     for i, page in enumerate(written):
-        lesson, link = page.lesson, site.linker(page.url, page.lesson.title)
-        source = site.sources.cite(f"lessons/{lesson.path.name}", "", page.url, lesson.title)
+        lesson, source = page.lesson, _source(site, page.lesson)
         solutions = None
         if lesson.solutions.is_file():
             solutions = site.sources.cite(f"lessons/solutions/{lesson.path.name}", "", page.url, lesson.title)
@@ -186,8 +219,7 @@ def _lesson_pages(site: Site, written: list[Page]) -> None:
         site.files[f"notebooks/{lesson.stem}.ipynb"] = nbformat.writes(page.notebook)
         site.render(
             page.url, "lesson.html", lesson=lesson, it=page, source=source, solutions=solutions, contents=_contents(page),
-            before=written[i - 1] if i else None, after=written[i + 1] if i + 1 < len(written) else None,
-            identities={n: link("../{}#{}".format(*tests[n])) for n in tests.keys() & {c.identity for c in page.checks}},
+            before=written[i - 1] if i else None, after=written[i + 1] if i + 1 < len(written) else None, short=short,
         )  # fmt: skip
 
 
