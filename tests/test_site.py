@@ -14,7 +14,7 @@ import pytest
 import sample_lessons
 
 from minigan import gans
-from minigan.lessons import notebooks, site, text
+from minigan.lessons import notebooks, reference, site, text
 from minigan.lessons import pages as pages_of
 from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
@@ -94,7 +94,9 @@ def test_the_files(built, pages):
 
 def test_a_text_beside_the_lessons_has_a_page_that_every_page_leads_to(built, pages):
     assert [
-        url for url in pages["joining.html"].links if "#" not in url and not url.startswith(("index", "gal", "id"))
+        url
+        for url in pages["joining.html"].links
+        if "#" not in url and not url.startswith(("index", "gal", "id", "api"))
     ] == [
         "01_halves.html",
         "joining.html",
@@ -268,6 +270,21 @@ def test_a_check_whose_line_is_nowhere_on_the_page_is_refused(tmp_path):
     silent = Check("2.1", "3 = 3", "=", 0.0, 0.0, 0.0, 0.0, 1, (), None, "02_thirds.py", 12)
     with pytest.raises(LessonError, match=r"line 12: check 2\.1 held, but its line"):
         pages_of.page(lesson, notebooks.Executed(notebooks.notebook(lesson), [silent], 0.0), text.Text())
+
+
+def test_the_reference_has_every_public_name_and_leads_to_it(built, pages):
+    index = pages["api/index.html"].links
+    for module in reference.modules():
+        page = pages[f"api/{module.name}.html"]
+        assert {each.name for entry in module.entries for each in (entry, *entry.members)} <= set(page.ids)
+        assert {f"{module.name}.html#{entry.name}" for entry in module.entries} <= set(index)
+    assert pages["api/minigan.theory.optimal.html"].tags.count("math") > 30
+    html = text_of(built, "api/minigan.ops.html")
+    assert 'href="../source/minigan/ops/elementwise.py.html#L' in html  # which a lesson cites
+    assert "minigan/ops/conv.py, line " in html  # which none does
+    assert 'href="../api/index.html"' in text_of(built, "api/minigan.ops.html") and 'href="api/index.html"' in text_of(
+        built, "index.html"
+    )
 
 
 def test_the_notebook_is_valid_and_has_outputs(built):

@@ -67,6 +67,8 @@ def page(request, browser):
         "02_thirds.html",
         "identities.html",
         "gallery.html",
+        "api/index.html",
+        "api/minigan.theory.optimal.html",
         "source/minigan/ops/elementwise.py.html",
     ],
 )
@@ -79,7 +81,12 @@ def test_pages_load_and_fit(built, page, name):
         "[...document.querySelectorAll('math')].map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])"
     )
     assert all(width > 3 and height > 3 for width, height in sizes)
-    assert sizes or name in ("identities.html", "gallery.html", "source/minigan/ops/elementwise.py.html")
+    assert sizes or name in (
+        "identities.html",
+        "gallery.html",
+        "api/index.html",
+        "source/minigan/ops/elementwise.py.html",
+    )
     assert page.locator("main").bounding_box()["width"] > min(0.85 * page.viewport_size["width"], 800)
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 

@@ -4,6 +4,7 @@ index.html              the syllabus
 errata.html             the sections of the articles, and the errata
 05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
 gallery.html            the models of the zoo: a picture, networks and losses, checks; beside it gallery/
+api/index.html          the public names of minigan; api/minigan.ops.html those of a module
 identities.html         the identities that hold by property test, if their table has been written
 contributing.html, ...  the other texts beside the lessons, lessons/*.md
 fonts/                  that of the mathematics, so that brackets grow everywhere
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import resources
@@ -26,7 +27,7 @@ import jinja2
 import nbformat
 from markupsafe import Markup
 
-from minigan.lessons import catalog, errata, gallery, notebooks, pages, sources, text
+from minigan.lessons import catalog, docstrings, errata, gallery, notebooks, pages, reference, sources, text
 from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
 from minigan.lessons.pages import Page
@@ -134,6 +135,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
             whole=not only, of_check=_by_check(written),
         )  # fmt: skip
     _gallery(site)
+    _reference(site)
     for path in others:
         _text(site, path, f"{path.stem}.html", _title(path), "lessons", "Beside the lessons")
     _source_pages(site)
@@ -240,6 +242,45 @@ def _gallery(site: Site) -> None:
         sources={m.name: site.sources.cite(m.source, m.symbol, "gallery.html", title) for m in every},
         stems={lesson.stem: lesson.title for lesson in site.lessons},
     )  # fmt: skip
+
+
+def _reference(site: Site) -> None:
+    """The pages of the public names: one for each module, and their index."""
+    modules = reference.modules()
+    urls = {module.name: f"{module.name}.html" for module in modules} | {
+        f"{module.name}.{each.name}": f"{module.name}.html#{each.name}"
+        for module in modules for entry in module.entries for each in (entry, *entry.members)
+    }  # fmt: skip
+    about = {}
+    for module in modules:
+        writer = docstrings.Docstrings(link=_namer(module, urls), place=module.file)
+        said = {module.name: writer.html(module.docstring)}
+        about[module.name] = writer.inline(module.docstring.partition("\n\n")[0])
+        for entry in module.entries:
+            for each in (entry, *entry.members):
+                writer.place = f"{each.file}, line {each.line}, {each.name}"
+                said[each.name] = writer.html(each.docstring)
+        site.render(
+            f"api/{module.name}.html", "api_module.html", module=module, said=said, cited=site.sources.cited,
+            inside=[each.name for each in modules if each.name.rpartition(".")[0] == module.name],
+        )  # fmt: skip
+    names = [
+        (entry.name, module.name, urls[f"{module.name}.{entry.name}"]) for module in modules for entry in module.entries
+    ]
+    names.sort(key=lambda row: (row[0].lower(), row[1]))
+    site.render("api/index.html", "api_index.html", modules=modules, about=about, names=names)
+
+
+def _namer(module: reference.Module, urls: dict[str, str]) -> Callable[[str], str | None]:
+    """What finds the public name that `name` means in a docstring of a module: one of its own, or with more of its path said."""
+    around = [module.name, module.name.rpartition(".")[0], reference.ROOT]
+
+    def link(name: str) -> str | None:
+        bare = name.removesuffix("()")
+        places = [*(f"{place}.{bare}" for place in around if place), bare]
+        return next((urls[place] for place in places if place in urls), None)
+
+    return link
 
 
 def _identity_tests(site: Site) -> dict[int, tuple[str, str]]:
