@@ -21,7 +21,7 @@ from minigan.lessons.checks import Check
 from minigan.run.errors import UsageError
 
 VAE_PICTURES = "Samples; and real images beside what the mean of their code is decoded to."
-VOID = {"meta", "link", "img", "br", "hr", "wbr"}
+VOID = {"meta", "link", "img", "input", "br", "hr", "wbr"}
 
 
 class Page(HTMLParser):
@@ -82,7 +82,8 @@ def text_of(built, name):
 def test_the_files(built, pages):
     names = {path.relative_to(built[0]).as_posix() for path in built[0].rglob("*") if path.is_file()}
     assert names >= {
-        "index.html", "identities.html", "gallery.html", "01_halves.html", "02_thirds.html", "style.css", "gallery/vae.png",
+        "index.html", "search.html", "search.js", "search-index.js",
+        "identities.html", "gallery.html", "01_halves.html", "02_thirds.html", "style.css", "gallery/vae.png",
         "notebooks/01_halves.ipynb", "joining.html", "errata.html",
         "figures/01_halves-half.png", "source/minigan/ops/elementwise.py.html", "source/lessons/01_halves.py.html",
         "source/lessons/solutions/01_halves.py.html", "source/tests/test_identities_x.py.html",
@@ -106,9 +107,9 @@ def test_a_text_beside_the_lessons_has_a_page_that_every_page_leads_to(built, pa
     assert "<h1>Joining</h1>" in text_of(built, "joining.html")
 
 
-def test_nothing_is_loaded_from_elsewhere_and_nothing_is_a_script(pages):
-    for page in pages.values():
-        assert "script" not in page.tags and "iframe" not in page.tags
+def test_nothing_is_loaded_from_elsewhere_and_nothing_but_the_search_is_a_script(pages):
+    for name, page in pages.items():
+        assert page.tags.count("script") == 2 * (name == "search.html") and "iframe" not in page.tags
         assert not any(re.match(r"[a-z]+:|//", url) for url in page.loads if url != "data:,")
     style = (Path(site.__file__).parent / "templates" / "style.css").read_text()
     assert re.findall(r"url\(([^)]*)\)", style) == ['"fonts/stix-two-math.woff2"']
@@ -285,6 +286,22 @@ def test_the_reference_has_every_public_name_and_leads_to_it(built, pages):
     assert 'href="../api/index.html"' in text_of(built, "api/minigan.ops.html") and 'href="api/index.html"' in text_of(
         built, "index.html"
     )
+
+
+def test_the_index_of_the_search_has_the_sections_of_all_kinds_of_pages(built, pages):
+    code = text_of(built, "search-index.js")
+    rows = json.loads(code.removeprefix("const sections = ").removesuffix(";\n"))
+    found = {row["url"]: row for row in rows}
+    assert "<" not in code and len(found) == len(rows) > 500
+    for row in rows:
+        path, fragment = urldefrag(row["url"])
+        assert not fragment or fragment in pages[path].ids, row["url"]
+    halves = found["01_halves.html#two-halves"]
+    assert halves["title"] == "Two halves" and halves["page"] == "Halves" and "they make" not in halves["text"]
+    assert "of them make the whole, by multiply" in halves["text"] and "check(" not in halves["text"]
+    assert "A name is no number." in found["errata.html#S0.8"]["text"]
+    assert "Adam" in found["api/minigan.optim.html#Adam"]["title"]
+    assert not any(url.startswith("source/") for url in found)
 
 
 def test_the_notebook_is_valid_and_has_outputs(built):

@@ -1,4 +1,4 @@
-"""`minigan lessons build`: the lessons as a static site, which needs no script and nothing from elsewhere.
+"""`minigan lessons build`: the lessons as a static site, which needs nothing from elsewhere, and a script for its search only.
 
 index.html              the syllabus
 errata.html             the sections of the articles, and the errata
@@ -7,6 +7,7 @@ gallery.html            the models of the zoo: a picture, networks and losses, c
 api/index.html          the public names of minigan; api/minigan.ops.html those of a module
 identities.html         the identities that hold by property test, if their table has been written
 contributing.html, ...  the other texts beside the lessons, lessons/*.md
+search.html             the search, with search.js and the index that it reads, search-index.js
 fonts/                  that of the mathematics, so that brackets grow everywhere
 source/...              every file that a lesson cites, with an anchor for each line
 """
@@ -27,7 +28,7 @@ import jinja2
 import nbformat
 from markupsafe import Markup
 
-from minigan.lessons import catalog, docstrings, errata, gallery, notebooks, pages, reference, sources, text
+from minigan.lessons import catalog, docstrings, errata, gallery, notebooks, pages, reference, search, sources, text
 from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
 from minigan.lessons.pages import Page
@@ -139,6 +140,8 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     for path in others:
         _text(site, path, f"{path.stem}.html", _title(path), "lessons", "Beside the lessons")
     _source_pages(site)
+    site.render("search.html", "search.html")
+    site.files |= {"search-index.js": search.script(site.files), "search.js": _asset("search.js")}
     site.files["style.css"] = _asset("style.css")
     site.files |= {f"fonts/{name}": _data("fonts", name).read_bytes() for name in FONTS}
     _publish(Path(out), site.files, before)
