@@ -167,6 +167,23 @@ right = "Another name."
 kind = "wording"
 reason = "A name is no number."
 """
+GLOSSARY = """
+[[term]]
+name = "half"
+line = "One of two equal parts, $x/2$."
+see = "1: Two halves"
+api = "minigan.ops.multiply"
+
+[[term]]
+name = "third"
+line = "One of three."
+see = "7: Thirds"
+
+[[symbol]]
+name = 'x^*'
+line = "a number"
+see = "1: Two halves"
+"""
 ARTICLES = """
 [[article]]
 id = "S0"
@@ -205,6 +222,7 @@ def write(root: Path) -> Path:
     (folder / "02_thirds.py").write_text(SECOND, encoding="utf-8")
     (folder / "solutions" / "01_halves.py").write_text(FIRST_SOLUTIONS, encoding="utf-8")
     (folder / "errata.toml").write_text(ERRATA, encoding="utf-8")
+    (folder / "glossary.toml").write_text(GLOSSARY, encoding="utf-8")
     (folder / "articles.toml").write_text(ARTICLES, encoding="utf-8")
     return folder
 

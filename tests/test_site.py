@@ -97,7 +97,7 @@ def test_a_text_beside_the_lessons_has_a_page_that_every_page_leads_to(built, pa
     assert [
         url
         for url in pages["joining.html"].links
-        if "#" not in url and not url.startswith(("index", "gal", "id", "api"))
+        if "#" not in url and not url.startswith(("index", "gal", "glo", "id", "api"))
     ] == [
         "01_halves.html",
         "joining.html",
@@ -302,6 +302,18 @@ def test_the_index_of_the_search_has_the_sections_of_all_kinds_of_pages(built, p
     assert "A name is no number." in found["errata.html#S0.8"]["text"]
     assert "Adam" in found["api/minigan.optim.html#Adam"]["title"]
     assert not any(url.startswith("source/") for url in found)
+
+
+def test_terms_and_symbols_lead_to_where_they_are_explained(built, pages):
+    html = text_of(built, "glossary.html")
+    assert '<dt id="half">half</dt>' in html and "lesson 7</span>" in html  # which this build has not
+    assert {"01_halves.html#two-halves", "api/minigan.ops.html#multiply", "notation.html"} <= set(
+        pages["glossary.html"].links
+    )
+    assert pages["notation.html"].tags.count("msup") == 2  # in the list, and in the contents
+    assert "glossary.html" in pages["01_halves.html"].links and '"glossary.html#half"' in text_of(
+        built, "search-index.js"
+    )
 
 
 def test_the_notebook_is_valid_and_has_outputs(built):

@@ -11,8 +11,8 @@ from html import unescape
 MAIN = re.compile(r"<main[^>]*>(.*)</main>", re.DOTALL)
 MATH = re.compile(r"<math.*?</math>(?:<wbr><math.*?</math>)*", re.DOTALL)
 LEFT_OUT = re.compile(  # code, signatures and what only leads elsewhere
-    r'<pre class="signature.*?</pre>|<p class="facts">.*?</p>|<div class="code">.*?</div>|<nav.*?</nav>|<details class="contents-narrow">.*?</details>'
-    r'|<pre class="output.*?</pre>|<ul class="names">.*?</ul>',
+    r'<pre class="signature.*?</pre>|<p class="facts">.*?</p>|<div class="code">.*?</div>|<nav.*?</nav>'
+    r'|<details class="contents-narrow">.*?</details>|<pre class="output.*?</pre>|<ul class="names">.*?</ul>',
     re.DOTALL,
 )
 HEADING = re.compile(

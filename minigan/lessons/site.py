@@ -5,6 +5,7 @@ errata.html             the sections of the articles, and the errata
 05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
 gallery.html            the models of the zoo: a picture, networks and losses, checks; beside it gallery/
 api/index.html          the public names of minigan; api/minigan.ops.html those of a module
+glossary.html           the terms of the lessons, and notation.html, their symbols, if there is a glossary.toml
 identities.html         the identities that hold by property test, if their table has been written
 contributing.html, ...  the other texts beside the lessons, lessons/*.md
 search.html             the search, with search.js and the index that it reads, search-index.js
@@ -28,7 +29,19 @@ import jinja2
 import nbformat
 from markupsafe import Markup
 
-from minigan.lessons import catalog, docstrings, errata, gallery, notebooks, pages, reference, search, sources, text
+from minigan.lessons import (
+    catalog,
+    docstrings,
+    errata,
+    gallery,
+    glossary,
+    notebooks,
+    pages,
+    reference,
+    search,
+    sources,
+    text,
+)
 from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
 from minigan.lessons.pages import Page
@@ -115,7 +128,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     site.texts = {f"{path.stem}.html": _title(path) for path in others}
     site.templates.globals |= {
         "identities_exist": bool(_tables(folder)), "texts": site.texts,
-        "articles_exist": bool(syllabus), "errata_exist": bool(ledger),
+        "articles_exist": bool(syllabus), "errata_exist": bool(ledger), "glossary_exists": bool(glossary.read(folder)[0]),
     }  # fmt: skip
     listed = "errata.html" if syllabus else ""
     written = _lessons(site, fast, listed)
@@ -136,7 +149,8 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
             whole=not only, of_check=_by_check(written),
         )  # fmt: skip
     _gallery(site)
-    _reference(site)
+    names = _reference(site)
+    _glossary(site, numbers, names)
     for path in others:
         _text(site, path, f"{path.stem}.html", _title(path), "lessons", "Beside the lessons")
     _source_pages(site)
@@ -247,8 +261,34 @@ def _gallery(site: Site) -> None:
     )  # fmt: skip
 
 
-def _reference(site: Site) -> None:
-    """The pages of the public names: one for each module, and their index."""
+def _glossary(site: Site, numbers: dict[int, Page], names: dict[str, str]) -> None:
+    """The pages of the terms and of the symbols, where the file beside the lessons has some."""
+    terms, symbols = glossary.read(site.sources.lessons)
+    writer = text.Text(place=glossary.FILE)
+    for url, title, other, entries, kind in (
+        ("glossary.html", "Glossary", ("notation.html", "Notation"), terms, "term"),
+        ("notation.html", "Notation", ("glossary.html", "Glossary"), symbols, "symbol"),
+    ):
+        rows = []
+        for i, term in enumerate(entries):
+            if term.api and term.api not in names:
+                raise LessonError(f"{glossary.FILE}, {term.name}: minigan has no public name {term.api}")
+            page = numbers.get(term.lesson)
+            rows.append({
+                "id": f"{kind}-{i}" if kind == "symbol" else re.sub(r"[^a-z0-9]+", "-", term.name.lower()).strip("-"),
+                "name": writer.inline(f"${term.name}$" if kind == "symbol" else term.name), "line": writer.inline(term.line),
+                "section": writer.inline(term.section), "term": term, "api": names.get(term.api, ""),
+                "see": f"{page.url}#{glossary.anchor(term, page.headings)}" if page else "",
+            })  # fmt: skip
+        if rows:
+            both = terms and symbols
+            site.render(
+                url, "glossary.html", title=title, rows=rows, other='<a href="{}">{}</a>'.format(*other) if both else ""
+            )
+
+
+def _reference(site: Site) -> dict[str, str]:
+    """The pages of the public names: one for each module, and their index; returns the address of each name."""
     modules = reference.modules()
     urls = {module.name: f"{module.name}.html" for module in modules} | {
         f"{module.name}.{each.name}": f"{module.name}.html#{each.name}"
@@ -272,6 +312,7 @@ def _reference(site: Site) -> None:
     ]
     names.sort(key=lambda row: (row[0].lower(), row[1]))
     site.render("api/index.html", "api_index.html", modules=modules, about=about, names=names)
+    return {name: f"api/{url}" for name, url in urls.items()}
 
 
 def _namer(module: reference.Module, urls: dict[str, str]) -> Callable[[str], str | None]:
