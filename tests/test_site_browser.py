@@ -80,9 +80,8 @@ def test_pages_load_and_fit(built, page, name):
     assert page.trouble == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(OVERFLOW) == []
-    sizes = page.evaluate(
-        "[...document.querySelectorAll('math')].filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])"
-    )
+    shown = "[...document.querySelectorAll('math')].filter(e => e.checkVisibility())"
+    sizes = page.evaluate(shown + ".map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])")
     assert all(width > 3 and height > 3 for width, height in sizes)
     assert bool(sizes) == name.startswith(("index", "errata", "gl", "no", "0", "api/"))
     assert page.locator("main").bounding_box()["width"] > min(0.85 * page.viewport_size["width"], 800)
