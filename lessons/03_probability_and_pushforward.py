@@ -69,9 +69,9 @@ check("3.1", "P(a ≤ X ≤ b) = ∫ p(x) dx over [a, b]", area, by_phi, atol=1e
 # $$ \int p(x)\,dx = 1, \qquad
 # p(\mu) = \frac{1}{\sigma\sqrt{2\pi}} > 1 \quad\text{for } \sigma < \frac{1}{\sqrt{2\pi}} = 0.3989 \tag{3.2} $$
 #
-# Article S0, section 2.1.1, explains the density as the function that describes "the probability of a value". With
-# $\sigma = 0.1$ that "probability" would be 3.99. The ring of eight Gaussians that our two-dimensional GANs learn
-# reaches 49.7 at each mode.
+# > **Aside: a density is no probability.** Article S0, section 2.1.1, explains the density as the function that
+# > describes "the probability of a value". With $\sigma = 0.1$ that "probability" would be 3.99. The ring of eight
+# > Gaussians that our two-dimensional GANs learn reaches 49.7 at each mode.
 
 # %%
 whole = integrate(lambda x: normal_density(x, mean, std), mean - 2, mean + 2)

@@ -240,12 +240,12 @@ check(
 check("4.10a", "not p ≪ q: KL(wide‖narrow) = ∞", divergences.kl(wide, narrow), math.inf, atol=0)
 
 # %% [markdown]
-# Article S0, section 2.1.2, writes the divergence as a sum over pairs $(x_g, y_d)$ of a generated point and a label,
-# and says below the formula that $P$ is the distribution of the data and $Q$ that of the generated points. Those are
-# two different things. The sum that compares data with fakes runs over $x$ alone, as in (4.6); it also needs (4.10),
-# of which the article says nothing. To see that the pairs matter, let the fakes be *perfect*,
-# $p_g = p_{\text{data}}$, and let the label depend on $x$ in two different ways. The article's sum is positive; the
-# divergence of data and fakes is 0.
+# > **Aside: a divergence over pairs?** Article S0, section 2.1.2, writes the divergence as a sum over pairs $(x_g,
+# > y_d)$ of a generated point and a label, and says below the formula that $P$ is the distribution of the data and $Q$
+# > that of the generated points. Those are two different things. The sum that compares data with fakes runs over $x$
+# > alone, as in (4.6); it also needs (4.10), of which the article says nothing. To see that the pairs matter, let the
+# > fakes be *perfect*, $p_g = p_{\text{data}}$, and let the label depend on $x$ in two different ways. The article's
+# > sum is positive; the divergence of data and fakes is 0.
 
 # %%
 p_data = p_fake = np.array([0.3, 0.7])
@@ -329,9 +329,11 @@ check("4.14", "mean log-likelihood = −H(p̂, p_θ)", np.mean(np.log(model[data
 # \quad\Longrightarrow\quad \operatorname{argmax}_\theta \mathcal{L} = \operatorname{argmin}_\theta
 # \mathrm{KL}(\hat p \,\Vert\, p_\theta) \tag{4.15} $$
 #
-# Article S0, section 1.1.1, says that classical generative models *maximise* a KL divergence. It is the opposite: they
-# maximise the likelihood and so **minimise** $\mathrm{KL}(p_{\text{data}} \,\Vert\, p_{\text{model}})$. We take a
-# family with one parameter, $p_\theta \propto (1, e^\theta, e^{2\theta}, e^{3\theta})$, and walk along it.
+# > **Aside: maximised or minimised?** Article S0, section 1.1.1, says that classical generative models *maximise* a KL
+# > divergence. It is the opposite: they maximise the likelihood and so **minimise** $\mathrm{KL}(p_{\text{data}}
+# > \,\Vert\, p_{\text{model}})$.
+#
+# We take a family with one parameter, $p_\theta \propto (1, e^\theta, e^{2\theta}, e^{3\theta})$, and walk along it.
 
 # %%
 thetas = np.linspace(-3, 3, 601)
@@ -450,9 +452,9 @@ check("4.18", "gradient ascent ends at p_θ = p̂", fitted, empirical, atol=1e-1
 # $$ \tfrac12 \sum_i \left|p_i - \hat p_i\right| \ge 1 - \frac{N}{n},
 # \qquad \mathrm{KL}(p \,\Vert\, \hat p) = \infty \tag{4.19} $$
 #
-# Article S0, section 1.1, recommends GANs for cases where data are scarce. A GAN's objective (lesson 7) compares
-# $p_g$ with the *sample* as well. Its best $p_g$ is $\hat p$, and the truth itself scores worse: scarce data are a
-# problem for a GAN as for anyone else.
+# > **Aside: GANs for scarce data?** Article S0, section 1.1, recommends GANs for cases where data are scarce. A GAN's
+# > objective (lesson 7) compares $p_g$ with the *sample* as well. Its best $p_g$ is $\hat p$, and the truth itself
+# > scores worse: scarce data are a problem for a GAN as for anyone else.
 
 # %%
 few = np.bincount(rng.integers(0, 20, size=10), minlength=20) / 10

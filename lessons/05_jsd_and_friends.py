@@ -156,11 +156,11 @@ left = rel_entr(joints, products).sum(axis=(1, 2))
 check("5.5", "I(X; Z) = JSD, 1000 pairs", left, divergences.jsd(ps, qs), atol=1e-14, identity=4)
 
 # %% [markdown]
-# Article S0, section 2.1.2, has a mutual information too, but another one: between the *generated* data $X_g$ and the
-# *label $Y_d$ that the discriminator gives them*. That is no measure of how well a GAN does. Take a perfect
-# discriminator and hopeless fakes: it says "fake" to every one of them. A constant says nothing, so the article's
-# quantity is 0, as it would be for perfect fakes and a discriminator that has given up. The coin $Z$ must be in the
-# game, and real data as well.
+# > **Aside: another mutual information.** Article S0, section 2.1.2, has a mutual information too, but another one:
+# > between the *generated* data $X_g$ and the *label $Y_d$ that the discriminator gives them*. That is no measure of
+# > how well a GAN does. Take a perfect discriminator and hopeless fakes: it says "fake" to every one of them. A
+# > constant says nothing, so the article's quantity is 0, as it would be for perfect fakes and a discriminator that
+# > has given up. The coin $Z$ must be in the game, and real data as well.
 
 # %%
 hopeless = np.concatenate([0 * q, q])  # fakes on outcomes of their own, real data on others
@@ -513,8 +513,9 @@ check("5.20b", "and never exceeded there", left, 1.0, atol=0, relation="<=")
 # $$ \mathrm{JSD}\left(\mathcal{N}(0,1), \mathcal{N}(d,1)\right) \to \log 2, \qquad
 # \mathrm{KL}\left(\mathcal{N}(0,1) \,\Vert\, \mathcal{N}(d,1)\right) = \tfrac12 d^2 \to \infty \tag{5.21} $$
 #
-# Article S0, section 2.1.3, claims that the JSD grows to infinity with the difference and counts it as its merit. It
-# is the KL that does; the JSD is bounded by (5.2). (And the man is called Jensen, not "Jenson".)
+# > **Aside: does the JSD grow without end?** Article S0, section 2.1.3, claims that the JSD grows to infinity with the
+# > difference and counts it as its merit. It is the KL that does; the JSD is bounded by (5.2). (And the man is called
+# > Jensen, not "Jenson".)
 
 
 # %%

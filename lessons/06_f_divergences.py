@@ -513,9 +513,10 @@ check("6.21a", "from below", list(paths.values()), tops[:, None], relation="<=",
 # $$ \frac{p(x)}{q(x)} = (f^*)'(T^*(x)), \qquad
 #    \text{for the GAN } \frac{p(x)}{q(x)} = \frac{D^*(x)}{1 - D^*(x)} = e^{v(x)} \tag{6.22} $$
 #
-# Article S1 (sections 1 and 2.3) says that adversarial training achieves generation "and classification at the same
-# time". It does not classify the data. Faces 3 and 4 of our die are different classes with the same ratio, 0.9, and the
-# trained critic gives them the same answer: it could not tell you which of the two it saw.
+# > **Aside: does a GAN classify?** Article S1 (sections 1 and 2.3) says that adversarial training achieves generation
+# > "and classification at the same time". It does not classify the data. Faces 3 and 4 of our die are different
+# > classes with the same ratio, 0.9, and the trained critic gives them the same answer: it could not tell you which of
+# > the two it saw.
 
 # %%
 D = 1 / (1 + np.exp(-raw["gan"]))
@@ -744,9 +745,10 @@ check("6.31", "NWJ at its best constant is Donsker-Varadhan", moved, higher, ato
 #
 # $$ D^*(x) = \frac{b \, p(x) + a \, q(x)}{p(x) + q(x)} \tag{6.32} $$
 #
-# Article S2 works through an example with mean squared errors (real labels 1, fake labels 0.5, in its part 1). With
-# $b = 1$, $a = \frac12$ this optimum is $(p + q/2)/(p + q)$, and **at a perfect generator it is 3/4**: such a
-# discriminator answers "probably real" to everything, and no score of 1/2 is left for the generator to reach.
+# > **Aside: a discriminator that says 3/4.** Article S2 works through an example with mean squared errors (real labels
+# > 1, fake labels 0.5, in its part 1). With $b = 1$, $a = \frac12$ this optimum is $(p + q/2)/(p + q)$, and **at a
+# > perfect generator it is 3/4**: such a discriminator answers "probably real" to everything, and no score of 1/2 is
+# > left for the generator to reach.
 
 # %%
 pairs = zip(p, q, strict=True)

@@ -154,9 +154,9 @@ check("8.4a", "the non-saturating one is -1 + e^-20, up to e^-40",
 #
 # $$ \nabla_x (-\log D(x)) = -\frac{\nabla_x D(x)}{D(x)} = -(1 - D(x)) \, \nabla_x \ell(x) \tag{8.5} $$
 #
-# Article S4, section 4.2.2, stops at $-1/D(G(z))$. That is the derivative by the number $D$; the factor $\nabla_x D$,
-# which says in *which direction* the sample should move, is missing. With $\ell(x) = \langle w, x \rangle + b$, one has
-# $\nabla_x \ell = w$.
+# > **Aside: a derivative that stops half-way.** Article S4, section 4.2.2, stops at $-1/D(G(z))$. That is the
+# > derivative by the number $D$; the factor $\nabla_x D$, which says in *which direction* the sample should move, is
+# > missing. With $\ell(x) = \langle w, x \rangle + b$, one has $\nabla_x \ell = w$.
 
 # %%
 w, b, x = np.array([2.0, -1.0]), 0.3, np.array([-0.4, 0.9])

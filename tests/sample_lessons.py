@@ -19,7 +19,12 @@ FIRST = r'''# %% [markdown]
 #
 # Prerequisites: numbers; see lesson 2.
 #
-# **Predict first.** Is $\frac12 + \frac12$ more than 1?
+# **Predict first.** Is $\frac12 + \frac12$ more than 1? By (1.1), say
+#
+# 1. yes,
+# 2. or no?
+#
+# Then read on.
 
 # %%
 import numpy as np
@@ -58,6 +63,44 @@ check("1.2", "a third is less", [1 / 3, 1 / 4], [1 / 2, 1 / 3], atol=0, relation
 print("the first", x[:2], "<&>")
 
 # %%
+def is_long():
+    """Code of more than thirty lines, which stands folded."""
+    y = 0
+    y = 1
+    y = 2
+    y = 3
+    y = 4
+    y = 5
+    y = 6
+    y = 7
+    y = 8
+    y = 9
+    y = 10
+    y = 11
+    y = 12
+    y = 13
+    y = 14
+    y = 15
+    y = 16
+    y = 17
+    y = 18
+    y = 19
+    y = 20
+    y = 21
+    y = 22
+    y = 23
+    y = 24
+    y = 25
+    y = 26
+    y = 27
+    y = 28
+    y = 29
+    return y
+
+
+check("1.1d", "long code runs too", is_long(), 29, atol=0)
+
+# %%
 fig, ax = figure()
 ax.plot(x, x / 2)
 show(fig, "half", alt="A straight line with slope one half.")
@@ -94,12 +137,12 @@ SECOND = r"""# %% [markdown]
 #
 # **Predict first.** How many make 1?
 #
-# $$ \frac{x}{3} \cdot 3 = x. \tag{2.1} $$
+# $$ \frac{x}{3} \cdot 3 = \frac{x}{3} + \frac{x}{3} + \frac{x}{3} = \frac{x + x + x}{3} = \frac{3 x}{3} = 1 x = x. \tag{2.1} $$
 
 # %%
 from minigan.lessons import check
 
-check("2.1", "3 (x / 3) = x", 3 * (1 / 3), 1, atol=1e-12)
+check("2.1", "3 (x / 3) = x", 3 * (1 / 3), 1, atol=1e-12)  # a line of more than fifty characters
 """
 ERRATA = """
 [[erratum]]
@@ -123,6 +166,23 @@ claim = "A name."
 right = "Another name."
 kind = "wording"
 reason = "A name is no number."
+"""
+GLOSSARY = """
+[[term]]
+name = "half"
+line = "One of two equal parts, $x/2$."
+see = "1: Two halves"
+api = "minigan.ops.multiply"
+
+[[term]]
+name = "third"
+line = "One of three."
+see = "7: Thirds"
+
+[[symbol]]
+name = 'x^*'
+line = "a number"
+see = "1: Two halves"
 """
 ARTICLES = """
 [[article]]
@@ -162,6 +222,7 @@ def write(root: Path) -> Path:
     (folder / "02_thirds.py").write_text(SECOND, encoding="utf-8")
     (folder / "solutions" / "01_halves.py").write_text(FIRST_SOLUTIONS, encoding="utf-8")
     (folder / "errata.toml").write_text(ERRATA, encoding="utf-8")
+    (folder / "glossary.toml").write_text(GLOSSARY, encoding="utf-8")
     (folder / "articles.toml").write_text(ARTICLES, encoding="utf-8")
     return folder
 

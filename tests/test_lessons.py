@@ -10,7 +10,7 @@ from types import ModuleType
 import jupytext
 import pytest
 
-from minigan.lessons import catalog, checks, errata, grading, pages, runner, sources, text
+from minigan.lessons import catalog, checks, errata, glossary, grading, pages, reference, runner, sources, text
 from minigan.lessons.catalog import Lesson
 
 FOLDER = Path(__file__).parent.parent / "lessons"
@@ -101,6 +101,18 @@ def test_formulas_convert_and_links_lead_somewhere(lesson):
 def test_it_begins_with_its_title_its_subject_and_a_question(lesson):
     assert lesson.title and lesson.about and lesson.question
     assert lesson.about != lesson.question
+    for said in (lesson.about, lesson.question):  # the index shows both: whole, not cut in a sentence
+        assert said.rstrip("*").endswith((".", "?", "!")), said
+    opening = "\n\n".join(cell.text for cell in lesson.cells[:1])
+    assert lesson.question in opening and opening.rstrip().endswith(lesson.question)
+
+
+@each_lesson
+def test_what_an_article_has_wrong_stands_folded_where_nothing_follows_from_it(lesson):
+    for cell in lesson.cells:
+        if cell.kind == "markdown":
+            last = re.split(r"\n\s*\n", cell.text.rstrip())[-1]
+            assert not re.match(r"\*{0,2}Articles? S\d", last) or last.endswith(":"), f"make it an aside: {last[:80]}"
 
 
 @each_lesson
@@ -160,3 +172,36 @@ def test_every_section_and_erratum_of_the_articles_is_accounted_for():
         assert len(numbers) == len(set(numbers))
         known = {lesson.number for lesson in LESSONS}
         assert all(lesson in known for section in article.sections for lesson in section.lessons)
+
+
+def test_every_term_is_explained_where_it_says_and_computed_by_a_name_that_exists():
+    lessons = {lesson.number: lesson for lesson in LESSONS}
+    names = {f"{module.name}.{entry.name}" for module in reference.modules() for entry in module.entries}
+    terms, symbols = glossary.read(FOLDER)
+    assert len(terms) > 50 and len(symbols) > 20
+    headings = {}
+    for number in {term.lesson for term in (*terms, *symbols)}:
+        writer = text.Text()
+        for cell in lessons[number].cells:
+            if cell.kind == "markdown":
+                writer.html(cell.text)
+        headings[number] = writer.headings
+    for term in (*terms, *symbols):
+        assert glossary.anchor(term, headings[term.lesson])  # raises where there is no such heading
+        assert "<math" in writer.inline(f"${term.name}$") if term in symbols else term.name
+        assert writer.inline(term.line) and (not term.api or term.api in names), term.name
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("name = 'x'\nline = 'y'\nsee = 'Lesson 5'", "expected name, line, see"),
+        ("name = 'x'\nsee = '5: y'", "expected name, line, see"),
+        ("name = 'x'\nline = 'y'\nsee = '5: y'\n[[symbol]]\nname = 'x'\nline = 'y'\nsee = '5: y'", "has x twice"),
+        ("name", "Expected '='"),
+    ],
+)
+def test_a_glossary_that_is_wrong_is_refused(entry, message, tmp_path):
+    (tmp_path / "glossary.toml").write_text(f"[[term]]\n{entry}\n", encoding="utf-8")
+    with pytest.raises(catalog.LessonError, match=message):
+        glossary.read(tmp_path)

@@ -296,7 +296,10 @@ def test_identities_are_registered_by_name():
 def test_a_lesson_is_read(lessons):
     first, second = catalog.find(str(lessons))
     assert (first.number, first.title, first.about) == (1, "Halves", "What a half is. And *why*.")
-    assert first.question == r"Is $\frac12 + \frac12$ more than 1?" and second.question.startswith("How many make 1?")
+    assert (
+        first.question == "Is $\\frac12 + \\frac12$ more than 1? By (1.1), say\n\n1. yes,\n2. or no?\n\nThen read on."
+    )
+    assert second.question.startswith("How many make 1?")
     assert [cell.kind for cell in second.cells] == ["markdown", "code"]
     lines = first.source.splitlines()
     assert all(lines[cell.line - 1].removeprefix("# ") == cell.text.splitlines()[0] for cell in first.cells)
@@ -380,7 +383,7 @@ def test_a_run_ends_with_a_summary(lessons, tmp_path, capsys):
     out = tmp_path / "figures"
     text = said(capsys, 0, "run", "1", "2", "--dir", str(lessons), "--fast", "--out", str(out))
     assert "[1.1] x/2 + x/2 = x   error" in text and (out / "01_halves-half.png").is_file()
-    assert "lesson 1, Halves: 5 checks passed, largest error / tolerance" in text
+    assert "lesson 1, Halves: 6 checks passed, largest error / tolerance" in text
     assert "exercises: 1 open, 0 right, 0 wrong" in text and "lesson 2, Thirds: 1 checks passed" in text
     assert os.environ.get(checks.FAST) is None and os.environ.get(figures.FOLDER) is None
 

@@ -14,8 +14,10 @@ import pytest
 import sample_lessons
 
 from minigan import gans
-from minigan.lessons import site
-from minigan.lessons.catalog import LessonError
+from minigan.lessons import notebooks, reference, site, text
+from minigan.lessons import pages as pages_of
+from minigan.lessons.catalog import Lesson, LessonError
+from minigan.lessons.checks import Check
 from minigan.run.errors import UsageError
 
 VAE_PICTURES = "Samples; and real images beside what the mean of their code is decoded to."
@@ -80,19 +82,22 @@ def text_of(built, name):
 def test_the_files(built, pages):
     names = {path.relative_to(built[0]).as_posix() for path in built[0].rglob("*") if path.is_file()}
     assert names >= {
-        "index.html", "identities.html", "gallery.html", "01_halves.html", "02_thirds.html", "style.css", "gallery/vae.png",
+        "index.html", "search.html", "search.js", "search-index.js",
+        "identities.html", "gallery.html", "01_halves.html", "02_thirds.html", "style.css", "gallery/vae.png",
         "notebooks/01_halves.ipynb", "joining.html", "errata.html",
         "figures/01_halves-half.png", "source/minigan/ops/elementwise.py.html", "source/lessons/01_halves.py.html",
         "source/lessons/solutions/01_halves.py.html", "source/tests/test_identities_x.py.html",
     }  # fmt: skip
     assert set(json.loads(text_of(built, site.LISTED))) == names - {site.LISTED}
-    totals = "2 lessons, 3 numbered formulas, 6 checks, 1 figures, 2 errata refuted by a check, 1 errata of wording"
+    totals = "2 lessons, 3 numbered formulas, 7 checks, 1 figures, 2 errata refuted by a check, 1 errata of wording"
     assert built[2].endswith(f"index.html: {totals}, 2 identities")
 
 
 def test_a_text_beside_the_lessons_has_a_page_that_every_page_leads_to(built, pages):
     assert [
-        url for url in pages["joining.html"].links if "#" not in url and not url.startswith(("index", "gal", "id"))
+        url
+        for url in pages["joining.html"].links
+        if "#" not in url and not url.startswith(("index", "gal", "glo", "id", "api"))
     ] == [
         "01_halves.html",
         "joining.html",
@@ -102,9 +107,10 @@ def test_a_text_beside_the_lessons_has_a_page_that_every_page_leads_to(built, pa
     assert "<h1>Joining</h1>" in text_of(built, "joining.html")
 
 
-def test_nothing_is_loaded_from_elsewhere_and_nothing_is_a_script(pages):
+def test_nothing_is_loaded_from_elsewhere_and_only_two_pages_have_scripts(pages):
+    of = {"play.html": 1, "search.html": 2}
     for name, page in pages.items():
-        assert ("script" in page.tags) == (name == "play.html") and "iframe" not in page.tags
+        assert page.tags.count("script") == of.get(name, 0) and "iframe" not in page.tags
         assert not any(re.match(r"[a-z]+:|//", url) for url in page.loads if url != "data:,")
     style = (Path(site.__file__).parent / "templates" / "style.css").read_text()
     assert re.findall(r"url\(([^)]*)\)", style) == ['"fonts/stix-two-math.woff2"']
@@ -145,7 +151,8 @@ def test_formulas_are_mathml_with_number_and_check(built, pages):
     assert pages["01_halves.html"].tags.count("math") >= 5
     assert {"eq-1.1", "check-1.1", "check-1.1a", "check-1.1b"} <= set(pages["01_halves.html"].ids)
     assert "\\frac" not in html and "\\tag" not in html and "$" not in html.replace("$$", "")
-    assert html.count('class="verdict"') == 5  # 1.1 and its three parts, beside the formula, and 1.2
+    assert html.count('class="verdict"') == 2  # 1.1 with its four parts, beside the formula, and 1.2
+    assert ">✓ 1.1 to 1.1d</a>" in html
     assert '<a href="#eq-1.1">(1.1)</a>' in html and '<a href="02_thirds.html#eq-2.1">(2.1)</a>' in html
     assert '<a href="02_thirds.html">lesson 2</a>' in html and "&lt;b&gt;no HTML" in html
 
@@ -161,11 +168,13 @@ def test_asides_are_folded_and_their_formulas_keep_number_and_check(built, pages
 def test_checks_stand_on_their_lines_and_link_to_tests_and_errata(built):
     html, source = text_of(built, "01_halves.html"), sample_lessons.FIRST.splitlines()
     line = next(i for i, text in enumerate(source, 1) if text.startswith('check("1.1",'))
-    assert f'<a href="source/lessons/01_halves.py.html#L{line}">line {line}</a>' in html
+    assert f'<a class="place" href="source/lessons/01_halves.py.html#L{line}">line {line}</a>' in html
     loop = next(i for i, text in enumerate(source, 1) if text.startswith('    check(f"1.1{name}"'))
     assert html.count(f"#L{loop}") == 2
-    assert '<a href="source/tests/test_identities_x.py.html#L3">identity 50</a>' in html  # with its decorator
-    assert '<a class="erratum" href="errata.html#S0.7">S0.7</a>' in html
+    assert (
+        '<a class="place" href="source/tests/test_identities_x.py.html#L3">identity 50</a>' in html
+    )  # with its decorator
+    assert '<a class="erratum" href="errata.html#S0.7">refutes S0.7</a>' in html
 
 
 def test_output_is_shown_as_text(built):
@@ -222,7 +231,90 @@ def test_lessons_come_first_and_a_page_of_its_own_accounts_for_articles_and_erra
     assert "A name is no number." not in index and 'href="errata.html#errata"' in index
     assert 'href="01_halves.html#check-1.1"' in html and "A name is no number." in html
     assert "later: quarters" in html and 'title="Halves">1</a>, 7' in html
-    assert "Is <math" in index  # the question of the first lesson
+    assert index.index('id="lessons"') < index.index('id="held"')
+
+
+def test_the_index_asks_each_question_whole(built):
+    index = text_of(built, "index.html")
+    asked = re.search(r'<div class="question">(.*?)</div>', index, re.DOTALL)[1]
+    assert asked.startswith("<p><strong>Predict first.</strong> Is <math") and asked.count("<li>") == 2
+    assert '<a href="01_halves.html#eq-1.1">(1.1)</a>' in asked and asked.rstrip().endswith("<p>Then read on.</p>")
+
+
+def test_every_lesson_leads_back_on_and_to_all_at_its_top(built):
+    first, second = (
+        re.search(r"</header>\s*<nav class=\"turn\".*?</nav>", text_of(built, f"{name}.html"), re.DOTALL)[0]
+        for name in ("01_halves", "02_thirds")
+    )
+    assert 'rel="next" href="02_thirds.html"' in first and 'rel="prev"' not in first
+    assert 'rel="prev" href="01_halves.html"' in second and 'rel="next"' not in second
+    assert first.count('href="index.html#lessons"') == second.count('href="index.html#lessons"') == 1
+
+
+def test_a_check_stands_once_on_its_page(built):
+    """The error observed and the tolerance stand below the code; what is beside the formula only leads there."""
+    html = text_of(built, "01_halves.html")
+    for statement in ("x/2 + x/2 = x", "&lt;= max(x, 1)", "a third is less", "long code runs too"):
+        shown = re.sub(r'title="[^"]*"|<div class="code">.*?</div>', "", html, flags=re.DOTALL)
+        assert shown.count(statement) == 1, statement
+    assert html.count('<ul class="checks">') == 2
+
+
+def test_long_code_is_folded_and_what_it_printed_is_not(built):
+    html = text_of(built, "01_halves.html")
+    folded = re.search(r'<details class="long"><summary>(.*?)</summary>(.*?)</details>(.*?)</div>', html, re.DOTALL)
+    assert folded[1] == "Code, 36 lines: <code>is_long</code>" and 'id="check-1.1d"' in folded[3]
+    assert html.count('<details class="long">') == 1
+
+
+def test_a_check_whose_line_is_nowhere_on_the_page_is_refused(tmp_path):
+    lesson = Lesson(sample_lessons.write(tmp_path) / "02_thirds.py")
+    silent = Check("2.1", "3 = 3", "=", 0.0, 0.0, 0.0, 0.0, 1, (), None, "02_thirds.py", 12)
+    with pytest.raises(LessonError, match=r"line 12: check 2\.1 held, but its line"):
+        pages_of.page(lesson, notebooks.Executed(notebooks.notebook(lesson), [silent], 0.0), text.Text())
+
+
+def test_the_reference_has_every_public_name_and_leads_to_it(built, pages):
+    index = pages["api/index.html"].links
+    for module in reference.modules():
+        page = pages[f"api/{module.name}.html"]
+        assert {each.name for entry in module.entries for each in (entry, *entry.members)} <= set(page.ids)
+        assert {f"{module.name}.html#{entry.name}" for entry in module.entries} <= set(index)
+    assert pages["api/minigan.theory.optimal.html"].tags.count("math") > 30
+    html = text_of(built, "api/minigan.ops.html")
+    assert 'href="../source/minigan/ops/elementwise.py.html#L' in html  # which a lesson cites
+    assert "minigan/ops/conv.py, line " in html  # which none does
+    assert 'href="../api/index.html"' in text_of(built, "api/minigan.ops.html") and 'href="api/index.html"' in text_of(
+        built, "index.html"
+    )
+
+
+def test_the_index_of_the_search_has_the_sections_of_all_kinds_of_pages(built, pages):
+    code = text_of(built, "search-index.js")
+    rows = json.loads(code.removeprefix("const sections = ").removesuffix(";\n"))
+    found = {row["url"]: row for row in rows}
+    assert "<" not in code and len(found) == len(rows) > 500
+    for row in rows:
+        path, fragment = urldefrag(row["url"])
+        assert not fragment or fragment in pages[path].ids, row["url"]
+    halves = found["01_halves.html#two-halves"]
+    assert halves["title"] == "Two halves" and halves["page"] == "Halves" and "they make" not in halves["text"]
+    assert "of them make the whole, by multiply" in halves["text"] and "check(" not in halves["text"]
+    assert "A name is no number." in found["errata.html#S0.8"]["text"]
+    assert "Adam" in found["api/minigan.optim.html#Adam"]["title"]
+    assert not any(url.startswith("source/") for url in found)
+
+
+def test_terms_and_symbols_lead_to_where_they_are_explained(built, pages):
+    html = text_of(built, "glossary.html")
+    assert '<dt id="half">half</dt>' in html and "lesson 7</span>" in html  # which this build has not
+    assert {"01_halves.html#two-halves", "api/minigan.ops.html#multiply", "notation.html"} <= set(
+        pages["glossary.html"].links
+    )
+    assert pages["notation.html"].tags.count("msup") == 2  # in the list, and in the contents
+    assert "glossary.html" in pages["01_halves.html"].links and '"glossary.html#half"' in text_of(
+        built, "search-index.js"
+    )
 
 
 def test_the_notebook_is_valid_and_has_outputs(built):

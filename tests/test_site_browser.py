@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
 import sample_lessons
 from browsers import chromium
+from PIL import Image
 
 from minigan.lessons import site
 
@@ -59,23 +63,27 @@ def page(request, browser):
     [
         "index.html",
         "errata.html",
+        "search.html?q=half",
         "01_halves.html",
         "02_thirds.html",
         "identities.html",
         "gallery.html",
+        "glossary.html",
+        "notation.html",
+        "api/index.html",
+        "api/minigan.theory.optimal.html",
         "source/minigan/ops/elementwise.py.html",
     ],
 )
 def test_pages_load_and_fit(built, page, name):
-    page.goto((built / name).as_uri())
+    page.goto(built.as_uri() + "/" + name)
     assert page.trouble == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(OVERFLOW) == []
-    sizes = page.evaluate(
-        "[...document.querySelectorAll('math')].map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])"
-    )
+    shown = "[...document.querySelectorAll('math')].filter(e => e.checkVisibility())"
+    sizes = page.evaluate(shown + ".map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])")
     assert all(width > 3 and height > 3 for width, height in sizes)
-    assert sizes or name in ("identities.html", "gallery.html", "source/minigan/ops/elementwise.py.html")
+    assert bool(sizes) == name.startswith(("index", "errata", "gl", "no", "0", "api/"))
     assert page.locator("main").bounding_box()["width"] > min(0.85 * page.viewport_size["width"], 800)
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 
@@ -116,3 +124,51 @@ def test_dark_and_light_differ(built, page):
         )
     assert colours["light"][0] != colours["dark"][0]
     assert colours["light"][1] == colours["dark"][1] == "rgb(255, 255, 255)"  # figures are drawn on white
+
+
+EDGES = """() => [...document.querySelectorAll('.equation .scroll, .output, .code pre')].map((e, i) => (e.id ||= 'edge-' + i, {
+    id: e.id, more: e.scrollWidth > e.clientWidth + 1, visible: e.checkVisibility()}))"""
+
+
+def darkness(page, id):
+    """How much darker the left and the right edge of an element are than its ground, 0 to 255, whatever is written there."""
+    picture = Image.open(io.BytesIO(page.locator(f"[id='{id}']").screenshot())).convert("L")
+    pixels = np.asarray(picture, dtype=float)
+    ground = np.median(pixels)
+    return tuple(float(np.median(ground - pixels[:, at])) for at in (3, -4))
+
+
+def test_what_scrolls_sideways_shows_it_at_the_side_where_there_is_more(built, page):
+    page.goto((built / "02_thirds.html").as_uri())
+    boxes = [box for box in page.evaluate(EDGES) if box["visible"]]
+    wide = [box["id"] for box in boxes if box["more"]]
+    assert (len(wide) == 2) == (page.viewport_size["width"] == 400)  # a long formula and its code
+    for id in [box["id"] for box in boxes if not box["more"]]:
+        assert max(darkness(page, id)) < 3, id
+    for id in wide:
+        left, right = darkness(page, id)
+        assert left < 3 and right > 12, id
+        page.evaluate("id => document.getElementById(id).scrollLeft = 1e6", id)
+        left, right = darkness(page, id)
+        assert left > 12 and right < 3, id
+
+
+def test_the_search_finds_without_a_server_and_by_the_keyboard(built, page):
+    page.goto((built / "01_halves.html").as_uri())
+    page.locator(".top input").fill("adam")
+    page.keyboard.press("Enter")  # a form of plain HTML leads to the page
+    page.wait_for_url("**/search.html?q=adam")
+    results = page.locator(".results a")
+    assert results.first.inner_text() == "Adam" and "sections found" in page.locator("#found").inner_text()
+    assert page.evaluate("document.activeElement.id") == "query"
+    page.locator("#query").fill("multiply WHOLE")  # both words, in any case: a text of the first lesson
+    assert results.all_inner_texts() == ["Two halves"] and page.locator("mark").inner_text() == "multiply"
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent") == "Two halves"
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "query"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/01_halves.html#two-halves")
+    page.goto((built / "search.html").as_uri() + "?q=<b>nothing</b>")
+    assert results.count() == 0 and page.locator("#found").inner_text() == "0 sections found"
+    assert page.trouble == [] and page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 import minigan
@@ -20,7 +21,8 @@ MARKER = re.compile(r"# %%\s*(\[markdown\]|\[md\])?\s*$")
 FORMATTER = re.compile(r"[ \t]+# fmt: skip$", re.MULTILINE)
 TITLE = re.compile(r"#\s+(\d+)\.\s+(.+)")
 PREDICT = re.compile(r"predict", re.IGNORECASE)
-LABEL = re.compile(r"^\*\*.+?\*\*\s*")  # "**Predict first.** ..."
+LABEL = re.compile(r"\*\*.+?\*\*\s*")  # "**Predict first.** ..."
+NEXT = re.compile(r"#|\*\*|>")  # what ends the question: a heading, a label, an aside
 EXTRA = {
     "hypothesis", "scipy", "nbclient", "nbformat", "ipykernel", "jupyter_client", "jinja2", "pygments", "markdown_it",
     "mdit_py_plugins", "math_core",
@@ -95,24 +97,30 @@ class Lesson:
 
     @cached_property
     def question(self) -> str:
-        """The question that the reader should answer before reading on (the paragraph that says "predict")."""
-        for i, paragraph in enumerate(self._paragraphs):
-            label = paragraph if paragraph.startswith("#") else (LABEL.match(paragraph) or [""])[0]
+        """The question that the reader should answer before reading on, as Markdown, whole: from what says "predict" to the next
+        heading, label or numbered formula, or to the first code."""
+        for i, block in enumerate(self._blocks):
+            label = block if block.startswith("#") else (LABEL.match(block) or [""])[0]
             if PREDICT.search(label):
-                rest = "" if paragraph.startswith("#") else LABEL.sub("", paragraph)
-                return rest or next(iter(self._paragraphs[i + 1 : i + 2]), "")
+                rest = takewhile(lambda block: not NEXT.match(block) and "\\tag{" not in block, self._blocks[i + 1 :])
+                return "\n\n".join(filter(None, [block.removeprefix(label).strip(), *rest]))
         return ""
 
     @property
     def _paragraphs(self) -> list[str]:
-        """The paragraphs of Markdown before the first line of code, each as one line."""
+        """The paragraphs of :attr:`_blocks`, each as one line."""
+        return [" ".join(block.split()) for block in self._blocks]
+
+    @cached_property
+    def _blocks(self) -> list[str]:
+        """The paragraphs, lists and formulas of Markdown before the first line of code."""
         text: list[str] = []
         for cell in self.cells:
             if cell.kind == "code" and text:
                 break
             if cell.kind == "markdown":
                 text.append(cell.text)
-        return [" ".join(block.split()) for block in re.split(r"\n\s*\n", "\n\n".join(text)) if block.strip()]
+        return [block.strip() for block in re.split(r"\n\s*\n", "\n\n".join(text)) if block.strip()]
 
 
 def cells(source: str) -> Iterator[Cell]:

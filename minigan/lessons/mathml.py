@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from math_core import LatexError, LatexToMathML
 
@@ -15,6 +16,7 @@ TOKEN = re.compile(
 _converter = LatexToMathML(fancy_error=False)
 
 
+@cache
 def convert(latex: str, *, display: bool = False) -> str:
     """The `<math>` element of a formula; a long one in a line of text is several, so that the line can break between them.
 

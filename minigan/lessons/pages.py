@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -15,7 +16,7 @@ from pygments.lexers import PythonLexer, TextLexer, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
 from minigan.lessons import text
-from minigan.lessons.catalog import Lesson
+from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
 from minigan.lessons.notebooks import Executed
 from minigan.lessons.text import Text
@@ -24,6 +25,7 @@ CHECK = re.compile(r"\[([\w.]+)\] .*")
 DRAWS, HOLDS = re.compile(r"^\s*show\(", re.MULTILINE), re.compile(r"\b(check|grade)\(|^def ", re.MULTILINE)
 GRADES, OPEN = re.compile(r"^grade\(", re.MULTILINE), re.compile(r"^ +raise NotImplementedError$", re.MULTILINE)
 HINT = re.compile(r"^ +# Hint: .*\n(?: +# .*\n)*", re.MULTILINE)
+LONG = 30  # lines of code that are shown without a click
 EXERCISE = re.compile(r"exercise [\w.]+, \w+: (right|wrong|still open)")
 
 
@@ -45,8 +47,6 @@ class Page:
     checks: list[Check]
     formulas: list[str]
     figures: list[Figure]
-    question: str
-    about: str
     seconds: float
     notebook: Any
 
@@ -56,21 +56,71 @@ class Page:
         return f"{self.lesson.stem}.html"
 
 
-def page(lesson: Lesson, executed: Executed, writer: Text) -> Page:
-    """The page of a lesson. The first heading, its title, is left to the template."""
+@dataclass
+class Ledger:
+    """The checks of a page, each of which stands on it once, below the code that makes it.
+
+    Attributes:
+        waiting: those that have not been shown yet.
+        source: the address of the lesson's source, whose lines have anchors.
+        identities: for each identity, the address of the test that holds it.
+        shown: the ids that have been given an anchor.
+    """
+
+    waiting: list[Check]
+    source: str = ""
+    identities: dict[int, str] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
+
+    def take(self, line: str) -> str:
+        """The check that printed a line, as an item of a list; "" where none did."""
+        check = next((each for each in self.waiting if str(each) == line), None) if CHECK.fullmatch(line) else None
+        if check is None:
+            return ""
+        self.waiting.remove(check)
+        return self._item(check)
+
+    def _item(self, check: Check) -> str:
+        number = check.id.rstrip("abcdefghijklmnopqrstuvwxyz")
+        anchor = "" if check.id in self.shown else f' id="check-{check.id}"'
+        self.shown.add(check.id)
+        refutes = "".join(f' <a class="erratum" href="errata.html#{id}">refutes {id}</a>' for id in check.errata)
+        many = f" ({check.count:,} numbers)" if check.count > 1 else ""
+        place = f'<a class="place" href="{self.source}#L{check.line}">line {check.line}</a>'
+        if check.identity:
+            url, name = self.identities.get(check.identity), f"identity {check.identity}"
+            place += f', <a class="place" href="{url}">{name}</a>' if url else f', <span class="place">{name}</span>'
+        statement = f'<span class="statement">{escape(check.statement)}</span>{refutes}'
+        found = f'<span class="error">{escape(text.error(check))}{many}</span>'
+        return f'<li{anchor}><a href="#eq-{number}">{check.id}</a> {statement} {found} {place}</li>'
+
+
+def page(
+    lesson: Lesson, executed: Executed, writer: Text, *, source: str = "", identities: dict[int, str] | None = None
+) -> Page:
+    """The page of a lesson. The first heading, its title, is left to the template.
+
+    Raises:
+        LessonError: where a check left no line among the outputs, and so would stand nowhere.
+    """
     cells = executed.notebook.cells
-    waiting, parts = list(executed.checks), list[str]()
+    ledger, parts = Ledger(list(executed.checks), source, identities or {}), list[str]()
     figures: list[Figure] = []
     for cell in cells:
         if cell.cell_type == "markdown":
             parts.append(f'<div class="prose">{writer.html(_untitled(cell.source))}</div>')
         else:
-            shown = [_output(output, lesson, waiting, figures) for output in cell.outputs]
+            shown = [_output(output, lesson, ledger, figures) for output in cell.outputs]
             parts.append(_cell(cell.source, "".join(shown)))
+    if ledger.waiting:
+        lost = ledger.waiting[0]
+        raise LessonError(
+            f"{lesson.path}, line {lost.line}: check {lost.id} held, but its line is not among what the cell printed; "
+            "print nothing else on that line, and leave the output to the page"
+        )
     formulas = [tag for cell in cells if cell.cell_type == "markdown" for tag in text.TAG.findall(cell.source)]
     return Page(
-        lesson, "\n".join(parts), writer.headings, executed.checks, formulas, figures,
-        writer.inline(lesson.question), writer.inline(lesson.about), executed.seconds, executed.notebook,
+        lesson, "\n".join(parts), writer.headings, executed.checks, formulas, figures, executed.seconds, executed.notebook,
     )  # fmt: skip
 
 
@@ -91,7 +141,7 @@ def listing(code: str, name: str) -> str:
 
 
 def _cell(code: str, shown: str) -> str:
-    """Code and what it printed; code that only draws is folded away below its figure."""
+    """Code and what it printed; code that only draws is folded away below its figure, and long code where it stands."""
     asked, grader = exercise(code)
     if grader:
         asked, help = hint(asked)
@@ -101,7 +151,17 @@ def _cell(code: str, shown: str) -> str:
     if DRAWS.search(code) and not HOLDS.search(code):
         folded = f'<details class="drawing"><summary>Code of the figure</summary>{python(code)}</details>'
         return f'<div class="cell">{shown}{folded}</div>'
+    lines = len(code.splitlines())
+    if lines > LONG:
+        folded = f'<details class="long"><summary>{_told(code, lines)}</summary>{python(code)}</details>'
+        return f'<div class="cell">{folded}{shown}</div>'
     return f'<div class="cell">{python(code)}{shown}</div>'
+
+
+def _told(code: str, lines: int) -> str:
+    """What a folded cell holds: how many lines, and which functions and classes."""
+    names = [n.name for n in ast.parse(code).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    return f"Code, {lines} lines" + (f": {', '.join(f'<code>{name}</code>' for name in names)}" if names else "")
 
 
 def exercise(code: str) -> tuple[str, str]:
@@ -125,16 +185,16 @@ def _untitled(markdown: str) -> str:
     return re.sub(r"\A# .*\n?", "", markdown)
 
 
-def _output(output: Any, lesson: Lesson, waiting: list[Check], figures: list[Figure]) -> str:
+def _output(output: Any, lesson: Lesson, ledger: Ledger, figures: list[Figure]) -> str:
     if output.output_type == "stream":
-        return _printed(output.text, waiting)
+        return _printed(output.text, ledger)
     data = output.get("data", {})
     if "image/png" in data:
         return _figure(data["image/png"], output.metadata.get("image/png", {}), lesson, figures)
     return _pre(data.get("text/plain", ""))
 
 
-def _printed(printed: str, waiting: list[Check]) -> str:
+def _printed(printed: str, ledger: Ledger) -> str:
     """Lines of output; those of checks as a list that links to the formulas."""
     parts, lines = list[str](), list[str]()
     kind = ""
@@ -145,26 +205,14 @@ def _printed(printed: str, waiting: list[Check]) -> str:
             lines.clear()
 
     for line in printed.rstrip("\n").split("\n"):
-        match = CHECK.fullmatch(line)
-        found = next((c for c in waiting if match and str(c) == line), None)
+        found = ledger.take(line)
         now = "check" if found else "text"
         if now != kind:
             end()
             kind = now
-        lines.append(_checked(found) if found else line)
-        if found:
-            waiting.remove(found)
+        lines.append(found or line)
     end()
     return "".join(parts)
-
-
-def _checked(check: Check) -> str:
-    number = check.id.rstrip("abcdefghijklmnopqrstuvwxyz")
-    refutes = "".join(f' <a class="erratum" href="errata.html#{id}">refutes {id}</a>' for id in check.errata)
-    return (
-        f'<li><a href="#eq-{number}">{check.id}</a> <span class="statement">{escape(check.statement)}</span>{refutes} '
-        f'<a class="error" href="#check-{check.id}">{escape(text.error(check))}</a></li>'
-    )
 
 
 def _pre(printed: str) -> str:

@@ -1,12 +1,16 @@
-"""`minigan lessons build`: the lessons as a static site, which needs nothing from elsewhere, and but for `play.html` no script.
+"""`minigan lessons build`: the lessons as a static site, which needs nothing from elsewhere, and scripts only for its search and for
+`play.html`.
 
 index.html              the syllabus
 errata.html             the sections of the articles, and the errata
 05_jsd_and_friends.html a lesson; beside it notebooks/, figures/
 play.html               two GANs that train in the page, in plain JavaScript
 gallery.html            the models of the zoo: a picture, networks and losses, checks; beside it gallery/
+api/index.html          the public names of minigan; api/minigan.ops.html those of a module
+glossary.html           the terms of the lessons, and notation.html, their symbols, if there is a glossary.toml
 identities.html         the identities that hold by property test, if their table has been written
 contributing.html, ...  the other texts beside the lessons, lessons/*.md
+search.html             the search, with search.js and the index that it reads, search-index.js
 fonts/                  that of the mathematics, so that brackets grow everywhere
 source/...              every file that a lesson cites, with an anchor for each line
 """
@@ -16,7 +20,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import resources
@@ -27,7 +31,19 @@ import jinja2
 import nbformat
 from markupsafe import Markup
 
-from minigan.lessons import catalog, errata, gallery, notebooks, pages, sources, text
+from minigan.lessons import (
+    catalog,
+    docstrings,
+    errata,
+    gallery,
+    glossary,
+    notebooks,
+    pages,
+    reference,
+    search,
+    sources,
+    text,
+)
 from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
 from minigan.lessons.pages import Page
@@ -80,6 +96,14 @@ class Site:
         return link
 
 
+@dataclass(frozen=True)
+class Opening:
+    """How a lesson is announced in the index, as HTML: what it is about, and the question that it begins with, or ""."""
+
+    about: str
+    question: str
+
+
 def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = False, out: str = "site") -> str:
     """Execute the lessons and write the site.
 
@@ -106,18 +130,20 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     site.texts = {f"{path.stem}.html": _title(path) for path in others}
     site.templates.globals |= {
         "identities_exist": bool(_tables(folder)), "texts": site.texts,
-        "articles_exist": bool(syllabus), "errata_exist": bool(ledger),
+        "articles_exist": bool(syllabus), "errata_exist": bool(ledger), "glossary_exists": bool(glossary.read(folder)[0]),
     }  # fmt: skip
-    written = _lessons(site, fast, "errata.html" if syllabus else "")
-    _lesson_pages(site, written)
+    listed = "errata.html" if syllabus else ""
+    written = _lessons(site, fast, listed)
+    numbers = {page.lesson.number: page for page in written}
+    short = [numbers[number] for number in SHORT_WAY] if numbers.keys() >= set(SHORT_WAY) else []
+    _lesson_pages(site, written, short)
     checks = [check for page in written for check in page.checks]
     _known(checks, ledger)
     identities = _identities(site)
     totals = _totals(written, checks, ledger, identities)
-    numbers = {page.lesson.number: page for page in written}
     site.render(
-        "index.html", "index.html", pages=written, totals=totals, articles=syllabus, errata=ledger, identities=bool(identities),
-        short=[numbers[number] for number in SHORT_WAY] if numbers.keys() >= set(SHORT_WAY) else [],
+        "index.html", "index.html", pages=written, openings=_openings(site, listed), totals=totals, articles=syllabus,
+        errata=ledger, identities=bool(identities), short=short,
     )  # fmt: skip
     if syllabus or ledger:
         site.render(
@@ -125,11 +151,15 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
             whole=not only, of_check=_by_check(written),
         )  # fmt: skip
     _gallery(site)
+    names = _reference(site)
+    _glossary(site, numbers, names)
     for path in others:
         _text(site, path, f"{path.stem}.html", _title(path), "lessons", "Beside the lessons")
     _source_pages(site)
     site.render("play.html", "play.html")
-    site.files |= {name: _asset(name) for name in ("style.css", "play.js", "play.css")}
+    site.render("search.html", "search.html")
+    site.files |= {"search-index.js": search.script(site.files)}
+    site.files |= {name: _asset(name) for name in ("style.css", "play.js", "play.css", "search.js")}
     site.files |= {f"fonts/{name}": _data("fonts", name).read_bytes() for name in FONTS}
     _publish(Path(out), site.files, before)
     for problem in sorted(site.problems):
@@ -162,24 +192,47 @@ def _lessons(site: Site, fast: bool, articles: str) -> list[Page]:
 
 
 def _page(site: Site, lesson: Lesson, executed: notebooks.Executed, articles: str) -> Page:
-    url = f"{lesson.stem}.html"
-    writer = text.Text(
+    url, tests = f"{lesson.stem}.html", _identity_tests(site)
+    link = site.linker(url, lesson.title)
+    writer = _writer(site, url, lesson, articles)
+    writer.checks = executed.checks
+    held = {check.identity for check in executed.checks}
+    identities = {n: link("../{}#{}".format(*tests[n])) for n in sorted(tests.keys() & held)}
+    return pages.page(lesson, executed, writer, source=_source(site, lesson), identities=identities)
+
+
+def _writer(site: Site, url: str, lesson: Lesson, articles: str) -> text.Text:
+    """What writes the text of a lesson on a page of the site, its own or another."""
+    return text.Text(
         link=site.linker(url, lesson.title),
-        equations={tag: f"{each.stem}.html#eq-{tag}" for each in site.lessons for tag in text.TAG.findall(each.source)}
-        | {tag: f"#eq-{tag}" for tag in text.TAG.findall(lesson.source)},
+        equations={
+            tag: f"{'' if url == f'{each.stem}.html' else f'{each.stem}.html'}#eq-{tag}"
+            for each in site.lessons for tag in text.TAG.findall(each.source)
+        },
         lessons={each.number: f"{each.stem}.html" for each in site.lessons if each is not lesson},
         articles=articles,
-        checks=executed.checks,
         place=str(lesson.path),
-    )
-    return pages.page(lesson, executed, writer)
+    )  # fmt: skip
 
 
-def _lesson_pages(site: Site, written: list[Page]) -> None:
-    tests = _identity_tests(site)
+def _source(site: Site, lesson: Lesson) -> str:
+    """The address of the page of a lesson's file."""
+    return str(site.sources.cite(f"lessons/{lesson.path.name}", "", f"{lesson.stem}.html", lesson.title))
+
+
+def _openings(site: Site, articles: str) -> dict[str, Opening]:
+    """How each lesson is announced in the index, by its stem."""
+    found = {}
+    for lesson in site.lessons:
+        writer = _writer(site, "index.html", lesson, articles)
+        question = writer.html(f"**Predict first.** {lesson.question}") if lesson.question else ""
+        found[lesson.stem] = Opening(writer.inline(lesson.about), question)
+    return found
+
+
+def _lesson_pages(site: Site, written: list[Page], short: list[Page]) -> None:
     for i, page in enumerate(written):
-        lesson, link = page.lesson, site.linker(page.url, page.lesson.title)
-        source = site.sources.cite(f"lessons/{lesson.path.name}", "", page.url, lesson.title)
+        lesson, source = page.lesson, _source(site, page.lesson)
         solutions = None
         if lesson.solutions.is_file():
             solutions = site.sources.cite(f"lessons/solutions/{lesson.path.name}", "", page.url, lesson.title)
@@ -188,8 +241,7 @@ def _lesson_pages(site: Site, written: list[Page]) -> None:
         site.files[f"notebooks/{lesson.stem}.ipynb"] = nbformat.writes(page.notebook)
         site.render(
             page.url, "lesson.html", lesson=lesson, it=page, source=source, solutions=solutions, contents=_contents(page),
-            before=written[i - 1] if i else None, after=written[i + 1] if i + 1 < len(written) else None,
-            identities={n: link("../{}#{}".format(*tests[n])) for n in tests.keys() & {c.identity for c in page.checks}},
+            before=written[i - 1] if i else None, after=written[i + 1] if i + 1 < len(written) else None, short=short,
         )  # fmt: skip
 
 
@@ -210,6 +262,72 @@ def _gallery(site: Site) -> None:
         sources={m.name: site.sources.cite(m.source, m.symbol, "gallery.html", title) for m in every},
         stems={lesson.stem: lesson.title for lesson in site.lessons},
     )  # fmt: skip
+
+
+def _glossary(site: Site, numbers: dict[int, Page], names: dict[str, str]) -> None:
+    """The pages of the terms and of the symbols, where the file beside the lessons has some."""
+    terms, symbols = glossary.read(site.sources.lessons)
+    writer = text.Text(place=glossary.FILE)
+    for url, title, other, entries, kind in (
+        ("glossary.html", "Glossary", ("notation.html", "Notation"), terms, "term"),
+        ("notation.html", "Notation", ("glossary.html", "Glossary"), symbols, "symbol"),
+    ):
+        rows = []
+        for i, term in enumerate(entries):
+            if term.api and term.api not in names:
+                raise LessonError(f"{glossary.FILE}, {term.name}: minigan has no public name {term.api}")
+            page = numbers.get(term.lesson)
+            rows.append({
+                "id": f"{kind}-{i}" if kind == "symbol" else re.sub(r"[^a-z0-9]+", "-", term.name.lower()).strip("-"),
+                "name": writer.inline(f"${term.name}$" if kind == "symbol" else term.name), "line": writer.inline(term.line),
+                "section": writer.inline(term.section), "term": term, "api": names.get(term.api, ""),
+                "see": f"{page.url}#{glossary.anchor(term, page.headings)}" if page else "",
+            })  # fmt: skip
+        if rows:
+            both = terms and symbols
+            site.render(
+                url, "glossary.html", title=title, rows=rows, other='<a href="{}">{}</a>'.format(*other) if both else ""
+            )
+
+
+def _reference(site: Site) -> dict[str, str]:
+    """The pages of the public names: one for each module, and their index; returns the address of each name."""
+    modules = reference.modules()
+    urls = {module.name: f"{module.name}.html" for module in modules} | {
+        f"{module.name}.{each.name}": f"{module.name}.html#{each.name}"
+        for module in modules for entry in module.entries for each in (entry, *entry.members)
+    }  # fmt: skip
+    about = {}
+    for module in modules:
+        writer = docstrings.Docstrings(link=_namer(module, urls), place=module.file)
+        said = {module.name: writer.html(module.docstring)}
+        about[module.name] = writer.inline(module.docstring.partition("\n\n")[0])
+        for entry in module.entries:
+            for each in (entry, *entry.members):
+                writer.place = f"{each.file}, line {each.line}, {each.name}"
+                said[each.name] = writer.html(each.docstring)
+        site.render(
+            f"api/{module.name}.html", "api_module.html", module=module, said=said, cited=site.sources.cited,
+            inside=[each.name for each in modules if each.name.rpartition(".")[0] == module.name],
+        )  # fmt: skip
+    names = [
+        (entry.name, module.name, urls[f"{module.name}.{entry.name}"]) for module in modules for entry in module.entries
+    ]
+    names.sort(key=lambda row: (row[0].lower(), row[1]))
+    site.render("api/index.html", "api_index.html", modules=modules, about=about, names=names)
+    return {name: f"api/{url}" for name, url in urls.items()}
+
+
+def _namer(module: reference.Module, urls: dict[str, str]) -> Callable[[str], str | None]:
+    """What finds the public name that `name` means in a docstring of a module: one of its own, or with more of its path said."""
+    around = [module.name, module.name.rpartition(".")[0], reference.ROOT]
+
+    def link(name: str) -> str | None:
+        bare = name.removesuffix("()")
+        places = [*(f"{place}.{bare}" for place in around if place), bare]
+        return next((urls[place] for place in places if place in urls), None)
+
+    return link
 
 
 def _identity_tests(site: Site) -> dict[int, tuple[str, str]]:

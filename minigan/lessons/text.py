@@ -166,15 +166,11 @@ def groups(checks: Sequence[Check]) -> list[list[Check]]:
 
 
 def verdict(*checks: Check) -> str:
-    """Checks in a few words: number, the error that comes closest to its tolerance, with a link to the table."""
+    """That checks hold: their number, which leads to where they stand, and as a hint the one closest to its tolerance."""
     first, last = checks[0], checks[-1]
     worst = max(checks, key=lambda check: check.ratio if check.relation != "!=" else -1.0)
     number = first.id if first.id == last.id else f"{first.id} to {last.id}"
-    told = f"{len(checks)} checks, {error(worst)}" if len(checks) > 1 else error(worst)
-    return (
-        f'<a class="verdict" href="#check-{first.id}" title="{escape(worst.statement)}">'
-        f"<span>✓ {number}</span> {escape(told)}</a>"
-    )
+    return f'<a class="verdict" href="#check-{first.id}" title="{escape(f"{worst.statement}: {error(worst)}")}">✓ {number}</a>'
 
 
 def error(check: Check) -> str:
