@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from minigan.metrics.sharpness import gradient_energy
 from minigan.random import Source
 from minigan.run import plots
 from minigan.run.feed import Feed
+from minigan.run.timed_pictures import painter_in_time
 from minigan.switches import no_grad
 
 ZOO: dict[str, dict[str, Any]] = {
@@ -63,6 +65,8 @@ ZOO: dict[str, dict[str, Any]] = {
     "lapgan": {"features": 2, "latent": 3, "width": 16, "octaves": 1},
     "stylegan": {"features": 2, "latent": 3, "width": 4},
     "stackgan": {"features": 2, "latent": 3, "code": 2, "blocks": 1},
+    "seqgan": {"width": 4, "likelihood_steps": 4, "judge_steps": 4, "rollouts": 2},
+    "gumbelgan": {"width": 4, "likelihood_steps": 6},
 }
 SOURCE = np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)
 ASKED = {
@@ -86,6 +90,7 @@ HELD = {
     "dagan": {"gp": 0.0},
     "cyclegan": {"pool": 0},  # what a pool returns depends on what it was given before
     "stylegan": {"r1": 0.0},
+    "gumbelgan": {"relaxed": True},  # straight through has another derivative than its value, which is the purpose
     "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
 SIZE, BATCH = 8, 20
@@ -115,7 +120,16 @@ def data_of(model: Any, images: data.Dataset) -> data.Dataset:
     return images if "images" in kinds else data.load(model.Config().data, n=200)
 
 
+@cache
+def generated(model: Any) -> needs.Supply:
+    """The model's own data: sequences (short ones), sounds, films."""
+    options = {"n": 200, **({"length": 8} if model.needs == "tokens" else {})}
+    return needs.find(model.needs, model.Config().data, seed=0, options=options)
+
+
 def supply_of(model: Any, images: data.Dataset) -> needs.Supply:
+    if needs.kind_in_time(model.needs):
+        return generated(model)
     found = data_of(model, images)
     assert found.y is not None
     forms = {"labels": found.y, "one-hot": np.eye(10, dtype=np.float32)[found.y]}
@@ -236,7 +250,9 @@ def test_samples_pictures_numbers_and_checks(name: str, images: data.Dataset) ->
             assert plots.HistogramPainter().picture(picture, "").dtype == np.uint8
             assert all(len(v) and v.min() >= 0 and v.max() <= 1 for v in picture.groups.values())
             continue
-        drawn = plots.painter_of(picture.examples, None).picture(picture.examples, "", picture.columns)
+        kind = picture.kind
+        painter = painter_in_time(kind, model.facts) if kind else plots.painter_of(picture.examples, None)
+        drawn = painter.picture(picture.examples, "", picture.columns)
         assert drawn.dtype == np.uint8 and np.isfinite(picture.examples).all()
         assert picture.examples.ndim == 2 or np.abs(picture.examples).max() <= 1
     assert all(np.isfinite(v) for v in numbers.values())

@@ -61,6 +61,8 @@ MODELS = {
     "lapgan": "minigan.gans.lapgan:LAPGAN",
     "stylegan": "minigan.gans.stylegan:StyleGAN",
     "stackgan": "minigan.gans.stackgan:StackGAN",
+    "seqgan": "minigan.gans.seqgan:SeqGAN",
+    "gumbelgan": "minigan.gans.gumbelgan:GumbelGAN",
 }
 DEFAULT, DEFAULT_DATA = "r3gan", "glyphs"  # of `minigan train` alone, chosen by bench/digits.py
 

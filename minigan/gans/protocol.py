@@ -32,6 +32,7 @@ FAMILIES = {  # in the order of `minigan models`
     "density": "densities, or their ratio, as numbers",
     "translation": "from images to other images, by pairs or without",
     "augmentation": "make more of a few labelled examples",
+    "text": "sequences of tokens, whose choices have no derivative",
     "own": "models of your own",
 }
 
