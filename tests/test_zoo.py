@@ -67,6 +67,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "stackgan": {"features": 2, "latent": 3, "code": 2, "blocks": 1},
     "seqgan": {"width": 4, "likelihood_steps": 4, "judge_steps": 4, "rollouts": 2},
     "gumbelgan": {"width": 4, "likelihood_steps": 6},
+    "gail": {"width": 4, "carts": 2, "acts": 10, "updates": 2},
 }
 SOURCE = np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)
 ASKED = {
@@ -90,6 +91,7 @@ HELD = {
     "dagan": {"gp": 0.0},
     "cyclegan": {"pool": 0},  # what a pool returns depends on what it was given before
     "stylegan": {"r1": 0.0},
+    "gail": {"updates": 1},
     "gumbelgan": {"relaxed": True},  # straight through has another derivative than its value, which is the purpose
     "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
@@ -122,13 +124,13 @@ def data_of(model: Any, images: data.Dataset) -> data.Dataset:
 
 @cache
 def generated(model: Any) -> needs.Supply:
-    """The model's own data: sequences (short ones), sounds, films."""
+    """The model's own data: sequences (short ones), sounds, films, what an expert does."""
     options = {"n": 200, **({"length": 8} if model.needs == "tokens" else {})}
     return needs.find(model.needs, model.Config().data, seed=0, options=options)
 
 
 def supply_of(model: Any, images: data.Dataset) -> needs.Supply:
-    if needs.kind_in_time(model.needs):
+    if needs.kind_in_time(model.needs) or model.family == "control":
         return generated(model)
     found = data_of(model, images)
     assert found.y is not None

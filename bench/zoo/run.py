@@ -111,6 +111,9 @@ STUDIES = [
     Study("seqgan", 6000, 250, {"likelihood_steps": 6000}, "likelihood alone, as long", "oracle_lstm"),
     Study("gumbelgan", 4000, 200, data="oracle_lstm"),
     Study("gumbelgan", 4000, 200, {"kind": "tokens"}, "this project's own text", "README.md"),
+    Study("gail", 200, 20, note="one demonstration", data="cartpole_expert"),
+    Study("gail", 200, 20, {"reward": "logit"}, "one demonstration", "cartpole_expert"),
+    Study("gail", 200, 20, {"demonstrations": 4}, data="cartpole_expert"),
 ]
 
 

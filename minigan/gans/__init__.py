@@ -63,6 +63,7 @@ MODELS = {
     "stackgan": "minigan.gans.stackgan:StackGAN",
     "seqgan": "minigan.gans.seqgan:SeqGAN",
     "gumbelgan": "minigan.gans.gumbelgan:GumbelGAN",
+    "gail": "minigan.gans.gail:GAIL",
 }
 DEFAULT, DEFAULT_DATA = "r3gan", "glyphs"  # of `minigan train` alone, chosen by bench/digits.py
 
