@@ -11,7 +11,8 @@ import numpy as np
 from minigan import gans
 from minigan.gans.needs import SETS, entries
 
-SMALL = {"width": 8, "features": 2, "latent": 3, "labels": 2, "unroll": 1}  # of the options with these names
+# Of the options with these names.
+SMALL = {"width": 8, "features": 2, "latent": 3, "labels": 2, "unroll": 1, "acts": 16, "rollouts": 2}
 GENERATED = ("points", "tokens", "audio", "video")  # kinds of which a model is trained on its own default
 SIDE, COUNT, BATCH = 8, 60, 12
 

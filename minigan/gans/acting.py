@@ -63,7 +63,7 @@ class Carts:
             ended = failed | (self.age >= cartpole.LIMIT)
             made.append((self.places, action, after, failed, ended))
             self.places = after.copy()
-            for i in np.flatnonzero(ended):
+            for i in map(int, np.flatnonzero(ended)):
                 self.episode[i], self.age[i] = self.episode[i] + 1, 0
                 self.places[i] = self._begun(i)[0]
         return Steps(*(np.stack(part) for part in zip(*made, strict=True)))
@@ -87,9 +87,10 @@ def films(policy: Policy, begin: np.ndarray, *, every: int) -> tuple[np.ndarray,
     for t in range(cartpole.LIMIT):
         if t % every == 0:
             seen.append(state)
-        state = np.where(standing[:, None], cartpole.moved(state, policy(state)), state)
-        lasted += standing
-        standing &= ~cartpole.failed(state)
+        if standing.any():
+            state = np.where(standing[:, None], cartpole.moved(state, policy(state)), state)
+            lasted += standing
+            standing &= ~cartpole.failed(state)
     return np.stack(seen, axis=1), lasted
 
 

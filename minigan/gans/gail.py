@@ -59,6 +59,8 @@ class GAIL(Imitator):
 
     Config = GAILConfig
     summary = "an expert imitated by what D cannot tell from it; a pole balanced (Ho, Ermon 2016)"
+    world: Carts
+    discriminator: nn.Module
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

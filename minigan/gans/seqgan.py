@@ -56,6 +56,7 @@ class SeqGAN(TextModel):
 
     Config = SeqGANConfig
     summary = "text by a policy whose reward is D's verdict on rollouts (Yu et al. 2016)"
+    rollout: optim.EMA
 
     def networks(self) -> dict[str, nn.Module]:
         """See the file's docstring."""

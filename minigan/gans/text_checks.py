@@ -22,12 +22,13 @@ from minigan.autodiff import Tensor
 from minigan.gans.base import Model
 from minigan.gans.checks import Check, RealData
 from minigan.gans.options import Config, option
-from minigan.gans.texts import Writer, kept, law_of
+from minigan.gans.protocol import Histogram, Picture
+from minigan.gans.texts import Reader, Writer, kept, law_of
 from minigan.metrics.ngram_nll import ngram_nll
 from minigan.metrics.self_bleu import self_bleu
 from minigan.player import Player
 
-LIVE, JUDGED, BLEU = 500, 4000, 500  # samples that are looked at while training, by checks, for self-BLEU
+LIVE, JUDGED, BLEU = 500, 2000, 500  # samples that are looked at while training, by checks, for self-BLEU
 ORDER = 3
 
 
@@ -42,11 +43,13 @@ class TextConfig(Config):
 
 
 class TextModel(Model):
-    """A `generator`, which is a :class:`minigan.gans.texts.Writer`, that learns by likelihood first."""
+    """A `generator` that learns by likelihood first, and a `discriminator`."""
 
     needs = "tokens"
     family = "text"
+    lesson = "25_gradients_through_choices_and_time"
     generator: Writer
+    discriminator: Reader
     mle: optim.EMA
 
     @property
@@ -97,6 +100,19 @@ class TextModel(Model):
         if law is not None:
             found["oracle_nll"] = -float(law(self.sample(LIVE)).mean()) / self.length
         return found
+
+    def pictures(self, real: Mapping[str, np.ndarray]) -> Mapping[str, Picture | Histogram]:
+        """Texts, and those of the likelihood alone; where their law is known, how likely a token is by it, the geometric
+        mean of each text, of the data, and of both."""
+        made, law = dict(super().pictures(real)), law_of(self.config.data)
+        with self.mle.applied():
+            alone = self.sample(LIVE)
+        made["alone"] = Picture(alone, kind="tokens")
+        if law is not None:
+            texts = {"data": real["x"], "likelihood alone": alone, "game": self.sample(LIVE)}
+            chance = {name: np.exp(law(x) / self.length) for name, x in texts.items()}
+            made["chances"] = Histogram(chance, "probability of a token under the law")
+        return made
 
     def checks(self, real: RealData) -> Sequence[Check]:
         """G beside what the likelihood alone had reached, the data, and an n-gram model; nothing where no text is held out."""

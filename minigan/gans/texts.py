@@ -33,7 +33,7 @@ class Writer(nn.Module):
         self.cell = nn.LSTMCell(features, units)
         self.out = nn.Dense(units, vocabulary)
 
-    def forward(self, x: TensorLike) -> Tensor:  # type: ignore[override]
+    def forward(self, x: TensorLike) -> Tensor:
         """The logits of each token of x (N, L), given those before it: (N, L, K)."""
         x = ops.as_tensor(x)
         read = ops.concatenate([np.full((len(x), 1), self.start), x[:, :-1]], axis=1)
@@ -82,7 +82,7 @@ class Reader(nn.Module):
         vectors = self.table(x) if x.ndim == 2 else ops.matmul(x, self.table.weight)
         return ops.concatenate([ops.max(conv(vectors), axis=1) for conv in self.convolutions], axis=1)
 
-    def forward(self, x: TensorLike, *, sure: bool = False) -> Tensor:  # type: ignore[override]
+    def forward(self, x: TensorLike, *, sure: bool = False) -> Tensor:
         """(N, 1); sure: without dropout, as a judge of what a policy wrote."""
         h = self.features(x)
         return self.head(h if sure else self.drop(h))
