@@ -65,7 +65,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "lapgan": {"features": 2, "latent": 3, "width": 16, "octaves": 1},
     "stylegan": {"features": 2, "latent": 3, "width": 4},
     "stackgan": {"features": 2, "latent": 3, "code": 2, "blocks": 1},
-    "seqgan": {"width": 4, "likelihood_steps": 4, "judge_steps": 4, "rollouts": 2},
+    "seqgan": {"width": 4, "likelihood_steps": 4, "judge_steps": 4, "rollouts": 2, "judge_updates": 1},
     "gumbelgan": {"width": 4, "likelihood_steps": 6},
     "gail": {"width": 4, "carts": 2, "acts": 10, "updates": 2},
 }
@@ -125,7 +125,7 @@ def data_of(model: Any, images: data.Dataset) -> data.Dataset:
 @cache
 def generated(model: Any) -> needs.Supply:
     """The model's own data: sequences (short ones), sounds, films, what an expert does."""
-    options = {"n": 200, **({"length": 8} if model.needs == "tokens" else {})}
+    options = {"n": 200, **({"length": 6} if model.needs == "tokens" else {})}
     return needs.find(model.needs, model.Config().data, seed=0, options=options)
 
 

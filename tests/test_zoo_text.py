@@ -22,7 +22,7 @@ from minigan.metrics.self_bleu import self_bleu
 from minigan.random import Source
 
 RNG = np.random.default_rng(0)
-L = 8  # tokens of a text of the tests
+L = 6  # tokens of a text of the tests
 
 
 def log_softmax(x: np.ndarray) -> np.ndarray:

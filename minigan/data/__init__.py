@@ -147,7 +147,7 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
             with its labels (N,) or (N, 1) by the same habit: y, labels, y_train, train_labels.
         .csv, .tsv, .txt
             points, a row each; a column called label, class, target or y holds labels.
-        .txt with kind="tokens"
+        .txt, .md with kind="tokens"
             text in UTF-8 as sequences of `length` characters (32).
         .wav, or a folder of them with kind="audio"
             sounds in [-1, 1], in pieces of `length` samples (1,024), with their rate.

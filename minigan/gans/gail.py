@@ -5,7 +5,7 @@
     state of the expert --> clone --> the expert's action                          (beside it: cloning, no game)
 
 The expert left a few (state, action), and says nothing more; the cart's laws are not known, only tried. The game is that of a GAN
-over visits rho of states and actions (ibid., eq. 15, with D for their 1 - D), and its reward says how like the expert's they are:
+over visits rho of states and actions (ibid., eq. 16, with D for their 1 - D), and its reward says how like the expert's they are:
 
     D       minimises  -E_expert log D - E_policy log(1 - D)
     policy  maximises  E sum over t of gamma^t r_t + entropy H(policy),    r = -log(1 - D(s, a))
@@ -39,7 +39,7 @@ from minigan.player import Player
 from minigan.switches import no_grad
 
 UNITS = np.array([1.0, 1.0, 0.1, 0.5], np.float32)  # of what networks read
-REWARDS = {"positive": "-log(1 - D), as in the paper", "logit": "log D - log(1 - D) (arXiv 1710.11248, eq. 4)"}
+REWARDS = {"positive": "-log(1 - D), as in the paper", "logit": "log D - log(1 - D) (Fu 2017, arXiv 1710.11248)"}
 
 
 @dataclass(frozen=True, kw_only=True)
