@@ -39,12 +39,13 @@ from minigan.switches import no_grad
 class GumbelGANConfig(TextConfig):
     """The options of a text GAN with relaxed choices."""
 
-    steps: int = option(4000, "steps to train: of both phases together", low=0)
+    steps: int = option(3600, "steps to train: of both phases together", low=0)
     likelihood_steps: int = option(3000, "of these the first: G by likelihood alone", low=1)
     temperature: float = option(1.0, "of the softmax whose derivative a choice gets; falls to half", low=1e-3)
     relaxed: bool = option(False, "D sees the softmax itself, not the token that was chosen")
     likelihood: float = option(1.0, "weight of -E log G(x) in the game", low=0.0)
-    game_lr: float = option(1e-3, "Adam's rate of G in the game, beta1 .5", low=0.0)
+    game_lr: float = option(3e-4, "Adam's rate of G in the game, beta1 .5", low=0.0)
+    judge_lr: float = option(1e-3, "Adam's rate in D, beta1 .5; ten times as much, and D wins for good", low=0.0)
 
 
 class GumbelGAN(TextModel):
