@@ -11,8 +11,9 @@ import numpy as np
 from minigan import gans
 from minigan.gans.needs import SETS, entries
 
-SMALL = {"width": 8, "features": 2, "latent": 3, "labels": 2, "unroll": 1}  # of the options with these names
-GENERATED = {"points": "ring8", "tokens": "oracle_lstm", "audio": "tones", "video": "moving_shapes"}
+# Of the options with these names.
+SMALL = {"width": 8, "features": 2, "latent": 3, "labels": 2, "unroll": 1, "acts": 16, "rollouts": 2}
+GENERATED = ("points", "tokens", "audio", "video")  # kinds of which a model is trained on its own default
 SIDE, COUNT, BATCH = 8, 60, 12
 
 
@@ -34,7 +35,7 @@ def words(name: str, folder: Path) -> list[str]:
     sets = {key: kind for key, kind in entries(model.needs).items() if kind in SETS}
     sources = {}
     for seed, (key, kind) in enumerate(sets.items()):
-        sources[key] = GENERATED.get(kind) or str(folder / f"images{seed}.npz")
+        sources[key] = model.Config().data if kind in GENERATED else str(folder / f"images{seed}.npz")
         if kind not in GENERATED:
             write_images(Path(sources[key]), seed)
     data = (

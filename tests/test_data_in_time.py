@@ -148,6 +148,8 @@ def test_gif_files_there_and_back(tmp_path: Path) -> None:
 def test_text_as_characters(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("to be, or\nnot to be: that", encoding="utf-8")
     found = data.load(tmp_path / "a.txt", kind="tokens", length=5)
+    (tmp_path / "a.md").write_bytes((tmp_path / "a.txt").read_bytes())
+    assert np.array_equal(data.load(tmp_path / "a.md", kind="tokens", length=5).x, found.x)
     assert found.x.shape == (5, 5) and found.kind == "tokens"
     assert as_text(found.x, found.vocabulary) == ["to be", ", or\u21b5", "not t", "o be:", " that"]
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\xff" * 99)

@@ -40,6 +40,8 @@ SHORTER = {
     "minigan train toy --set loss=relativistic r1=0.1 r2=0.1 --out runs/relativistic": ["--steps", "12"],
     "minigan train wgan_gp --data grid25": ["--steps", "12"],
     "minigan train cgan --out runs/cgan": ["--steps", "20"],
+    "minigan train seqgan --out runs/text": ["--steps", "20"],
+    "minigan train gail --out runs/pole": ["--steps", "3"],
     "minigan train sngan --data glyphs --set spectral=operator": ["--steps", "4"],
     "minigan train dcgan --set loss=hinge augment=color,translation,cutout --out runs/augmented": ["--steps", "4"],
     "minigan lessons run 0 --out figures": ["--fast"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ ZOO: dict[str, dict[str, Any]] = {
     "wavegan": {"features": 2, "latent": 3, "d_steps": 1},
     "cwavegan": {"features": 2, "latent": 3, "d_steps": 1},
     "segan": {"features": 2},
+    "seqgan": {"width": 4, "likelihood_steps": 4, "judge_steps": 4, "rollouts": 2, "judge_updates": 1},
+    "gumbelgan": {"width": 4, "likelihood_steps": 6},
+    "gail": {"width": 4, "carts": 2, "acts": 10, "updates": 2},
 }
 SOURCE = np.tanh(np.random.default_rng(3).normal(size=(1, 8, 8, 1))).astype(np.float32)
 SOUND = data.load("tones", n=2).x[1:]
@@ -100,6 +104,8 @@ HELD = {
     "stylegan": {"r1": 0.0},
     "wavegan": {"gp": 0.0, "clip": 0.5},
     "cwavegan": {"gp": 0.0},
+    "gail": {"updates": 1},
+    "gumbelgan": {"relaxed": True},  # straight through has another derivative than its value, which is the purpose
     "fanogan": {"gp": 0.0, "clip": 0.5},  # penalties are no part of a player's loss; see test_penalties
 }
 SIZE, BATCH = 8, 20
@@ -129,7 +135,16 @@ def data_of(model: Any, images: data.Dataset) -> data.Dataset:
     return images if "images" in kinds else data.load(model.Config().data, n=200)
 
 
+@cache
+def generated(model: Any) -> needs.Supply:
+    """The model's own data: sequences (short ones), sounds, films, what an expert does."""
+    options = {"n": 200, **({"length": 6} if model.needs == "tokens" else {})}
+    return needs.find(model.needs, model.Config().data, seed=0, options=options)
+
+
 def supply_of(model: Any, images: data.Dataset) -> needs.Supply:
+    if needs.kind_in_time(model.needs) or model.family == "control":
+        return generated(model)
     found = data_of(model, images)
     assert found.y is not None
     forms = {"labels": found.y, "one-hot": np.eye(10, dtype=np.float32)[found.y]}

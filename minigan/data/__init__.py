@@ -12,6 +12,7 @@ from typing import Any
 
 from minigan.data import files, motion, photographs, toys
 from minigan.data.base import DataError, Dataset, cache_folder
+from minigan.data.cartpole import cartpole_expert
 from minigan.data.derived import MAPS, derive, joined, known_map, split
 from minigan.data.glyphs import draw_glyphs
 from minigan.data.loader import Loader
@@ -81,6 +82,7 @@ _ENTRIES = (
     Entry("line", "points", (2,), "a noisy segment", _TOY, False),
     Entry("gauss1d", "points", (1,), "2 (or 3) Gaussians on the line", _TOY, False),
     Entry("gauss2d", "points", (2,), "one Gaussian in the plane", _TOY, False),
+    Entry("cartpole_expert", "points", (4,), "states and actions of one who balances a pole", _TOY, False),
     Entry("oracle_lstm", "tokens", (20,), "from an LSTM, log p known", _TOY, False),
     Entry("tones", "audio", (1024, 1), "eight pitches at 8 kHz", _TOY, False),
     Entry("voiced", "audio", (1024, 1), "five vowels whose pitch glides, at 8 kHz", _TOY, False),
@@ -100,6 +102,7 @@ _MAKERS: dict[str, Callable[..., Dataset]] = {
     photographs.ALL: partial(photographs.patches, photographs.ALL),
     photographs.FACES: photographs.faces,
     **{name: getattr(toys, name) for name in ("ring8", "grid25", "swiss_roll", "moons", "line", "gauss1d", "gauss2d")},
+    "cartpole_expert": cartpole_expert,
     "oracle_lstm": oracle_lstm,
     "tones": motion.tones,
     "voiced": motion.voiced,
@@ -146,7 +149,7 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
             with its labels (N,) or (N, 1) by the same habit: y, labels, y_train, train_labels.
         .csv, .tsv, .txt
             points, a row each; a column called label, class, target or y holds labels.
-        .txt with kind="tokens"
+        .txt, .md with kind="tokens"
             text in UTF-8 as sequences of `length` characters (32).
         .wav, or a folder of them with kind="audio"
             sounds in [-1, 1], in pieces of `length` samples (1,024), with their rate.

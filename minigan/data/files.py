@@ -81,10 +81,12 @@ def _reader_in_time(path: str, name: str, kind: str) -> Callable[..., Dataset]:
     """The reader of tokens, sounds or films."""
     if name.endswith((".npy", ".npz")):
         return partial(load_timed, kind=kind)
-    readers = {"tokens": (".txt", load_text), "audio": (".wav", load_sounds), "video": (".gif", load_films)}
-    ending, read = readers[kind]
-    if not name.endswith(ending):
-        raise DataError(f"{path}: as {kind}; expected {ending}, .npy or .npz")
+    readers = {
+        "tokens": ((".txt", ".md"), load_text), "audio": ((".wav",), load_sounds), "video": ((".gif",), load_films)
+    }  # fmt: skip
+    endings, read = readers[kind]
+    if not name.endswith(endings):
+        raise DataError(f"{path}: as {kind}; expected {', '.join(endings)}, .npy or .npz")
     return read
 
 

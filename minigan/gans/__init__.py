@@ -67,6 +67,9 @@ MODELS = {
     "wavegan": "minigan.gans.wavegan:WaveGAN",
     "segan": "minigan.gans.segan:SEGAN",
     "cwavegan": "minigan.gans.cwavegan:CWaveGAN",
+    "seqgan": "minigan.gans.seqgan:SeqGAN",
+    "gumbelgan": "minigan.gans.gumbelgan:GumbelGAN",
+    "gail": "minigan.gans.gail:GAIL",
 }
 DEFAULT, DEFAULT_DATA = "r3gan", "glyphs"  # of `minigan train` alone, chosen by bench/digits.py
 

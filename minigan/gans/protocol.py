@@ -32,7 +32,9 @@ FAMILIES = {  # in the order of `minigan models`
     "density": "densities, or their ratio, as numbers",
     "translation": "from images to other images, by pairs or without",
     "augmentation": "make more of a few labelled examples",
-    "time": "text, sound, video, control",
+    "text": "sequences of tokens, whose choices have no derivative",
+    "control": "actions whose consequences have no derivative",
+    "time": "films and sounds",
     "own": "models of your own",
 }
 
@@ -50,11 +52,13 @@ class Picture(NamedTuple):
 
     columns: of the grid; by default as many as rows.
     kind: "tokens" (n, L), "audio" (n, L, C) or "video" (n, T, H, W, C); "" for images and points.
+    rate: of a film, pictures a second; 0 where the data has one.
     """
 
     examples: np.ndarray
     columns: int | None = None
     kind: str = ""
+    rate: float = 0.0
 
 
 class Histogram(NamedTuple):

@@ -1,5 +1,5 @@
-"""`minigan lessons build`: the lessons as a static site, which needs nothing from elsewhere, and scripts only for its search and for
-`play.html`.
+"""`minigan lessons build`: the lessons as a static site, which needs nothing from elsewhere, and scripts only for its search and
+for `play.html`.
 
 index.html              the syllabus
 errata.html             the sections of the articles, and the errata

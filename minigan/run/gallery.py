@@ -117,10 +117,14 @@ class Gallery:
             field.save(folder, step, self._field)
 
     def save_final(self, folder: Path, drawn: Mapping[str, np.ndarray]) -> list[Path]:
-        """The last pictures; returns the files."""
+        """The last pictures, and of films an animation in their own time; returns the files."""
         files = [folder / f"{_prefix(name)}final.png" for name in drawn]
         for file, picture in zip(files, drawn.values(), strict=True):
             plots.save_picture(file, picture)
+        for name, film in self.shown.items():
+            if isinstance(film, Picture) and film.kind == "video":
+                files.append(folder / f"{_prefix(name)}final.gif")
+                timed_pictures.save_film(files[-1], film.examples, film.rate or next(iter(self.facts.rates.values())))
         return files
 
     def animate(self, folder: Path, last: int) -> list[Path]:

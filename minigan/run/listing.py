@@ -48,7 +48,7 @@ _PATHS = """or a path, with --data PATH:
   a folder or .zip of pictures   any formats and sizes; subfolders are labels: --size 64 [--crop] [--grey]
   .npy, .npz                     images (N, H, W[, C]) or points (N, d): --key NAME, --range A..B of images
   .csv, .tsv, .txt               points, a row each; a column called label holds labels
-  .txt, --kind tokens            text, in pieces of --length L characters
+  .txt, .md, --kind tokens       text, in pieces of --length L characters
   .wav; a folder, --kind audio   sounds, in pieces of --length L samples
   .gif; a folder, --kind video   films, in clips of --length L pictures
   .npy, .npz, --kind ...         tokens (N, L), sounds (N, L[, C]) with --rate HZ, films (N, T, H, W[, C])

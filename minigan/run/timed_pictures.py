@@ -15,6 +15,7 @@ from minigan.gans.needs import Facts
 from minigan.run import plots
 
 LINES, SOUNDS, FILMS, GRID = 24, 4, 8, 64  # of each how many a picture shows; films of a GIF
+STRIP = 16  # pictures of a film
 WIDTH = 100  # characters of a line that are shown
 ENDINGS = {"tokens": ".txt", "audio": ".wav", "video": ".gif"}
 
@@ -83,11 +84,12 @@ class SoundPainter:
 
 
 class FilmPainter(plots.ImagePainter):
-    """Draws films as strips, a row each."""
+    """Draws films as strips, a row each; of a long one some pictures, as far apart."""
 
     def picture(self, samples: np.ndarray, title: str, columns: int | None = None) -> np.ndarray:
         """The first films of (n, T, H, W, C) as one uint8 picture; the title is left out."""
-        some = samples[:FILMS]
+        length = samples.shape[1]
+        some = samples[:FILMS, np.unique(np.linspace(0, length - 1, min(length, STRIP)).round().astype(int))]
         return super().picture(some.reshape(-1, *some.shape[2:]), title, some.shape[1])
 
 
@@ -121,10 +123,15 @@ def save_in_time(target: Path, kind: str, examples: np.ndarray, facts: Facts) ->
     elif kind == "audio":
         save_sounds(target, examples, _rate(facts))
     else:
-        some = examples[:GRID]
-        factor = max(1, round(plots.SIDE / (some.shape[3] * np.ceil(np.sqrt(len(some))))))
-        frames = [enlarged(make_grid(some[:, t]), factor) for t in range(some.shape[1])]
-        save_gif(target, frames, fps=min(50.0, _rate(facts)))
+        save_film(target, examples, _rate(facts))
+
+
+def save_film(target: Path, films: np.ndarray, rate: float) -> None:
+    """The first 64 films (n, T, H, W, C), in a grid, as a .gif of so many pictures a second."""
+    some = films[:GRID]
+    factor = max(1, round(plots.SIDE / (some.shape[3] * np.ceil(np.sqrt(len(some))))))
+    frames = [enlarged(make_grid(some[:, t]), factor) for t in range(some.shape[1])]
+    save_gif(target, frames, fps=min(50.0, rate))
 
 
 def enlarged(picture: np.ndarray, factor: int) -> Any:
