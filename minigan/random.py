@@ -28,7 +28,8 @@ from minigan.switches import state
 
 _UNIT = 2.0**-24  # a float32 holds 24 bits: the largest grid of equal steps in [0, 1)
 _FINE = 2.0**-53
-Key, Counter3 = tuple[int, int], tuple[int, int, int]
+Key = tuple[int, int]
+Counter3 = tuple[int, int, int]
 
 
 def key_of(seed: int, stream: str, law: str = "normal") -> tuple[int, int]:
@@ -95,7 +96,7 @@ def _fill_gumbel(key: Key, extra: tuple[()], counter: Any, out: Array) -> None:
 
 def _fill_bernoulli(key: Key, extra: tuple[float, ...], counter: Any, out: Array, *array: Array) -> None:
     """[u < p], u uniform of 53 bits; p a number or an array."""
-    (p,) = (*extra, *array)
+    p = extra[0] if extra else array[0]
     u = array_module(out).empty(out.shape, np.float64)
     _fill_uniform(key, (), counter, u)
     out[...] = u < p

@@ -16,7 +16,8 @@ each launch (see `minigan.captured`). Every other effect stays outside of graphs
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +28,8 @@ def of_arrays(function: F) -> F:
     return function
 
 
-class Staged(NamedTuple):
+@dataclass(frozen=True)
+class Staged:
     """An effect in two parts.
 
     Attributes:

@@ -24,6 +24,7 @@ from minigan.guards import Guards
 from minigan.reach import users_code
 from minigan.refusals import RecordingError, line, read_by_python
 from minigan.replay import name_of
+from minigan.staged import Staged
 from minigan.switches import Event, state
 from minigan.watching import Watch
 
@@ -196,6 +197,8 @@ def _equal(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(_equal, a, b))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
+    if isinstance(a, Staged) and isinstance(b, Staged):
+        return _equal((a.numbers, a.work), (b.numbers, b.work))
     if isinstance(a, partial) and isinstance(b, partial):
         return _equal((a.func, a.args, a.keywords), (b.func, b.args, b.keywords))
     if isinstance(a, FunctionType) and isinstance(b, FunctionType):
