@@ -47,6 +47,8 @@ POINT = (
     "told",
     "directions",
     "log_ratio",
+    "chances",
+    "film",
 )  # in which the point is seen, before samples
 MAIN = "samples"
 SAVED = {130, 143, -signal.SIGTERM}  # exit codes of a command that was told to stop; of a run after a checkpoint
