@@ -49,6 +49,8 @@ POINT = (
     "log_ratio",
     "parts",
     "crossed",
+    "chances",
+    "film",
 )  # in which the point is seen, before samples
 MAIN = "samples"
 SAVED = {130, 143, -signal.SIGTERM}  # exit codes of a command that was told to stop; of a run after a checkpoint

@@ -50,8 +50,8 @@ class GAILConfig(ImitatorConfig):
     batch_size: int = option(25, "examples of the expert a step", low=1)
     width: int = option(32, "units of the two hidden layers of each network (ibid., section 6: 100)", low=1)
     reward: str = option("positive", "what D's verdict pays", choices=REWARDS)
-    lr: float = option(2e-3, "Adam's rate of policy, V and clone", low=0.0)
-    judge_lr: float = option(3e-4, "Adam's rate of D", low=0.0)
+    lr: float = option(2e-3, "Adam's rate of policy, V and clone (Kingma 2014, arXiv 1412.6980)", low=0.0)
+    judge_lr: float = option(3e-4, "Adam's rate of D (Kingma 2014, arXiv 1412.6980)", low=0.0)
 
 
 class GAIL(Imitator):

@@ -40,12 +40,24 @@ class GumbelGANConfig(TextConfig):
     """The options of a text GAN with relaxed choices."""
 
     steps: int = option(3600, "steps to train: of both phases together", low=0)
-    likelihood_steps: int = option(3000, "of these the first: G by likelihood alone", low=1)
-    temperature: float = option(1.0, "of the softmax whose derivative a choice gets; falls to half", low=1e-3)
-    relaxed: bool = option(False, "D sees the softmax itself, not the token that was chosen")
-    likelihood: float = option(1.0, "weight of -E log G(x) in the game", low=0.0)
-    game_lr: float = option(3e-4, "Adam's rate of G in the game, beta1 .5", low=0.0)
-    judge_lr: float = option(1e-3, "Adam's rate in D, beta1 .5; ten times as much, and D wins for good", low=0.0)
+    likelihood_steps: int = option(
+        3000, "of these the first: G by likelihood alone (Yu 2016, arXiv 1609.05473, algorithm 1)", low=1
+    )
+    temperature: float = option(
+        1.0,
+        "of the softmax whose derivative a choice gets (Jang 2016, arXiv 1611.01144, eq. 2); falls to half",
+        low=1e-3,
+    )
+    relaxed: bool = option(
+        False, "D sees the softmax itself, not the token that was chosen (Kusner 2016, arXiv 1611.04051)"
+    )
+    likelihood: float = option(
+        1.0, "weight of -E log G(x) in the game (as teacher forcing in Yu 2016, arXiv 1609.05473)", low=0.0
+    )
+    game_lr: float = option(3e-4, "Adam's rate of G in the game, beta1 .5 (Kingma 2014, arXiv 1412.6980)", low=0.0)
+    judge_lr: float = option(
+        1e-3, "Adam's rate in D, beta1 .5 (ibid.); five times as much, and D wins for good", low=0.0
+    )
 
 
 class GumbelGAN(TextModel):

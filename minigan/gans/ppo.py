@@ -37,9 +37,9 @@ class Says(NamedTuple):
 class PPOConfig(Config):
     """The options of a policy that acts."""
 
-    carts: int = option(8, "carts that act at once", low=1)
-    acts: int = option(128, "steps that each cart acts before the players move", low=2)
-    updates: int = option(10, "updates of policy and V on these", low=1)
+    carts: int = option(8, "carts that act at once (Schulman 2017, arXiv 1707.06347, algorithm 1: actors)", low=1)
+    acts: int = option(128, "steps that each cart acts before the players move (ibid.: T)", low=2)
+    updates: int = option(10, "updates of policy and V on these (ibid.: epochs)", low=1)
     gamma: float = option(0.99, "discount (Schulman 2015, arXiv 1506.02438)", low=0.0, high=1.0)
     lam: float = option(0.95, "lambda of the advantages (ibid., eq. 16)", low=0.0, high=1.0)
     clip: float = option(0.2, "eps (Schulman 2017, arXiv 1707.06347, eq. 7)", low=0.0, high=1.0)

@@ -42,13 +42,17 @@ class SeqGANConfig(TextConfig):
     """SeqGAN's options."""
 
     steps: int = option(5300, "steps to train: of all three phases together", low=0)
-    likelihood_steps: int = option(3000, "of these the first: G by likelihood alone", low=1)
-    judge_steps: int = option(2000, "of these the next: D alone", low=1)
+    likelihood_steps: int = option(
+        3000, "of these the first: G by likelihood alone (Yu 2016, arXiv 1609.05473, algorithm 1)", low=1
+    )
+    judge_steps: int = option(2000, "of these the next: D alone (ibid.)", low=1)
     rollouts: int = option(16, "N: completions of each beginning (Yu 2016, arXiv 1609.05473, section 3.2)", low=1)
     batch_size: int = option(32, "texts a step; of the policy's each with its rollouts", low=2)
-    follow: float = option(0.8, "share of G_beta that stays in a step (the authors' update rate)", low=0.0, high=0.999)
-    judge_updates: int = option(3, "D's updates a step of the game", low=1)
-    policy_lr: float = option(1e-3, "Adam's rate of the policy gradient", low=0.0)
+    follow: float = option(
+        0.8, "share of G_beta that stays in a step (ibid.; update rate in its program)", low=0.0, high=0.999
+    )
+    judge_updates: int = option(3, "D's updates a step of the game (ibid., algorithm 1: d-steps)", low=1)
+    policy_lr: float = option(1e-3, "Adam's rate of the policy gradient (ibid., eq. 8)", low=0.0)
 
 
 class SeqGAN(TextModel):

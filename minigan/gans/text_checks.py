@@ -38,8 +38,10 @@ class TextConfig(Config):
 
     data: str = option("oracle_lstm", "text: a data set by name, or a path with --kind tokens (see: minigan datasets)")
     width: int = option(32, "features of a token, and LSTM cells (Yu 2016, arXiv 1609.05473, section 5: 32)", low=1)
-    lr: float = option(1e-2, "Adam's rate of the likelihood (the authors' program: .01)", low=0.0)
-    judge_lr: float = option(5e-3, "Adam's rate in D; falls to a tenth before the game", low=0.0)
+    lr: float = option(1e-2, "Adam's rate of the likelihood (Yu 2016, arXiv 1609.05473: .01 in its program)", low=0.0)
+    judge_lr: float = option(
+        5e-3, "Adam's rate in D (Kingma 2014, arXiv 1412.6980); falls to a tenth before the game", low=0.0
+    )
 
 
 class TextModel(Model):
