@@ -83,14 +83,6 @@ def losses(game: mg.Game, steps: int = STEPS, seed: int = 0) -> list[float]:
     return [game.step(draw.standard_normal((4, 3)).astype(np.float32))["p"].item() for _ in range(steps)]
 
 
-class Plain(optim.Optimizer):
-    """An update of one's own, whose Python nobody knows."""
-
-    def update(self, params: Any, grads: Any, slots: Any, lr: float, option: Any) -> None:
-        for p, g in zip(params, grads, strict=True):
-            p -= np.float32(lr) * g
-
-
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "sgd": lambda net: optim.SGD(net, lr=optim.linear(0.1, steps=9), momentum=0.9, nesterov=True),
     "rmsprop": lambda net: optim.RMSProp(net, lr=optim.linear(0.1, steps=9)),
@@ -151,13 +143,6 @@ def test_python_runs_between_graphs() -> None:
     for name in ("doubled", "counting"):
         assert f"{name} (Python that runs at every step)" in text
     assert text.startswith("2 CUDA graph(s)") and "2 call(s) outside" in text
-
-
-def test_an_optimizer_of_ones_own_stays_outside() -> None:
-    make = lambda net: Plain(net, lr=optim.linear(0.1, steps=9))  # noqa: E731
-    (eager, _), (recorded, _) = (regression(optimizer=make, replay=replay) for replay in (False, True))
-    assert losses(eager, 7) == losses(recorded, 7)
-    assert "Optimizer._advance (Python that runs at every step)" in recorded.captured[0]
 
 
 def stacked(y: Any) -> Any:
