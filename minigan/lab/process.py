@@ -34,6 +34,7 @@ class Mailbox:
                 self._rows.append(text)
                 self.closed = self.closed or len(self._rows) > MOST_WAITING
             else:
+                self._newest.pop(kind, None)  # so that it comes behind what was told before it
                 self._newest[kind] = text
             self._changed.notify()
 
