@@ -122,7 +122,7 @@ STUDIES = [
     Study("segan", 1500, 500, data="tones"),
     Study("seqgan", 5300, 300, note="published for 5,000 words: 9.07 by likelihood, 8.68", data="oracle_lstm"),
     Study("seqgan", 6000, 1000, {"likelihood_steps": 6000}, "likelihood alone, as long", "oracle_lstm"),
-    Study("gumbelgan", 3600, 300, data="oracle_lstm"),
+    Study("gumbelgan", 3200, 200, data="oracle_lstm"),
     Study("gumbelgan", 1300, 100, {"kind": "tokens", "likelihood_steps": 1000}, "this project's own text", "README.md"),
     Study("gail", 200, 50, note="one demonstration", data="cartpole_expert"),
     Study("gail", 200, 50, {"reward": "logit"}, "one demonstration", "cartpole_expert"),

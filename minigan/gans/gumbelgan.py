@@ -39,7 +39,7 @@ from minigan.switches import no_grad
 class GumbelGANConfig(TextConfig):
     """The options of a text GAN with relaxed choices."""
 
-    steps: int = option(3600, "steps to train: of both phases together", low=0)
+    steps: int = option(3200, "steps to train: of both phases together", low=0)
     likelihood_steps: int = option(
         3000, "of these the first: G by likelihood alone (Yu 2016, arXiv 1609.05473, algorithm 1)", low=1
     )
@@ -56,7 +56,7 @@ class GumbelGANConfig(TextConfig):
     )
     game_lr: float = option(3e-4, "Adam's rate of G in the game, beta1 .5 (Kingma 2014, arXiv 1412.6980)", low=0.0)
     judge_lr: float = option(
-        1e-3, "Adam's rate in D, beta1 .5 (ibid.); five times as much, and D wins for good", low=0.0
+        5e-4, "Adam's rate in D, beta1 .5 (ibid.); ten times as much, and D wins for good", low=0.0
     )
 
 
