@@ -20,6 +20,11 @@ from hypothesis import settings
 matplotlib.use("Agg")
 sys.path.insert(0, str(Path(__file__).parent))  # helpers beside the tests (drawing.py, formulas.py), in any import mode
 
+# Workers of pytest-xdist share the processors: two teams of two threads on two cores wait for each other at every barrier. Tests
+# of several threads ask for them by number.
+if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    os.environ.setdefault("MINIGAN_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
 from devices import few_blocks, race_free  # noqa: F401 - fixtures
 
 settings.register_profile("quick", deadline=None, max_examples=5, derandomize=True)
