@@ -128,17 +128,19 @@ def built(line: str):
 SMALL = {"features": 4, "width": 8, "latent": 4}
 
 
-SHAPES = {"audio": (1024, 1), "video": (8, 16, 16, 1)}
+SHAPES = {"audio": (1024, 1), "video": (8, 16, 16, 1), "tokens": (8,), "points": (4,)}
 
 
 def facts_for(wanted: Any) -> Facts:
-    """Points in the plane, sounds, films, or images of 28 x 28, and ten classes, by the names that a model asks for."""
+    """Points in the plane, sounds, films, texts, or images of 28 x 28, and ten classes, by the names that a model asks for;
+    states of carts and two actions."""
     if wanted in ("points", "examples"):
         return Facts({"x": (2,)})
     kinds = needs.entries(wanted)
     labels = [name for name, kind in kinds.items() if kind in ("labels", "one-hot")]
     shapes = {name: SHAPES.get(kind, (28, 28, 1)) for name, kind in kinds.items() if name not in labels}
-    return Facts(shapes, dict.fromkeys(labels, 10))
+    words = {name: tuple("abcde") for name, kind in kinds.items() if kind == "tokens"}
+    return Facts(shapes, dict.fromkeys(labels, 2 if "points" in kinds.values() else 10), vocabularies=words)
 
 
 @pytest.mark.parametrize("name", gans.MODELS)

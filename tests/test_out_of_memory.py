@@ -92,7 +92,7 @@ def limited(more: int, *words: str) -> subprocess.CompletedProcess:
     """The command in a process that may have so many MiB of addresses more than its imports take."""
     return subprocess.run(
         [sys.executable, "-c", LIMITED, str(more), *words], capture_output=True, text=True, check=False, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "MINIGAN_THREADS": "2"},
     )  # fmt: skip
 
 

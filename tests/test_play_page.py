@@ -32,7 +32,9 @@ def address(tmp_path_factory):
     """The page, alone, as the site has it."""
     folder = tmp_path_factory.mktemp("play")
     made = site.Site([], Sources(folder), site._templates())
-    made.templates.globals |= dict.fromkeys(("articles_exist", "errata_exist", "identities_exist"), False)
+    made.templates.globals |= dict.fromkeys(
+        ("articles_exist", "errata_exist", "identities_exist", "glossary_exists"), False
+    )
     made.render("play.html", "play.html")
     for name, text in made.files.items():
         (folder / name).write_text(text)

@@ -52,7 +52,8 @@ def page(request, browser):
     page.trouble = []
     page.on("console", lambda message: page.trouble.append(message.text))
     page.on("pageerror", lambda error: page.trouble.append(str(error)))
-    page.on("requestfailed", lambda asked: page.trouble.append(asked.url))
+    # A page that is left before its font has come ends that request.
+    page.on("requestfailed", lambda asked: "ERR_ABORTED" in (asked.failure or "") or page.trouble.append(asked.url))
     page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or page.trouble.append(asked.url))
     yield page
     page.close()

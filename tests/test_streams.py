@@ -46,6 +46,7 @@ CASES = [
     (f"train closes.py:Mine --steps 2 {' '.join(TINY)} --out closed", [], 0),
     ("sample run -n 4 --out x.npy", FULL, 5), ("evaluate run -n 40", GONE, 0),
     ("compare run run -n 40", GONE, 0), ("diagnose run", GONE, 0), ("doctor", GONE, 0), ("completion bash", GONE, 0),
+    ("lab --no-browser", FULL, 5), ("lab nosuch", GONE, 4),
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from minigan.autodiff import Tensor, apply, cotangents, run
 from minigan.backend import Array
 from minigan.ops.packing import cut, end_to_end
 from minigan.primitive import Primitive
-from minigan.random import Source
+from minigan.staged import Staged
 from minigan.switches import Event, graph, hook, no_grad, state
 
 
@@ -41,7 +41,7 @@ def checkpoint(
     def look(event: Event) -> None:
         if event.kind == "effect":
             function = getattr(event.op, "func", event.op)  # without what a partial fills in
-            if "fresh" not in event.params or isinstance(getattr(function, "__self__", None), Source):
+            if "fresh" not in event.params or isinstance(function, Staged):  # what has numbers of its own changes with each run
                 raise TypeError(
                     f"checkpoint: the function does {getattr(function, '__qualname__', function)}, which its second run "
                     "would do again; draw random numbers before, and give them as inputs"
