@@ -213,9 +213,9 @@ def test_a_slow_page_misses_frames_and_no_row():
         box.put("frame/A", f"f{k}")
         box.put("rows", f"r{k}")
     assert box.take(0) == ["f4", "r0", "r1", "r2", "r3", "r4"] and box.take(0) == []
-    for kind in ("about", "state", "about"):
+    for kind in ("about", "state", "schema", "about", "state"):
         box.put(kind, kind)
-    assert box.take(0) == ["state", "about"]  # in the order of the newest
+    assert box.take(0) == ["state", "schema", "about"]  # the scene, then in the order of the newest
     for _ in range(MOST_WAITING + 1):
         box.put("rows", "r")
     assert box.closed

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 ADDED = "rows"  # the kind of events of which none may be lost, since each adds to the others
+FIRST = ("scenes", "state")  # which scene is shown, before what belongs to it: the page passes that on to the scene
 MOST_WAITING = 2000  # of these, for a page that has stopped reading; then it has to begin anew
 
 
@@ -48,7 +49,8 @@ class Mailbox:
         """All that waits, once something does; nothing after so long."""
         with self._changed:
             self._changed.wait_for(lambda: self._newest or self._rows or self.closed, seconds)
-            found = [*self._newest.values(), *self._rows]
+            first = [self._newest.pop(kind) for kind in FIRST if kind in self._newest]
+            found = [*first, *self._newest.values(), *self._rows]
             self._newest.clear()
             self._rows.clear()
         return found

@@ -41,7 +41,9 @@ def checkpoint(
     def look(event: Event) -> None:
         if event.kind == "effect":
             function = getattr(event.op, "func", event.op)  # without what a partial fills in
-            if "fresh" not in event.params or isinstance(function, Staged):  # what has numbers of its own changes with each run
+            if "fresh" not in event.params or isinstance(
+                function, Staged
+            ):  # what has numbers of its own changes with each run
                 raise TypeError(
                     f"checkpoint: the function does {getattr(function, '__qualname__', function)}, which its second run "
                     "would do again; draw random numbers before, and give them as inputs"
