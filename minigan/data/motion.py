@@ -60,10 +60,14 @@ def voiced(n: int = 4000, seed: int = 0) -> Dataset:
     for begin in range(0, n, 256):
         part = slice(begin, begin + 256)
         pitch = ends[part, :1] + np.diff(ends[part]) * np.arange(SAMPLES) / (SAMPLES - 1)
-        phase = np.cumsum(pitch, axis=1) / RATE
+        turn = np.exp(2j * np.pi * np.cumsum(pitch, axis=1) / RATE)
+        turned = np.ones_like(turn)
         for k in range(1, HARMONICS + 1):
-            strength = np.where(k * pitch < HIGHEST, resonance(k * pitch, FORMANTS[y[part]]) / k, 0)
-            x[part] += strength * np.sin(2 * np.pi * (k * phase + start[part, k - 1 : k]))
+            turned *= turn  # e^(i k phi)
+            heard = k * pitch.min(axis=1) < HIGHEST  # somewhere; of high pitches most harmonics are not
+            f = k * pitch[heard]
+            strength = np.where(f < HIGHEST, resonance(f, FORMANTS[y[part][heard]]) / k, 0)
+            x[part][heard] += strength * (turned[heard] * np.exp(2j * np.pi * start[part, k - 1 : k][heard])).imag
     x *= (loudest / np.abs(x).max(axis=1))[:, None]
     factors = {"first": ends[:, 0], "last": ends[:, 1], "amplitude": loudest}
     source = f"generated, seed {seed}"
@@ -72,10 +76,11 @@ def voiced(n: int = 4000, seed: int = 0) -> Dataset:
 
 def resonance(frequency: np.ndarray, formants: np.ndarray) -> np.ndarray:
     """prod_j F_j^2 / |F_j^2 - f^2 + i f B|: frequencies (n, ...) in Hz and formants (n, 3), one at 0 Hz."""
-    made = np.ones_like(frequency)
+    square = frequency * frequency
+    below = np.ones_like(frequency)  # the denominator's square
     for centre in np.moveaxis(formants, 1, 0).reshape(formants.shape[1], -1, *[1] * (frequency.ndim - 1)):
-        made *= centre**2 / np.hypot(centre**2 - frequency**2, frequency * WIDTH)
-    return made
+        below *= np.square(centre**2 - square) + WIDTH**2 * square
+    return np.prod(formants**2, axis=1).reshape(-1, *[1] * (frequency.ndim - 1)) / np.sqrt(below)
 
 
 def dominant(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
