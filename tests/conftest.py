@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # helpers beside the tests (draw
 if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
     os.environ.setdefault("MINIGAN_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
+from browsers import browser  # noqa: F401 - a fixture
 from devices import few_blocks, race_free  # noqa: F401 - fixtures
 
 settings.register_profile("quick", deadline=None, max_examples=5, derandomize=True)

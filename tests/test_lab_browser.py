@@ -9,16 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from browsers import chromium
 
 pytestmark = pytest.mark.browser
-OPTIONS = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 OVERFLOW = """() => [...document.querySelectorAll('body *')].filter(e => {
     const box = e.getBoundingClientRect();
     return box.width && box.right > innerWidth + 1 && !e.closest('pre, .skip');
@@ -45,16 +37,6 @@ def address(run):
     yield re.search(r"http\S+", lab.stdout.readline())[0]
     lab.send_signal(signal.SIGINT)
     assert lab.wait(timeout=30) == 130
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=chromium(), args=list(OPTIONS))
-        yield running
-        running.close()
 
 
 @pytest.fixture

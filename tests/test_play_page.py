@@ -6,7 +6,6 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from browsers import chromium
 
 import minigan as mg
 from minigan import losses, nn, optim
@@ -18,13 +17,6 @@ from minigan.theory import dynamics
 from minigan.theory.dirac import DiracGAN
 
 pytestmark = pytest.mark.browser
-OPTIONS = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +36,16 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(address):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium(), args=list(OPTIONS))
-        page = browser.new_page(viewport={"width": 1000, "height": 900})
-        trouble = []
-        page.on("console", lambda message: "fonts/" in message.location["url"] or trouble.append(message.text))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or trouble.append(asked.url))
-        page.goto(address)
-        yield page
-        assert trouble == []
-        browser.close()
+def page(browser, address):
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    trouble = []
+    page.on("console", lambda message: "fonts/" in message.location["url"] or trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or trouble.append(asked.url))
+    page.goto(address)
+    yield page
+    assert trouble == []
+    page.close()
 
 
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax", "wasserstein"])
