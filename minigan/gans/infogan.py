@@ -14,9 +14,9 @@ reached when each image tells its category. A number has Q = N(mean, 1), so that
 constant. As in the authors' program L_I is maximised by D's player too, which shares its trunk with Q.
 
 What goes wrong: the bound is reached within hundreds of steps, long before a category is one digit: any ten groups of images will
-do, and only a bias of the networks makes them digits. So both are checked. Nor is it told that numbers become slant, width. With
-62 numbers in z beside them G writes both where Q reads them and a person sees nothing (slant R^2 .02); with 4 what differs
-within a category has to come from both (.63, and the categories are digits sooner), so that is the default here.
+do, and only a bias of the networks makes them digits. So both are checked. Nor does anything ask for slant and width. With 62
+numbers in z beside the two codes G writes these where Q reads them and a person sees nothing (slant R^2 .02); with 4 what differs
+within a category has to come from them (.63, and the categories are digits sooner), so that is the default here.
 """
 
 from __future__ import annotations
