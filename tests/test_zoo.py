@@ -558,6 +558,15 @@ def test_pixels_go_to_the_flow_and_back() -> None:
     assert log_det.numpy() == pytest.approx(np.log((ends[0] - ends[1]) / 2e-3).sum(1), abs=1e-2)
 
 
+def test_pixels_beyond_the_range_still_move_while_a_flow_learns() -> None:
+    flow, z = Flow((2, 2, 1), 2, 4), tensor(np.full((3, 4), 3.5, np.float32), requires_grad=True)
+    x = flow(z)
+    assert (x.numpy() > 1.0).all() and (x.numpy() < 1.13).all()
+    (slope,) = grad(ops.sum(x), [z])
+    assert (slope.numpy() > 0.01).all()
+    assert (flow.eval()(z).numpy() == 1.0).all()
+
+
 def test_flowgan_of_images(images: data.Dataset) -> None:
     model = gans.get("flowgan")
     supply = needs.Supply(needs.Facts({"x": images.x.shape[1:]}), {"x": images}, {"x": {"x": images.x}}, True)

@@ -72,7 +72,10 @@ class Flow(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Examples G(z), (N, *shape)."""
         y = self.inverse(z)
-        return pixels(y, self.shape) if self.images else y
+        if not self.images:
+            return y
+        x = pixels(y, self.shape)
+        return x if self.training else ops.clip(x, -1, 1)  # a clipped pixel has no gradient: G would rest there
 
     def code(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """f(x), and log p(x) in nats (N,). noise: u of x's shape, for images."""
@@ -107,6 +110,6 @@ def dequantised(x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pixels(y: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The inverse, without the noise: images (N, *shape) in [-1, 1], clipped there."""
+    """The inverse, without the noise: images (N, *shape), in [-1, 1] or at most .12 outside, where p is in the margin."""
     v = (ops.sigmoid(y) - MARGIN) * (LEVELS / (1 - 2 * MARGIN))
-    return ops.reshape(ops.clip((v - 0.5) * (2 / (LEVELS - 1)) - 1.0, -1, 1), (len(y), *shape))
+    return ops.reshape((v - 0.5) * (2 / (LEVELS - 1)) - 1.0, (len(y), *shape))
