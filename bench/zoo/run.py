@@ -60,7 +60,12 @@ class Study:
         return "-".join([self.model, *of, *(f"{k}={v}" for k, v in self.options.items()), *long])
 
 
-IMAGES = {"batch_size": 64, "width": 256, "r1": 10.0, "lr": 3e-4}  # what a flow of images takes more of than one of points
+IMAGES = {
+    "batch_size": 64,
+    "width": 256,
+    "r1": 10.0,
+    "lr": 3e-4,
+}  # what a flow of images takes more of than one of points
 EPOCH = 675  # steps of 64 images: four in five of nine classes, about 43,200 digits
 ONE_EPOCH = "one epoch, fixed beforehand; the paper trains 15"
 
