@@ -96,6 +96,8 @@ STUDIES = [
     Study("ssaae", 3000, 500, note="published: 1.9 %, networks of 1,000 units"),
     *(Study("ganomaly", EPOCH, EPOCH, {"held_out": digit}, ONE_EPOCH) for digit in range(10)),
     Study("fanogan", 1800, 300, {"held_out": 2}),
+    Study("dcgan", 1800, 600, {"size": "32"}, "in colour", "mnist+coloured"),
+    Study("dcgan", 800, 400, {"size": "64"}, "in colour", "glyphs+coloured"),
     Study("pix2pix", 3000, 500, note="L1 100; outlines to digits", data="a=mnist+edges,b=mnist"),
     Study("cyclegan", 1500, 250, data="a=mnist,b=mnist+inverted"),
     Study("cyclegan", 2000, 500, note="textures", data="a=photo:brick,b=photo:grass"),
@@ -168,7 +170,7 @@ class Run:
         feed = Feed(supply, model, "cpu")
         real = RealData(
             supply_of(model_class.needs, text, config, unseen=True),
-            judge_of=lambda found: judge.for_data(data.load(found.name)),
+            judge_of=lambda found: judge.for_data(data.load(found.name, **reading(config))),
         )
         if self.step:
             with np.load(self.folder / "state.npz") as saved:
