@@ -107,6 +107,22 @@ def test_rates_counters_averages_and_scheduled_numbers_follow(optimizer: str) ->
     assert losses(eager, 2, seed=1) == losses(recorded, 2, seed=1)
 
 
+@pytest.mark.parametrize("layer", ["LSTM", "GRU"])
+def test_recurrent_layers_are_scanned_inside_the_graph(layer: str) -> None:
+    def made(replay: bool) -> mg.Game:
+        random = Source(4, device="gpu")
+        net = getattr(nn, layer)(3, 4).initialize(random).to("gpu")
+
+        def loss(x: Any) -> Any:
+            return ops.square(net(ops.reshape(x, (2, 2, 3)))[0]).mean()
+
+        return mg.Game([mg.Player("p", loss, optim.Adam(net, lr=0.1))], random=random, replay=replay)
+
+    eager, recorded = made(False), made(True)
+    assert losses(eager) == losses(recorded)
+    assert recorded.captured[0].startswith("1 CUDA graph(s) of ") and "0 call(s) outside" in recorded.captured[0]
+
+
 def test_each_form_of_the_batch_has_a_graph_of_its_own() -> None:
     (eager, _), (recorded, _) = (regression(replay=replay) for replay in (False, True))
     draw = np.random.default_rng(0)

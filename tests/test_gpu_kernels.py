@@ -303,6 +303,18 @@ def group_norm(k: Any, x: Any, groups: int) -> None:
     k.group_norm(x, ones(1, x.shape[-1]), ones(1, x.shape[-1]), groups, 1e-5, Activation("relu"), ones(*x.shape))
 
 
+def scan(k: Any, hs: Any, **changes: Any) -> None:
+    """gru with sound arguments beside hs, of (2, 3, 4), but for `changes`."""
+    given = {
+        "xw": ones(2, 3, 12),
+        "h0": ones(2, 4),
+        "u": ones(4, 12),
+        "bias": ones(4),
+        "mask": gpu(np.ones((2, 3), bool)),
+    }
+    k.gru(**(given | changes), hs=hs)
+
+
 BAD_CALLS: list[tuple[str, type[Exception], str, Callable[[Any], Any]]] = [
     ("half", TypeError, "z is float16", lambda k: activate(k, z=ones(2, 3, dtype="float16"))),
     ("mixed", TypeError, "bias is float64", lambda k: activate(k, bias=ones(3, dtype="float64"))),
@@ -330,6 +342,15 @@ BAD_CALLS: list[tuple[str, type[Exception], str, Callable[[Any], Any]]] = [
     ("no logits", ValueError, "one element", lambda k: k.mean_softplus(ones(0), 1.0, ones())),
     ("softplus out", ValueError, r"\(1,\)", lambda k: k.mean_softplus(ones(3), 1.0, ones(1))),
     ("statistics", ValueError, r"\(3,\)", lambda k: k.follow_statistics(ones(3), ones(3), ones(3), 0.1, 5)),
+    ("scan rank", ValueError, "rows, steps, units", lambda k: scan(k, ones(2, 4))),
+    ("scan weights", ValueError, r"u has shape \(4, 8\)", lambda k: scan(k, ones(2, 3, 4), u=ones(4, 8))),
+    ("scan mask", TypeError, "array of bool", lambda k: scan(k, ones(2, 3, 4), mask=ones(2, 3))),
+    (
+        "scan mask shape",
+        ValueError,
+        r"mask has shape",
+        lambda k: scan(k, ones(2, 3, 4), mask=gpu(np.ones((2, 4), bool))),
+    ),
     ("index", TypeError, "int64", lambda k: k.index_add(ones(3), gpu(np.zeros(3, np.int32)), ones(3))),
     ("index shape", ValueError, r"\(2,\)", lambda k: k.index_add(ones(3), gpu(np.zeros(2, np.int64)), ones(3))),
 ]

@@ -258,10 +258,11 @@ inline void mma_m16n8k8_tf32(float& d0, float& d1, float& d2, float& d3, unsigne
 }
 
 // -- calling a kernel ------------------------------------------------------------------------------------------------
-// One letter a parameter: f, d, q, I for a pointer to float, double, long long, unsigned as *f ...; q, d, I by value.
+// One letter a parameter: *b, *f, *d, *q, *I for a pointer to bool, float, double, long long, unsigned; q, d, I by value.
 template <typename T>
 constexpr char letter() {
     using U = std::remove_const_t<T>;
+    if (std::is_same_v<U, bool>) return 'b';
     if (std::is_same_v<U, float>) return 'f';
     if (std::is_same_v<U, double>) return 'd';
     if (std::is_same_v<U, long long>) return 'q';

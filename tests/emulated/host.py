@@ -30,7 +30,7 @@ COMPILER = "g++"
 PACKAGE = "apt-get install g++"
 OPTIONS = ("-std=c++17", "-O1", "-w", "-fPIC", "-shared", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
 FORWARD, BACKWARD = 0, 1  # orders of threads and blocks
-WORDS = {"f": np.float32, "d": np.float64, "q": np.int64, "I": np.uint32}
+WORDS = {"b": np.bool_, "f": np.float32, "d": np.float64, "q": np.int64, "I": np.uint32}
 
 # What an asm statement does, by its text without spaces: a function of the operands it writes, then of those it reads.
 INSTRUCTIONS = {

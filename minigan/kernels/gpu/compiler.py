@@ -49,6 +49,12 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "optimizer.cu": ("sgd<{T}>", "rmsprop<{T}>", "adam<{T}>", "ema<{T}>"),
     "philox.cu": ("philox", "normal", "mask<{T}>"),
     "index.cu": ("segment_starts", "segment_sum<{T}, 1>", "segment_sum<{T}, 32>"),
+    "recurrent.cu": (
+        "lstm_scan<{T}>",
+        "lstm_scan_backward<{T}>",
+        "gru_scan<{T}>",
+        "gru_scan_backward<{T}>",
+    ),
     "conv.cu": (
         "conv_tile<{T}, FORWARD, 8>",
         "conv_tile<{T}, FORWARD, 64>",
