@@ -63,6 +63,13 @@ def test_small_patches_are_means_and_large_ones_the_pixels() -> None:
     assert np.abs(grey - large @ np.array([0.299, 0.587, 0.114])).max() < 0.01
 
 
+def test_which_sets_are_in_halves() -> None:
+    halves = {
+        name for name in ("mnist+edges", "faces", "photos", "glyphs", "ring8", "./photos") if data.in_halves(name)
+    }
+    assert halves == {"mnist+edges", "faces", "photos"}
+
+
 def test_faces_and_what_is_held_out() -> None:
     faces, others = data.load("faces"), data.held_out("faces")
     assert others is not None and faces.x.shape == (80, 28, 28, 1) and len(others) == 20 and np.abs(faces.x).max() <= 1

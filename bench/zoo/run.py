@@ -143,10 +143,9 @@ def supply_of(wanted: needs.Needs, text: str, config: Any, *, unseen: bool = Fal
     """The data that a model needs, to train on or, unseen, to be judged by: the test half of files, another seed of what is made
     here. A text of one's own is one: its model keeps part of it for its checks."""
     names = needs.names_of_sets(text, wanted)
-    files = [entry.name for entry in data.catalogue() if entry.network]
-    from_files = all(data.split(name)[0] in files for name in names.values())
-    options = {"split": "test"} if unseen and from_files else {}
-    return needs.find(wanted, text, seed=int(unseen and not from_files), options=options | reading(config))
+    halves = all(data.in_halves(name) for name in names.values())
+    options = {"split": "test"} if unseen and halves else {}
+    return needs.find(wanted, text, seed=int(unseen and not halves), options=options | reading(config))
 
 
 class Run:

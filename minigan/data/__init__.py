@@ -27,8 +27,8 @@ from minigan.data.transforms import colour, invert, resize
 __all__ = [
     "MAPS", "DataError", "Dataset", "Entry", "Loader", "Pixels", "Pool", "SequenceLoader",
     "bucket_lengths", "cache_folder", "catalogue", "colour", "derive",
-    "draw_glyphs", "held_out", "invert", "is_known", "joined", "known_map", "load", "mode_statistics", "read_idx", "resize",
-    "split",
+    "draw_glyphs", "held_out", "in_halves", "invert", "is_known", "joined", "known_map", "load", "mode_statistics", "read_idx",
+    "resize", "split",
 ]  # fmt: skip
 
 
@@ -200,6 +200,12 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
     return found
 
 
+def in_halves(name: str) -> bool:
+    """Whether a set, by catalogue name, has a half to train on and one to test on; other generated sets have further seeds."""
+    base, _ = split(name)
+    return base in _MAKERS and "split" in inspect.signature(_MAKERS[base]).parameters
+
+
 OTHER = 1_000_003  # added to a seed: another set of the same law
 
 
@@ -211,7 +217,7 @@ def held_out(name: str, *, seed: int = 0, n: int = 1000, **options: Any) -> Data
     """
     base, _ = split(name)
     known = inspect.signature(_MAKERS[base]).parameters if base in _MAKERS else {}
-    if "split" in known:
+    if in_halves(name):
         n = min(n, photographs.FACES_TEST) if base == photographs.FACES else n
         return None if base in SOURCES and only_tested(base) else load(name, seed=seed, split="test", n=n, **options)
     return load(name, seed=seed + OTHER, n=n, **options) if "seed" in known else None
