@@ -199,7 +199,14 @@ def best(target: str, values: list[float]) -> float:
     if " to " in target:
         middle = sum(map(float, target.split(" to "))) / 2
         return min(values, key=lambda v: abs(v - middle))
+    if target.startswith("=="):
+        return min(values, key=lambda v: abs(v - float(target[2:])))
     return (max if target.startswith(">") else min)(values)
+
+
+def number(value: float) -> str:
+    """With three decimals, or in powers of ten where these say nothing."""
+    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.1e}"
 
 
 def lines(study: Study, runs: list[Run]) -> Iterator[str]:
@@ -220,8 +227,8 @@ def lines(study: Study, runs: list[Run]) -> Iterator[str]:
         targets = ", ".join(dict.fromkeys(of for _, of in ends))
         said = name.replace("|", r"\|")  # which ends a cell
         yield (
-            f"| {study.name} | {said} | {np.mean(last):.3f} | {at_any_time:.3f} | {targets} | {met} of {len(done)} | "
-            f"{steps} | {seconds:.0f} | {study.note} |"
+            f"| {study.name} | {said} | {number(float(np.mean(last)))} | {number(at_any_time)} | {targets} | "
+            f"{met} of {len(done)} | {steps} | {seconds:.0f} | {study.note} |"
         )
 
 
