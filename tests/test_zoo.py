@@ -765,7 +765,6 @@ def double(model: Any) -> Any:
 def test_vat_terms(images: data.Dataset) -> None:
     model, feed = made("vat", images, replay=False, config={"weight": 0.4, "entropy": 0.3})
     (batch,) = feed(0)
-    model.classifier.eval()  # a batch of its own then has the same logits
     b = fixed(model, batch)
     log_p = log_softmax(model.classifier(b.x).numpy().astype(np.float64))
     r = model.config.eps * model.direction(b.x, model.classifier(b.x))
@@ -784,6 +783,14 @@ def test_vat_terms(images: data.Dataset) -> None:
         assert said[name].item() == pytest.approx(value, rel=2e-3, abs=1e-6), name
     wanted = parts["supervised"] + 0.4 * parts["smoothness"] + 0.3 * (parts["unsure"] - parts["balance"])
     assert loss.item() == pytest.approx(wanted, rel=1e-3)
+
+
+def test_an_image_that_does_not_move_is_told_as_before_by_vat_while_it_learns(images: data.Dataset) -> None:
+    """p(. | x) and p(. | x + r) by batches of the same images: else batch norm alone sets them apart."""
+    model, feed = made("vat", images, replay=False, config={"eps": 0.0})
+    (batch,) = feed(0)
+    assert model.classifier.training
+    assert model.loss(fixed(model, batch))[1]["smoothness"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_vats_exact_power_step_is_that_of_the_hessian_and_the_finite_one_tends_to_it(images: data.Dataset) -> None:

@@ -84,10 +84,12 @@ class VAT(FewLabels):
 
     def loss(self, b: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The three terms, each reported."""
-        n, logits = len(b.x), self.classifier(ops.concatenate([b.x, b.labelled]))
-        supervised, free = losses.cross_entropy(logits[n:], b.label), logits[:n]
+        supervised = losses.cross_entropy(self.classifier(b.labelled), b.label)
+        # Apart from the labelled ones, as x + r is below: by the statistics of another batch, batch norm would make p(. | x) and
+        # p(. | x + r) two things at r = 0 already, and the one would follow the other to a single class.
+        free = self.classifier(b.x)
         r = self.config.eps * self.direction(b.x, free)
-        smoothness = self.divergence(b.x, free, r) / n
+        smoothness = self.divergence(b.x, free, r) / len(b.x)
         unsure, mean = losses.cross_entropy(free, p := ops.softmax(free)), ops.mean(p, axis=0)
         balance = -ops.sum(mean * ops.log(mean + 1e-8))
         total = supervised + self.config.weight * smoothness + self.config.entropy * (unsure - balance)
