@@ -32,9 +32,10 @@ BROKEN = re.compile(rf"(?<={WIDE})\n(?={WIDE})")  # a line's end between two of 
 MATH = re.compile(r"\$\$?(.+?)\$\$?", re.DOTALL)
 CODE = re.compile(r"`[^`]+`")
 LINK = re.compile(r"\]\(([^)]+)\)")
-TEXT = re.compile(r"(?<![_^]\{)(?<!,)\\text\{([^{}]*)\}")  # of a formula; one that is an index is a name, and no text
+TEXT = re.compile(r"(?<![_^]\{)(?<!\w,)\\text\{([^{}]*)\}")  # of a formula; one that is an index is a name, and no text
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
-SIGNS = {word.lower() for word in formulas.KNOWN | formulas.NAMED | formulas.GREEK} | {"dl"}  # words of mathematics
+SIGNS = {word.lower() for word in formulas.KNOWN | formulas.NAMED | formulas.GREEK | formulas.INDICES}  # words that are mathematics
+SHORT = {"as", "at", "be", "by", "in", "is", "it", "no", "of", "on", "or", "to"}  # words, where "bp" or "dl" are none
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _of_code(cell: Cell) -> Iterator[Part]:
 def _string(node: ast.expr, cell: Cell) -> Part:
     pieces = node.values if isinstance(node, ast.JoinedStr) else [node]
     line = cell.line + node.lineno - 1
-    text, bare, pattern = "", "", ""
+    text, bare, pattern = "", "", ""  # bare: without values
     for piece in pieces:
         if isinstance(piece, ast.Constant):
             text, bare, pattern = text + piece.value, bare + piece.value, pattern + re.escape(piece.value)
@@ -131,7 +132,7 @@ def _string(node: ast.expr, cell: Cell) -> Part:
             raise LessonError(
                 f"line {line}: {ast.unparse(node)} is no text that can be translated; write it as one string"
             )
-    words = {word.lower() for word in re.findall(r"\b[A-Za-z]{2,}\b", bare) if not word.isupper()}
+    words = {word for word in re.findall(r"\b[a-z]+\b", bare) if len(word) > 2 or word in SHORT}
     return Part(text, line, bool(words - SIGNS), re.compile(pattern) if len(pieces) > 1 else None)
 
 
@@ -189,9 +190,10 @@ def problems(lesson: Lesson, entries: Mapping[str, str], catalogue: Path) -> lis
 
 
 def differences(english: str, said: str) -> list[str]:
-    """What a translation may not change and has: formulas, code, addresses, numbers. Names that the English text has may become code."""
+    """What a translation may not change and has: formulas, code, addresses, numbers; words of the English text may become code."""
     here, there = _kept(said), _kept(english)
-    here["code"] -= {each for each in here["code"] if each.strip("`") in english} - there["code"]
+    plain = english.replace("`", "")
+    here["code"] -= {each for each in here["code"] if each.strip("`") in plain} - there["code"]
     return [
         f"{kind}: got {sorted(here[kind] - there[kind])}, expected {sorted(there[kind] - here[kind])}"
         for kind in here
