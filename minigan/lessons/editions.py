@@ -65,6 +65,18 @@ class Edition:
             else f"../{url}"
         )
 
+    def read(self) -> None:
+        """Set the text of the lessons, for nothing but its faults.
+
+        Raises:
+            LessonError: where a formula or a link does not resolve.
+        """
+        for lesson in self.lessons:
+            writer = self._writer(f"{lesson.stem}.html", lesson)
+            for cell in lesson.cells:
+                if cell.kind == "markdown":
+                    writer.html(cell.text)
+
     def write(self, executed: Mapping[str, Executed], english: Mapping[str, Page]) -> None:
         """Make the pages of the lessons.
 

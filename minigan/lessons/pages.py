@@ -95,7 +95,8 @@ class Ledger:
         place = f'<a class="place" href="{self.source}#L{check.line}">{say("line {line}", line=check.line)}</a>'
         if check.identity:
             url, name = self.identities.get(check.identity), say("identity {number}", number=check.identity)
-            place += f', <a class="place" href="{url}">{name}</a>' if url else f', <span class="place">{name}</span>'
+            there = f'<a class="place" href="{url}">{name}</a>' if url else f'<span class="place">{name}</span>'
+            place += say(", ") + there
         statement = f'<span class="statement">{escape(self.writer.said(check.statement))}</span>{refutes}'
         found = f'<span class="error">{escape(text.error(check, say))}{many}</span>'
         return f'<li{anchor}><a href="#eq-{number}">{check.id}</a> {statement} {found} {place}</li>'
@@ -173,7 +174,7 @@ def _told(code: str, lines: int, say: Language) -> str:
     """What a folded cell holds: how many lines, and which functions and classes."""
     names = [n.name for n in ast.parse(code).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
     told = say("Code, {lines} lines", lines=lines)
-    return told + (f": {', '.join(f'<code>{name}</code>' for name in names)}" if names else "")
+    return told + (f"{say(': ')}{', '.join(f'<code>{name}</code>' for name in names)}" if names else "")
 
 
 def exercise(code: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from minigan.lessons import beside, catalog, editions, errata, glossary, notebooks, text
+from minigan.lessons import beside, catalog, editions, errata, glossary, notebooks
 from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
 from minigan.lessons.editions import Edition
@@ -72,6 +72,7 @@ def build(only: Sequence[str] = (), *, given: str | None = None, fast: bool = Fa
     english = Edition(site, ENGLISH, lessons, articles=bool(syllabus))
     found = [editions.found(site, language, articles=bool(syllabus)) for language in OTHERS]
     site.translated = {each.language: editions.names(each) for each in found if each.lessons}
+    english.read()  # what is wrong in the text shall not wait for the numbers
     executed = _executed(lessons, fast)
     english.write(executed, {})
     written = english.written
@@ -113,11 +114,6 @@ def _executed(lessons: Sequence[Lesson], fast: bool) -> dict[str, notebooks.Exec
         note(f"lesson {lesson.number}: {len(executed.checks)} checks hold, {duration(executed.seconds)}")
         return executed
 
-    for lesson in lessons:  # what is wrong in the text shall not wait for the numbers
-        writer = text.Text(place=str(lesson.path))
-        for cell in lesson.cells:
-            if cell.kind == "markdown":
-                writer.html(cell.text)
     note(f"executing {len(lessons)} lessons ...")
     with ThreadPoolExecutor(KERNELS) as pool:
         futures = [pool.submit(run, lesson) for lesson in lessons]

@@ -21,6 +21,8 @@ NUMBER = re.compile(r"\((\d+\.\d+[a-z]?)\)")
 ARTICLE = re.compile(r"((?:\b[Aa]rticles?|文章) )(S[0-4])\b")
 LESSON = re.compile(r"\b[Ll]essons? (\d+)\b|第 (\d+) 课")
 ASIDE = re.compile(r"\*\*((?:Aside: |旁注\uff1a).+?)[.。]?\*\*")
+OPENS = re.compile("[\uff08\u201c]+$")  # punctuation of Chinese text
+CLOSES = re.compile("^[\uff0c\u3002\uff1b\uff1a\uff1f\uff01\u3001\uff09\u201d]+")
 JOINER = "&#8288;"  # U+2060: no break here
 SHOWN_AT_MOST = 4  # verdicts beside a formula
 SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "=": "=", ">": ">"}
@@ -86,7 +88,11 @@ class Text:
             raise LessonError(f"{self.place}: {error}") from error
 
     def _inline(self, tokens: Any, at: int, *_: Any) -> str:
-        return self._math(tokens[at].content, False)
+        parts = self._math(tokens[at].content, False).split("<wbr>")
+        before, after = OPENS.search(_text(tokens, at - 1)), CLOSES.search(_text(tokens, at + 1))
+        parts[0] = f'<span class="glued">{before[0]}{parts[0]}</span>' if before else parts[0]
+        parts[-1] = f'<span class="glued">{parts[-1]}{after[0]}</span>' if after else parts[-1]
+        return "<wbr>".join(parts)
 
     def _block(self, tokens: Any, at: int, *_: Any) -> str:
         latex = tokens[at].content
@@ -124,8 +130,12 @@ class Text:
     def _link_open(self, tokens: Any, at: int, *_: Any) -> str:
         url = self.link(tokens[at].attrGet("href") or "")
         self._links.append(url is not None)
-        abroad = url is not None and self.language is not ENGLISH and url.startswith("../")
-        return f'<a href="{escape(url)}"{" hreflang=en" if abroad else ""}>' if url is not None else ""
+        if url is None:
+            return ""
+        abroad = (
+            self.language is not ENGLISH and url.startswith("../") and not url.startswith("../source/")
+        )  # code has none
+        return f'<a href="{escape(url)}"{" hreflang=en" if abroad else ""}>'
 
     def _link_close(self, *_: Any) -> str:
         return "</a>" if self._links.pop() else ""
@@ -166,12 +176,22 @@ class Text:
 
 
 def _glued(text: str, tokens: Any, at: int) -> str:
-    """Text that no line break parts from a formula beside it, unless a space does: browsers would part $x$ from its comma."""
-    if at and tokens[at - 1].type == "math_inline" and text[:1].strip():
-        text = JOINER + text
-    if at + 1 < len(tokens) and tokens[at + 1].type == "math_inline" and text[-1:].strip():
-        text += JOINER
+    """Text that no line break parts from a formula beside it, unless a space does: browsers would part $x$ from its comma.
+
+    Chinese punctuation, from which a joiner does not keep them, is left to the formula.
+    """
+    if at and tokens[at - 1].type == "math_inline":
+        text = CLOSES.sub("", text)
+        text = JOINER + text if text[:1].strip() else text
+    if at + 1 < len(tokens) and tokens[at + 1].type == "math_inline":
+        text = OPENS.sub("", text)
+        text = text + JOINER if text[-1:].strip() else text
     return text
+
+
+def _text(tokens: Any, at: int) -> str:
+    """The text of a token, "" if it is none or is not there."""
+    return str(tokens[at].content) if 0 <= at < len(tokens) and tokens[at].type == "text" else ""
 
 
 def of(tag: str, checks: Sequence[Check]) -> list[Check]:
@@ -191,9 +211,8 @@ def error(check: Check, language: Language = ENGLISH) -> str:
     """The error observed against the tolerance: "error 2e-16 ≤ 1e-12"."""
     if check.relation in ("<=", ">=") and not check.error:
         margin = abs(check.right - check.left)
-        return (
-            f"{number(check.left)} {SIGNS[check.relation]} {number(check.right)}, {language('margin')} {number(margin)}"
-        )
+        sides = f"{number(check.left)} {SIGNS[check.relation]} {number(check.right)}"
+        return f"{sides}{language(', ')}{language('margin')} {number(margin)}"
     word = language("differ by") if check.relation == "!=" else language("error")
     return f"{word} {number(check.error)} {SIGNS[SHOWN[check.relation]]} {tolerance(check)}"
 

@@ -34,7 +34,7 @@ CODE = re.compile(r"`[^`]+`")
 LINK = re.compile(r"\]\(([^)]+)\)")
 TEXT = re.compile(r"(?<![_^]\{)(?<!\w,)\\text\{([^{}]*)\}")  # of a formula; one that is an index is a name, and no text
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
-SIGNS = {word.lower() for word in formulas.KNOWN | formulas.NAMED | formulas.GREEK | formulas.INDICES}  # words that are mathematics
+SIGNS = {word.lower() for word in formulas.KNOWN | formulas.NAMED | formulas.GREEK | formulas.INDICES}  # no words
 SHORT = {"as", "at", "be", "by", "in", "is", "it", "no", "of", "on", "or", "to"}  # words, where "bp" or "dl" are none
 
 
@@ -125,7 +125,8 @@ def _string(node: ast.expr, cell: Cell) -> Part:
     text, bare, pattern = "", "", ""  # bare: without values
     for piece in pieces:
         if isinstance(piece, ast.Constant):
-            text, bare, pattern = text + piece.value, bare + piece.value, pattern + re.escape(piece.value)
+            said = str(piece.value)
+            text, bare, pattern = text + said, bare + said, pattern + re.escape(said)
         elif isinstance(piece, ast.FormattedValue):
             text, pattern = text + f"{{{ast.unparse(piece.value)}}}", pattern + "(.+?)"
         else:
@@ -190,7 +191,7 @@ def problems(lesson: Lesson, entries: Mapping[str, str], catalogue: Path) -> lis
 
 
 def differences(english: str, said: str) -> list[str]:
-    """What a translation may not change and has: formulas, code, addresses, numbers; words of the English text may become code."""
+    """What a translation has changed and may not: formulas, code, addresses, numbers; words of the English text may be code."""
     here, there = _kept(said), _kept(english)
     plain = english.replace("`", "")
     here["code"] -= {each for each in here["code"] if each.strip("`") in plain} - there["code"]
