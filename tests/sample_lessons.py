@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from minigan import gans
-from minigan.lessons import gallery
+from minigan.lessons import gallery, translation
 
 FIRST = r'''# %% [markdown]
 # # 1. Halves
@@ -192,6 +192,46 @@ original = "Des moitiés"
 sections = [["1", "Halves", 1, 7], ["2", "Quarters", "later: quarters"]]
 """
 
+CHINESE = {  # of the first lesson, by its English text
+    "# 1. Halves": "# 1. 一半",
+    "What a half is. And *why*.": "一半是什么，以及*为什么*。",
+    "Prerequisites: numbers; see lesson 2.": "预备知识：数；见第 2 课。",
+    r"**Predict first.** Is $\frac12 + \frac12$ more than 1? By (1.1), say": (
+        r"**先猜一猜。** $\frac12 + \frac12$ 大于 1 吗？由 (1.1)，请回答"
+    ),
+    "1. yes,\n2. or no?": "1. 是，\n2. 还是不是？",
+    "Then read on.": "然后继续读。",
+    "## Two halves": "## 两个一半",
+    "A *half* of $x$ is $x / 2$, and two of them make the whole, by [multiply](../minigan/ops/elementwise.py#multiply):": (
+        "$x$ 的*一半*是 $x / 2$，两个一半合成整体，见 [multiply](../minigan/ops/elementwise.py#multiply)："
+    ),
+    "That is (1.1), and (2.1) follows. See also [the second](02_thirds.py), and <b>no HTML</b>.": (
+        "这就是 (1.1)，由此得 (2.1)。另见[第二课](02_thirds.py)，以及 <b>no HTML</b>。"
+    ),
+    r"""> **Aside: what is not a half.** A third $\frac13$ is less. It is folded away:
+>
+> $$ \frac13 < \frac12,
+> \qquad \frac14 < \frac13 . \tag{1.2} $$""": r"""> **旁注：什么不是一半。** 三分之一 $\frac13$ 更小。它是折叠的：
+>
+> $$ \frac13 < \frac12,
+> \qquad \frac14 < \frac13 . \tag{1.2} $$""",
+    "> A plain quotation stays open.": "> 普通的引文不折叠。",
+    "| a | b |\n|---|---|\n| $\\sqrt{x}$ | `code` |": "| 甲 | 乙 |\n|---|---|\n| $\\sqrt{x}$ | `code` |",
+    "a half is not a third": "一半不是三分之一",
+    "a third is less": "三分之一更小",
+    "long code runs too": "长代码也会运行",
+    "A straight line with slope one half.": "斜率为二分之一的直线。",
+    "## Exercises": "## 练习",
+    "Return 2 x.": "返回 2 x。",
+}
+CHINESE_TERMS = {
+    "half": "一半",
+    "One of two equal parts, $x/2$.": "两个相等部分之一，$x/2$。",
+    "third": "三分之一",
+    "One of three.": "三份之一。",
+    "a number": "一个数",
+}
+
 
 TEST = """
 
@@ -225,6 +265,14 @@ def write(root: Path) -> Path:
     (folder / "glossary.toml").write_text(GLOSSARY, encoding="utf-8")
     (folder / "articles.toml").write_text(ARTICLES, encoding="utf-8")
     return folder
+
+
+def translate(lessons: Path) -> None:
+    """Catalogues of the first lesson, of the glossary and of the second lesson's title, beside the lessons."""
+    (lessons / "zh").mkdir()
+    for name, texts in (("01_halves", CHINESE), ("glossary", CHINESE_TERMS), ("index", {"Thirds": "三分之一"})):
+        entries = (f"<!-- {translation.key(english)} -->\n{said}\n" for english, said in texts.items())
+        (lessons / "zh" / f"{name}.md").write_text("\n".join(entries), encoding="utf-8")
 
 
 def entry(name: str, **changes: object) -> dict[str, object]:

@@ -18,11 +18,11 @@ from minigan.lab import formulas, latents, measures, truth
 from minigan.lab.cells import SIDE, Square, spread_noise
 from minigan.lab.dirac import RULES, Dirac
 from minigan.lab.experiment import Experiment, carried
-from minigan.lab.laws import law_of
+from minigan.lab.laws import law_of, transport
 from minigan.lab.model import DATA, GROUPS, NOT_SHOWN, LabConfig, LabGAN, configured, schema
 from minigan.lab.points import Points
 from minigan.lab.worker import Worker, finite
-from minigan.theory import divergences
+from minigan.theory import divergences, optimal
 from minigan.theory.dirac import DiracGAN
 from minigan.theory.generators import f_divergence
 
@@ -248,12 +248,30 @@ def test_the_best_discriminator_has_no_regret_and_says_the_divergence(loss):
     assert np.isclose(truth.divergence_of(config).of(found.least), expected(), rtol=1e-9)
 
 
+def test_the_best_critic_is_1_lipschitz_and_its_means_differ_by_w1():
+    x, y = np.random.default_rng(0).standard_normal((2, 40, 2))
+    y += (1.0, 2.0)
+    w1, potential = transport(x, y)
+    places = np.concatenate([x, y])
+    best = truth.critic(places, y, potential)
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
+    assert (np.abs(best[:, None] - best[None]) <= gaps + 1e-12).all()
+    assert np.isclose(best[:40].mean() - best[40:].mean(), w1, rtol=1e-12)
+
+
+def test_the_best_relativistic_score_is_the_least_of_its_game():
+    p, q = TABLES
+    game, best = optimal.relativistic, truth.log_ratio(p, q)
+    assert np.isclose(game.discriminator(best + 3.0, p, q), game.value(p, q), rtol=1e-12)  # up to a constant
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_truth_of_every_loss(loss):
     e = small(loss=loss, **CONSTRAINED.get(loss, {}))
     for _ in range(3):
         e.step()
     known = json.loads(json.dumps(finite(measures.measured(e)), allow_nan=False))
+    assert bool(known["no_best"]) == ("best" not in known)  # D* is shown, or why there is none
     assert 0 <= known["jsd"] <= np.log(2) and known["w1"] > known["w1_floor"] > 0 and known["modes"]["of"] == 8
     assert known["regret"] is None or known["regret"] >= 0
     if known["divergence"] and known["divergence"]["truth"] is not None:  # KL is infinite where cells are empty

@@ -194,6 +194,11 @@ def test_two_side_by_side_and_points_of_ones_own(page):
     at(page, 1)
     for choice in ("best", "slopes", "none", "map"):
         page.check(f"input[value={choice}]")
+    page.check("input[value=best]")
+    page.select_option("#set-loss", "relativistic_average")  # which has no D* that a formula gives
+    until(page, "[...document.querySelectorAll('.legend')].some(e => e.textContent.includes('no D*: a score'))")
+    page.select_option("#set-loss", "non_saturating")
+    page.check("input[value=map]")
     page.check("input[name=grid]")
     page.set_viewport_size({"width": 400, "height": 900})
     assert page.evaluate(OVERFLOW) == []

@@ -11,7 +11,7 @@ import minigan as mg
 from minigan import losses, nn, optim
 from minigan.autodiff import Tensor
 from minigan.data import mode_statistics
-from minigan.lessons import site
+from minigan.lessons import frame
 from minigan.lessons.sources import Sources
 from minigan.theory import dynamics
 from minigan.theory.dirac import DiracGAN
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 def address(tmp_path_factory):
     """The page, alone, as the site has it."""
     folder = tmp_path_factory.mktemp("play")
-    made = site.Site([], Sources(folder), site._templates())
+    made = frame.Site([], Sources(folder), frame.templates())
     made.templates.globals |= dict.fromkeys(
         ("articles_exist", "errata_exist", "identities_exist", "glossary_exists"), False
     )

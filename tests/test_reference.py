@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import minigan
-from minigan.lessons import docstrings, formulas, mathml, reference, site, sources
+from minigan.lessons import beside, docstrings, formulas, frame, mathml, reference, sources
 from minigan.lessons.catalog import LessonError
 
 ROOT = Path(minigan.__file__).parent.parent
@@ -132,7 +132,7 @@ def test_a_broken_formula_fails_the_build_and_says_where(broken, monkeypatch):
         reference, "modules", lambda: [reference.Module("minigan", "", "minigan/__init__.py", (entry,))]
     )
     with pytest.raises(LessonError, match=r"minigan/losses\.py, line 7, f: (brackets do not match|no exponent)"):
-        site._reference(site.Site([], sources.Sources(ROOT / "lessons"), site._templates()))
+        beside.public_names(frame.Site([], sources.Sources(ROOT / "lessons"), frame.templates()))
 
 
 def test_a_public_name_that_is_nowhere_is_refused(monkeypatch, tmp_path):

@@ -63,6 +63,7 @@ def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("site")
     lessons = sample_lessons.write(root)
     sample_lessons.write_gallery(lessons)
+    sample_lessons.translate(lessons)
     (lessons / "joining.md").write_text(
         "# Joining\n\nAs [a half](01_halves.py) and [itself](joining.md) say.\n", "utf-8"
     )
@@ -108,7 +109,7 @@ def test_a_text_beside_the_lessons_has_a_page_that_every_page_leads_to(built, pa
 
 
 def test_nothing_is_loaded_from_elsewhere_and_only_two_pages_have_scripts(pages):
-    of = {"play.html": 1, "search.html": 2}
+    of = {"play.html": 1, "search.html": 2, "zh/search.html": 2}
     for name, page in pages.items():
         assert page.tags.count("script") == of.get(name, 0) and "iframe" not in page.tags
         assert not any(re.match(r"[a-z]+:|//", url) for url in page.loads if url != "data:,")
@@ -317,6 +318,51 @@ def test_terms_and_symbols_lead_to_where_they_are_explained(built, pages):
     )
 
 
+def kept(html):
+    """What is the same in each language: formulas, code, pictures, anchors of headings, the numbers of checks."""
+    return [
+        re.findall(pattern, html, re.DOTALL)
+        for pattern in (
+            r"<math.*?</math>", r'<div class="code">.*?</div>', r'<img src="[./]*(.*?)"', r'<h[23] id="(.*?)"',
+            r'id="(?:eq|check)-.*?"', r"([\d.e-]+) ≤ ([\d.e-]*\d)",
+        )
+    ]  # fmt: skip
+
+
+def test_a_lesson_in_chinese_has_the_formulas_code_and_pictures_of_the_english_one(built, pages):
+    english, chinese = text_of(built, "01_halves.html"), text_of(built, "zh/01_halves.html")
+    body = re.compile(r'<div class="prose">.*</main>', re.DOTALL)
+    for here, there in zip(kept(body.search(english)[0]), kept(body.search(chinese)[0]), strict=True):
+        assert here and sorted(here) == sorted(there)
+    assert pages["zh/01_halves.html"].images[0]["alt"] == "斜率为二分之一的直线。"
+    for said in (
+        "一半不是三分之一", "旁注：什么不是一半", "练习 1.E1，double：尚未作答", '<p class="task">返回 2 x。</p>', "如何评分",
+        "代码，36 行：", "反驳 S0.7", "第 2 课", 'lang="zh-Hans"',
+    ):  # fmt: skip
+        assert said in chinese, said
+    book = nbformat.read(built[0] / "zh" / "notebooks" / "01_halves.ipynb", as_version=4)
+    assert book.cells[0].source.startswith("# 1. 一半") and "import numpy" in book.cells[1].source
+
+
+def test_each_page_leads_to_its_other_language_and_what_is_in_english_says_so(built, pages):
+    for name in ("index.html", "01_halves.html", "glossary.html", "notation.html", "search.html"):
+        assert f'hreflang="zh-Hans" href="zh/{name}"' in text_of(built, name), name
+        assert f'hreflang="en" href="../{name}"' in text_of(built, f"zh/{name}"), name
+    assert "hreflang" not in text_of(built, "02_thirds.html")  # which has no translation
+    assert '另见<a href="../02_thirds.html" hreflang=en>第二课</a>' in text_of(built, "zh/01_halves.html")
+    assert '<a href="../02_thirds.html" hreflang="en">2. 三分之一</a>' in text_of(built, "zh/index.html")
+
+
+def test_the_search_and_the_glossary_of_a_language_are_of_its_pages(built, pages):
+    rows = json.loads(text_of(built, "zh/search-index.js").removeprefix("const sections = ").removesuffix(";\n"))
+    assert {row["url"] for row in rows} >= {"01_halves.html#two-halves", "glossary.html#half", "index.html"}
+    assert not any("zh/" in row["url"] for row in rows) and '"zh/' not in text_of(built, "search-index.js")
+    html = text_of(built, "zh/glossary.html")
+    assert (
+        '<dt id="half">一半 (half)</dt>' in html and '<a href="01_halves.html#two-halves">第 1 课，两个一半</a>' in html
+    )
+
+
 def test_the_notebook_is_valid_and_has_outputs(built):
     book = nbformat.read(built[0] / "notebooks" / "01_halves.ipynb", as_version=4)
     nbformat.validate(book)
@@ -368,10 +414,17 @@ def test_a_lesson_that_is_wrong_gives_no_site(tmp_path, old, new, message):
     assert not (tmp_path / "site").exists()
 
 
-def test_a_link_to_a_missing_file_is_text_and_is_told(tmp_path, capsys):
+def test_a_link_to_a_missing_file_is_text_and_is_told_and_so_is_a_catalogue_that_is_not_whole(tmp_path, capsys):
     lessons = sample_lessons.write(tmp_path)
     path = lessons / "02_thirds.py"
     path.write_text(path.read_text().replace("What a third is.", "See [this](../tests/none.py#f)."))
+    (lessons / "zh").mkdir()
+    (lessons / "zh" / "02_thirds.md").write_text("", encoding="utf-8")
     site.build(["2"], given=str(lessons), fast=True, out=str(tmp_path / "site"))
-    assert "../tests/none.py#f does not exist" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "../tests/none.py#f does not exist" in told
     assert "See this." in (tmp_path / "site" / "02_thirds.html").read_text()
+    assert (
+        "lesson 2 is left out" in told and "'See [this](../tests/none.py#f).'" in told
+    )  # in Chinese, for want of its text
+    assert not (tmp_path / "site" / "zh").exists()

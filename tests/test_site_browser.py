@@ -23,6 +23,7 @@ def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("browser")
     lessons = sample_lessons.write(root)
     sample_lessons.write_gallery(lessons)
+    sample_lessons.translate(lessons)
     site.build(given=str(lessons), fast=True, out=str(root / "site"))
     return root / "site"
 
@@ -52,6 +53,10 @@ def page(request, browser):
         "gallery.html",
         "glossary.html",
         "notation.html",
+        "zh/index.html",
+        "zh/01_halves.html",
+        "zh/glossary.html",
+        "zh/search.html?q=%E4%B8%80%E5%8D%8A",
         "api/index.html",
         "api/minigan.theory.optimal.html",
         "source/minigan/ops/elementwise.py.html",
@@ -65,7 +70,7 @@ def test_pages_load_and_fit(built, page, name):
     shown = "[...document.querySelectorAll('math')].filter(e => e.checkVisibility())"
     sizes = page.evaluate(shown + ".map(e => e.getBoundingClientRect()).map(r => [r.width, r.height])")
     assert all(width > 3 and height > 3 for width, height in sizes)
-    assert bool(sizes) == name.startswith(("index", "errata", "gl", "no", "0", "api/"))
+    assert bool(sizes) == name.removeprefix("zh/").startswith(("index", "errata", "gl", "no", "0", "api/"))
     assert page.locator("main").bounding_box()["width"] > min(0.85 * page.viewport_size["width"], 800)
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 
@@ -156,4 +161,7 @@ def test_the_search_finds_without_a_server_and_by_the_keyboard(built, page):
     page.evaluate(fonts)
     page.goto((built / "search.html").as_uri() + "?q=<b>nothing</b>")
     assert results.count() == 0 and page.locator("#found").inner_text() == "0 sections found"
+    page.evaluate(fonts)
+    page.goto((built / "zh" / "search.html").as_uri() + "?q=整体")
+    assert results.all_inner_texts() == ["两个一半"] and page.locator("#found").inner_text() == "找到 1 节"
     assert page.trouble == [] and page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -42,14 +42,19 @@ class Law:
     def floor(self) -> float:
         """W1 of two disjoint sets of reals: what a perfect generator would be told."""
         x = self.dataset.x
-        return exact_w1(x[:TRANSPORTED], x[TRANSPORTED : 2 * TRANSPORTED])
+        return transport(x[:TRANSPORTED], x[TRANSPORTED : 2 * TRANSPORTED])[0]
 
 
-def exact_w1(x: np.ndarray, y: np.ndarray) -> float:
-    """W1 of two sets of as many points, (n, 2) each, by the network simplex (`theory.transport.discrete_transport`)."""
+def transport(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    """(W1, v) of two sets of as many points, (n, 2) each: the exact distance, and the Kantorovich potential of the points y (n,).
+
+    By the network simplex (`theory.transport.discrete_transport`). The best 1-Lipschitz critic is the smallest of |x - y_j| - v_j
+    (:func:`minigan.lab.truth.critic`).
+    """
     gaps = np.linalg.norm(x[:, None].astype(np.float64) - y[None].astype(np.float64), axis=-1)
     even = np.full(len(x), 1 / len(x))
-    return float(discrete_transport(even, even, gaps).cost)
+    found = discrete_transport(even, even, gaps)
+    return float(found.cost), np.asarray(found.potentials[1])
 
 
 def law_of(name: str, drawn: Any = ()) -> Law:

@@ -21,7 +21,7 @@ from minigan.lab import formulas, truth
 from minigan.lab.cells import spread_noise
 from minigan.lab.experiment import Experiment
 from minigan.lab.formulas import PENALTIES
-from minigan.lab.laws import TRANSPORTED, exact_w1
+from minigan.lab.laws import TRANSPORTED, transport
 from minigan.switches import enable_grad
 from minigan.theory import divergences
 
@@ -182,19 +182,23 @@ def measured(e: Experiment) -> dict[str, Any]:
     square = e.law.square
     p, q, half = e.law.table, square.table_of_points(x), square.table_of_points(x[::2])
     real, fake = e.law.dataset.x, made(e, noise(e, JUDGED))
-    found: dict[str, Any] = {"step": e.batches, "cells": square.cells}
+    found: dict[str, Any] = {"step": e.batches, "cells": square.cells, "no_best": truth.why_no_best(e.config)}
+    potential = None
     if np.isfinite(x).all():
         jsd = float(divergences.jsd(p, q))
         found |= {"jsd": jsd, "jsd_error": abs(float(divergences.jsd(p, half)) - jsd)}
-        found |= {"w1": exact_w1(real[:TRANSPORTED], fake[:TRANSPORTED]), "w1_floor": e.law.floor}
+        w1, potential = transport(real[:TRANSPORTED], fake[:TRANSPORTED])
+        found |= {"w1": w1, "w1_floor": e.law.floor}
     if e.law.counted and np.isfinite(fake).all():
         modes, sigma = e.law.dataset.modes, e.law.dataset.sigma
         assert modes is not None and sigma is not None
         found["modes"] = {**mode_statistics(fake, modes, sigma), "of": len(modes)}
     if not no_map(e):
         found |= _of_d(e, p, q, x)
-        if e.config.loss == "wasserstein" and "slopes" in found and "w1" in found:
+        if e.config.loss == "wasserstein" and "slopes" in found and potential is not None:
             found["divergence"] = _of_critic(e, found, real[:JUDGED], fake)
+            best = truth.critic(square.centres(), fake[:TRANSPORTED], potential)
+            found["best"] = _up_to_a_constant(e, best * found["slopes"]["most"], p, q)
     found["terms"] = _terms(e, found)
     return found
 
@@ -220,13 +224,27 @@ def _of_d(e: Experiment, p: np.ndarray, q: np.ndarray, x: np.ndarray) -> dict[st
         found |= {"loss": judged.loss, "least": judged.least, "regret": judged.loss - judged.least}
         best = judged.best[:-1]
         shown = _sigmoid(best) if e.config.loss in truth.PROBABILITIES else best
-        centre, limit = scale(e, _as_shown(e, inside))
-        found["best"] = {
-            "levels": levels(shown, centre, limit, (p + q)[:-1] < RARE), "cells": square.cells, "centre": centre, "limit": limit,
-        }  # fmt: skip
+        found["best"] = _best(e, shown, inside, (p + q)[:-1] < RARE)
         if what is not None:
             found["divergence"] = {"name": what.name, "truth": what.of(judged.least), "by_d": what.of(judged.loss)}
+    elif e.config.loss == "relativistic":
+        found["best"] = _up_to_a_constant(e, truth.log_ratio(p, q)[:-1], p, q)
     return found
+
+
+def _best(e: Experiment, shown: np.ndarray, inside: np.ndarray, hidden: np.ndarray) -> dict[str, Any]:
+    """D* as a map, in the colours that D has: at the same outputs."""
+    centre, limit = scale(e, _as_shown(e, inside))
+    cells = e.law.square.cells
+    return {"levels": levels(shown, centre, limit, hidden), "cells": cells, "centre": centre, "limit": limit}
+
+
+def _up_to_a_constant(e: Experiment, best: np.ndarray, p: np.ndarray, q: np.ndarray) -> dict[str, Any]:
+    """A D* whose loss does not change when a constant is added: with the mean over (p + q)/2 that D has."""
+    inside, mass = scores(e, e.law.square.centres()), (p + q)[:-1]
+    known = np.isfinite(best) & (mass > 0)
+    shift = np.average((inside - best)[known], weights=mass[known]) if known.any() else 0.0
+    return _best(e, best + shift, inside, mass < RARE)
 
 
 def _of_critic(e: Experiment, found: dict[str, Any], real: np.ndarray, fake: np.ndarray) -> dict[str, Any] | None:

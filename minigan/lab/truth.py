@@ -66,6 +66,28 @@ def outputs_of(config: Any, raw: np.ndarray) -> np.ndarray:
     return raw
 
 
+def log_ratio(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """log p/q: the best C of a relativistic discriminator of pairs, up to a constant (lesson 7, formula 7.28)."""
+    return optimal.optimal_logit(p, q)
+
+
+def critic(places: np.ndarray, y: np.ndarray, potential: np.ndarray) -> np.ndarray:
+    """min_j |x - y_j| - v_j at each place x of (n, 2): the best 1-Lipschitz critic, up to a constant; v: of `laws.transport`.
+
+    It is 1-Lipschitz as a smallest of such functions. With u_i + v_j <= |x_i - y_j| it is at least u_i at x_i and at most -v_j at
+    y_j, so the difference of its means is at least <a, u> + <b, v> = W1, and no 1-Lipschitz function has more.
+    """
+    gaps = np.linalg.norm(places[:, None].astype(np.float64) - y[None].astype(np.float64), axis=-1)
+    return np.asarray((gaps - potential).min(axis=1))
+
+
+def why_no_best(config: Any) -> str:
+    """Why no D* is shown for a loss, "" where one is."""
+    if config.loss == "relativistic_average":
+        return "no D*: a score is compared with the mean of all others, so no formula of p and q at one place gives it"
+    return ""
+
+
 class Verdict(NamedTuple):
     """D on the tables: its loss there, the least there is, and the best outputs (cells,)."""
 

@@ -18,6 +18,7 @@ from pygments.util import ClassNotFound
 from minigan.lessons import text
 from minigan.lessons.catalog import Lesson, LessonError
 from minigan.lessons.checks import Check
+from minigan.lessons.languages import Language
 from minigan.lessons.notebooks import Executed
 from minigan.lessons.text import Text
 
@@ -26,7 +27,7 @@ DRAWS, HOLDS = re.compile(r"^\s*show\(", re.MULTILINE), re.compile(r"\b(check|gr
 GRADES, OPEN = re.compile(r"^grade\(", re.MULTILINE), re.compile(r"^ +raise NotImplementedError$", re.MULTILINE)
 HINT = re.compile(r"^ +# Hint: .*\n(?: +# .*\n)*", re.MULTILINE)
 LONG = 30  # lines of code that are shown without a click
-EXERCISE = re.compile(r"exercise [\w.]+, \w+: (right|wrong|still open)")
+EXERCISE = re.compile(r"exercise ([\w.]+), (\w+): (right|wrong\. Smallest counterexample found:|still open)")
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,14 @@ class Ledger:
 
     Attributes:
         waiting: those that have not been shown yet.
+        writer: of the page's text.
         source: the address of the lesson's source, whose lines have anchors.
         identities: for each identity, the address of the test that holds it.
         shown: the ids that have been given an anchor.
     """
 
     waiting: list[Check]
+    writer: Text
     source: str = ""
     identities: dict[int, str] = field(default_factory=dict)
     shown: set[str] = field(default_factory=set)
@@ -84,14 +87,18 @@ class Ledger:
         number = check.id.rstrip("abcdefghijklmnopqrstuvwxyz")
         anchor = "" if check.id in self.shown else f' id="check-{check.id}"'
         self.shown.add(check.id)
-        refutes = "".join(f' <a class="erratum" href="errata.html#{id}">refutes {id}</a>' for id in check.errata)
-        many = f" ({check.count:,} numbers)" if check.count > 1 else ""
-        place = f'<a class="place" href="{self.source}#L{check.line}">line {check.line}</a>'
+        say, root = self.writer.language, self.writer.root
+        refutes = "".join(
+            f' <a class="erratum" href="{root}errata.html#{id}">{say("refutes {id}", id=id)}</a>' for id in check.errata
+        )
+        many = say(" ({count} numbers)", count=f"{check.count:,}") if check.count > 1 else ""
+        place = f'<a class="place" href="{self.source}#L{check.line}">{say("line {line}", line=check.line)}</a>'
         if check.identity:
-            url, name = self.identities.get(check.identity), f"identity {check.identity}"
-            place += f', <a class="place" href="{url}">{name}</a>' if url else f', <span class="place">{name}</span>'
-        statement = f'<span class="statement">{escape(check.statement)}</span>{refutes}'
-        found = f'<span class="error">{escape(text.error(check))}{many}</span>'
+            url, name = self.identities.get(check.identity), say("identity {number}", number=check.identity)
+            there = f'<a class="place" href="{url}">{name}</a>' if url else f'<span class="place">{name}</span>'
+            place += say(", ") + there
+        statement = f'<span class="statement">{escape(self.writer.said(check.statement))}</span>{refutes}'
+        found = f'<span class="error">{escape(text.error(check, say))}{many}</span>'
         return f'<li{anchor}><a href="#eq-{number}">{check.id}</a> {statement} {found} {place}</li>'
 
 
@@ -104,14 +111,14 @@ def page(
         LessonError: where a check left no line among the outputs, and so would stand nowhere.
     """
     cells = executed.notebook.cells
-    ledger, parts = Ledger(list(executed.checks), source, identities or {}), list[str]()
+    ledger, parts = Ledger(list(executed.checks), writer, source, identities or {}), list[str]()
     figures: list[Figure] = []
-    for cell in cells:
+    for cell, own in zip(cells, lesson.cells, strict=True):
         if cell.cell_type == "markdown":
-            parts.append(f'<div class="prose">{writer.html(_untitled(cell.source))}</div>')
+            parts.append(f'<div class="prose">{writer.html(_untitled(own.text))}</div>')
         else:
             shown = [_output(output, lesson, ledger, figures) for output in cell.outputs]
-            parts.append(_cell(cell.source, "".join(shown)))
+            parts.append(_cell(cell.source, "".join(shown), writer))
     if ledger.waiting:
         lost = ledger.waiting[0]
         raise LessonError(
@@ -140,28 +147,34 @@ def listing(code: str, name: str) -> str:
     return f'<div class="code listing" tabindex="0"><pre><code>{"".join(rows)}</code></pre></div>'
 
 
-def _cell(code: str, shown: str) -> str:
+def _cell(code: str, shown: str, writer: Text) -> str:
     """Code and what it printed; code that only draws is folded away below its figure, and long code where it stands."""
+    say = writer.language
     asked, grader = exercise(code)
     if grader:
+        english = task(asked)  # which stands in the code; in another language before it
+        told = f'<p class="task">{writer.inline(said)}</p>' if (said := writer.said(english)) != english else ""
         asked, help = hint(asked)
-        folded = f'<details class="grader"><summary>Hint</summary><p>{escape(help)}</p></details>' if help else ""
-        folded += f'<details class="grader"><summary>How it is graded</summary>{python(grader)}</details>'
-        return f'<div class="cell">{python(asked)}{folded}{shown}</div>'
+        folded = _folded("grader", say("Hint"), f"<p>{escape(writer.said(help))}</p>") if help else ""
+        folded += _folded("grader", say("How it is graded"), python(grader))
+        return f'<div class="cell">{told}{python(asked)}{folded}{shown}</div>'
     if DRAWS.search(code) and not HOLDS.search(code):
-        folded = f'<details class="drawing"><summary>Code of the figure</summary>{python(code)}</details>'
-        return f'<div class="cell">{shown}{folded}</div>'
+        return f'<div class="cell">{shown}{_folded("drawing", say("Code of the figure"), python(code))}</div>'
     lines = len(code.splitlines())
     if lines > LONG:
-        folded = f'<details class="long"><summary>{_told(code, lines)}</summary>{python(code)}</details>'
-        return f'<div class="cell">{folded}{shown}</div>'
+        return f'<div class="cell">{_folded("long", _told(code, lines, say), python(code))}{shown}</div>'
     return f'<div class="cell">{python(code)}{shown}</div>'
 
 
-def _told(code: str, lines: int) -> str:
+def _folded(kind: str, summary: str, html: str) -> str:
+    return f'<details class="{kind}"><summary>{summary}</summary>{html}</details>'
+
+
+def _told(code: str, lines: int, say: Language) -> str:
     """What a folded cell holds: how many lines, and which functions and classes."""
     names = [n.name for n in ast.parse(code).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
-    return f"Code, {lines} lines" + (f": {', '.join(f'<code>{name}</code>' for name in names)}" if names else "")
+    told = say("Code, {lines} lines", lines=lines)
+    return told + (f"{say(': ')}{', '.join(f'<code>{name}</code>' for name in names)}" if names else "")
 
 
 def exercise(code: str) -> tuple[str, str]:
@@ -181,6 +194,12 @@ def hint(asked: str) -> tuple[str, str]:
     return asked[: found.start()] + asked[found.end() :], said.removeprefix("Hint: ")
 
 
+def task(asked: str) -> str:
+    """What an exercise asks for: the docstring of its function, which is the last one before the open answer."""
+    function = next(node for node in reversed(ast.parse(asked).body) if isinstance(node, ast.FunctionDef))
+    return ast.get_docstring(function) or ""
+
+
 def _untitled(markdown: str) -> str:
     return re.sub(r"\A# .*\n?", "", markdown)
 
@@ -190,8 +209,8 @@ def _output(output: Any, lesson: Lesson, ledger: Ledger, figures: list[Figure]) 
         return _printed(output.text, ledger)
     data = output.get("data", {})
     if "image/png" in data:
-        return _figure(data["image/png"], output.metadata.get("image/png", {}), lesson, figures)
-    return _pre(data.get("text/plain", ""))
+        return _figure(data["image/png"], output.metadata.get("image/png", {}), lesson, figures, ledger.writer)
+    return _pre(data.get("text/plain", ""), ledger.writer.language)
 
 
 def _printed(printed: str, ledger: Ledger) -> str:
@@ -201,7 +220,8 @@ def _printed(printed: str, ledger: Ledger) -> str:
 
     def end() -> None:
         if lines:
-            parts.append(f'<ul class="checks">{"".join(lines)}</ul>' if kind == "check" else _pre("\n".join(lines)))
+            said = _pre("\n".join(lines), ledger.writer.language)
+            parts.append(f'<ul class="checks">{"".join(lines)}</ul>' if kind == "check" else said)
             lines.clear()
 
     for line in printed.rstrip("\n").split("\n"):
@@ -215,19 +235,23 @@ def _printed(printed: str, ledger: Ledger) -> str:
     return "".join(parts)
 
 
-def _pre(printed: str) -> str:
+def _pre(printed: str, say: Language) -> str:
     if not printed.strip():
         return ""
-    kind = " exercise" if EXERCISE.match(printed) else ""
-    return f'<pre class="output{kind}" tabindex="0">{escape(printed)}</pre>'
+    graded = EXERCISE.match(printed)
+    if graded:
+        id, name, state = graded.groups()
+        printed = say("exercise {id}, {name}: {state}", id=id, name=name, state=say(state)) + printed[graded.end() :]
+    return f'<pre class="output{" exercise" if graded else ""}" tabindex="0">{escape(printed)}</pre>'
 
 
-def _figure(encoded: str, metadata: Any, lesson: Lesson, figures: list[Figure]) -> str:
+def _figure(encoded: str, metadata: Any, lesson: Lesson, figures: list[Figure], writer: Text) -> str:
     data = base64.b64decode(encoded)
     name = f"{lesson.stem}-{metadata.get('name', f'figure-{len(figures) + 1}')}.png"
     figures.append(Figure(name, data))
     width, height = struct.unpack(">II", data[16:24])  # of the PNG header
     shown = int(metadata.get("width", width))
     size = f'width="{shown}" height="{round(height * shown / width)}"'
-    image = f'<img src="figures/{name}" {size} alt="{escape(metadata.get("alt", ""))}">'
-    return f'<figure><a href="figures/{name}">{image}</a></figure>'
+    url = f"{writer.root}figures/{name}"
+    image = f'<img src="{url}" {size} alt="{escape(writer.said(metadata.get("alt", "")))}">'
+    return f'<figure><a href="{url}">{image}</a></figure>'

@@ -14,12 +14,15 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from minigan.lessons import mathml
 from minigan.lessons.catalog import LessonError
 from minigan.lessons.checks import SHOWN, Check, exactly
+from minigan.lessons.languages import ENGLISH, Language
 
 TAG = re.compile(r"\\tag\{([^{}]*)\}")
 NUMBER = re.compile(r"\((\d+\.\d+[a-z]?)\)")
-ARTICLE = re.compile(r"\b([Aa]rticles? )(S[0-4])\b")
-LESSON = re.compile(r"\b([Ll]essons? )(\d+)\b")
-ASIDE = re.compile(r"\*\*(Aside: .+?)\.?\*\*")
+ARTICLE = re.compile(r"((?:\b[Aa]rticles?|文章) )(S[0-4])\b")
+LESSON = re.compile(r"\b[Ll]essons? (\d+)\b|第 (\d+) 课")
+ASIDE = re.compile(r"\*\*((?:Aside: |旁注\uff1a).+?)[.。]?\*\*")
+OPENS = re.compile("[\uff08\u201c]+$")  # punctuation of Chinese text
+CLOSES = re.compile("^[\uff0c\u3002\uff1b\uff1a\uff1f\uff01\u3001\uff09\u201d]+")
 JOINER = "&#8288;"  # U+2060: no break here
 SHOWN_AT_MOST = 4  # verdicts beside a formula
 SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "=": "=", ">": ">"}
@@ -37,6 +40,10 @@ class Text:
         checks: the checks of this page; those of a formula are shown beside it.
         headings: (level, id, text as HTML) of the headings so far.
         place: what to name in an error.
+        language: that of the page.
+        root: the way from the page to the top of the site: "" or "../".
+        said: a text that stands in the code, in the language of the page.
+        anchors: the ids of the headings, in their order, which are the same in each language; made of their words if empty.
     """
 
     link: Callable[[str], str | None] = lambda href: href
@@ -46,6 +53,10 @@ class Text:
     checks: Sequence[Check] = ()
     headings: list[tuple[int, str, str]] = field(default_factory=list)
     place: str = ""
+    language: Language = ENGLISH
+    root: str = ""
+    said: Callable[[str], str] = lambda english: english
+    anchors: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self._parser = MarkdownIt("commonmark", {"html": False, "typographer": False}).enable(
@@ -77,7 +88,11 @@ class Text:
             raise LessonError(f"{self.place}: {error}") from error
 
     def _inline(self, tokens: Any, at: int, *_: Any) -> str:
-        return self._math(tokens[at].content, False)
+        parts = self._math(tokens[at].content, False).split("<wbr>")
+        before, after = OPENS.search(_text(tokens, at - 1)), CLOSES.search(_text(tokens, at + 1))
+        parts[0] = f'<span class="glued">{before[0]}{parts[0]}</span>' if before else parts[0]
+        parts[-1] = f'<span class="glued">{parts[-1]}{after[0]}</span>' if after else parts[-1]
+        return "<wbr>".join(parts)
 
     def _block(self, tokens: Any, at: int, *_: Any) -> str:
         latex = tokens[at].content
@@ -85,9 +100,10 @@ class Text:
         formula = f'<div class="scroll" tabindex="0">{self._math(TAG.sub("", latex), True)}</div>'
         if not tags:
             return f'<div class="equation">{formula}</div>\n'
-        numbers = "".join(f'<a class="number" href="#eq-{t}" aria-label="Formula {t}">({t})</a>' for t in tags)
+        word = self.language("Formula")
+        numbers = "".join(f'<a class="number" href="#eq-{t}" aria-label="{word} {t}">({t})</a>' for t in tags)
         anchors = "".join(f'<span id="eq-{tag}"></span>' for tag in tags[1:])
-        verdicts = "".join(verdict(*group) for tag in tags for group in groups(of(tag, self.checks)))
+        verdicts = "".join(self.verdict(*group) for tag in tags for group in groups(of(tag, self.checks)))
         beside = f'<div class="verdicts">{verdicts}</div>' if verdicts else ""
         return f'<div class="equation" id="eq-{tags[0]}">{anchors}{formula}{numbers}</div>{beside}\n'
 
@@ -108,13 +124,18 @@ class Text:
         return f'<a href="{url}">{match[0]}</a>' if url else match[0]
 
     def _to_lesson(self, match: re.Match[str]) -> str:
-        url = self.lessons.get(int(match[2]))
+        url = self.lessons.get(int(match[1] or match[2]))
         return f'<a href="{url}">{match[0]}</a>' if url else match[0]
 
     def _link_open(self, tokens: Any, at: int, *_: Any) -> str:
         url = self.link(tokens[at].attrGet("href") or "")
         self._links.append(url is not None)
-        return f'<a href="{escape(url)}">' if url is not None else ""
+        if url is None:
+            return ""
+        abroad = (
+            self.language is not ENGLISH and url.startswith("../") and not url.startswith("../source/")
+        )  # code has none
+        return f'<a href="{escape(url)}"{" hreflang=en" if abroad else ""}>'
 
     def _link_close(self, *_: Any) -> str:
         return "</a>" if self._links.pop() else ""
@@ -136,20 +157,41 @@ class Text:
     def _heading(self, tokens: Any, at: int, *_: Any) -> str:
         level, inside = int(tokens[at].tag[1]), tokens[at + 1]
         plain = "".join(t.content for t in inside.children or [])
-        name = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "section"
-        taken = {id for _, id, _ in self.headings}
-        unique = next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
+        unique = self.anchors[len(self.headings)] if self.anchors else self._anchor(plain)
         self.headings.append((level, unique, self.inline(inside.content)))
         return f'<h{level} id="{unique}">'
 
+    def _anchor(self, words: str) -> str:
+        name = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-") or "section"
+        taken = {id for _, id, _ in self.headings}
+        return next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
+
+    def verdict(self, *checks: Check) -> str:
+        """That checks hold: their number, which leads to where they stand, and as a hint the one closest to its tolerance."""
+        first, last = checks[0], checks[-1]
+        worst = max(checks, key=lambda check: check.ratio if check.relation != "!=" else -1.0)
+        number = first.id if first.id == last.id else self.language("{first} to {last}", first=first.id, last=last.id)
+        told = escape(f"{self.said(worst.statement)}: {error(worst, self.language)}")
+        return f'<a class="verdict" href="#check-{first.id}" title="{told}">✓ {number}</a>'
+
 
 def _glued(text: str, tokens: Any, at: int) -> str:
-    """Text that no line break parts from a formula beside it, unless a space does: browsers would part $x$ from its comma."""
-    if at and tokens[at - 1].type == "math_inline" and text[:1].strip():
-        text = JOINER + text
-    if at + 1 < len(tokens) and tokens[at + 1].type == "math_inline" and text[-1:].strip():
-        text += JOINER
+    """Text that no line break parts from a formula beside it, unless a space does: browsers would part $x$ from its comma.
+
+    Chinese punctuation, from which a joiner does not keep them, is left to the formula.
+    """
+    if at and tokens[at - 1].type == "math_inline":
+        text = CLOSES.sub("", text)
+        text = JOINER + text if text[:1].strip() else text
+    if at + 1 < len(tokens) and tokens[at + 1].type == "math_inline":
+        text = OPENS.sub("", text)
+        text = text + JOINER if text[-1:].strip() else text
     return text
+
+
+def _text(tokens: Any, at: int) -> str:
+    """The text of a token, "" if it is none or is not there."""
+    return str(tokens[at].content) if 0 <= at < len(tokens) and tokens[at].type == "text" else ""
 
 
 def of(tag: str, checks: Sequence[Check]) -> list[Check]:
@@ -165,20 +207,13 @@ def groups(checks: Sequence[Check]) -> list[list[Check]]:
     return [list(checks)] if len(by_id) > SHOWN_AT_MOST else list(by_id.values())
 
 
-def verdict(*checks: Check) -> str:
-    """That checks hold: their number, which leads to where they stand, and as a hint the one closest to its tolerance."""
-    first, last = checks[0], checks[-1]
-    worst = max(checks, key=lambda check: check.ratio if check.relation != "!=" else -1.0)
-    number = first.id if first.id == last.id else f"{first.id} to {last.id}"
-    return f'<a class="verdict" href="#check-{first.id}" title="{escape(f"{worst.statement}: {error(worst)}")}">✓ {number}</a>'
-
-
-def error(check: Check) -> str:
+def error(check: Check, language: Language = ENGLISH) -> str:
     """The error observed against the tolerance: "error 2e-16 ≤ 1e-12"."""
     if check.relation in ("<=", ">=") and not check.error:
         margin = abs(check.right - check.left)
-        return f"{number(check.left)} {SIGNS[check.relation]} {number(check.right)}, margin {number(margin)}"
-    word = "differ by" if check.relation == "!=" else "error"
+        sides = f"{number(check.left)} {SIGNS[check.relation]} {number(check.right)}"
+        return f"{sides}{language(', ')}{language('margin')} {number(margin)}"
+    word = language("differ by") if check.relation == "!=" else language("error")
     return f"{word} {number(check.error)} {SIGNS[SHOWN[check.relation]]} {tolerance(check)}"
 
 

@@ -106,5 +106,17 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// The lines where losses are at the equilibrium, {player: {text, value}}; one for both players where it is the same.
+export const PLAYER = { discriminator: "D", generator: "G" };
+export function marked(equilibrium) {
+  const at = new Map();
+  for (const [player, { text, value }] of Object.entries(equilibrium)) at.set(value, { y: value, text, of: [...(at.get(value)?.of ?? []), PLAYER[player]] });
+  return [...at.values()].map(({ y, text, of }) => ({ y, text: `${of.join(", ")}: ${text}` }));
+}
+
+// What the chart of the losses shows, and the equilibrium only where one is marked.
+export const keyLosses = (shown, marks) =>
+  shown.replaceChildren(...legend(["d", "L_D"], ["g", "L_G"], ...(marks.length ? [["dashed", "equilibrium"]] : [])).childNodes);
+
 export const legend = (...entries) =>
   element("p", { class: "legend" }, ...entries.map(([name, text]) => element("span", { class: `key ${name}`, text })));

@@ -1,6 +1,6 @@
 // Digits forming, while a GAN of images trains.
 
-import { chart, element, legend } from "./draw.js";
+import { chart, element, keyLosses, marked } from "./draw.js";
 import { paint, Sliders } from "./latents.js";
 
 export class Images {
@@ -12,13 +12,14 @@ export class Images {
     this.sheet = element("canvas", { id: "sheet", class: "pixels", role: "img", "aria-label": "Samples" });
     this.title = element("h2", { text: "Samples" });
     this.lossChart = element("canvas", { id: "image-losses", class: "losses", role: "img" });
+    this.lossLegend = element("p", { class: "legend" });
     this.sliders = new Sliders(ask);
     this.chosen = element("span", { class: "transport" });
     this.root = element("div", { class: "images" },
       element("div", { class: "transport", role: "toolbar", "aria-label": "Training" }, this.playButton, button("step-both", "Step", () => ({ do: "step" })), button("restart", "↺ Restart", () => ({ do: "restart" })), this.chosen),
       element("section", { class: "run" }, element("div", { class: "body" },
         element("div", {}, this.title, this.sheet, element("p", { class: "quiet", text: "Always from the same noise: nothing changes but G." })),
-        element("div", {}, this.sliders.root, element("h3", { text: "Losses" }), this.lossChart, legend(["d", "L_D"], ["g", "L_G"], ["dashed", "equilibrium"])))));
+        element("div", {}, this.sliders.root, element("h3", { text: "Losses" }), this.lossChart, this.lossLegend))));
   }
 
   state(now) {
@@ -40,7 +41,8 @@ export class Images {
 
   redraw() {
     if (!this.root.isConnected || !this.now) return;
-    const marks = Object.entries(this.now.equilibrium).map(([player, { text, value }]) => ({ y: value, text: `${player === "discriminator" ? "D" : "G"}: ${text}` }));
+    const marks = marked(this.now.equilibrium);
+    keyLosses(this.lossLegend, marks);
     chart(this.lossChart, [1, 2].map((k) => ({ name: k === 1 ? "L_D" : "L_G", colour: k === 1 ? "d" : "g", points: this.rowsOf.map((row) => [row[0], row[k]]) })), { marks, label: "Losses" });
   }
 }

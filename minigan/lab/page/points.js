@@ -1,13 +1,12 @@
 // The first scene: one or two GANs of points in the plane, with everything that is known of them.
 
-import { begin, chart, colour, element, legend, levels, number } from "./draw.js";
+import { PLAYER, begin, chart, colour, element, keyLosses, legend, levels, marked, number } from "./draw.js";
 import { bytes } from "./protocol.js";
 import { Settings } from "./settings.js";
 
 const SPEEDS = [[1, "1 step/s"], [3, "3 steps/s"], [10, "10 steps/s"], [30, "30 steps/s"], [0, "full speed"]];
 const LAYERS = { map: "D", best: "D*", slopes: "|∇D|", none: "nothing" }; // what colours the plane: one of them
 const TOGGLES = { reals: "reals", fakes: "fakes", grid: "warped grid", arrows: "−∇L_G" };
-const PLAYER = { discriminator: "D", generator: "G" };
 
 export class Points {
   constructor(ask) {
@@ -190,7 +189,7 @@ class Panel {
       element("div", { class: "body" },
         element("div", {}, this.plane, this.legend),
         element("div", { class: "charts" },
-          element("h3", { text: "Losses" }), this.lossChart, legend(["d", "L_D"], ["g", "L_G"], ["dashed", "equilibrium"]),
+          element("h3", { text: "Losses" }), this.lossChart, this.lossLegend = element("p", { class: "legend" }),
           element("h3", { text: "How far apart: true, and as D says" }), this.distanceChart, this.distanceLegend = element("p", { class: "legend" }),
           this.feasibleTitle = element("h3", { text: "What losses are possible" }), this.feasibleChart, this.feasibleText = element("p", { class: "quiet" })),
         element("div", {}, element("h3", { text: "True numbers" }), this.facts), element("div", {}, element("h3", { text: "What is minimised" }), this.formula)));
@@ -264,7 +263,7 @@ class Panel {
       context.drawImage(levels(bytes(found.levels), found.cells), 0, 0, w, h);
     } else if (layer !== "none" && !small) {
       context.fillStyle = colour("quiet"); context.font = "13px system-ui, sans-serif";
-      context.fillText(layer === "best" ? "no closed form of D* for this loss" : this.frame.no_map || "", 10, 20);
+      context.fillText(layer === "best" ? (this.truth?.no_best ? "D* is not shown: the reason is below" : "not known yet") : this.frame.no_map || "", 10, 20);
     }
     const dot = (points, name, r) => {
       context.fillStyle = colour(name);
@@ -315,6 +314,7 @@ class Panel {
     const entries = [["real", "reals"], ["fake", "fakes"]];
     if (layer === "slopes" && found) entries.push(["real-area", `|∇D| up to ${number(found.most, 2)}`]);
     else if (found) entries.push(["real-area", `${layer === "best" ? "D*" : "D"} ≥ ${number(found.centre + found.limit, 2)}`], ["fake-area", `≤ ${number(found.centre - found.limit, 2)}`]);
+    else if (layer === "best" && this.truth?.no_best) entries.push(["said", this.truth.no_best]);
     if (this.scene.on.arrows) entries.push(["arrow", "−∇L_G, where G pushes a fake"]);
     const text = JSON.stringify(entries);
     if (text === this.coloured) return;
@@ -324,9 +324,9 @@ class Panel {
 
   charts() {
     if (!this.about || !this.root.isConnected) return;
-    const { equilibrium } = this.about;
     const at = (rows, k) => rows.map((row) => [row[0], row[k] ?? NaN]);
-    const marks = Object.entries(equilibrium).map(([player, { text, value }]) => ({ y: value, text: `${PLAYER[player]}: ${text}` }));
+    const marks = marked(this.about.equilibrium);
+    keyLosses(this.lossLegend, marks);
     chart(this.lossChart, [{ name: "L_D", colour: "d", points: at(this.rows, 1) }, { name: "L_G", colour: "g", points: at(this.rows, 2) }], { marks, label: "Losses" });
     const name = this.truth?.divergence?.name, own = name && name !== "JSD" && name !== "W1";
     const series = [{ name: "JSD", colour: "jsd", points: at(this.truths, 1) }, { name: "W1", colour: "w1", points: at(this.truths, 2) }];

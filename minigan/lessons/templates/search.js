@@ -30,16 +30,22 @@ function find(query) {
     .sort((a, b) => b.score - a.score);
 }
 
+// Where a text may be cut from a place on: after the next space, or, where none is near, as in Chinese, at the place.
+function gap(text, place) {
+  const space = text.indexOf(" ", place);
+  return space >= 0 && space < place + 20 ? space + 1 : place;
+}
+
 // The text around the first word that it has, that word marked.
 function excerpt({ text, body }, words) {
   const line = document.createElement("p");
   const word = words.find((each) => body.includes(each));
-  const at = word ? body.indexOf(word) : 0, from = at > AROUND ? text.indexOf(" ", at - AROUND) + 1 : 0;
-  const to = at + AROUND < text.length ? text.indexOf(" ", at + AROUND) : text.length;
-  if (!word) { line.textContent = text.slice(0, to < 0 ? undefined : to); return line; }
+  const at = word ? body.indexOf(word) : 0, from = at > AROUND ? gap(text, at - AROUND) : 0;
+  const to = at + AROUND < text.length ? gap(text, at + AROUND) : text.length;
+  if (!word) { line.textContent = text.slice(0, to); return line; }
   const mark = document.createElement("mark");
   mark.textContent = text.slice(at, at + word.length);
-  line.append(from ? "… " : "", text.slice(Math.min(from, at), at), mark, text.slice(at + word.length, to < 0 ? undefined : to));
+  line.append(from ? "… " : "", text.slice(Math.min(from, at), at), mark, text.slice(at + word.length, Math.max(to, at + word.length)));
   return line;
 }
 
@@ -55,8 +61,8 @@ function item({ section, words }) {
 function show() {
   const found = find(box.value);
   list.replaceChildren(...found.slice(0, SHOWN).map(item));
-  const more = found.length > SHOWN ? `, the best ${SHOWN} shown` : "";
-  status.textContent = box.value.trim() ? `${found.length} ${found.length === 1 ? "section" : "sections"} found${more}` : "";
+  const { one, many, best } = status.dataset, more = found.length > SHOWN ? best.replace("#", SHOWN) : "";
+  status.textContent = box.value.trim() ? (found.length === 1 ? one : many).replace("#", found.length) + more : "";
 }
 
 // Arrows walk through the results, Enter in the box opens the first, Escape and / lead back to the box.
