@@ -65,6 +65,18 @@ def is_library(file: str) -> bool:
     return file.startswith(_INSTALLED) or (file.startswith("<") and not file.startswith(_TYPED))
 
 
+class _Users(dict[str, bool]):
+    """Of source files, whether they are a user's: neither the engine's nor a library's. A table, since a step that is observed
+    asks some ten thousand times, and looking up is no call that its profiler sees."""
+
+    def __missing__(self, file: str) -> bool:
+        found = self[file] = not (is_engine(file) or is_library(file))
+        return found
+
+
+USERS = _Users()
+
+
 def inner(function: Any) -> Any:
     """What is left of a function without its partials; of an effect in two parts, the Python of it."""
     while isinstance(function, (partial, Staged)):
