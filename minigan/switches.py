@@ -75,7 +75,6 @@ class State(threading.local):
     frozen: frozenset[int] = (
         frozenset()
     )  # identities of parameters that are out of every graph while another player moves
-    profiler: Any = None  # the engine's own, which sees what Python a step runs (see `minigan.watching`)
     clock: Any = None  # during a step of a game: which one (see `minigan.random.Source` and `minigan.scheduled`)
 
 

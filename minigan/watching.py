@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigan.guards import Guards, states_of
+from minigan.profiler import marked, pause, resume
 from minigan.reach import USERS, is_library, users_code
 from minigan.refusals import changed_by_effect, changed_by_python, line
 from minigan.switches import Event, state
@@ -63,15 +64,14 @@ class Watch:
             RecordingError: a Python value is changed inside.
         """
         self._draws = self._drawn()
-        profiler, ours, state.profiler = sys.getprofile(), state.profiler, self._profiler()
+        profiler = sys.getprofile()
         if profiler is None:
-            sys.setprofile(state.profiler)
+            sys.setprofile(marked(self._profiler()))
         else:
             self.ran = None
         try:
             yield
         finally:
-            state.profiler = ours
             if profiler is None:
                 sys.setprofile(None)
         self._look_at_draws()
@@ -152,18 +152,13 @@ def _outside(called: Any) -> bool:
 
 
 def unseen(function: Callable[[Event], None]) -> Callable[[Event], None]:
-    """The same hook, of which the engine's profiler sees nothing: half of what it would be called for. A user's own profiler sees
-    everything."""
+    """The same hook, of which the profiler sees nothing."""
 
     def unprofiled(event: Event) -> None:
-        ours = state.profiler
-        if ours is None or sys.getprofile() is not ours:
-            function(event)
-            return
-        sys.setprofile(None)
+        profiler = pause()
         try:
             function(event)
         finally:
-            sys.setprofile(ours)
+            resume(profiler)
 
     return unprofiled
