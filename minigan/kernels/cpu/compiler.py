@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import secrets
 import shutil
 import struct
 import tempfile
@@ -17,7 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
-from numba.core import cgutils, event, registry
+from numba.core import caching, cgutils, event, registry
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
@@ -99,16 +100,30 @@ def clear_cache() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
 
 
+class CacheFile(caching.IndexDataCacheFile):
+    """Numba's, with names for compiled code that nobody else chooses. Two processes that compile a function for two types at the
+    same moment number their code without knowing of each other's: one would find the other's by its own entry."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._token = secrets.token_hex(4)
+
+    def _data_name(self, number: int) -> str:
+        return f"{self._token}-{super()._data_name(number)}"
+
+
 def _cached(compile: Callable[..., Any], *args: Any) -> Callable[[Callable[..., Any]], Any]:
     """A Numba decorator that keeps its results in our folder, without Python's division checks."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         config: Any = numba.config
-        before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)  # read when a function is decorated
+        module: Any = caching
+        before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)  # read when a function is decorated, as the class is
+        numbas, module.IndexDataCacheFile = module.IndexDataCacheFile, CacheFile
         try:
             return compile(*args, cache=True, fastmath=FAST_MATH, error_model="numpy")(function)
         finally:
-            config.CACHE_DIR = before
+            config.CACHE_DIR, module.IndexDataCacheFile = before, numbas
 
     return decorate
 
