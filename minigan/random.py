@@ -199,6 +199,7 @@ class Source:
     """
 
     watched: ClassVar[tuple[str, ...]] = ("seed", "device", "dtype", "_branch")  # see `minigan.guards`
+    in_effects: ClassVar[tuple[str, ...]] = ("_advanced", "_calls", "_clock")  # what draws change, at each replay
     step = Counter("the step of a random.Source")
 
     def __init__(self, seed: int, *, device: str = "cpu", dtype: Any = None) -> None:

@@ -18,14 +18,19 @@ before_split: list[Callable[[], None]] = []  # called before threads are woken: 
 _owner = 0  # the process the pool belongs to: threads do not survive a fork
 
 
+def usable() -> int:
+    """Processors that this process may run on; of a machine, a container or a batch system may allow some only."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def thread_count() -> int:
-    """Threads a kernel may use: MINIGAN_THREADS, else the processors this process may run on."""
+    """Threads a kernel may use: MINIGAN_THREADS, else the :func:`usable` processors."""
     wish = os.environ.get("MINIGAN_THREADS", "")
     if wish:
         if not wish.isdigit() or int(wish) < 1:
             raise ValueError(f"MINIGAN_THREADS: got {wish!r}, expected a positive integer")
         return int(wish)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable()
 
 
 THREADS = thread_count()
