@@ -316,9 +316,7 @@ def _layer(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tenso
     return _by_example(world, op, inputs, params, (0,))
 
 
-@_for(
-    "window_sum", "window_spread", "window_winner", "window_select", "window_place", "max_pool", "shift"
-)
+@_for("window_sum", "window_spread", "window_winner", "window_select", "window_place", "max_pool", "shift")
 def _images(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
     return _by_example(world, op, inputs, params, range(len(inputs)))
 
@@ -339,7 +337,11 @@ def _conv_weight(world: World, op: Primitive, inputs: Inputs, params: Params) ->
 
 
 # -- products --------------------------------------------------------------------------------------------------------
-_INNER = {"matmul": (-1, -2), "matmul_nt": (-1, -1), "matmul_tn": (-2, -2)}  # the axis that is summed over, of each factor
+_INNER = {
+    "matmul": (-1, -2),
+    "matmul_nt": (-1, -1),
+    "matmul_tn": (-2, -2),
+}  # the axis that is summed over, of each factor
 
 
 @_for(*_INNER)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-
 from minigan.autodiff import Tensor, apply, effect, fill, run, zeros_for
 from minigan.backend import Array, array_module
 from minigan.batch import Batch
@@ -60,7 +59,9 @@ class World:
 
     def __repr__(self) -> str:
         rank = self.communicator.rank
-        return f"World(rank {rank} of {self.communicator.size}, {self.reduce}, shards {list(self.own)} of {self.shards})"
+        return (
+            f"World(rank {rank} of {self.communicator.size}, {self.reduce}, shards {list(self.own)} of {self.shards})"
+        )
 
     # -- a step ------------------------------------------------------------------------------------------------------
     @contextmanager
