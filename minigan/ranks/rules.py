@@ -6,6 +6,7 @@ whole. Each says of which axis of the result the shards' results are parts, or t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,11 @@ def _rows(world: World, cut: Cut, blocks: Sequence[Tensor]) -> Tensor:
 
 def _sum(world: World, blocks: Sequence[Tensor]) -> Tensor:
     return world.made(Partial(world, blocks))
+
+
+def _run(length: int, units: int) -> tuple[int, int]:
+    """A run of places that nobody has dealt out yet: of as many units as its neighbours', where that is possible."""
+    return (units, length // units) if length % units == 0 else (length, 1)
 
 
 def _with_length(shape: Sequence[int], axis: int, lengths: Sequence[int]) -> list[tuple[int, ...]]:
@@ -233,7 +239,7 @@ def _concatenate(world: World, op: Primitive, inputs: Inputs, params: Params) ->
         return None
     if cut.axis != params["axis"]:
         return _rows(world, cut, _blocks(op, [_dealt(world, t, cut) for t in inputs], params))
-    cuts = [found if (found := _cut(t)) is not None else Cut(cut.axis, ((t.shape[cut.axis], 1),)) for t in inputs]
+    cuts = [_cut(t) or Cut(cut.axis, (_run(t.shape[cut.axis], cut.runs[0][0]),)) for t in inputs]
     if any(own.axis != cut.axis for own in cuts):
         return None
     joined = Cut(cut.axis, tuple(run for own in cuts for run in own.runs))
@@ -265,7 +271,9 @@ def _over_axes(world: World, op: Primitive, inputs: Inputs, params: Params) -> T
     cut = _cut(inputs[0])
     if cut is None or cut.axis in params["axis"]:
         return None
-    return _rows(world, cut, _blocks(op, [inputs[0]._data.blocks], params))
+    blocks = _blocks(op, [inputs[0]._data.blocks], params)
+    gone = 0 if blocks[0].ndim == inputs[0].ndim else sum(axis < cut.axis for axis in params["axis"])
+    return _rows(world, cut.at(cut.axis - gone), blocks)
 
 
 @_for("cumsum", "argsort", "permute", "gather", "interpolate", "interpolate_adjoint")
@@ -388,7 +396,7 @@ def _runs_within(cut: Cut, part: Any) -> tuple[list[int], tuple[tuple[int, int],
     first, last, step = part.indices(cut.length)
     if step != 1:
         return None
-    starts = np.cumsum([0, *(units * places for units, places in cut.runs)])
+    starts = [0, *itertools.accumulate(units * places for units, places in cut.runs)]
     inside = [i for i in range(len(cut.runs)) if first <= starts[i] and starts[i + 1] <= last]
     if sum(units * places for units, places in (cut.runs[i] for i in inside)) != max(0, last - first) or not inside:
         return None
@@ -516,8 +524,9 @@ def _runs_of_parts(
             start += units * places
             ends.add(start)
         ends |= {first, max(first, last)}
-    marks = sorted(ends)
-    return tuple(run for a, b in zip(marks, marks[1:], strict=False) for run in known.get((a, b), ((b - a, 1),)))
+    units = next(iter(known.values()), ((length, 1),))[0][0]
+    pieces = itertools.pairwise(sorted(ends))
+    return tuple(run for a, b in pieces for run in known.get((a, b), (_run(b - a, units),)))
 
 
 # -- fused operations with a composite -------------------------------------------------------------------------------

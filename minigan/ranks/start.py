@@ -83,8 +83,8 @@ class Watch:
                 if gone and not self._ended.wait(LOOK_EVERY / 5):  # it may be the ordinary end, which is just coming
                     rank = self._others[gone[0]]
                     self._gone(
-                        f"minigan: {told(rank, self._communicator.size)} (process {gone[0]}) has ended before the run; the others "
-                        "end with it. The last checkpoint is whole: minigan resume goes on from it, with any number of ranks"
+                        f"minigan: {told(rank, self._communicator.size)} (process {gone[0]}) has ended before the run did; the "
+                        "others end with it. The last checkpoint is whole: minigan resume goes on, with any number of ranks"
                     )
                     return
         finally:
