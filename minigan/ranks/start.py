@@ -21,6 +21,7 @@ from minigan.ranks.communicators import MPI, Communicator
 
 INSTALL = "pip install 'minigan[distributed]'"
 LOOK_EVERY = 0.25  # seconds, where the system does not tell at once that a process has ended
+GRACE = 0.005  # seconds; launchers that end the other ranks themselves, without a name, need some 100 ms
 
 
 def connect() -> Communicator | None:
@@ -58,12 +59,16 @@ class Watch:
 
     Args:
         communicator: of the ranks. gone: called with the message; by default prints it and aborts all ranks.
+
+    Attributes:
+        processes: a line on each rank, since launchers speak of processes.
     """
 
     def __init__(self, communicator: Communicator, gone: Callable[[str], None] | None = None) -> None:
         self._communicator, self._gone = communicator, gone or self._abort
         host = socket.gethostname()
         everybody = communicator.exchange((host, os.getpid()))
+        self.processes = [f"{rank}: process {pid} on {where}" for rank, (where, pid) in enumerate(everybody)]
         self._others = {
             pid: rank for rank, (where, pid) in enumerate(everybody) if where == host and rank != communicator.rank
         }
@@ -80,7 +85,7 @@ class Watch:
         try:
             while not self._ended.is_set():
                 gone = _those_that_ended(handles, [pid for pid in self._others if pid not in handles.values()])
-                if gone and not self._ended.wait(LOOK_EVERY / 5):  # it may be the ordinary end, which is just coming
+                if gone and not self._ended.wait(GRACE):  # it may be the ordinary end, which is just coming
                     rank = self._others[gone[0]]
                     self._gone(
                         f"minigan: {told(rank, self._communicator.size)} (process {gone[0]}) has ended before the run did; the "

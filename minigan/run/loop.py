@@ -88,8 +88,11 @@ class Loop:
 
     def _stopped(self, interrupts: Interrupts) -> bool:
         """Whether this rank or another one was told to end: all do at the same step."""
-        interrupts.received = self.team.signal(interrupts.received)
-        return bool(interrupts.received)
+        agreed = self.team.signal(interrupts.received)
+        interrupts.received = (
+            interrupts.received or agreed
+        )  # a signal that comes meanwhile is told before the next step
+        return bool(agreed)
 
     def _paused(self, progress: Progress, pause: Callable[[bool], int]) -> int:
         show = self.step == self.steps or time.perf_counter() >= progress.due

@@ -132,6 +132,7 @@ def joined() -> Iterator[Team]:
     if communicator.rank:
         progress.silence()
     watch = Watch(communicator)
+    progress.note(f"{communicator.size} ranks ({'; '.join(watch.processes)})")
     try:
         team = Team(communicator)
         yield team
