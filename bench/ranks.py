@@ -48,7 +48,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "toy": ("toy", {}),
     "MLP": ("mlp", {"batch_size": 16}),
     "DCGAN": ("dcgan", {"features": 4, "batch_size": 16}),
-    "WGAN-GP": ("wgan_gp", {}),
+    "WGAN-GP, lr 1e-4 as in its paper": ("wgan_gp", {"lr": 1e-4}),
+    "WGAN-GP, lr 1e-3": ("wgan_gp", {}),
     "with labels: cGAN": ("cgan", {"batch_size": 16}),
     "with a pool": ("toy", {"pool": 64}),
 }
@@ -243,7 +244,7 @@ def scaling_table(seconds: float, counts: list[int]) -> list[str]:
         projected += projection(name, batch, fixed, each, met)
     return [
         *lines, "", "## Projected", "",
-        "The model above with constants of networks as they are sold; weak scaling, so many rows a rank, and strong scaling, these "
+        "The model above with constants of networks as they are sold; weak scaling, so many rows a rank, and strong, these "
         "rows over all ranks. Efficiency: of N ranks' speed, how much is left.", "",
         "| net | network | scaling | 2 | 8 | 32 | 128 | 1,000 | stops paying at |",
         "|---|---|---|---|---|---|---|---|---|", *projected, "",
@@ -314,8 +315,8 @@ def kills_table(count: int) -> list[str]:
         "## Ranks that are killed", "",
         f"{count} kills of a random rank of 2, 3 or 4 at a random moment, each job the continuation of the one before: "
         f"{sum(ended for ended, _, _ in rows)} jobs ended, the slowest {max(seconds):.1f} s after the kill; "
-        f"{sum(n for _, n, _ in rows)} named the rank or its process; after every one the newest checkpoint was whole, and the next job went on from it, "
-        f"from step {steps[0]} to {steps[-1]}.", "",
+        f"{sum(n for _, n, _ in rows)} named the rank or its process; after every one the newest checkpoint was whole, and the "
+        f"next job went on from it, from step {steps[0]} to {steps[-1]}.", "",
     ]  # fmt: skip
 
 

@@ -14,6 +14,8 @@ SIZES = (
 )  # how many there are: by MPICH and its kin, Open MPI, srun
 SIZES_HERE = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")  # how many of them run on this machine
 
+RANKS_HERE = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID")  # which of these this one is, from 0
+
 
 class LaunchError(RuntimeError):
     """The processes that were started cannot work together."""
@@ -33,10 +35,15 @@ def count_here() -> int:
     return _number(SIZES_HERE)
 
 
-def _number(names: tuple[str, ...]) -> int:
+def rank_here() -> int:
+    """Which of them this one is, from 0; 0 where that is not said."""
+    return _number(RANKS_HERE, least=0)
+
+
+def _number(names: tuple[str, ...], *, least: int = 1) -> int:
     for name in names:
         if text := os.environ.get(name, ""):
-            if not text.isdigit() or int(text) < 1:
-                raise LaunchError(f"{name}: got {text!r}, expected a number of ranks, as mpiexec and srun write it")
+            if not text.isdigit() or int(text) < least:
+                raise LaunchError(f"{name}: got {text!r}, expected a number >= {least}, as mpiexec and srun write it")
             return int(text)
-    return 1
+    return least

@@ -35,7 +35,7 @@ for name, options in (("dcgan", {"net": "s4"}), ("acgan", {}), ("toy", {"pool": 
 
 # what the team agrees on
 team = Team(ranks)
-team.add_up("")
+team.add_up("", "cpu")
 team.agree({"data": 5, "option lr": 1e-3})
 for facts, wanted in (
     ({"data": ranks.rank // 2}, "another data than rank 0: 1, there 0"),

@@ -17,6 +17,7 @@ class Communicator(Protocol):
 
     rank: int
     size: int
+    on_stream: bool  # whether sums and transfers are work on a GPU's stream, which a captured CUDA graph can hold
 
     def sum(self, array: Array) -> None:
         """The sum over all ranks, in place; bit by bit the same on each."""
@@ -34,7 +35,7 @@ class Communicator(Protocol):
 class Alone:
     """One rank."""
 
-    rank, size = 0, 1
+    rank, size, on_stream = 0, 1, True
 
     def sum(self, array: Array) -> None:
         """Nothing to add."""
@@ -58,6 +59,8 @@ class MPI:
     comm: of mpi4py; by default all ranks. MPI's sums are those of its library: recursive doubling, rings or trees, which give
     every rank the same bits, and another number of ranks other ones.
     """
+
+    on_stream = False
 
     def __init__(self, comm: Any = None) -> None:
         if comm is None:

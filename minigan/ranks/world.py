@@ -16,6 +16,7 @@ from minigan.primitive import Primitive
 from minigan.ranks.communicators import Communicator
 from minigan.ranks.layout import Cut, Partial, Rows, Spread, bounds
 from minigan.ranks.rules import rule_of
+from minigan.staged import of_arrays
 from minigan.switches import no_grad, state
 
 REDUCTIONS = {
@@ -130,8 +131,12 @@ class World:
         with no_grad():
             blocks = [run("contiguous", b) for b in array.blocks]
         out = Tensor(array_module(blocks[0]._data).empty(array.shape, array.dtype))
-        fill(partial(self._bring, array.cut), out, blocks)
+        fill(self._work(partial(self._bring, array.cut)), out, blocks)
         return out
+
+    def _work(self, function: Callable[..., None]) -> Callable[..., None]:
+        """An effect that a captured CUDA graph can hold, where the communicator can be in one."""
+        return partial(_on_stream if self.communicator.on_stream else _by_host, function)
 
     def _bring(self, cut: Cut, out: Array, blocks: Sequence[Array]) -> None:
         xp, line = array_module(out), out.size // max(1, out.shape[cut.axis])
@@ -172,7 +177,7 @@ class World:
                 pieces = [run("reshape", run("contiguous", a.blocks[shard]), shape=(-1,)) for a in arrays]
                 flats.append(pieces[0] if len(pieces) == 1 else run("concatenate", *pieces, axis=0))
             total = Tensor(array_module(flats[0]._data).empty(flats[0].shape, flats[0].dtype))
-            fill(self._add_up, total, flats)
+            fill(self._work(self._add_up), total, flats)
             found, start = [], 0
             for array in arrays:
                 piece = run("getitem", total, template=(slice(start, start + array.size),))
@@ -254,6 +259,15 @@ class World:
         for block, value in zip(array.blocks, values, strict=True):
             effect(overwrite, block, value)
         array.changed()
+
+
+@of_arrays
+def _on_stream(function: Callable[..., None], *arrays: Any) -> None:
+    function(*arrays)
+
+
+def _by_host(function: Callable[..., None], *arrays: Any) -> None:
+    function(*arrays)
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:

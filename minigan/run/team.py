@@ -20,6 +20,7 @@ import numpy as np
 from minigan.finite import NotFiniteError
 from minigan.gans.protocol import Trainable
 from minigan.ranks.communicators import Alone, Communicator
+from minigan.ranks.nccl import NCCL
 from minigan.ranks.start import Watch, connect, told
 from minigan.ranks.world import World
 from minigan.run import environment, progress
@@ -45,8 +46,9 @@ class Team:
         self.rank, self.size, self.root = self._with.rank, self._with.size, self._with.rank == 0
         self.world: World | None = None
 
-    def add_up(self, reduce: str) -> None:
-        """Say how the ranks add up, as the option has it: "fast", "ordered" or "ordered:SHARDS"; "" for "fast".
+    def add_up(self, reduce: str, device: str) -> None:
+        """Say how the ranks add up, as the option has it: "fast", "ordered" or "ordered:SHARDS"; "" for "fast". On GPUs they do
+        so by NCCL.
 
         Raises:
             UsageError: another word, or fewer shards than ranks.
@@ -55,7 +57,10 @@ class Team:
         try:
             if colon and not (word == "ordered" and shards.isdigit()):
                 raise ValueError(f"reduce: got {reduce!r}, expected fast, ordered or ordered:SHARDS")
-            world = World(self._with, reduce=word, shards=int(shards) if shards else None)
+            with_gpus = self.size > 1 and device == "gpu"
+            world = World(
+                NCCL(self._with) if with_gpus else self._with, reduce=word, shards=int(shards) if shards else None
+            )
         except ValueError as error:
             raise UsageError(f"--{error}") from error
         self.world = world if self.size > 1 or word == "ordered" else None

@@ -60,7 +60,7 @@ def train(
         UsageError, DataError, AuthorError, Diverged, MemoryError, OSError: see `minigan.run.errors.outcome`.
     """
     with joined() as team:
-        team.add_up(reduce or "")
+        team.add_up(reduce or "", device)
         return _train(team, name, texts, device, out, (save_every, live_every), preview, reduce or "")
 
 
@@ -232,7 +232,7 @@ def _resume(
 ) -> Result:
     file, saved = checkpoint.latest(folder)
     reduce = saved.reduce if reduce is None else reduce
-    team.add_up(reduce)
+    team.add_up(reduce, saved.device)
     reference = building.reference_of(folder, file, saved, chosen, "resume")
     config = _agreed_config(folder, file, reference, saved)
     steps = config.steps if last is None else last
