@@ -345,7 +345,7 @@ class Source:
         if out.size:
             work = partial(_LAWS[law], key_of(self.seed, stream, law), extra)
             fill(Staged(partial(self._next_counter, stream), work), out, *arrays)
-        return out
+        return out if state.spread is None else state.spread.drawn(out)
 
     def _next_counter(self, stream: str) -> Counter3:
         """Of the next draw of the present step, whichever that is when this is called."""

@@ -76,6 +76,7 @@ class State(threading.local):
         frozenset()
     )  # identities of parameters that are out of every graph while another player moves
     clock: Any = None  # during a step of a game: which one (see `minigan.random.Source` and `minigan.scheduled`)
+    spread: Any = None  # during a step on several ranks: who deals arrays to them (see `minigan.ranks`)
 
 
 state = State()
