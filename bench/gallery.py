@@ -19,7 +19,6 @@ import argparse
 import datetime
 import io
 import json
-import os
 import resource
 import shutil
 import signal
@@ -30,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from step_time import cpu_model
+from step_time import cores, cpu_model
 
 from minigan import gans
 from minigan.gans.protocol import ModelError
@@ -109,7 +108,7 @@ def made(name: str, runs: Path, until: float) -> dict[str, Any]:
     drawn = picture(folder / "samples")
     entry = {
         "command": f"minigan train {name}", "data": evaluation["data"], "steps": status["step"],
-        "cpu_seconds": round(taken, 1), "machine": f"{cpu_model()}, {os.cpu_count()} cores",
+        "cpu_seconds": round(taken, 1), "machine": f"{cpu_model()}, {cores()} cores",
         "date": datetime.date.today().isoformat(), "fingerprint": mark,
         "checks": [
             {key: check[key] for key in ("name", "value", "target", "met")} for check in evaluation["checks"].get("last", [])

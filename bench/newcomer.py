@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from step_time import cpu_model, publish
+from step_time import cores, cpu_model, publish
 
 ROOT = Path(__file__).parent.parent
 TESTS = "pytest"
@@ -101,7 +101,7 @@ def table(steps: list[Step], picture: str) -> str:
     rows = [f"| `{s.command}` | {s.seconds:.1f} | {s.said} | {s.code} |" for s in steps]
     return "\n".join(
         [
-            f"# A newcomer's way\n\n{datetime.date.today()}, {cpu_model()}, {os.cpu_count()} cores. From a fresh clone, in a "
+            f"# A newcomer's way\n\n{datetime.date.today()}, {cpu_model()}, {cores()} cores. From a fresh clone, in a "
             "fresh environment, with no compiled kernels; made by `python bench/newcomer.py`. The first picture of the first "
             f"training was there after: {picture}.\n",
             "| command | s | README | exit code |",

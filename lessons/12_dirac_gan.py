@@ -23,6 +23,7 @@ import numpy as np
 
 import minigan as mg
 from minigan import losses, optim, penalties
+from minigan.asynchrony import Stale
 from minigan.lessons import check, figure, grade, show, sized
 from minigan.lessons.figures import BLACK, BLUE, GREEN, GREY, ORANGE
 from minigan.lessons.strategies import arrays, floats
@@ -862,6 +863,120 @@ for letter, (name, (gan, longest)) in zip("abc", rows.items(), strict=True):
         dynamics.linear_map(dynamics.simultaneous, gan.jacobian(), step=longest)
     )
     check(f"12.34{letter}", f"{name}: ρ = 1 at the limit of the table", radius, 1.0, atol=1e-9)
+
+# %% [markdown]
+# ## 10. Players that see each other late
+#
+# Ranks that do not wait for each other see parameters that are old. Let both players move at once, each at its own newest
+# parameter, but against the other's of $\tau$ steps ago. Near the solution of the non-saturating game with R1,
+#
+# $$ \theta_{t+1} = \theta_t + \tfrac h2 \psi_{t-\tau}, \qquad
+#    \psi_{t+1} = (1 - h\gamma)\, \psi_t - \tfrac h2 \theta_{t-\tau} . $$
+#
+# Put $\mu^t$ times a fixed vector for both. The first equation says $(\mu - 1)\, \theta = \frac h2 \mu^{-\tau} \psi$, the second
+# $(\mu - 1 + h\gamma)\, \psi = -\frac h2 \mu^{-\tau} \theta$. Their product, cleared of $\theta\psi$ and $\mu^{-2\tau}$, is
+#
+# $$ (\mu - 1)(\mu - 1 + h\gamma)\, \mu^{2\tau} + \tfrac{h^2}4 = 0 . \tag{12.35} $$
+#
+# Its roots are the eigenvalues of the map of $(x_t, \dots, x_{t-\tau})$, which
+# [`stale_map`](../minigan/theory/dynamics.py#stale_map) builds.
+
+# %%
+late_gamma, late_step, delay = 0.3, 0.2, 3
+late_map = dynamics.stale_map(
+    DiracGAN(regularizer="r1", gamma=late_gamma).jacobian(), step=late_step, delay=delay
+)
+mu = dynamics.eigenvalues(late_map)
+left = (mu - 1) * (mu - 1 + late_step * late_gamma) * mu ** (2 * delay) + late_step**2 / 4
+check("12.35", "(μ − 1)(μ − 1 + hγ) μ^2τ + h²/4 = 0", left, 0.0, atol=1e-12)
+
+# %% [markdown]
+# What does the delay cost? Without R1 a root is taken of both sides, $(\mu - 1)\, \mu^\tau = \pm\frac{ih}2$. Put
+# $\mu = e^{hs}$, so that $s$ is the eigenvalue of the flow that the steps follow, and keep what is of order $h^2$:
+# $hs + h^2 s^2 (\frac12 + \tau) = \pm\frac{ih}2$. To lowest order $s = \pm\frac i2$, hence $s^2 = -\frac14$, and
+#
+# $$ s = \pm\frac i2 + \frac h4 \left(\tau + \frac12\right) + O(h^2) . \tag{12.36} $$
+#
+# The half is what steps at once do anyway, (12.5). A delay of $\tau$ adds $2\tau$ times as much again: *to look $\tau$ steps back
+# is to rotate $2\tau + 1$ times as badly*. R1 pulls by $\frac\gamma2$, (12.17), and wins while
+# $\frac\gamma2 > \frac h4 (\tau + \frac12)$. The longest step is, for small $\gamma$,
+#
+# $$ h_{\max} = \frac{4\gamma}{2\tau + 1} , \tag{12.37} $$
+#
+# which for $\tau = 0$ is (12.19). So an asynchronous GAN needs smaller steps or a stronger penalty, in proportion to its
+# delay: what it saves in waiting it may pay in steps.
+
+
+# %%
+def late_radius(h, gamma, delay):
+    """The factor a step, with R1 and a delay."""
+    jacobian = DiracGAN(regularizer="r1", gamma=gamma).jacobian()
+    return dynamics.spectral_radius(dynamics.stale_map(jacobian, step=h, delay=delay))
+
+
+def late_limit(gamma, delay):
+    """The longest step, by halving."""
+    low, high = 0.0, 4.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if late_radius(middle, gamma, delay) < 1 else (low, middle)
+    return low
+
+
+delays = np.arange(6)
+growth = [math.log(late_radius(0.001, 0.0, d)) / 0.001 for d in delays]
+check(
+    "12.36",
+    "Re s = (h/4)(τ + 1/2) for τ = 0 to 5",
+    growth,
+    0.001 / 4 * (delays + 0.5),
+    atol=0,
+    rtol=1e-3,
+)
+limits = [late_limit(0.01, d) for d in delays]
+check("12.37", "R1: h < 4γ / (2τ + 1)", limits, 4 * 0.01 / (2 * delays + 1), atol=0, rtol=0.01)
+
+# %% [markdown]
+# And in the engine, where the rule [`Stale`](../minigan/asynchrony.py#Stale) plays it with any networks: the first
+# steps are the recurrence with the game's own field, to the last digit; and near the solution the distance grows by the
+# spectral radius $\rho$ a step.
+#
+# $$ (\theta_t, \psi_t)^{\text{engine}} = (\theta_t, \psi_t)^{\text{recurrence}} , \qquad
+#    |x_{t+1}| \approx \rho\, |x_t| . \tag{12.38} $$
+
+
+# %%
+def play_late(delay, steps, h, start):
+    """The non-saturating game under the engine, each player late for the other."""
+    t, p = (mg.tensor(np.array([[v]]), requires_grad=True) for v in start)
+    pair = losses.non_saturating
+    players = [
+        mg.Player("D", lambda x: pair.discriminator(x @ p, t @ p), optim.SGD([p], lr=h)),
+        mg.Player("G", lambda x: pair.generator(t @ p, x @ p), optim.SGD([t], lr=h)),
+    ]
+    game, path = mg.Game(players, rule=Stale(players, delay=delay), replay=True), [start]
+    for _ in range(steps):
+        game.step(np.zeros((1, 1)))
+        path.append((t.item(), p.item()))
+    return np.array(path)
+
+
+recurrence, gan = [(1.0, 0.5)], DiracGAN()
+for step in range(40):
+    (t, p), (late_t, late_p) = recurrence[-1], recurrence[max(0, step - 3)]
+    recurrence.append((t + 0.2 * gan.field(t, late_p)[0], p + 0.2 * gan.field(late_t, p)[1]))
+check("12.38", "three steps late, the same path", play_late(3, 40, 0.2, (1.0, 0.5)), recurrence,
+      atol=1e-12)  # fmt: skip
+
+paths = {d: play_late(d, sized(400, 260), 0.2, (1e-4, 0.0)) for d in (0, 2, 5)}
+turn = round(2 * math.pi / 0.1)  # steps of one turn, over which the distance is averaged
+measured = []
+for path in paths.values():
+    size = np.convolve(np.linalg.norm(path, axis=1), np.ones(turn) / turn, mode="valid")
+    measured.append((size[-1] / size[turn]) ** (1 / (len(size) - 1 - turn)))
+check("12.38a", "0, 2 and 5 steps late: the growth a step is ρ", measured,
+      [late_radius(0.2, 0.0, d) for d in paths], atol=1e-3)  # fmt: skip
+print("growth a step:", {d: f"{m:.4f}" for d, m in zip(paths, measured, strict=True)})
 
 # %% [markdown]
 # ## Exercises

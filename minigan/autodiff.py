@@ -127,28 +127,39 @@ def _describe(tensors: Sequence[Tensor]) -> str:
 def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
     """Run one operation forward and, when a derivative may be wanted, note it down as a node."""
     inputs = _as_tensors(op, args)
-    try:
-        data = op.forward(*[t._data for t in inputs], **params)
-    except (ValueError, TypeError, IndexError) as error:
-        extra = f", {params}" if params else ""
-        raise type(error)(f"{op.name}: {error} [received {_describe(inputs)}{extra}]") from None
-    if isinstance(data, np.generic):  # NumPy turns 0-d results into scalars
-        data = np.asarray(data)
+    spread = state.spread.apply(op, inputs, params) if state.spread is not None else None
+    if spread is not None and spread.node is not None:  # by its composite, which has a graph
+        return spread
+    data = spread._data if spread is not None else _forward(op, inputs, params)
     node = None
     if state.enabled and op.vjps is not None and any(t.node is not None for t in inputs):
         node = Node(op, data, origin())
         node.parents = tuple(t.node for t in inputs)
         node.params = params
-    shares = op.view and data.base is not None and np.may_share_memory(data, inputs[0]._data)
-    output = Tensor(data, node, inputs[0].version if shares else None)
+    output = Tensor(data, node, _version(op, inputs[0], data) if spread is None else spread.version)
     if node is not None:
         kept = [t if op.keep(i + 1) else Unsaved(t.shape, t.dtype) for i, t in enumerate(inputs)]
         node.saved = (_save(output.detach()) if op.keep(0) else None, *map(_save, kept))
-    if state.anomaly:
-        _check_finite(data, f"{op.name} called at {origin()}", inputs)
-    for hook in state.hooks:
-        hook(Event("apply", op, tuple(inputs), params, output, node))
+    if spread is None:  # else its parts were looked at, and told of
+        if state.anomaly:
+            _check_finite(data, f"{op.name} called at {origin()}", inputs)
+        for hook in state.hooks:
+            hook(Event("apply", op, tuple(inputs), params, output, node))
     return output
+
+
+def _forward(op: Primitive, inputs: list[Tensor], params: dict[str, Any]) -> Array:
+    try:
+        data = op.forward(*[t._data for t in inputs], **params)
+    except (ValueError, TypeError, IndexError) as error:
+        extra = f", {params}" if params else ""
+        raise type(error)(f"{op.name}: {error} [received {_describe(inputs)}{extra}]") from None
+    return np.asarray(data) if isinstance(data, np.generic) else data  # NumPy turns 0-d results into scalars
+
+
+def _version(op: Primitive, x: Tensor, data: Array) -> Version | None:
+    """That of x where the result is a view of it."""
+    return x.version if op.view and data.base is not None and np.may_share_memory(data, x._data) else None
 
 
 def run(name: str, *args: Any, **params: Any) -> Tensor:
@@ -287,7 +298,7 @@ def _unshared(results: list[Tensor], taken: list[Any]) -> list[Tensor]:
 
 def zeros_for(x: Tensor) -> Tensor:
     """The cotangent of what nothing depends on."""
-    return Tensor(backend.array_module(x._data).zeros_like(x._data))
+    return Tensor(backend.array_module(x._data).zeros(x.shape, x.dtype))
 
 
 class Placed(NamedTuple):
@@ -344,6 +355,9 @@ class _Sum:
 @of_arrays
 def _increase(target: Array, g: Array) -> None:
     backend.array_module(target).add(target, g, out=target)
+
+
+_increase.rowwise = True  # type: ignore[attr-defined]  # any part of it is the same sum of parts: see `minigan.ranks`
 
 
 def _walk(roots: list[Node], targets: set[int], sums: dict[int, _Sum], create_graph: bool) -> dict[int, Tensor]:

@@ -74,8 +74,9 @@ class CaptureError(RuntimeError):
 
 
 def is_gpu_array(array: Array) -> bool:
-    """True when `array` is a CuPy array."""
-    return type(array) is not np.ndarray and type(array).__module__.partition(".")[0] == "cupy"
+    """True when `array` is a CuPy array, or one that is dealt to ranks (`minigan.ranks`) and lies on their GPUs."""
+    kind = type(array)
+    return kind is not np.ndarray and (kind.__module__.partition(".")[0] == "cupy" or getattr(array, "on_gpu", False))
 
 
 def array_module(*arrays: Array) -> ModuleType:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-from minigan import interrupted
+from minigan import interrupted, launched
 
 TYPE_CHECKING = False  # as in `typing`, which is not imported for it
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ SETTINGS = (
     "batch_size",
     "seed",
 )  # options of `train` that are settings of every model
+
+
+ON_RANKS = ("train", "resume")  # what mpiexec may start several times
 
 
 class Command(NamedTuple):
@@ -89,11 +92,17 @@ def _save_argument(parser: argparse.ArgumentParser, save: str, live: str) -> Non
     parser.add_argument(
         "--live-every", metavar="STEPS|SECONDS|0", help=f"metrics while training: each 500, or 30s; 0 for none ({live})"
     )
+    parser.add_argument(
+        "--reduce",
+        metavar="fast|ordered[:SHARDS]",
+        help="how several ranks (mpiexec -n N minigan ...) add up; ordered: the same bits for every N up to SHARDS, 8 by default",
+    )
     parser.add_argument("--no-preview", action="store_true", help="draw no samples on the terminal while training")
 
 
 def _shown_and_saved(args: argparse.Namespace) -> dict[str, Any]:
-    return {"save_every": args.save_every, "live_every": args.live_every, "preview": not args.no_preview}
+    words = {"save_every": args.save_every, "live_every": args.live_every, "reduce": args.reduce}
+    return {**words, "preview": not args.no_preview}
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -541,6 +550,10 @@ def _run(argv: Sequence[str]) -> int:
 def _carried_out(argv: Sequence[str]) -> int:
     try:
         args = _parse(argv)
+        if args is not None and argv[0] not in ON_RANKS and (ranks := launched.count()) > 1:
+            args.parser.error(
+                f"runs on one rank, not on {ranks}: without mpiexec. On several run {' and '.join(ON_RANKS)}"
+            )
         return COMMANDS[argv[0]].run(args) if args is not None else 0
     except SystemExit as stop:  # argparse's way to end
         return stop.code if isinstance(stop.code, int) else 2

@@ -43,6 +43,8 @@ def fill(function: Callable[..., None], *args: Any) -> None:
 
 
 def _write(function: Callable[..., Any], args: tuple[Any, ...], params: dict[str, Any]) -> None:
+    if state.spread is not None and state.spread.write(function, args, params):
+        return
     hooks, reading, state.hooks, state.reading = state.hooks, state.reading, (), None
     if reading is not None:
         reading(function)

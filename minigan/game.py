@@ -18,8 +18,10 @@ from minigan.nn.module import UNNAMED
 from minigan.optim import Optimizer
 from minigan.player import Hook, Player, hooks, run_hook
 from minigan.random import Source, ticking
+from minigan.ranks import World
 from minigan.replayed import Replayed
 from minigan.rules import Rule, rule_of
+from minigan.switches import state
 
 
 class Phase:
@@ -75,6 +77,7 @@ class Game:
     Attributes:
         steps: how many were done.
         metrics: what losses reported last, by name: tensors with one element.
+        ranks: the ranks that each step is dealt out to (see :mod:`minigan.ranks`); to be assigned. None for one.
 
     Raises:
         TypeError, ValueError: no players, two of one name, an unknown rule, a phase without end before the last, two networks of
@@ -108,6 +111,7 @@ class Game:
         self.before, self.after = hooks("game", "before", before), hooks("game", "after", after)
         self.steps, self.finite = 0, flag("game", "finite", finite)
         self.metrics: dict[str, Tensor] = {}
+        self.ranks: World | None = None
         self._recorded = Replayed(
             self._move,
             random=random,
@@ -276,6 +280,9 @@ class Game:
     def _move(
         self, batches: list[Any], index: int, due: tuple[bool, ...]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        if self.ranks is not None and state.spread is None:
+            with self.ranks.dealing(batches) as dealt:
+                return self._move(dealt, index, due)
         phase = self.phases[index]
         losses = (phase.rule or self.rule)(phase.players, batches)
         metrics: dict[str, Tensor] = {}

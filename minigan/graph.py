@@ -99,7 +99,7 @@ class Tensor(Methods, NumPy):
         """The array. Assigning to it (also `t.data += 1`) fills it, and counts as a change in place."""
         if state.reading is not None:
             state.reading(self)
-        return self._data
+        return self._data if state.spread is None else state.spread.array(self)
 
     @data.setter
     def data(self, array: Array) -> None:

@@ -140,7 +140,8 @@ class Optimizer:
     watched: ClassVar[tuple[str, ...]] = ("parameters", "clip_norm", "clip_value")  # updates read the rest anew
     slots: ClassVar[tuple[str, ...]] = ()
     ranges: ClassVar[dict[str, dict[str, float]]] = {}  # hyper-parameters that are numbers, beside lr
-    in_effects: ClassVar[tuple[str, ...]] = ("update", "hyper", "move")  # methods that run at each replay
+    # What runs at each replay, and what that changes; see `minigan.reach`.
+    in_effects: ClassVar[tuple[str, ...]] = ("update", "hyper", "move", "_moving", "_parts", "slot_arrays")
     steps = Counter("the number of an optimizer's updates")
 
     def __init__(

@@ -125,7 +125,14 @@ class Player:
         """
         with frozen([t for other in others for t in other.parameters]):
             loss, totals = self._totals(batch)
-            return loss, self._differentiate(totals)
+            grads = self._differentiate(totals)
+            return (loss, grads) if state.spread is None else self._agreed(loss, grads)
+
+    def _agreed(self, loss: Tensor, grads: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """On several ranks: all that is a sum over them, added up at once."""
+        whole = state.spread.wholes([loss, *self.reported.values(), *grads])
+        self.reported = dict(zip(self.reported, whole[1:], strict=False))
+        return whole[0], whole[1 + len(self.reported) :]
 
     def _totals(self, batch: Any) -> tuple[Tensor, list[Tensor]]:
         """The loss outside its graph, and in a list what is to be differentiated, whose graph nobody else holds."""

@@ -199,6 +199,7 @@ class Source:
     """
 
     watched: ClassVar[tuple[str, ...]] = ("seed", "device", "dtype", "_branch")  # see `minigan.guards`
+    in_effects: ClassVar[tuple[str, ...]] = ("_advanced", "_calls", "_clock")  # what draws change, at each replay
     step = Counter("the step of a random.Source")
 
     def __init__(self, seed: int, *, device: str = "cpu", dtype: Any = None) -> None:
@@ -344,7 +345,7 @@ class Source:
         if out.size:
             work = partial(_LAWS[law], key_of(self.seed, stream, law), extra)
             fill(Staged(partial(self._next_counter, stream), work), out, *arrays)
-        return out
+        return out if state.spread is None else state.spread.drawn(out)
 
     def _next_counter(self, stream: str) -> Counter3:
         """Of the next draw of the present step, whichever that is when this is called."""

@@ -30,6 +30,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.autodiff import Tensor
+from minigan.counters import Counter
 from minigan.nn.module import Module
 from minigan.staged import Staged
 
@@ -43,6 +44,7 @@ _TYPED = ("<stdin>", "<string>", "<input>", "<console>", "<ipython", "<doctest")
 _BY_OTHER_MEANS = {
     "getattr", "vars", "dir", "__dict__", "__getattribute__", "attrgetter", "methodcaller", "asdict", "astuple", "eval", "exec",
 }  # fmt: skip
+_WHOLE = {"vars", "__dict__", "asdict", "astuple", "eval", "exec"}  # these pass by a counter's refusal to be read
 _ALL_GLOBALS = {"globals", "locals", "eval", "exec"}
 _MATCH_CLASS = dis.opmap["MATCH_CLASS"]
 _FIELD = re.compile(r"[.\[](\w+)")  # of "{0.beta}", for str.format
@@ -61,6 +63,18 @@ def is_library(file: str) -> bool:
     if file.startswith(_PACKAGE):
         return False
     return file.startswith(_INSTALLED) or (file.startswith("<") and not file.startswith(_TYPED))
+
+
+class _Users(dict[str, bool]):
+    """Of source files, whether they are a user's: neither the engine's nor a library's. A table, since a step that is observed
+    asks some ten thousand times, and looking up is no call that its profiler sees."""
+
+    def __missing__(self, file: str) -> bool:
+        found = self[file] = not (is_engine(file) or is_library(file))
+        return found
+
+
+USERS = _Users()
 
 
 def inner(function: Any) -> Any:
@@ -248,7 +262,8 @@ class Reach:
         """The global names and attributes that code mentions, inner functions included."""
         self._seen[id(code)] = code
         inner = (constant for constant in code.co_consts if isinstance(constant, CodeType) and self._counts(constant))
-        return (set(code.co_names) | _names_in_texts(code)).union(*map(self._names, inner))
+        texts = {"__dict__"} & {constant for constant in code.co_consts if isinstance(constant, str)}
+        return (set(code.co_names) | texts | _names_in_texts(code)).union(*map(self._names, inner))
 
     def _free(self, code: CodeType) -> set[str]:
         """The variables from outside that a function reads, or functions in it do that count."""
@@ -272,10 +287,21 @@ class Reach:
     def _all_of(self, space: dict[Any, Any]) -> list[tuple[Any, str]]:
         return [part for key in list(dict.keys(space)) for part in self._bind(dict.get, space, key)]
 
-    def _named(self, space: dict[Any, Any]) -> list[tuple[Any, str]]:
+    def _named(self, space: dict[Any, Any], kind: type = object) -> list[tuple[Any, str]]:
         if self.names & _BY_OTHER_MEANS:
             self.sizes.append(Held(space, len(space), "attributes"))
-        return [part for key in self._those_named(space) for part in self._bind(dict.get, space, key)]
+        skipped = self._of_effects(kind)
+        return [
+            part for key in self._those_named(space) if key not in skipped for part in self._bind(dict.get, space, key)
+        ]
+
+    def _of_effects(self, kind: type) -> set[str]:
+        """Attributes that a user's class has from one of the engine's, and that change at every step: counters, which refuse to
+        be read in it, and what `in_effects` names, where no code of the step does."""
+        if self.names & _WHOLE:
+            return set()
+        counters = {name for base in kind.__mro__ for name, member in vars(base).items() if isinstance(member, Counter)}
+        return counters | (set(getattr(kind, "in_effects", ())) - self.names)
 
     def _those_named(self, keys: Iterable[Any]) -> list[Any]:
         return list(keys) if self.names & _BY_OTHER_MEANS else [key for key in keys if key in self.names]
@@ -296,7 +322,7 @@ class Reach:
             return [(part, str(kind.__name__)) for part in inner]
         if isinstance(value, _WRAPPERS):
             return self._all_of(space)
-        return found + self._named(space) + self._of_class(kind, space, value)
+        return found + self._named(space, kind) + self._of_class(kind, space, value)
 
     def _of_class(self, kind: type, own: dict[str, Any] | None, instance: Any = None) -> list[tuple[Any, str]]:
         """Methods that the code can call, and settings that live in the class, where the object has none of its `own`."""

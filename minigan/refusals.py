@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from minigan.autodiff import Tensor
-from minigan.reach import is_engine, is_library
+from minigan.reach import USERS
 
 
 class RecordingError(RuntimeError):
@@ -17,9 +17,8 @@ def line() -> str:
     """file:line of the caller's innermost frame that is neither the engine's nor a library's."""
     frame = first = sys._getframe(1)
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not (is_engine(file) or is_library(file)):
-            return f"{file}:{frame.f_lineno}"
+        if USERS[frame.f_code.co_filename]:
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return f"{first.f_code.co_filename}:{first.f_lineno}"
 

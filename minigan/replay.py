@@ -29,6 +29,7 @@ from minigan.reach import code_of, inner, is_engine
 from minigan.scheduled import Scheduled
 from minigan.staged import Staged
 from minigan.switches import Event, hook
+from minigan.watching import unseen
 
 
 def _refill(out: Array, forward: Callable[..., Array], arrays: tuple[Array, ...], params: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ class Recording:
         self._check: Callable[[], None] | None = None
         self._written: dict[int, Version] = {}
         self._own: dict[int, Version] = {}  # of the tensors that were made inside
-        with hook(self._note):
+        with hook(unseen(self._note)):
             self.result = function(*args)
         self._scheduled = [t for t in self.outer.values() if isinstance(t, Scheduled)]
         self._own.clear()

@@ -28,11 +28,23 @@ class Origin(NamedTuple):
         return f"{self.file}:{self.line}"
 
 
+class _Inside(dict[str, int]):
+    """Of source files: 2 for those of the operations, 1 for the rest of the engine, 0 for all others. A table, since every
+    operation asks for some ten."""
+
+    def __missing__(self, file: str) -> int:
+        found = self[file] = 2 if file.startswith(_OPS) else int(file.startswith(_ENGINE))
+        return found
+
+
+_INSIDE = _Inside()
+
+
 def origin() -> Origin:
     """The first line up the stack outside the engine, its operations and its layers."""
     frame, asked = sys._getframe(2), ""
-    while frame.f_back is not None and (file := frame.f_code.co_filename).startswith(_ENGINE):
-        if file.startswith(_OPS):
+    while frame.f_back is not None and (inside := _INSIDE[frame.f_code.co_filename]):
+        if inside == 2:
             asked = frame.f_code.co_name
         frame = frame.f_back
     public = asked.isidentifier() and not asked.startswith("_")  # not a helper, nor a lambda in a table of derivatives
@@ -64,6 +76,7 @@ class State(threading.local):
         frozenset()
     )  # identities of parameters that are out of every graph while another player moves
     clock: Any = None  # during a step of a game: which one (see `minigan.random.Source` and `minigan.scheduled`)
+    spread: Any = None  # during a step on several ranks: who deals arrays to them (see `minigan.ranks`)
 
 
 state = State()

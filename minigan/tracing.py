@@ -26,7 +26,7 @@ from minigan.refusals import RecordingError, line, read_by_python
 from minigan.replay import name_of
 from minigan.staged import Staged
 from minigan.switches import Event, state
-from minigan.watching import Watch
+from minigan.watching import Watch, unseen
 
 
 class _Row(NamedTuple):
@@ -68,7 +68,7 @@ class Outline:
             RecordingError: values were read, or a Python value was changed, inside.
         """
         hooks, reading = state.hooks, state.reading
-        state.hooks, state.reading = (*hooks, self._note), self._look
+        state.hooks, state.reading = (*hooks, unseen(self._note)), self._look
         try:
             with self.watch.on():
                 yield

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from minigan.guards import Guards, states_of
-from minigan.reach import is_engine, is_library, users_code
+from minigan.profiler import marked, pause, resume
+from minigan.reach import USERS, is_library, users_code
 from minigan.refusals import changed_by_effect, changed_by_python, line
-from minigan.switches import state
+from minigan.switches import Event, state
 
 _OF_CLOCKS = ("time", "monotonic", "perf_", "process_", "thread_", "localtime", "gmtime", "ctime", "strftime")
 _CLOCKS = {getattr(time, name) for name in dir(time) if name.startswith(_OF_CLOCKS)}
@@ -26,6 +27,11 @@ _FILES = {  # what else asks the system, also where a library does it for the st
     open, np.fromfile, os.open, os.urandom, os.stat, os.lstat, os.access, os.listdir, os.scandir, os.readlink, os.getcwd,
 }  # fmt: skip
 _THREADS = {"start_new_thread", "SimpleQueue.put"}  # what runs there is not seen
+_ASKING = (
+    {getattr(known, "__name__", "") for known in _CLOCKS | _FILES}
+    | _NOW
+    | {name.rpartition(".")[2] for name in _THREADS}
+)
 _FINALIZER = "weakref_cb"  # of `concurrent.futures`: it wakes the threads of a pool, so that they end
 _TELLING = {warnings.__file__, linecache.__file__}  # to show a warning with its line, Python looks for the file
 
@@ -60,7 +66,7 @@ class Watch:
         self._draws = self._drawn()
         profiler = sys.getprofile()
         if profiler is None:
-            sys.setprofile(self._called)
+            sys.setprofile(marked(self._profiler()))
         else:
             self.ran = None
         try:
@@ -76,12 +82,23 @@ class Watch:
         ):
             raise changed_by_python(changed)
 
-    def _called(self, frame: FrameType, event: str, called: Any) -> None:
-        if state.reading is None or self.ran is None:  # in an effect
-            return
-        if event == "call":
-            self.ran.setdefault(frame.f_code, frame.f_globals)
-        elif event == "c_call" and not self.asked and _outside(called):
+    def _profiler(self) -> Callable[[FrameType, str, Any], None]:
+        """What Python calls a hundred thousand times in a step, half of them for returns: most of the time that a recording takes
+        is spent here."""
+        ran: dict[CodeType, dict[str, Any]] = {} if self.ran is None else self.ran
+
+        def called(frame: FrameType, event: str, what: Any) -> None:
+            if event == "call":
+                if frame.f_code not in ran and state.reading is not None:  # it is None in an effect
+                    ran[frame.f_code] = frame.f_globals
+            elif event == "c_call" and what.__name__ in _ASKING:
+                self._asks(frame, what)
+
+        return called
+
+    def _asks(self, frame: FrameType, called: Any) -> None:
+        """A function in C is called whose name is that of one which asks for something outside."""
+        if state.reading is not None and not self.asked and _outside(called):
             file = frame.f_code.co_filename
             if frame.f_code.co_name == _FINALIZER:  # it runs whenever Python collects such a pool
                 return
@@ -89,7 +106,7 @@ class Watch:
                 while is_library(file) and file not in _TELLING and frame.f_back is not None:
                     frame = frame.f_back
                     file = frame.f_code.co_filename
-            if not (is_engine(file) or is_library(file)):
+            if USERS[file]:
                 what = "another thread" if called.__qualname__ in _THREADS else f"for {called.__qualname__}()"
                 self.asked = f"{file}:{frame.f_lineno}: Python asks {what} in the step"
 
@@ -132,3 +149,16 @@ def _outside(called: Any) -> bool:
         or getattr(called, "__qualname__", "") in _THREADS
         or (name in _NOW and getattr(called, "__module__", "") is None)
     )
+
+
+def unseen(function: Callable[[Event], None]) -> Callable[[Event], None]:
+    """The same hook, of which the profiler sees nothing."""
+
+    def unprofiled(event: Event) -> None:
+        profiler = pause()
+        try:
+            function(event)
+        finally:
+            resume(profiler)
+
+    return unprofiled

@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # helpers beside the tests (draw
 # Workers of pytest-xdist share the processors: two teams of two threads on two cores wait for each other at every barrier. Tests
 # of several threads ask for them by number.
 if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
-    os.environ.setdefault("MINIGAN_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    from minigan.kernels.cpu.threads import usable
+
+    os.environ.setdefault("MINIGAN_THREADS", str(max(1, usable() // workers)))
 
 from browsers import browser  # noqa: F401 - a fixture
 from devices import few_blocks, race_free  # noqa: F401 - fixtures

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from kernel_samples import SAMPLES, Size
+from numba.core import caching
 
 from minigan.kernels.cpu import compiler
 from minigan.kernels.kernel import KERNELS
+from minigan.profiler import marked
 
 USE = """
 import gc
@@ -59,3 +61,49 @@ def test_the_key_of_the_cache_covers_every_source_of_compiled_functions():
     folder = Path(compiler.__file__).parent
     assert set(compiler._SOURCES) == set(folder.rglob("*.py"))
     assert all(Path(task.function.__code__.co_filename).is_relative_to(folder) for task in compiler.LATER)
+
+
+def test_whoever_watches_a_step_does_not_watch_the_compiler():
+    """It would take twice as long; a profiler of somebody else's sees all of it, and stays."""
+
+    def events_of(profiler_of):
+        seen = []
+        profiler = profiler_of(lambda frame, event, called: seen.append(event))
+
+        def doubled(v):
+            return v + v
+
+        compiled = compiler._compile(doubled)
+        sys.setprofile(profiler)
+        try:
+            assert compiled(2) == 4
+            assert sys.getprofile() is profiler
+        finally:
+            sys.setprofile(None)
+        return len(seen)
+
+    others = lambda profiler: profiler  # noqa: E731
+    events_of(others)  # what Numba does once
+    assert 10 * events_of(marked) < events_of(others)
+
+
+def test_processes_that_compile_a_function_at_the_same_moment_find_their_own_code(tmp_path):
+    one, other, later = (compiler.CacheFile(str(tmp_path), "kernel", "stamp") for _ in range(3))
+    write, other._load_index = one._save_data, dict  # the other looked before the first had written
+
+    def interrupted(name, data):
+        other.save("float64", "for float64")
+        write(name, data)
+
+    one._save_data = interrupted
+    one.save("float32", "for float32")
+    assert later.load("float64") == "for float64" and later.load("float32") in (None, "for float32")
+
+
+def test_kernels_are_kept_under_such_names():
+    def doubled(v):
+        return v + v
+
+    compiled = compiler._compile(doubled)
+    assert type(compiled._cache._cache_file) is compiler.CacheFile
+    assert caching.IndexDataCacheFile is not compiler.CacheFile

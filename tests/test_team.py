@@ -13,8 +13,8 @@ from minigan.kernels.cpu import team as t
 def run(book, cost, runs, seen):
     """Run a job whose costs are `cost(helped)` ticks as the team would; notes in `seen` which way each run went."""
     for _ in range(runs):
-        helped = bool(t._wants_help(book))
-        t._note(book, helped, int(cost(helped)))
+        helped = bool(t._wants_help.py_func(book))
+        t._note.py_func(book, helped, int(cost(helped)))
         seen.append(helped)
 
 
@@ -52,7 +52,7 @@ def test_a_job_follows_a_change_of_the_machine():
 def test_one_interruption_does_not_change_a_jobs_mind():
     book, seen = np.zeros(t.LEDGER, np.int64), []
     run(book, lambda helped: 600 if helped else 1000, 200, seen)
-    t._note(book, True, 10**9)
+    t._note.py_func(book, True, 10**9)
     run(book, lambda helped: 600 if helped else 1000, 60, seen)
     assert sum(seen[-20:]) >= 18
 
@@ -77,7 +77,7 @@ class Core:
             length,
         )
         self.own[t.NEXT_WINDOW - t.OWN] = 10**15
-        t._look_round(self.own, 0, self.now, self.SECOND)
+        t._look_round.py_func(self.own, 0, self.now, self.SECOND)
 
     def seconds_with_help(self, seconds: float) -> float:
         """Of so many seconds, those in which helpers were called."""
@@ -88,7 +88,7 @@ class Core:
             self.now += step
             self.lost += slices if taken else 0
             helped += step * may
-            may = t._look_round(self.own, self.lost, self.now, self.SECOND)
+            may = t._look_round.py_func(self.own, self.lost, self.now, self.SECOND)
         return helped / self.SECOND
 
 
@@ -113,7 +113,7 @@ def test_one_long_interruption_costs_one_short_quiet_time():
     core.part = 0.0
     assert core.seconds_with_help(3) > 3 - 2 * t.QUIETEST
     core.lost, core.now = core.lost + 10**5, core.now + 10**5
-    t._look_round(core.own, core.lost, core.now, core.SECOND)
+    t._look_round.py_func(core.own, core.lost, core.now, core.SECOND)
     assert core.own[t.QUIET_TICKS - t.OWN] == t.QUIET * core.SECOND
 
 
@@ -121,7 +121,7 @@ def test_windows_in_which_all_jobs_call_helpers_take_a_small_part_of_the_time():
     second = 1_000_000
     own, inside = np.zeros(t.WORDS - t.OWN, np.int64), 0
     for now in range(0, 60 * second, 1000):
-        t._look_round(own, 0, now, second)
+        t._look_round.py_func(own, 0, now, second)
         inside += now < own[t.WINDOW_END - t.OWN]
     assert 0 < inside / (60 * 1000) < 0.02
 

@@ -59,6 +59,7 @@ class Checkpoint:
         data_checksum: CRC-32 of the training data, to notice that a file has changed.
         step: steps done.
         save_every, live_every: how often the run is saved and measured, as the options have it; empty for the default.
+        reduce: how several ranks add up, as the option has it; empty for the default.
         near: where files of data lie, seen from the run's folder, by the names of the data sets.
         changes: of the settings, in their order: {"step": 400, "set": {"lr": 1e-4}, "was": {"lr": 1e-3}}.
         best: {"name": "share", "step": 400, "value": 0.9} of the best by the model's number; empty before there is one.
@@ -75,6 +76,7 @@ class Checkpoint:
     step: int
     save_every: str = ""
     live_every: str = ""
+    reduce: str = ""
     near: dict[str, str] = field(default_factory=dict)
     changes: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
@@ -88,9 +90,9 @@ class Checkpoint:
 
 _KINDS: dict[str, type] = {
     "model": str, "origin": dict, "config": dict, "facts": dict, "device": str, "data_checksum": int, "step": int,
-    "save_every": str, "live_every": str, "near": dict, "changes": list, "best": dict, "means": dict,
+    "save_every": str, "live_every": str, "reduce": str, "near": dict, "changes": list, "best": dict, "means": dict,
 }  # fmt: skip
-_YOUNGER = {"live_every": ""}  # what files of this format may lack, written before it was there
+_YOUNGER = {"live_every": "", "reduce": ""}  # what files of this format may lack, written before it was there
 
 
 # -- names -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +15,7 @@ from minigan.gans import needs
 from minigan.gradcheck import gradcheck
 from minigan.kernels import kernel
 from minigan.kernels.cpu.registers import processor
+from minigan.ranks.start import INSTALL
 from minigan.run import environment, references
 from minigan.run.feed import Feed
 from minigan.run.loop import Loop
@@ -81,10 +85,29 @@ def _machine(found: Examination) -> None:
     found.fact("threads", f"{environment.THREADS} (MINIGAN_THREADS sets another number)")
     found.fact("products", processor())
     found.fact("blas", environment.blas())
+    found.fact("ranks", _ranks())
     problem = backend.gpu_problem()
     found.fact("gpu", f"none: {problem}" if problem else environment.gpu_name())
     if not problem:
         found.fact("graphs", f"{'on' if captured.wanted() else 'off'} ({captured.VARIABLE}=0|1: steps as CUDA graphs)")
+
+
+def _ranks() -> str:
+    """Which MPI several ranks would use. It is asked in a process of its own: nobody else starts MPI without need."""
+    version = environment.version_of("mpi4py")
+    if version is None:
+        return f"one only: mpi4py is not installed ({INSTALL})"
+    asked = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
+    try:
+        done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=30, check=False)
+    except subprocess.TimeoutExpired:
+        return f"one only: mpi4py {version} does not find out its MPI within 30 s"
+    if done.returncode:
+        why = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return f"one only: mpi4py {version} finds no MPI ({why[-1]}); {INSTALL}"
+    named = re.search(r"[A-Z]\w+.*?[0-9][0-9.]+", " ".join(done.stdout.split()))
+    library = named[0] if named else done.stdout.strip()
+    return f"by {library}, mpi4py {version}: mpiexec -n N minigan train ..."
 
 
 def _caches(found: Examination) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigan.kernels.cpu import registers
-from minigan.kernels.cpu.threads import THREADS
+from minigan.kernels.cpu.threads import THREADS, usable
 from minigan.version import __version__
 
 PACKAGES = ("numpy", "numba", "matplotlib", "tqdm", "pooch", "pillow")
@@ -59,7 +59,7 @@ def describe(device: str) -> dict[str, Any]:
         "versions": versions(),
         "platform": platform.platform(),
         "cpu": processor(),
-        "cpus": os.cpu_count(),
+        "cpus": usable(),
         "threads": THREADS,
         "products": str(registers.processor()),
         "blas": blas(),

@@ -10,6 +10,7 @@ import sys
 from minigan import backend
 from minigan.data import DataError
 from minigan.gans.protocol import ModelError
+from minigan.launched import LaunchError
 from minigan.room import NoRoomError
 
 DONE, BUG, USAGE, DIVERGED, BAD_INPUT, NO_ROOM = 0, 1, 2, 3, 4, 5
@@ -54,7 +55,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def outcome(error: BaseException) -> tuple[int, str]:
     """(exit code, message) of an error that ended a command."""
-    if isinstance(error, (UsageError, backend.DeviceError)):
+    if isinstance(error, (UsageError, LaunchError, backend.DeviceError)):
         return USAGE, shown(error)
     if isinstance(error, Diverged):
         return DIVERGED, shown(error)

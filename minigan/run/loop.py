@@ -14,6 +14,7 @@ from minigan.run.interrupts import Interrupts
 from minigan.run.means import Means
 from minigan.run.progress import Progress
 from minigan.run.references import Reference
+from minigan.run.team import Team
 
 
 class Loop:
@@ -22,6 +23,7 @@ class Loop:
     Args:
         reference, model, feed: what is trained, and on what.
         step: steps done. steps: the last one.
+        team: the ranks that step together.
 
     Attributes:
         step, steps: as given; `step` counts up.
@@ -32,8 +34,11 @@ class Loop:
         wake: the `time.perf_counter()` of the next pause, should no step be due before.
     """
 
-    def __init__(self, reference: Reference, model: Trainable, feed: Feed, *, step: int, steps: int) -> None:
-        self.reference, self.model, self.feed = reference, model, feed
+    def __init__(
+        self, reference: Reference, model: Trainable, feed: Feed, *, step: int, steps: int, team: Team | None = None
+    ) -> None:
+        self.reference, self.model, self.feed, self.team = reference, model, feed, team or Team()
+        model.game.ranks = self.team.world
         self.step, self.steps = step, steps
         self.batches: list[Any] = []
         self.failure: NotFiniteError | None = None
@@ -51,6 +56,7 @@ class Loop:
             self.means.add(game.metrics)
         self.step += 1
         self.torn = False
+        self.team.check(self.model, self.step)
 
     def numbers(self) -> dict[str, float]:
         """The means, as numbers; waits for the device."""
@@ -66,12 +72,27 @@ class Loop:
         progress = Progress(self.step, self.steps)
         try:
             next_pause = self._paused(progress, pause)
-            while self.step < self.steps and not interrupts.received:
+            while self.step < self.steps and not self._stopped(interrupts):
                 self.advance()
                 if self.step >= next_pause or time.perf_counter() >= min(progress.due, self.wake):
                     next_pause = self._paused(progress, pause)
         finally:
             progress.close()
+
+    def follow(self, interrupts: Interrupts) -> None:
+        """The same on a rank that writes and shows nothing."""
+        if self.failure is not None:
+            raise self.failure
+        while self.step < self.steps and not self._stopped(interrupts):
+            self.advance()
+
+    def _stopped(self, interrupts: Interrupts) -> bool:
+        """Whether this rank or another one was told to end: all do at the same step."""
+        agreed = self.team.signal(interrupts.received)
+        interrupts.received = (
+            interrupts.received or agreed
+        )  # a signal that comes meanwhile is told before the next step
+        return bool(agreed)
 
     def _paused(self, progress: Progress, pause: Callable[[bool], int]) -> int:
         show = self.step == self.steps or time.perf_counter() >= progress.due

@@ -21,9 +21,15 @@ class Screen:
     bar: Any = None
     drawn: tuple[int, os.terminal_size] | None = None  # lines of that block, and the terminal's size then
     below: int = 0  # lines between that block and the cursor: of a bar that has ended
+    silent: bool = False  # of a rank that leaves it to another one
 
 
 SCREEN = Screen()
+
+
+def silence() -> None:
+    """Show nothing from here on: another process does."""
+    SCREEN.silent = True
 
 
 def note(text: str) -> None:
@@ -43,6 +49,8 @@ def redraw(lines: Sequence[str]) -> None:
 
 def _write(text: str) -> None:
     bar = SCREEN.bar
+    if SCREEN.silent:
+        return
     try:
         if bar is not None:
             bar.clear()

@@ -51,6 +51,7 @@ class Job:
         reference: the model. config: its options. facts: of the data. checksum: of the data. device: "cpu" or "gpu".
         files: the data sets that are files, by their names in the model's needs.
         preview: whether samples may be drawn on the terminal.
+        reduce: how several ranks add up, as the option has it.
         schedule: when to save. live: when to take metrics. changes: of the options, see `minigan.run.checkpoint.Checkpoint`.
     """
 
@@ -64,6 +65,7 @@ class Job:
     live: Pace = field(default_factory=Pace)
     changes: tuple[dict[str, Any], ...] = ()
     preview: bool = True
+    reduce: str = ""
 
     def about(self) -> dict[str, Any]:
         """For `config.json`."""
@@ -71,6 +73,7 @@ class Job:
             "model": self.reference.name, "origin": self.reference.recorded(), "device": self.device,
             "facts": asdict(self.facts), "minigan": __version__, "config": asdict(self.config),
             "save_every": self.schedule.text, "live_every": self.live.text, "changes": list(self.changes),
+            "reduce": self.reduce,
         }  # fmt: skip
 
     def checkpoint(self, folder: RunDir, step: int, **rest: Any) -> Checkpoint:
@@ -78,8 +81,8 @@ class Job:
         return Checkpoint(
             model=self.reference.name, origin=self.reference.recorded(), config=asdict(self.config),
             facts=asdict(self.facts), device=self.device, data_checksum=self.checksum, step=step,
-            save_every=self.schedule.text, live_every=self.live.text, near=places.near(folder.path, self.files),
-            changes=list(self.changes), **rest,
+            save_every=self.schedule.text, live_every=self.live.text, reduce=self.reduce,
+            near=places.near(folder.path, self.files), changes=list(self.changes), **rest,
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from minigan.run.recorder import Job, Recorder, Result
 from minigan.run.references import Reference
 from minigan.run.rundir import RunDir, check_free
 from minigan.run.schedule import Pace, Schedule
+from minigan.run.team import Team, checksum, joined
 
 
 def train(
@@ -41,8 +42,9 @@ def train(
     save_every: str | None = None,
     live_every: str | None = None,
     preview: bool = True,
+    reduce: str | None = None,
 ) -> Result:
-    """Train a model from the start.
+    """Train a model from the start; on all ranks that were started together, see `minigan.run.team`.
 
     Args:
         name: of the model: a key of `gans.MODELS`, or FILE.py[:Class].
@@ -52,27 +54,46 @@ def train(
         save_every: steps or seconds between two checkpoints, as text: "500", "30s".
         live_every: the same for metrics, or "0" for none; by default at most 2 % of the time goes into them.
         preview: draw samples on the terminal, where it can.
+        reduce: how several ranks add up: "fast", "ordered" or "ordered:SHARDS" (see `minigan.ranks`).
 
     Raises:
         UsageError, DataError, AuthorError, Diverged, MemoryError, OSError: see `minigan.run.errors.outcome`.
     """
+    with joined() as team:
+        team.add_up(reduce or "", device)
+        return _train(team, name, texts, device, out, (save_every, live_every), preview, reduce or "")
+
+
+def _train(
+    team: Team,
+    name: str,
+    texts: Mapping[str, str],
+    device: str,
+    out: str | None,
+    when: tuple[str | None, str | None],
+    preview: bool,
+    reduce: str,
+) -> Result:
     reference = references.resolve(name)
     config = settings.build(reference, texts)
     own = settings.defaults(reference)["data"]
     config = replace(config, data=settings.data_path(config.data, reference.model.needs, own))
-    schedule, pace = Schedule.of_checkpoint(save_every or ""), Pace.parse(live_every or "")
+    schedule, pace = Schedule.of_checkpoint(when[0] or ""), Pace.parse(when[1] or "")
     check_free(out)
     backend.module_for(device)
     supply = building.load_data(reference, config)
     building.tell(supply)
     config = settings.suited(reference, config, texts, supply.facts)
-    job = _job(reference, config, supply, device, (schedule, pace), preview=preview)
+    job = _job(reference, config, supply, device, (schedule, pace), preview=preview, reduce=reduce)
+    team.agree(_agreement(job, step=0))
     with Interrupts() as interrupts:
         with building.kernel_phase(device):
             memory = estimate(reference, config, supply, device)
             model = building.new_model(reference, config, supply.facts, device)
-            loop, gallery = _parts(job, model, supply, step=0)
+            loop, gallery = _parts(job, model, supply, team, step=0)
             first = _warmed_up(job, loop, gallery, memory)
+        if not team.root:
+            return _followed(loop, interrupts, memory)
         sources = [Path(found.name).stem for found in supply.sets.values()]
         default = Path("runs") / "-".join([reference.stem, *sources, f"seed{config.seed}"])
         return _run(Recorder(RunDir.begin(out, str(default)), job, loop, gallery), interrupts, first, memory)
@@ -87,19 +108,39 @@ def _job(
     changes: Sequence[dict[str, Any]] = (),
     *,
     preview: bool = True,
+    reduce: str = "",
 ) -> Job:
     files = places.files_of(config.data, reference.model.needs)
     return Job(
-        reference, config, supply.facts, building.checksum(supply), device, files, *when, tuple(changes), preview
+        reference,
+        config,
+        supply.facts,
+        building.checksum(supply),
+        device,
+        files,
+        *when,
+        tuple(changes),
+        preview,
+        reduce,
     )
 
 
-def _parts(job: Job, model: Any, supply: Supply, *, step: int) -> tuple[Loop, Gallery]:
+def _agreement(job: Job, *, step: int, state: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
+    """What all ranks must have in common."""
+    options = {f"option {name}": value for name, value in asdict(job.config).items()}
+    weights = {} if state is None else {"checkpoint": (step, checksum(state))}
+    return {
+        "model": job.reference.recorded(), "data": job.checksum, "facts of the data": asdict(job.facts), "device": job.device,
+        "option reduce": job.reduce, **options, **weights,
+    }  # fmt: skip
+
+
+def _parts(job: Job, model: Any, supply: Supply, team: Team, *, step: int) -> tuple[Loop, Gallery]:
     feed = Feed(supply, model, job.device)
     for rows in feed.rows.values():
         if rows is not None:
             note(f"trained on {len(rows):,} of these examples; the others are held out")
-    loop = Loop(job.reference, model, feed, step=step, steps=job.config.steps)
+    loop = Loop(job.reference, model, feed, step=step, steps=job.config.steps, team=team)
     return loop, Gallery(job.reference, model, building.some_of(supply), supply.sets, supply.facts)
 
 
@@ -108,7 +149,7 @@ def _warmed_up(job: Job, loop: Loop, gallery: Gallery, memory: Estimate) -> dict
     memory.check()
     unsuitable = building.usage_if_unsuitable(job.reference, job.config, job.facts)
     with memory.holding(), unsuitable, np.errstate(all="ignore"):
-        first = gallery.draw(0) if loop.step == 0 else {}
+        first = gallery.draw(0) if loop.step == 0 and loop.team.root else {}
         if loop.step < loop.steps:
             try:
                 loop.advance()
@@ -126,6 +167,14 @@ def _run(recorder: Recorder, interrupts: Interrupts, first: Mapping[str, np.ndar
         return recorder.finish(interrupts)
 
 
+def _followed(loop: Loop, interrupts: Interrupts, memory: Estimate) -> Result:
+    """Train on a rank that writes nothing."""
+    interrupts.unsaved = True
+    with memory.holding(), np.errstate(all="ignore"):
+        loop.follow(interrupts)
+    return Result(interrupts.code if loop.step < loop.steps else DONE, "")
+
+
 # -- resume ----------------------------------------------------------------------------------------------------------
 def resume(
     path: str,
@@ -137,6 +186,7 @@ def resume(
     save_every: str | None = None,
     live_every: str | None = None,
     preview: bool = True,
+    reduce: str | None = None,
 ) -> Result:
     """Go on with the run in a directory, from its newest whole checkpoint: the same numbers as if it had never stopped.
 
@@ -146,7 +196,9 @@ def resume(
         model: FILE.py[:Class], where the recorded file has changed or moved (see `minigan.run.references`).
         data: where the run's data is now, which must be the same data.
         texts: settings to change from here on, as text; the change is kept in `config.json`, with its step.
-        save_every, live_every: as of :func:`train`; by default as before. preview: as there.
+        save_every, live_every, reduce: as of :func:`train`; by default as before. preview: as there.
+
+    Any number of ranks may go on with a run of any other number.
 
     Raises:
         UsageError, CheckpointError, DataError, AuthorError, Diverged, MemoryError, OSError.
@@ -156,16 +208,19 @@ def resume(
         None if save_every is None else Schedule.parse(save_every),
         None if live_every is None else Pace.parse(live_every),
     )
-    folder = RunDir.open(path)
-    folder.check_not_elsewhere()
-    folder.lock()
-    try:
-        return _resume(folder, last, model, data, texts or {}, when, preview)
-    finally:
-        folder.close()
+    with joined() as team:
+        folder = RunDir.open(path)
+        if team.root:
+            folder.check_not_elsewhere()
+            folder.lock()
+        try:
+            return _resume(team, folder, last, model, data, texts or {}, when, preview, reduce)
+        finally:
+            folder.close()
 
 
 def _resume(
+    team: Team,
     folder: RunDir,
     last: int | None,
     chosen: str | None,
@@ -173,8 +228,11 @@ def _resume(
     texts: Mapping[str, str],
     when: tuple[Schedule | None, Pace | None],
     preview: bool,
+    reduce: str | None,
 ) -> Result:
     file, saved = checkpoint.latest(folder)
+    reduce = saved.reduce if reduce is None else reduce
+    team.add_up(reduce, saved.device)
     reference = building.reference_of(folder, file, saved, chosen, "resume")
     config = _agreed_config(folder, file, reference, saved)
     steps = config.steps if last is None else last
@@ -191,14 +249,17 @@ def _resume(
     device = building.usable_device(saved.device, folder.path)
     config, supply = _same_data(folder, reference, saved, config, data)
     often = when[0] or Schedule.of_checkpoint(saved.save_every), when[1] or Pace.parse(saved.live_every)
-    job = _job(reference, config, supply, device, often, changes, preview=preview)
+    job = _job(reference, config, supply, device, often, changes, preview=preview, reduce=reduce)
+    team.agree(_agreement(job, step=saved.step, state=saved.state))
     with Interrupts() as interrupts:
         with building.kernel_phase(device), _usage_if_set(new):
             memory = estimate(reference, config, supply, device, option="--set batch_size=")
             model = building.restored_model(file, reference, saved, config, device)
-            loop, gallery = _parts(job, model, supply, step=saved.step)
+            loop, gallery = _parts(job, model, supply, team, step=saved.step)
             loop.means.load_state(saved.means)
             first = _warmed_up(job, loop, gallery, memory)
+        if not team.root:
+            return _followed(loop, interrupts, memory)
         folder.remove_parts()
         folder.cut_metrics(saved.step)
         if new:  # the change is part of the run from now on, whatever comes before the next checkpoint

@@ -396,6 +396,35 @@ def linear_map(
     return maps[rule]()
 
 
+def stale_map(matrix: Any, *, step: Step, delay: int, sizes: Sequence[int] | None = None) -> np.ndarray:
+    """The derivative, at a rest point, of simultaneous steps in which every player sees the others `delay` steps late.
+
+        x_{t+1} = x_t + H (D x_t + O x_{t - delay}),   D = the blocks of J on its diagonal, O = the others,
+
+    as a map of (x_t, x_{t-1}, ..., x_{t - delay}). See `minigan.asynchrony.Stale`, the rule.
+
+    Args:
+        matrix, step, sizes: as of :func:`linear_map`.
+        delay: in steps, >= 0; with 0 it is I + H J.
+
+    Raises:
+        ValueError: a negative delay, or sizes that do not sum to n.
+    """
+    j = square(matrix)
+    sizes = [1] * len(j) if sizes is None else list(sizes)
+    if sum(sizes) != len(j) or delay < 0:
+        raise ValueError(
+            f"stale_map: got sizes {sizes} for {len(j)} coordinates and delay {delay}, expected their sum, and delay >= 0"
+        )
+    n, owner = len(j), np.repeat(np.arange(len(sizes)), sizes)
+    hj = _spread(_sizes(step, sizes), sizes)[:, None] * j
+    own = owner[:, None] == owner[None, :]
+    whole = np.eye(n * (delay + 1), k=-n)  # what was seen moves on by one place
+    whole[:n, :n] = np.eye(n) + np.where(own, hj, 0.0)
+    whole[:n, n * delay :] += np.where(own, 0.0, hj)
+    return whole
+
+
 def bilinear_game(matrix: Any = None) -> list[Loss]:
     """The losses x^T A y of the first player and -x^T A y of the second: min over x, max over y. Without a matrix, sum(x y).
 

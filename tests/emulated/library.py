@@ -142,6 +142,7 @@ class Stream:
         self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: Any = None
     ) -> None:
         self.null = null
+        self.ptr = 0 if null else id(self)  # which kernels of libraries take
 
     def __enter__(self) -> Stream:
         _streams.append(self)

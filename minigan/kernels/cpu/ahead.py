@@ -1,6 +1,6 @@
 """Compile the kernels of the convolutions in a second process, while the first compiles what comes before them in a step.
 
-Numba compiles one function at a time in a process, so a second core stands idle for half a minute at the very first start. Here
+Numba compiles one function at a time in a process, so a second core stands idle at the very first start. Here
 it goes through the same list from the other end. Both leave what they compiled in the cache on disk, where each looks first, so
 they meet somewhere in the middle and at most one kernel is compiled twice.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import secrets
 import shutil
 import struct
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +18,13 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
-from numba.core import cgutils, registry
+from numba.core import caching, cgutils, event, registry
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from minigan.kernels.cpu.registers import VARIABLE, processor
+from minigan.profiler import pause, resume
 
 # Reassociation and fused multiply-add, but NaN and Inf keep their meaning (never "nnan" or "ninf").
 FAST_MATH = {"contract", "reassoc", "arcp", "nsz"}
@@ -41,6 +44,24 @@ def _hold_target() -> None:
 
 
 _hold_target()
+
+
+class _Unprofiled(event.Listener):
+    """Whoever compiles is not watched meanwhile; see `minigan.profiler`."""
+
+    def __init__(self) -> None:
+        self._paused = threading.local()
+
+    def on_start(self, event: event.Event) -> None:
+        """A thread begins to compile, perhaps while it compiles what calls that."""
+        self._paused.profilers = [*getattr(self._paused, "profilers", ()), pause()]
+
+    def on_end(self, event: event.Event) -> None:
+        """It has compiled."""
+        resume(self._paused.profilers.pop())
+
+
+event.register("numba:compiler_lock", _Unprofiled())
 
 
 def cache_folder() -> Path:
@@ -79,16 +100,30 @@ def clear_cache() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
 
 
+class CacheFile(caching.IndexDataCacheFile):
+    """Numba's, with names for compiled code that nobody else chooses. Two processes that compile a function for two types at the
+    same moment number their code without knowing of each other's: one would find the other's by its own entry."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._token = secrets.token_hex(4)
+
+    def _data_name(self, number: int) -> str:
+        return f"{self._token}-{super()._data_name(number)}"
+
+
 def _cached(compile: Callable[..., Any], *args: Any) -> Callable[[Callable[..., Any]], Any]:
     """A Numba decorator that keeps its results in our folder, without Python's division checks."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         config: Any = numba.config
-        before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)  # read when a function is decorated
+        module: Any = caching
+        before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)  # read when a function is decorated, as the class is
+        numbas, module.IndexDataCacheFile = module.IndexDataCacheFile, CacheFile
         try:
             return compile(*args, cache=True, fastmath=FAST_MATH, error_model="numpy")(function)
         finally:
-            config.CACHE_DIR = before
+            config.CACHE_DIR, module.IndexDataCacheFile = before, numbas
 
     return decorate
 
@@ -137,9 +172,15 @@ def njit(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+_INNER: dict[str, Any] = {
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}  # which take longer to compile than many a function
+
+
 def compile_task(function: Callable[..., Any]) -> Any:
-    """Compile a function that other compiled functions call."""
-    return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
+    """Compile a function that other compiled functions call, and Python does not."""
+    return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy", **_INNER)(function)
 
 
 def compile_inlined(function: Callable[..., Any]) -> Any:
@@ -151,7 +192,7 @@ def compile_inlined(function: Callable[..., Any]) -> Any:
 def compile_ordered(function: Callable[..., Any]) -> Any:
     """The same, with sums in the order that they are written in. LLVM keeps a plain copy of a vectorised loop for arrays that
     might overlap; where a sum of several terms is free to be rearranged, the two copies may round differently."""
-    return numba.njit(nogil=True, fastmath=FAST_MATH - {"reassoc"}, error_model="numpy")(function)
+    return numba.njit(nogil=True, fastmath=FAST_MATH - {"reassoc"}, error_model="numpy", **_INNER)(function)
 
 
 def _refuse_compiled(function: Callable[..., Any]) -> None:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from minigan.kernels.cpu.conv_wide import Wide, counts, weights_size, widened
 from minigan.kernels.cpu.registers import Tile
+from minigan.kernels.cpu.strips import POSITIONS, fits
 from minigan.kernels.cpu.winograd import LARGEST
 from minigan.kernels.geometry import Geometry
 
@@ -168,11 +169,9 @@ def _narrow(q: Problem, tile: Tile) -> Choice | None:
 
 
 def _strips(q: Problem, tile: Tile) -> Choice | None:
-    from minigan.kernels.cpu import conv_strips  # with Numba, which `import minigan` does not wait for
-
     geo, (depth, positions) = q.geometry, (q.geometry.taps * q.ins, q.images * math.prod(q.geometry.small))
     weight = q.which == "conv_weight"
-    if q.which == "conv_transpose" or not conv_strips.fits(geo, q.images, q.ins):
+    if q.which == "conv_transpose" or not fits(geo, q.images, q.ins, tile):
         return None
     # For weights of 8 channels `narrow` was measured to be faster (.188 for .222 ms: 3 x 3, stride 2, 16 images of 28 x 28).
     if weight and (q.outs % tile.width or q.ins > COLOURS):
@@ -181,7 +180,7 @@ def _strips(q: Problem, tile: Tile) -> Choice | None:
     row, stretch = (-(-n * q.ins // tile.lanes) for n in (geo.big[-1], geo.kernel[-1]))
     copied = geo.taps // geo.kernel[-1] * (positions // geo.small[-1] * row + positions * stretch) / 10
     panels = -(-q.outs // tile.width)
-    rows, run, adding = (depth, positions, conv_strips.POSITIONS) if weight else (positions, depth, depth)
+    rows, run, adding = (depth, positions, POSITIONS) if weight else (positions, depth, depth)
     rounds = -(-rows // tile.rows) * panels * run / adding
     return _choice(
         q, "strips", 2 * _up(rows, tile.rows) * run * panels * tile.width, 0, rounds + copied,

@@ -30,39 +30,16 @@ from minigan.kernels.cpu.compiler import compile_task, filled, floats_at, later,
 from minigan.kernels.cpu.conv_tiles import PANEL, TILE, copy_tile, plan_packing
 from minigan.kernels.cpu.conv_weight_tiles import add_tile
 from minigan.kernels.cpu.gemm_microkernel import LANES, NOTHING, TALL, WIDTH, load_vector, microkernel, store_vector
-from minigan.kernels.cpu.registers import LINE
+from minigan.kernels.cpu.registers import LINE, processor
+from minigan.kernels.cpu.strips import pitch, strip_lines
 from minigan.kernels.cpu.sums import column_sum
 from minigan.kernels.cpu.team import Job, in_turn, keeping, team
 from minigan.kernels.cpu.workspace import whole_lines, workspace
 from minigan.kernels.geometry import Geometry
 
-POSITIONS = 64  # of a strip, by and large
-LARGEST = 64 * 1024  # floats of a strip's patches
+REGISTERS = processor().tile
 PARTS = 16  # of the strips, which are summed by themselves
 POINT = Geometry((1,), (1,), (1,), (0,), (1,), (1,))  # one position and one tap: weights that are a matrix
-
-
-def strip_lines(geometry: Geometry, images: int) -> int:
-    """Lines of positions (all of the last axis) that a strip takes; 0 where strips do not suit: a dilated last axis, fewer
-    positions than a tile has rows, or patches of a line that are too many."""
-    three = geometry.lifted()
-    lines, length = images * three.small[0] * three.small[1], three.small[2]
-    taken = min(lines, max(POSITIONS // length, -(-TALL // length)))
-    if three.dilation[2] != 1 or three.low[2] < 0 or taken * length < TALL:
-        return 0
-    return taken
-
-
-def _pitch(geometry: Geometry, channels: int) -> int:
-    """Floats from the patch of a position to that of the next: the last tap's copy is of whole registers."""
-    last = geometry.kernel[-1] * channels
-    return geometry.taps * channels - last + -(-last // LANES) * LANES
-
-
-def fits(geometry: Geometry, images: int, channels: int) -> bool:
-    """Whether a strip's patches have room in a thread's scratch memory."""
-    floats = strip_lines(geometry, images) * geometry.small[-1] * _pitch(geometry, channels)
-    return 0 < floats <= LARGEST
 
 
 def _copy_register(typing: Any, source: Any, target: Any) -> Any:
@@ -177,8 +154,8 @@ def _filled(x: Array, geometry: Geometry, other: Array, result: Array, scratch: 
         k1=three.kernel[1], s0=three.stride[0], s1=three.stride[1], d0=three.dilation[0], d1=three.dilation[1],
         low0=three.low[0], low1=three.low[1], out0=three.small[0], out1=three.small[1], out2=three.small[2],
         before=three.low[2] * channels, width=width, row_bytes=row_bytes, step=4 * three.stride[2] * channels,
-        reach=three.kernel[2] * channels, pitch=4 * _pitch(geometry, channels), depth=geometry.taps * channels,
-        lines=len(x) * three.small[0] * three.small[1], taken=strip_lines(geometry, len(x)), scratch=scratch,
+        reach=three.kernel[2] * channels, pitch=4 * pitch(geometry, channels, REGISTERS), depth=geometry.taps * channels,
+        lines=len(x) * three.small[0] * three.small[1], taken=strip_lines(geometry, len(x), REGISTERS), scratch=scratch,
         thread_bytes=4 * floats, strip_at=strip, tile_at=4 * floats - 4 * LINE - TILE, run_at=4 * floats - 4 * LINE,
         other=other, result=result, columns=columns, panels=-(-columns // WIDTH),
         panel_bytes=PANEL * geometry.taps * channels, bias=more.get("bias", NOTHING), biased=int("bias" in more),
@@ -194,12 +171,12 @@ def _sizes(geometry: Geometry, images: int, channels: int) -> tuple[int, int, in
     width = ((three.small[2] - 1) * three.stride[2] + three.kernel[2]) * channels
     row = whole_lines(width + LANES)
     rows = three.kernel[0] * three.kernel[1] * row
-    patches = strip_lines(geometry, images) * three.small[2] * _pitch(geometry, channels) + TALL
+    patches = strip_lines(geometry, images, REGISTERS) * three.small[2] * pitch(geometry, channels, REGISTERS) + TALL
     return width, 4 * row, 4 * rows, rows + whole_lines(patches) + TILE // 4 + LINE
 
 
 def plan(x: Array, w: Array, bias: Array | None, geometry: Geometry, slope: float, out: Array) -> Job:
-    """conv as a job, bias and leaky ReLU (slope 1: none) in the epilogue. float32; ask :func:`fits` first."""
+    """conv as a job, bias and leaky ReLU (slope 1: none) in the epilogue. float32; ask `strips.fits` first."""
     depth, columns = geometry.taps * x.shape[-1], w.shape[-1]
     panels, floats = -(-columns // WIDTH), _sizes(geometry, len(x), x.shape[-1])[-1]
     packed, scratch, padded = workspace(panels * depth * WIDTH, threads.THREADS * floats, panels * WIDTH)
@@ -207,7 +184,7 @@ def plan(x: Array, w: Array, bias: Array | None, geometry: Geometry, slope: floa
     p = _filled(x, geometry, packed, out, scratch, more)
     lines = len(x) * int(np.prod(geometry.small[:-1]))
     packing = plan_packing(w.reshape(1, depth, columns), POINT, False, packed)
-    strips = team().job(_conv_task(), p, -(-lines // strip_lines(geometry, len(x))))
+    strips = team().job(_conv_task(), p, -(-lines // strip_lines(geometry, len(x), REGISTERS)))
 
     def run(_keep: tuple[Array, ...] = (packed, scratch)) -> None:
         if bias is not None:
@@ -219,10 +196,13 @@ def plan(x: Array, w: Array, bias: Array | None, geometry: Geometry, slope: floa
 
 
 def plan_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
-    """conv_weight as a job, for a multiple of WIDTH output channels. float32; ask :func:`fits` first."""
+    """conv_weight as a job, for a multiple of WIDTH output channels. float32; ask `strips.fits` first."""
     depth, columns = geometry.taps * x.shape[-1], g.shape[-1]
     lines = len(x) * int(np.prod(geometry.small[:-1]))
-    parts, floats = min(PARTS, -(-lines // strip_lines(geometry, len(x)))), _sizes(geometry, len(x), x.shape[-1])[-1]
+    parts, floats = (
+        min(PARTS, -(-lines // strip_lines(geometry, len(x), REGISTERS))),
+        _sizes(geometry, len(x), x.shape[-1])[-1],
+    )
     sums, scratch = workspace(parts * depth * columns, threads.THREADS * floats)
     p = _filled(x, geometry, g, sums, scratch, {"columns": columns, "parts": parts})
     return in_turn(

@@ -13,19 +13,28 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from minigan import launched
+
 _pool: ThreadPoolExecutor | None = None
 before_split: list[Callable[[], None]] = []  # called before threads are woken: a team stops spinning
 _owner = 0  # the process the pool belongs to: threads do not survive a fork
 
 
+def usable() -> int:
+    """Processors that this process may run on; of a machine, a container or a batch system may allow some only."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def thread_count() -> int:
-    """Threads a kernel may use: MINIGAN_THREADS, else the processors this process may run on."""
+    """Threads a kernel may use: MINIGAN_THREADS, else the :func:`usable` processors, shared with the other ranks of an MPI job on
+    this machine where nobody has given each its own."""
     wish = os.environ.get("MINIGAN_THREADS", "")
     if wish:
         if not wish.isdigit() or int(wish) < 1:
             raise ValueError(f"MINIGAN_THREADS: got {wish!r}, expected a positive integer")
         return int(wish)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    own = usable()
+    return max(1, own // launched.count_here()) if own == (os.cpu_count() or 1) else own
 
 
 THREADS = thread_count()
