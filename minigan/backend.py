@@ -56,6 +56,7 @@ class Notes:
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 DEFAULT_DTYPE = np.dtype(np.float32)
 DEVICES = ("cpu", "gpu")
+_DEALT = "minigan.ranks.layout"  # where the classes of what is dealt to ranks are; a user's may answer to any name
 
 PRECISIONS = ("highest", "high")
 INSTALL = "pip install 'minigan[gpu]' (for a driver of CUDA 12; for CUDA 13: pip install 'cupy-cuda13x[ctk]')"
@@ -76,7 +77,9 @@ class CaptureError(RuntimeError):
 def is_gpu_array(array: Array) -> bool:
     """True when `array` is a CuPy array, or one that is dealt to ranks (`minigan.ranks`) and lies on their GPUs."""
     kind = type(array)
-    return kind is not np.ndarray and (kind.__module__.partition(".")[0] == "cupy" or getattr(array, "on_gpu", False))
+    if kind is np.ndarray:
+        return False
+    return kind.__module__.partition(".")[0] == "cupy" or (kind.__module__ == _DEALT and array.on_gpu)
 
 
 def array_module(*arrays: Array) -> ModuleType:

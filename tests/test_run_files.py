@@ -196,7 +196,7 @@ def test_checkpoints_keep_every_bit(tmp_path):
     about = {
         "model": "toy", "origin": {"module": "minigan.gans.toy:Toy"}, "config": {"lr": 0.1},
         "facts": {"shapes": {"x": [2]}, "classes": {}}, "device": "cpu", "data_checksum": 3, "step": 12,
-        "save_every": "30s", "live_every": "0", "near": {"data": "../x.npy"},
+        "save_every": "30s", "live_every": "0", "reduce": "", "near": {"data": "../x.npy"},
         "changes": [{"step": 4, "set": {"lr": 0.1}, "was": {"lr": 0.2}}],
         "best": {"name": "x", "step": 8, "value": 1e-320}, "means": {"sums": {"D": [0.1 + 0.2, 3]}, "last": {}, "names": ["D"]},
     }  # fmt: skip
