@@ -14,9 +14,10 @@ from typing import Any
 
 from minigan.autodiff import Tensor
 from minigan.backend import Array, digest
+from minigan.effects import tensors_in
 from minigan.reach import users_code
 from minigan.refusals import RecordingError, line
-from minigan.replay import Recording, is_free, name_of, tensors_in
+from minigan.replay import Recording, is_free, name_of
 from minigan.switches import Event, state
 
 Names = Callable[[], dict[int, str]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from minigan.backend import Array
@@ -35,6 +35,15 @@ def effect(function: Callable[..., None], *args: Any) -> None:
 def targets(args: tuple[Any, ...]) -> Sequence[Any]:
     """What an effect writes into: its first argument, or those in it."""
     return args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]
+
+
+def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among the arguments of an effect, or the inputs of an event, also in lists."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from tensors_in(value)
 
 
 def fill(function: Callable[..., None], *args: Any) -> None:

@@ -22,7 +22,7 @@ from minigan.arena import Arena, Place, Places
 from minigan.autodiff import Tensor, Version
 from minigan.backend import Array
 from minigan.captured import Call, Graphs
-from minigan.effects import raw
+from minigan.effects import raw, tensors_in
 from minigan.fusing import endings, nothing
 from minigan.primitive import Primitive
 from minigan.reach import code_of, inner, is_engine
@@ -40,15 +40,6 @@ def name_of(function: Any) -> str:
     """The name of an effect's function."""
     function = inner(function)
     return str(getattr(function, "__qualname__", type(function).__name__))
-
-
-def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
-    """The tensors among an event's inputs, also in lists."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from (t for t in value if isinstance(t, Tensor))
 
 
 def is_free(event: Event) -> bool:

@@ -149,3 +149,8 @@ class Partial(Spread):
     def assembled(self) -> Tensor:
         """The sum over all shards."""
         return self.world.summed([self])[0]
+
+
+def whole_of(t: Tensor) -> Tensor:
+    """A plain tensor of the same value, outside every graph."""
+    return t._data.tensor() if isinstance(t._data, Spread) else t

@@ -18,7 +18,7 @@ from minigan.autodiff import Tensor, apply
 from minigan.backend import Array, is_float
 from minigan.ops.indexing import Slot
 from minigan.primitive import Primitive
-from minigan.ranks.layout import Cut, Partial, Rows, Spread, bounds
+from minigan.ranks.layout import Cut, Partial, Rows, Spread, bounds, whole_of
 from minigan.switches import no_grad
 
 if TYPE_CHECKING:
@@ -35,9 +35,16 @@ def rule_of(op: Primitive) -> Rule | None:
     return _RULES.get(op.name, _by_composite if op.composite is not None else None)
 
 
-def _for(*names: str) -> Callable[[Rule], Rule]:
+def _for(*names: str, linear: bool = False) -> Callable[[Rule], Rule]:
+    """Register a rule. linear: the operations are, so where all inputs are sums of parts, the result is one, whatever the rule
+    says of rows."""
+
     def register(rule: Rule) -> Rule:
-        _RULES.update(dict.fromkeys(names, rule))
+        def of_sums_too(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
+            made = _of_sums(world, op, inputs, params)
+            return rule(world, op, inputs, params) if made is None else made
+
+        _RULES.update(dict.fromkeys(names, of_sums_too if linear else rule))
         return rule
 
     return register
@@ -55,7 +62,7 @@ def _first_cut(inputs: Iterable[Tensor]) -> Cut | None:
 
 def _copies(world: World, t: Tensor) -> list[Tensor]:
     """The whole, once for each shard."""
-    return [t._data.tensor() if isinstance(t._data, Spread) else t] * len(world.own)
+    return [whole_of(t)] * len(world.own)
 
 
 def _dealt(world: World, t: Tensor, cut: Cut) -> list[Tensor]:
@@ -80,6 +87,13 @@ def _sum(world: World, blocks: Sequence[Tensor]) -> Tensor:
     return world.made(Partial(world, blocks))
 
 
+def _of_sums(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
+    """A linear operation where all inputs are sums of parts: such a sum again. None for other inputs."""
+    if not all(isinstance(t._data, Partial) for t in inputs):
+        return None
+    return _sum(world, _blocks(op, [t._data.blocks for t in inputs], params))
+
+
 def _run(length: int, units: int) -> tuple[int, int]:
     """A run of places that nobody has dealt out yet: of as many units as its neighbours', where that is possible."""
     return (units, length // units) if length % units == 0 else (length, 1)
@@ -90,31 +104,7 @@ def _with_length(shape: Sequence[int], axis: int, lengths: Sequence[int]) -> lis
     return [(*shape[:axis], n, *shape[axis + 1 :]) for n in lengths]
 
 
-# -- linear operations leave a sum of parts what it is ---------------------------------------------------------------
-def _all_partial(inputs: Inputs) -> bool:
-    return all(isinstance(t._data, Partial) for t in inputs)
-
-
-def _linear(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor:
-    return _sum(world, _blocks(op, [t._data.blocks for t in inputs], params))
-
-
-@_for("negative", "identity", "stop_gradient", "contiguous")
-def _unary_linear(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
-    return _linear(world, op, inputs, params) if _all_partial(inputs) else _elementwise(world, op, inputs, params)
-
-
-@_for("cast")
-def _cast(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
-    linear = _all_partial(inputs) and is_float(np.dtype(params["dtype"]))
-    return _linear(world, op, inputs, params) if linear else _elementwise(world, op, inputs, params)
-
-
-@_for("add", "subtract")
-def _sums(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
-    return _linear(world, op, inputs, params) if _all_partial(inputs) else _elementwise(world, op, inputs, params)
-
-
+# -- factors of a sum of parts ---------------------------------------------------------------------------------------
 @_for("multiply", "divide")
 def _scaled(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
     """A sum of parts times a plain array is one; the quotient of a plain array and a sum is none."""
@@ -149,14 +139,22 @@ def _elementwise(world: World, op: Primitive, inputs: Inputs, params: Params) ->
     return _rows(world, cut.at(axis), _blocks(op, columns, params))
 
 
+_for("negative", "identity", "stop_gradient", "contiguous", "add", "subtract", linear=True)(_elementwise)
+
+
+@_for("cast")
+def _cast(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
+    """Linear, unless it rounds to whole numbers."""
+    made = _of_sums(world, op, inputs, params) if is_float(np.dtype(params["dtype"])) else None
+    return _elementwise(world, op, inputs, params) if made is None else made
+
+
 # -- shapes ----------------------------------------------------------------------------------------------------------
-@_for("reshape")
+@_for("reshape", linear=True)
 def _reshape(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
     (x,), shape = inputs, list(params["shape"])
     if -1 in shape:
         shape[shape.index(-1)] = x.size // max(1, -int(np.prod(shape, dtype=np.int64)))
-    if _all_partial(inputs):
-        return _linear(world, op, inputs, {"shape": tuple(shape)})
     cut = _reshaped(world, x.shape, shape, x._data.cut)
     if cut is None:
         return None
@@ -195,20 +193,16 @@ def _rescaled(world: World, cut: Cut, length: int) -> tuple[tuple[int, int], ...
     return tuple(runs)
 
 
-@_for("transpose")
+@_for("transpose", linear=True)
 def _transpose(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
-    if _all_partial(inputs):
-        return _linear(world, op, inputs, params)
     cut = _cut(inputs[0])
     assert cut is not None
     axis = params["axes"].index(cut.axis)
     return _rows(world, cut.at(axis), _blocks(op, [inputs[0]._data.blocks], params))
 
 
-@_for("broadcast_to")
+@_for("broadcast_to", linear=True)
 def _broadcast_to(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
-    if _all_partial(inputs):
-        return _linear(world, op, inputs, params)
     (x,), cut = inputs, _cut(inputs[0])
     assert cut is not None
     axis = cut.axis + len(params["shape"]) - x.ndim
@@ -216,10 +210,8 @@ def _broadcast_to(world: World, op: Primitive, inputs: Inputs, params: Params) -
     return _rows(world, cut.at(axis), _blocks(op, [x._data.blocks], [{"shape": own} for own in shapes]))
 
 
-@_for("sum_to")
+@_for("sum_to", linear=True)
 def _sum_to(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
-    if _all_partial(inputs):
-        return _linear(world, op, inputs, params)
     (x,), cut, shape = inputs, _cut(inputs[0]), params["shape"]
     assert cut is not None
     axis = cut.axis - (x.ndim - len(shape))
@@ -229,11 +221,9 @@ def _sum_to(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tens
     return _rows(world, cut.at(axis), _blocks(op, [x._data.blocks], [{"shape": own} for own in shapes]))
 
 
-@_for("concatenate")
+@_for("concatenate", linear=True)
 def _concatenate(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
     """Along the dealt axis: run behind run. Along another: parts of the same rows."""
-    if _all_partial(inputs):
-        return _linear(world, op, inputs, params)
     cut = _first_cut(inputs)
     if cut is None:
         return None
@@ -256,10 +246,8 @@ def _pad(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor 
 
 
 # -- reductions, and whatever runs along an axis ---------------------------------------------------------------------
-@_for("sum")
+@_for("sum", linear=True)
 def _total(world: World, op: Primitive, inputs: Inputs, params: Params) -> Tensor | None:
-    if _all_partial(inputs):
-        return _linear(world, op, inputs, params)
     cut = _cut(inputs[0])
     assert cut is not None
     blocks = _blocks(op, [inputs[0]._data.blocks], params)
@@ -418,8 +406,8 @@ def _getitem(world: World, op: Primitive, inputs: Inputs, params: Params) -> Ten
     x, *index = inputs
     if index:
         return _embedding(world, op, inputs, params)
-    if _all_partial(inputs):
-        return _linear(world, op, inputs, params)
+    if (made := _of_sums(world, op, inputs, params)) is not None:
+        return made
     cut, template = _cut(x), params["template"]
     assert cut is not None
     parts = _slices([part for part in template if part is not None], x.ndim)
@@ -464,8 +452,8 @@ def _index_add(world: World, op: Primitive, inputs: Inputs, params: Params) -> T
         return _sum(world, _blocks(op, [_dealt(world, t, cut) for t in inputs], params))
     if len(inputs) > len(templates):
         return None
-    if _all_partial(inputs):
-        return _linear(world, op, inputs, params)
+    if (made := _of_sums(world, op, inputs, params)) is not None:
+        return made
     return _slices_added(world, op, inputs, [_slices(template, len(shape)) for template in templates], params)
 
 

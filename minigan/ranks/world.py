@@ -11,10 +11,10 @@ from minigan.autodiff import Tensor, apply, effect, fill, run, zeros_for
 from minigan.backend import Array, array_module
 from minigan.batch import Batch
 from minigan.checks import whole as whole_number
-from minigan.effects import overwrite, targets
+from minigan.effects import overwrite, targets, tensors_in
 from minigan.primitive import Primitive
 from minigan.ranks.communicators import Communicator
-from minigan.ranks.layout import Cut, Partial, Rows, Spread, bounds
+from minigan.ranks.layout import Cut, Partial, Rows, Spread, bounds, whole_of
 from minigan.ranks.rules import rule_of
 from minigan.staged import of_arrays
 from minigan.switches import no_grad, state
@@ -245,7 +245,7 @@ class World:
         """Arguments of an effect with whole arrays in place of those that are dealt out."""
         if isinstance(values, (list, tuple)):
             return type(values)([self.plain(v) for v in values])
-        return whole_of(values) if isinstance(values, Tensor) and isinstance(values._data, Spread) else values
+        return whole_of(values) if isinstance(values, Tensor) else values
 
     def write_back(self, target: Tensor, written: Tensor) -> None:
         """Give the shards of this rank what an effect has written into the whole."""
@@ -270,20 +270,6 @@ def _by_host(function: Callable[..., None], *arrays: Any) -> None:
     function(*arrays)
 
 
-def tensors_in(values: Any) -> Iterator[Tensor]:
-    """The tensors among values, also in lists."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from tensors_in(value)
-
-
-def whole_of(t: Tensor) -> Tensor:
-    """A plain tensor of the same value, outside every graph."""
-    return t._data.tensor() if isinstance(t._data, Spread) else t
-
-
 def _length(batch: Any) -> int:
     first = next(iter(batch.values()), None) if isinstance(batch, Batch) else batch
     if isinstance(first, Batch):
@@ -291,4 +277,4 @@ def _length(batch: Any) -> int:
     return len(first) if isinstance(first, Tensor) and first.ndim else 0
 
 
-__all__ = ["REDUCTIONS", "SHARDS", "World", "whole_of"]
+__all__ = ["REDUCTIONS", "SHARDS", "World"]

@@ -25,10 +25,10 @@ import numpy as np
 
 from minigan import nn, room
 from minigan.backend import owner_of
-from minigan.effects import raw
+from minigan.effects import raw, tensors_in
 from minigan.finite import NotFiniteError
 from minigan.gans.needs import Supply
-from minigan.replay import is_free, name_of, tensors_in
+from minigan.replay import is_free, name_of
 from minigan.room import NoRoomError
 from minigan.run.errors import is_out_of_memory, shown
 from minigan.run.feed import Feed
