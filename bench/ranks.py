@@ -20,7 +20,6 @@ import datetime
 import json
 import math
 import os
-import platform
 import random
 import re
 import shutil
@@ -34,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from step_time import cpu_model, publish
 
 from minigan import gans
 from minigan.gans import needs
@@ -330,29 +330,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.work:
         work(args.work)
         return
     every = not (args.equality or args.scaling or args.kills)
-    lines = [
-        f"# Several ranks and one ({datetime.date.today()})",
-        "",
-        f"{platform.processor() or platform.machine()}, `bench/ranks.py`.",
-        "",
-    ]
+    lines = [f"# Several ranks and one ({datetime.date.today()})", "", f"{cpu_model()}, `bench/ranks.py`.", ""]
     if args.equality or every:
         lines += equality_table(args.steps, [n for n in args.ranks if n > 1])
     if args.scaling or every:
         lines += scaling_table(args.seconds, args.ranks)
     if args.kills or every:
         lines += kills_table(args.kills or 20)
-    text = "\n".join(lines)
-    if args.out:
-        Path(args.out).write_text(text)
-    else:
-        print(text)
+    publish("\n".join(lines), args.out)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,10 +18,12 @@ from minigan.nn.module import UNNAMED
 from minigan.optim import Optimizer
 from minigan.player import Hook, Player, hooks, run_hook
 from minigan.random import Source, ticking
-from minigan.ranks import World
 from minigan.replayed import Replayed
 from minigan.rules import Rule, rule_of
 from minigan.switches import state
+
+if TYPE_CHECKING:  # of several ranks, which one does without
+    from minigan.ranks import World
 
 
 class Phase:

@@ -211,7 +211,7 @@ def test_a_replayed_game_is_the_eager_one_to_the_bit(options, plan, count, check
         sides = [Model(options, False), Model(options, "check" if check else True)]
         # The last two plans come again, so that whatever was recorded is replayed, too; what is loaded is recorded anew.
         again = [step | {"between": step["between"].replace("load", "")} for step in plan[-2:]]
-        for k, step in enumerate([*plan, *again, *again]):
+        for k, step in enumerate([*plan, *again, *again, *again]):
             eager, replayed = (model.step(step["n"], k) for model in sides)
             assert eager == replayed, f"step {k}"
             if step["between"] == "load":  # a resumed run goes on as the unbroken one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -202,8 +202,12 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, n: int | None =
 
 def in_halves(name: str) -> bool:
     """Whether a set, by catalogue name, has a half to train on and one to test on; other generated sets have further seeds."""
-    base, _ = split(name)
-    return base in _MAKERS and "split" in inspect.signature(_MAKERS[base]).parameters
+    return "split" in _options(split(name)[0])
+
+
+def _options(base: str) -> Collection[str]:
+    """What the function of a set may be told; nothing for what is no set."""
+    return inspect.signature(_MAKERS[base]).parameters if base in _MAKERS else ()
 
 
 OTHER = 1_000_003  # added to a seed: another set of the same law
@@ -216,11 +220,10 @@ def held_out(name: str, *, seed: int = 0, n: int = 1000, **options: Any) -> Data
     None for data of one's own, of which there are no others, and where `load` itself reads the test half. Options as of `load`.
     """
     base, _ = split(name)
-    known = inspect.signature(_MAKERS[base]).parameters if base in _MAKERS else {}
     if in_halves(name):
         n = min(n, photographs.FACES_TEST) if base == photographs.FACES else n
         return None if base in SOURCES and only_tested(base) else load(name, seed=seed, split="test", n=n, **options)
-    return load(name, seed=seed + OTHER, n=n, **options) if "seed" in known else None
+    return load(name, seed=seed + OTHER, n=n, **options) if "seed" in _options(base) else None
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:

@@ -199,10 +199,8 @@ def plan_weight(x: Array, g: Array, geometry: Geometry, out: Array) -> Job:
     """conv_weight as a job, for a multiple of WIDTH output channels. float32; ask `strips.fits` first."""
     depth, columns = geometry.taps * x.shape[-1], g.shape[-1]
     lines = len(x) * int(np.prod(geometry.small[:-1]))
-    parts, floats = (
-        min(PARTS, -(-lines // strip_lines(geometry, len(x), REGISTERS))),
-        _sizes(geometry, len(x), x.shape[-1])[-1],
-    )
+    parts = min(PARTS, -(-lines // strip_lines(geometry, len(x), REGISTERS)))
+    floats = _sizes(geometry, len(x), x.shape[-1])[-1]
     sums, scratch = workspace(parts * depth * columns, threads.THREADS * floats)
     p = _filled(x, geometry, g, sums, scratch, {"columns": columns, "parts": parts})
     return in_turn(
