@@ -72,9 +72,11 @@ class Stale:
         for name in others:
             assign(self._now[name], self._named[name])
             assign(self._named[name], self._past[name][-1])
-        yield
-        for name in others:
-            assign(self._named[name], self._now[name])
+        try:
+            yield
+        finally:  # whatever a loss raises, no player stays in the past
+            for name in others:
+                assign(self._named[name], self._now[name])
 
     def _remember(self) -> None:
         for name, past in self._past.items():

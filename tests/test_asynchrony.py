@@ -48,6 +48,24 @@ def test_players_see_each_other_late_by_the_recurrence(delay):
     np.testing.assert_array_equal(found, path(delay, 12, gamma=0.3, replay=False))
 
 
+def test_a_loss_that_raises_leaves_the_players_where_they_were():
+    players, points = dirac((1.0, 0.5), 0.2)
+    failing, of_d = [False], players[1].loss
+
+    def loss():
+        if failing[0]:
+            raise ArithmeticError("no loss")
+        return of_d()
+
+    players[1] = mg.Player("D", loss, players[1].optimizer)
+    game = mg.Game(players, rule=Stale(players, delay=1), replay=False)
+    game.step()
+    before, failing[0] = [p.item() for p in points], True
+    with pytest.raises(ArithmeticError):
+        game.step()
+    assert [p.item() for p in points] == before
+
+
 @pytest.mark.parametrize("delay, gamma", [(0, 0.1), (2, 0.0), (4, 0.6)])
 def test_the_map_of_late_steps_says_how_fast_they_grow(delay, gamma):
     matrix = dynamics.stale_map(DiracGAN(regularizer="r1", gamma=gamma).jacobian(), step=0.2, delay=delay)
